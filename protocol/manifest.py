@@ -1,0 +1,178 @@
+"""The manifest of an upload and the arithmetic of what is stored of it.
+
+It owns three words. A *cell* is `[k * chunk_size, (k + 1) * chunk_size)`. A *piece* is a run of
+bytes that was stored at once; it lies inside one cell. The pieces of a cell form a chain from the
+cell's start: each begins where another ends. Because a piece's identity is the place where it
+begins, two writers at the end of one chain meet in one identity, so pieces never overlap and no
+lock is needed. It refuses to know where pieces are kept and what time it is.
+Source: page 2 of the design, "The data"; page 3, rules 2 and 6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple
+
+from protocol.digests import crc32c_combine
+from protocol.errors import Incomplete, InvalidArgument, OutOfBounds
+
+MAX_INTEGER = 2**53 - 1
+"""The largest integer on the wire: what a JavaScript number holds exactly."""
+
+MIN_CHUNK_SIZE = 1024
+MAX_CHUNK_SIZE = 15 * 1024 * 1024
+"""A chunk is one document of at most 16 MiB; the rest is room for its other fields."""
+
+Range = tuple[int, int]
+"""Bytes from `start` up to, not including, `end`."""
+
+
+class State(StrEnum):
+    """Where an upload stands. `deleted` is a tombstone like `expired`, but answers not-found."""
+
+    UPLOADING = "uploading"
+    READY = "ready"
+    EXPIRED = "expired"
+    DELETED = "deleted"
+
+
+class Piece(NamedTuple):
+    """A stored run of bytes: where it begins, how many bytes, and their CRC-32C."""
+
+    slice_start: int
+    size: int
+    crc32c: int
+
+    @property
+    def end(self) -> int:
+        return self.slice_start + self.size
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """What is known of an upload, of constant size however large the file.
+
+    Sizes are bytes, times are Unix seconds. `size` is None while the final length is unknown;
+    `upload_size` is a watermark that trails the truth, which is the index of the pieces.
+    """
+
+    id: str
+    user_id: str
+    name: str
+    size: int | None
+    chunk_size: int
+    created_at: float
+    updated_at: float
+    expires_at: float | None
+    directory: str = ""
+    mime_type: str = "application/octet-stream"
+    upload_size: int = 0
+    upload_end: bool = False
+    state: State = State.UPLOADING
+    blobs: str = "mongo"
+    sha256: str | None = None
+    crc32c: int | None = None
+    tags: tuple[str, ...] = field(default=())
+    fingerprint: str | None = None
+
+
+def cell_start(offset: int, chunk_size: int) -> int:
+    """Where the cell that holds `offset` begins."""
+    return offset - offset % chunk_size
+
+
+def cell_end(offset: int, chunk_size: int, size: int | None) -> int:
+    """Where the cell that holds `offset` ends; the last cell ends with the file."""
+    end = cell_start(offset, chunk_size) + chunk_size
+    return end if size is None else min(end, size)
+
+
+def check_bounds(slice_start: int, length: int, chunk_size: int, size: int | None) -> None:
+    """Raise OutOfBounds unless the piece is not empty, in one cell, and inside the file."""
+    if length <= 0:
+        raise OutOfBounds("A piece must hold at least one byte.")
+    if slice_start < 0:
+        raise OutOfBounds("A piece cannot start before the file.")
+    if size is not None and slice_start + length > size:
+        raise OutOfBounds(f"The piece ends at {slice_start + length}, the file at {size}.")
+    if slice_start + length > MAX_INTEGER:
+        raise OutOfBounds("The piece ends beyond the largest offset.")
+    end = cell_start(slice_start, chunk_size) + chunk_size
+    if slice_start + length > end:
+        raise OutOfBounds(f"The piece crosses the cell border at {end}.")
+
+
+def fills_cell(slice_start: int, length: int, chunk_size: int, size: int | None) -> bool:
+    """Whether the piece ends where its cell ends, as channels that send whole cells must.
+
+    While the size is unknown any piece may turn out to be the last one, so each may be short.
+    """
+    if size is None:
+        return True
+    return slice_start + length == cell_end(slice_start, chunk_size, size)
+
+
+def split(slice_start: int, length: int, chunk_size: int) -> Iterator[Range]:
+    """Cut `[slice_start, slice_start + length)` at the cell borders."""
+    position, end = slice_start, slice_start + length
+    while position < end:
+        stop = min(end, cell_start(position, chunk_size) + chunk_size)
+        yield position, stop
+        position = stop
+
+
+class Coverage(NamedTuple):
+    """What the index of an upload's pieces says: bytes stored, where they end, what is missing."""
+
+    upload_size: int
+    end: int
+    missing: list[Range]
+
+
+def coverage(pieces: Iterable[Piece], size: int | None) -> Coverage:
+    """Sum up pieces sorted by `slice_start`.
+
+    With an unknown size only the holes before the last stored byte are known to be missing.
+    """
+    stored, end = 0, 0
+    missing: list[Range] = []
+    for piece in pieces:
+        if piece.slice_start > end:
+            missing.append((end, piece.slice_start))
+        stored += piece.size
+        end = piece.end
+    if size is not None and end < size:
+        missing.append((end, size))
+    return Coverage(stored, end, missing)
+
+
+MISSING_SHOWN = 1000
+"""How many missing ranges a refusal carries; the whole list is answered when asked for."""
+
+
+def prove(pieces: Iterable[Piece], size: int) -> int:
+    """Prove that pieces sorted by `slice_start` tile `[0, size)` exactly.
+
+    Returns the CRC-32C of the whole file, combined from those of the pieces. Raises Incomplete
+    with `missing` when bytes are not there, InvalidArgument when pieces lie beyond `size`.
+    """
+    crc = position = 0
+    proven: list[Piece] = []
+    for piece in pieces:
+        if piece.end > size:
+            raise InvalidArgument(f"Bytes are stored up to {piece.end}, beyond the size {size}.")
+        if piece.slice_start < position:
+            raise AssertionError(f"pieces overlap at {piece.slice_start}")
+        crc = crc32c_combine(crc, piece.crc32c, piece.size)
+        position = piece.end
+        proven.append(piece)
+    missing = coverage(proven, size).missing
+    if missing:
+        raise Incomplete(
+            f"{sum(end - start for start, end in missing)} bytes are missing; send them, "
+            "then finish again.",
+            missing=[list(gap) for gap in missing[:MISSING_SHOWN]],
+        )
+    return crc

@@ -1,0 +1,498 @@
+"""The server's side of one `lading.v1` connection, without the connection.
+
+Events come in (a message, an answer of the store, the time), effects go out (a message to send, a
+piece to store, a close). It owns the order in which things may happen, the credit window, the
+deadlines and the acknowledgements. It refuses to know sockets, stores and clocks: every event
+that needs the time is given it, in seconds of any steady clock.
+
+    connection   GREETING --HELLO--> KNOCKING --authenticated--> OPEN --drain--> DRAINING
+                 OPEN, DRAINING --expiry, restart--> ENDING: nothing new is taken, what is in
+                 flight is still answered; from each of them, on a fault or at the end, to CLOSED
+
+    upload       OPENING -> OPEN -> FINISHING -> READY, and back to OPEN when FINISH was refused;
+                 from OPEN to ABORTING or DETACHING and away. FINISH, ABORT and DETACH wait until
+                 the pieces in flight on this connection are answered
+
+The order "store, then answer" is in the types: `Stored` can only be sent by `stored()`, which the
+driver calls when the piece is durable. Source: page 3 of the design.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any
+
+from protocol import messages as m
+from protocol.effects import (
+    Authenticate,
+    Close,
+    Complete,
+    Effect,
+    Open,
+    Remove,
+    Reopen,
+    Send,
+    Store,
+)
+from protocol.errors import (
+    InvalidArgument,
+    InvalidMessage,
+    LadingError,
+    NotFound,
+    RateLimited,
+    ShuttingDown,
+    Unauthorized,
+    WindowExceeded,
+)
+from protocol.manifest import Coverage, Manifest, State
+
+HELLO_SECONDS = 5.0
+IDLE_SECONDS = 60.0
+HEARTBEAT_SECONDS = 20
+MAX_UPLOADS = 1024
+"""Uploads that one connection may have open, so that its memory is bounded."""
+SILENT_HEARTBEATS = 3
+
+
+class Connection(Enum):
+    GREETING = auto()
+    KNOCKING = auto()
+    OPEN = auto()
+    DRAINING = auto()
+    ENDING = auto()
+    CLOSED = auto()
+
+
+class Upload(Enum):
+    OPENING = auto()
+    OPEN = auto()
+    FINISHING = auto()
+    ABORTING = auto()
+    DETACHING = auto()
+    READY = auto()
+
+
+@dataclass(slots=True)
+class _Slot:
+    """What one `ref` of this connection stands for."""
+
+    state: Upload
+    id: str = ""
+    in_flight: int = 0
+    then: Effect | None = None
+    """What waits for the pieces in flight."""
+
+
+_TAKES_CHUNKS = (Upload.OPEN, Upload.FINISHING, Upload.READY)
+_GOES_ON = (Connection.OPEN, Connection.DRAINING)
+
+
+class Receiver:
+    """One connection as the server sees it.
+
+    `window` is the credit in bytes, `heartbeat` the seconds after which either side says
+    something. Feed events, then take what `effects()` gives and carry it out in order.
+    """
+
+    def __init__(
+        self,
+        now: float,
+        *,
+        window: int,
+        max_chunk_size: int,
+        server: str = "lading",
+        heartbeat: int = HEARTBEAT_SECONDS,
+    ) -> None:
+        self.state = Connection.GREETING
+        self.window = window
+        self.in_flight = 0
+        self._grace = 0
+        self._old_window = window
+        self._max_chunk_size = max_chunk_size
+        self._server = server
+        self._heartbeat = heartbeat
+        self._slots: dict[int, _Slot] = {}
+        self._effects: list[Effect] = []
+        self._born = self._heard = self._said = self._busy = now
+        self._expires: float | None = None
+        self._user_id = ""
+        self._end: Close | None = None
+
+    # -- what the driver asks
+
+    def effects(self) -> list[Effect]:
+        """What is to be done now, in order; each effect is given once."""
+        effects, self._effects = self._effects, []
+        return effects
+
+    def deadline(self) -> float:
+        """When `tick` wants to be called next, if nothing happens before."""
+        match self.state:
+            case Connection.CLOSED:
+                return math.inf
+            case Connection.GREETING:
+                return self._born + HELLO_SECONDS
+            case _:
+                moments = [
+                    self._heard + SILENT_HEARTBEATS * self._heartbeat,
+                    self._said + self._heartbeat,
+                ]
+                if not self._occupied():
+                    moments.append(self._busy + IDLE_SECONDS)
+                if self._expires is not None and self.state in _GOES_ON:
+                    moments.append(self._expires)
+                return min(moments)
+
+    @property
+    def idle(self) -> bool:
+        """Whether no piece and no request waits for an answer."""
+        settled = (Upload.OPEN, Upload.READY)
+        return self.in_flight == 0 and all(s.state in settled for s in self._slots.values())
+
+    def _occupied(self) -> bool:
+        """Whether an upload is open: finished ones do not keep a connection."""
+        return any(slot.state is not Upload.READY for slot in self._slots.values())
+
+    # -- time
+
+    def tick(self, now: float) -> None:
+        """Let time pass: beat the heart, and close what is late, silent, idle or expired."""
+        if self.state is Connection.CLOSED:
+            return
+        if self.state is Connection.GREETING:
+            if now >= self._born + HELLO_SECONDS:
+                self._fail(Unauthorized("HELLO did not come within 5 seconds."), 1008)
+            return
+        if self._expires is not None and now >= self._expires and self.state in _GOES_ON:
+            error = Unauthorized("The credential expired; connect again with a new one.")
+            self._problem(None, error)
+            self._end_with(4401, error.code)
+        elif now >= self._heard + SILENT_HEARTBEATS * self._heartbeat:
+            self._close(1001, "silent")
+        elif not self._occupied() and now >= self._busy + IDLE_SECONDS:
+            self._close(1001, "idle")
+        elif now >= self._said + self._heartbeat:
+            self._said = now
+            # The protocol has no ping from this side; the window once more says "I am here".
+            self._send(m.Window(self.window))
+
+    def heard(self, now: float) -> None:
+        """Bytes came, though no whole message yet: the client is not silent."""
+        self._heard = now
+
+    # -- messages
+
+    def receive(self, message: m.ClientMessage, now: float) -> None:
+        """Take one message of the client."""
+        self._heard = now
+        if self.state in _GOES_ON:
+            _HANDLERS[type(message)](self, message, now)
+        elif self.state is Connection.GREETING and isinstance(message, m.Hello):
+            self.state = Connection.KNOCKING
+            self._do(Authenticate(message.token))
+        elif self.state in (Connection.GREETING, Connection.KNOCKING):
+            self._fail(InvalidMessage("HELLO comes first, and its answer before the rest."), 1008)
+
+    def unreadable(self, error: LadingError) -> None:
+        """A message could not be decoded."""
+        self._fail(error, 1002)
+
+    def text(self) -> None:
+        """A text message came."""
+        self._fail(InvalidMessage("Messages are binary."), 1003)
+
+    def _hello(self, _message: m.Hello, _now: float) -> None:
+        self._fail(InvalidMessage("HELLO comes once; TOKEN replaces a credential."), 1002)
+
+    def _token(self, message: m.Token, _now: float) -> None:
+        self._do(Authenticate(message.token))
+
+    def _ping(self, message: m.Ping, now: float) -> None:
+        self._said = now
+        self._send(m.Pong(message.nonce))
+
+    def _create(self, message: m.Create, _now: float) -> None:
+        if self._free(message.ref):
+            try:
+                message.spec.check()
+            except LadingError as error:
+                self._problem(message.ref, error)
+            else:
+                self._slots[message.ref] = _Slot(Upload.OPENING)
+                self._do(Open(message.ref, message.spec))
+
+    def _resume(self, message: m.Resume, _now: float) -> None:
+        if self._free(message.ref):
+            self._slots[message.ref] = _Slot(Upload.OPENING, message.upload_id)
+            self._do(Reopen(message.ref, message.upload_id))
+
+    def _free(self, ref: int) -> bool:
+        slot = self._slots.get(ref)
+        if self.state is Connection.DRAINING:
+            self._problem(ref, ShuttingDown("Connect again and open the upload there."))
+        elif slot is not None and slot.state is not Upload.READY:
+            self._problem(ref, InvalidArgument(f"ref {ref} is in use on this connection."))
+        elif slot is None and len(self._slots) >= MAX_UPLOADS:
+            self._problem(ref, RateLimited(f"Detach one of {MAX_UPLOADS} uploads first."))
+        else:
+            return True
+        return False
+
+    def _chunk(self, message: m.Chunk, _now: float) -> None:
+        size = len(message.data)
+        limit = self._old_window if self._grace > 0 else self.window
+        if self.in_flight + size > limit:
+            self._fail(WindowExceeded(window=self.window), 1008)
+            return
+        self._grace = max(0, self._grace - size)
+        slot = self._slots.get(message.ref)
+        if slot is None or slot.state not in _TAKES_CHUNKS:
+            self._problem(message.ref, NotFound(f"ref {message.ref} has no open upload."))
+            return
+        slot.in_flight += 1
+        self.in_flight += size
+        self._do(Store(message.ref, slot.id, message.slice_start, message.crc32c, message.data))
+
+    def _finish(self, message: m.Finish, _now: float) -> None:
+        slot = self._slots.get(message.ref)
+        if slot is None or slot.state not in _TAKES_CHUNKS:
+            self._problem(message.ref, NotFound(f"ref {message.ref} has no open upload."))
+            return
+        slot.state = Upload.FINISHING
+        self._when_settled(slot, Complete(message.ref, slot.id, message.size, message.sha256))
+
+    def _abort(self, message: m.Abort, now: float) -> None:
+        slot = self._slots.get(message.ref)
+        if slot is None:
+            self._send(m.Closed(message.ref))
+            return
+        if slot.state is Upload.ABORTING:
+            return
+        slot.state = Upload.ABORTING
+        self._when_settled(slot, Remove(message.ref, slot.id))
+        self._busy = now
+
+    def _detach(self, message: m.Detach, now: float) -> None:
+        slot = self._slots.get(message.ref)
+        if slot is None:
+            self._send(m.Closed(message.ref))
+            return
+        if slot.state is Upload.ABORTING:
+            return
+        slot.state = Upload.DETACHING
+        self._when_settled(slot, Send(m.Closed(message.ref)))
+        self._busy = now
+
+    def _when_settled(self, slot: _Slot, effect: Effect) -> None:
+        slot.then = effect
+        self._settle(slot)
+
+    def _settle(self, slot: _Slot) -> None:
+        """Do what waited for the pieces in flight, once there are none."""
+        if slot.in_flight or slot.then is None:
+            return
+        effect, slot.then = slot.then, None
+        self._do(effect)
+        if slot.state is Upload.DETACHING:
+            self._forget(slot)
+
+    def _forget(self, slot: _Slot) -> None:
+        for ref in [ref for ref, other in self._slots.items() if other is slot]:
+            del self._slots[ref]
+
+    # -- answers of the driver
+
+    def authenticated(self, user_id: str, expires: float | None, now: float) -> None:
+        """The credential is good until `expires` (on the clock of `now`; None for ever)."""
+        if self.state is Connection.KNOCKING:
+            self.state = Connection.OPEN
+            self._user_id = user_id
+            self._busy = self._said = now
+            self._send(
+                m.Welcome(user_id, self.window, self._max_chunk_size, self._heartbeat, self._server)
+            )
+        elif user_id != self._user_id:
+            self._fail(Unauthorized("The new credential is another user's."), 4401)
+            return
+        self._expires = expires
+
+    def rejected(self, error: LadingError) -> None:
+        """The credential is not good."""
+        self._fail(error, 4403 if error.code == "forbidden" else 4401)
+
+    def opened(self, ref: int, manifest: Manifest, stored: Coverage) -> None:
+        """The upload of `ref` exists; `stored` is what is durable of it."""
+        slot = self._slots.get(ref)
+        if slot is None or self.state is Connection.CLOSED:
+            return
+        slot.id = manifest.id
+        ready = manifest.state is State.READY
+        self._send(
+            m.Opened(
+                ref,
+                manifest.id,
+                manifest.name,
+                manifest.size,
+                manifest.chunk_size,
+                stored.upload_size,
+                tuple(stored.missing),
+                None if manifest.expires_at is None else int(manifest.expires_at),
+                str(manifest.state),
+            )
+        )
+        if slot.state is Upload.OPENING:
+            slot.state = Upload.FINISHING if ready else Upload.OPEN
+            if ready:
+                self._do(Complete(ref, manifest.id, None, None))
+
+    def failed(self, ref: int, error: LadingError, now: float) -> None:
+        """What `ref` asked for was refused; an upload that was open stays open."""
+        slot = self._slots.get(ref)
+        if slot is not None:
+            ended = error.code in ("gone", "not-found")
+            if slot.state in (Upload.FINISHING, Upload.ABORTING) and not ended:
+                slot.state = Upload.OPEN
+            else:
+                self._forget(slot)
+                self._busy = now
+        self._problem(ref, error)
+
+    def stored(self, ref: int, slice_start: int, size: int, upload_size: int) -> None:
+        """The piece is durable; `upload_size` is what is stored of the upload in all."""
+        self._answered(ref, size)
+        pieces: tuple[tuple[int, int], ...] = ((slice_start, size),)
+        last = self._effects[-1] if self._effects else None
+        match last:
+            case Send(m.Stored(ref=same) as before) if same == ref:
+                self._effects.pop()
+                pieces = before.pieces + pieces
+        self._send(m.Stored(ref, pieces, upload_size))
+        self._settled(ref)
+
+    def refused(self, ref: int, slice_start: int, size: int, error: LadingError) -> None:
+        """The piece was not stored."""
+        self._answered(ref, size)
+        self._send(m.Refused(ref, slice_start, error.problem()))
+        self._settled(ref)
+
+    def _answered(self, ref: int, size: int) -> None:
+        self.in_flight -= size
+        slot = self._slots.get(ref)
+        if slot is not None:
+            slot.in_flight -= 1
+
+    def _settled(self, ref: int) -> None:
+        slot = self._slots.get(ref)
+        if slot is not None:
+            self._settle(slot)
+        self._maybe_end()
+
+    def verifying(self, ref: int, done: int, total: int) -> None:
+        """`done` of `total` bytes are checked against the digest."""
+        self._send(m.Verifying(ref, done, total))
+
+    def completed(self, ref: int, manifest: Manifest, url: str) -> None:
+        """The upload is whole and published."""
+        slot = self._slots.get(ref)
+        if slot is not None and slot.state is Upload.FINISHING:
+            slot.state = Upload.READY
+        assert manifest.size is not None
+        assert manifest.crc32c is not None
+        self._send(
+            m.Complete(
+                ref,
+                manifest.id,
+                manifest.size,
+                manifest.mime_type,
+                manifest.sha256,
+                manifest.crc32c,
+                url,
+            )
+        )
+
+    def closed(self, ref: int, now: float) -> None:
+        """The upload of `ref` is deleted."""
+        slot = self._slots.get(ref)
+        if slot is not None:
+            self._forget(slot)
+        self._busy = now
+        self._send(m.Closed(ref))
+
+    def lost(self, ref: int, error: LadingError, now: float) -> None:
+        """The upload ended elsewhere: it expired, or was deleted on another connection."""
+        slot = self._slots.get(ref)
+        if slot is not None and slot.state is not Upload.READY:
+            self._forget(slot)
+            self._busy = now
+            self._problem(ref, error)
+
+    def set_window(self, size: int) -> None:
+        """Grant another window, in bytes, from now on.
+
+        What the client sent before it can know of a smaller one is still taken: one old window.
+        """
+        if size == self.window or self.state is Connection.CLOSED:
+            return
+        if size < self.window:
+            self._old_window = self._grace = self.window
+        self.window = size
+        if self.state is Connection.OPEN:
+            self._send(m.Window(size))
+
+    def drain(self, reason: str, retry_after: int) -> None:
+        """Say GOAWAY; what is in flight is still answered, nothing new is opened."""
+        if self.state is Connection.OPEN:
+            self.state = Connection.DRAINING
+            self._send(m.GoAway(reason, retry_after))
+        elif self.state in (Connection.GREETING, Connection.KNOCKING):
+            self._close(1012, reason)
+
+    def restart(self, reason: str) -> None:
+        """Answer what is in flight, then close so that the client connects again."""
+        self._end_with(1012, reason)
+
+    # -- effects
+
+    def _do(self, effect: Effect) -> None:
+        if self.state is not Connection.CLOSED:
+            self._effects.append(effect)
+
+    def _send(self, message: m.ServerMessage) -> None:
+        self._do(Send(message))
+
+    def _problem(self, ref: int | None, error: LadingError) -> None:
+        self._send(m.Problem(ref, error.problem()))
+
+    def _fail(self, error: LadingError, code: int) -> None:
+        self._problem(None, error)
+        self._close(code, error.code)
+
+    def _end_with(self, code: int, reason: str) -> None:
+        if self.state is not Connection.CLOSED:
+            self.state = Connection.ENDING
+            self._end = Close(code, reason)
+            self._maybe_end()
+
+    def _maybe_end(self) -> None:
+        if self._end is not None and self.in_flight == 0:
+            self._close(self._end.code, self._end.reason)
+
+    def _close(self, code: int, reason: str) -> None:
+        self._do(Close(code, reason))
+        self.state = Connection.CLOSED
+
+
+_HANDLERS: dict[type[Any], Callable[[Any, Any, float], None]] = {
+    m.Hello: Receiver._hello,
+    m.Token: Receiver._token,
+    m.Ping: Receiver._ping,
+    m.Create: Receiver._create,
+    m.Resume: Receiver._resume,
+    m.Chunk: Receiver._chunk,
+    m.Finish: Receiver._finish,
+    m.Abort: Receiver._abort,
+    m.Detach: Receiver._detach,
+}

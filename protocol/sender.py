@@ -1,0 +1,384 @@
+"""The client's side of one `lading.v1` connection, without the connection.
+
+It owns what to send next: which bytes of which upload, within the window, and what has to be sent
+again. It refuses to know sockets, files, clocks and how long to wait before connecting anew.
+A connection carries many uploads, each under a `ref`. The driver reads the bytes of each
+`Wanted` and hands them to `piece()`; progress counts acknowledged bytes only.
+Source: page 3 of the design.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from protocol import messages as m
+from protocol.digests import crc32c
+from protocol.errors import ChecksumMismatch, LadingError, from_problem
+from protocol.manifest import Range, cell_end
+from protocol.spec import UploadSpec
+
+MAX_CORRUPTIONS = 5
+"""How often one piece may arrive with a wrong checksum before the path is called broken."""
+
+
+# -- events ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Welcomed:
+    """HELLO was accepted; uploads may be opened."""
+
+    user_id: str
+    max_chunk_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The upload is open; `stored` bytes of it are durable already."""
+
+    ref: int
+    upload: m.Opened
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """`stored` bytes of the upload are durable."""
+
+    ref: int
+    stored: int
+
+
+@dataclass(frozen=True, slots=True)
+class Verifying:
+    """The server checks `done` of `total` bytes against the digest."""
+
+    ref: int
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """The server verified and published the file."""
+
+    ref: int
+    file: m.Complete
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """The upload was aborted or detached; `ref` is free."""
+
+    ref: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The upload cannot go on here; `ref` is None when it is the connection that cannot."""
+
+    ref: int | None
+    error: LadingError
+
+
+@dataclass(frozen=True, slots=True)
+class GoingAway:
+    """The server stops; connect again after `retry_after` seconds."""
+
+    retry_after: int
+
+
+Event = Welcomed | Opened | Progress | Verifying | Completed | Left | Failed | GoingAway
+
+
+# -- state -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Read `[start, end)` of the upload and hand it to `Sender.piece`."""
+
+    ref: int
+    start: int
+    end: int
+
+
+@dataclass(slots=True)
+class _Upload:
+    chunk_size: int = 0
+    size: int | None = None
+    stored: int = 0
+    todo: deque[Range] = field(default_factory=deque)
+    offered: int = 0
+    in_flight: dict[int, int] = field(default_factory=dict)
+    corrupted: dict[int, int] = field(default_factory=dict)
+    open: bool = False
+
+    def next_range(self) -> Range | None:
+        """The next piece: from where something is missing to the end of that cell.
+
+        While the length is unknown only whole cells are taken, since more may come.
+        """
+        if not self.open or not self.todo:
+            return None
+        start, end = self.todo[0]
+        stop = min(end, cell_end(start, self.chunk_size, self.size))
+        if self.size is None and stop == self.offered and stop % self.chunk_size:
+            return None
+        return start, stop
+
+    def take(self, piece: Range) -> None:
+        """Move a piece from what is to do to what is in flight."""
+        _, end = self.todo.popleft()
+        if piece[1] < end:
+            self.todo.appendleft((piece[1], end))
+        self.in_flight[piece[0]] = piece[1] - piece[0]
+
+
+class Sender:
+    """One connection as the client sees it.
+
+    Call `hello`, then `create` or `resume`; feed each server message to `receive`; send what
+    `outgoing` gives; look at `events`; and while `wanted` gives a piece, read and send it.
+    """
+
+    def __init__(self) -> None:
+        self.window = 0
+        self.heartbeat = 0
+        self.in_flight = 0
+        self.draining = False
+        self._uploads: dict[int, _Upload] = {}
+        self._turns: deque[int] = deque()
+        self._outgoing: list[m.ClientMessage] = []
+        self._events: list[Event] = []
+        self._next_ref = 0
+
+    # -- what the driver takes
+
+    def outgoing(self) -> list[m.ClientMessage]:
+        """Messages to send now, each given once. Chunks are not among them."""
+        messages, self._outgoing = self._outgoing, []
+        return messages
+
+    def events(self) -> list[Event]:
+        """What happened, each event given once."""
+        events, self._events = self._events, []
+        return events
+
+    def wanted(self) -> Wanted | None:
+        """The piece to read and send now, or None: nothing to send, or no credit for it.
+
+        Uploads take turns. The piece counts as in flight from here on.
+        """
+        if self.draining:
+            return None
+        for _ in range(len(self._turns)):
+            ref = self._turns[0]
+            self._turns.rotate(-1)
+            upload = self._uploads[ref]
+            piece = upload.next_range()
+            if piece is None:
+                continue
+            if self.in_flight + piece[1] - piece[0] > self.window:
+                self._turns.rotate(1)
+                return None
+            upload.take(piece)
+            self.in_flight += piece[1] - piece[0]
+            return Wanted(ref, *piece)
+        return None
+
+    def settled(self, ref: int) -> bool:
+        """Whether all that is known of the upload is durable: time to finish."""
+        upload = self._uploads[ref]
+        return upload.open and not upload.todo and not upload.in_flight
+
+    # -- what the driver asks for
+
+    def hello(self, token: str | None, client: str) -> None:
+        self._outgoing.append(m.Hello(token, client))
+
+    def token(self, token: str) -> None:
+        """Replace the credential before it expires."""
+        self._outgoing.append(m.Token(token))
+
+    def ping(self, nonce: int) -> None:
+        self._outgoing.append(m.Ping(nonce))
+
+    def create(self, spec: UploadSpec) -> int:
+        """Ask for a new upload; gives its `ref`."""
+        ref = self._new_ref()
+        self._outgoing.append(m.Create(ref, spec))
+        return ref
+
+    def resume(self, upload_id: str) -> int:
+        """Ask to go on with an upload; gives its `ref` on this connection."""
+        ref = self._new_ref()
+        self._outgoing.append(m.Resume(ref, upload_id))
+        return ref
+
+    def piece(self, wanted: Wanted, data: bytes) -> m.Chunk:
+        """The message that carries the bytes of a wanted piece."""
+        assert len(data) == wanted.end - wanted.start
+        return m.Chunk(wanted.ref, wanted.start, crc32c(data), data)
+
+    def offer(self, ref: int, end: int) -> None:
+        """Of an upload of unknown length, bytes up to `end` can be read now."""
+        upload = self._uploads[ref]
+        if end > upload.offered:
+            self._extend(upload, upload.offered, end)
+            upload.offered = end
+
+    def end(self, ref: int, size: int) -> None:
+        """An upload of unknown length turned out to be `size` bytes long."""
+        self.offer(ref, size)
+        self._uploads[ref].size = size
+
+    def finish(self, ref: int, sha256: str | None = None) -> None:
+        """Ask the server to verify and publish; answered by Completed or Failed."""
+        self._outgoing.append(m.Finish(ref, self._uploads[ref].size, sha256))
+
+    def abort(self, ref: int) -> None:
+        """Delete the upload on the server; answered by Left."""
+        self._stop(ref)
+        self._outgoing.append(m.Abort(ref))
+
+    def detach(self, ref: int) -> None:
+        """Leave the upload as it is; answered by Left."""
+        self._stop(ref)
+        self._outgoing.append(m.Detach(ref))
+
+    def _stop(self, ref: int) -> None:
+        upload = self._uploads[ref]
+        upload.open = False
+        upload.todo.clear()
+
+    def _new_ref(self) -> int:
+        while self._next_ref in self._uploads:
+            self._next_ref = (self._next_ref + 1) % (m.MAX_REF + 1)
+        ref = self._next_ref
+        self._next_ref = (ref + 1) % (m.MAX_REF + 1)
+        self._uploads[ref] = _Upload()
+        self._turns.append(ref)
+        return ref
+
+    @staticmethod
+    def _extend(upload: _Upload, start: int, end: int) -> None:
+        if upload.todo and upload.todo[-1][1] == start:
+            start, _ = upload.todo.pop()
+        upload.todo.append((start, end))
+
+    def _forget(self, ref: int) -> None:
+        upload = self._uploads.pop(ref, None)
+        if upload is not None:
+            self._turns.remove(ref)
+            self.in_flight -= sum(upload.in_flight.values())
+
+    # -- what the server says
+
+    def receive(self, message: m.ServerMessage) -> None:
+        """Take one message of the server. Messages about a `ref` that is no more are ignored."""
+        handler: Callable[[Any, Any], None] = _HANDLERS[type(message)]
+        handler(self, message)
+
+    def _welcome(self, message: m.Welcome) -> None:
+        self.window = message.window
+        self.heartbeat = message.heartbeat
+        self._events.append(Welcomed(message.user_id, message.max_chunk_size))
+
+    def _window(self, message: m.Window) -> None:
+        self.window = message.bytes
+
+    def _opened(self, message: m.Opened) -> None:
+        upload = self._uploads.get(message.ref)
+        if upload is None:
+            return
+        upload.chunk_size, upload.size = message.chunk_size, message.size
+        upload.stored = message.upload_size
+        upload.todo = deque(message.missing)
+        holes = sum(end - start for start, end in message.missing)
+        upload.offered = message.upload_size + holes
+        upload.open = message.state == "uploading"
+        self._events.append(Opened(message.ref, message))
+
+    def _stored(self, message: m.Stored) -> None:
+        upload = self._uploads.get(message.ref)
+        if upload is None:
+            return
+        for start, _ in message.pieces:
+            size = self._answered(upload, start)
+            upload.stored += size
+            upload.corrupted.pop(start, None)
+        # Other connections may store pieces too, so the server's sum can be ahead of ours.
+        upload.stored = max(upload.stored, message.upload_size)
+        self._events.append(Progress(message.ref, upload.stored))
+
+    def _refused(self, message: m.Refused) -> None:
+        upload = self._uploads.get(message.ref)
+        if upload is None:
+            return
+        start = message.slice_start
+        size = self._answered(upload, start)
+        error = from_problem(message.problem)
+        upload.corrupted[start] = upload.corrupted.get(start, 0) + 1
+        if isinstance(error, ChecksumMismatch) and upload.corrupted[start] <= MAX_CORRUPTIONS:
+            if size and upload.open:
+                upload.todo.appendleft((start, start + size))
+        else:
+            self._events.append(Failed(message.ref, error))
+
+    def _answered(self, upload: _Upload, start: int) -> int:
+        size = upload.in_flight.pop(start, 0)
+        self.in_flight -= size
+        return size
+
+    def _problem(self, message: m.Problem) -> None:
+        error = from_problem(message.problem)
+        upload = None if message.ref is None else self._uploads.get(message.ref)
+        missing = error.extra.get("missing")
+        if upload is not None and error.code == "incomplete" and missing:
+            in_flight = upload.in_flight
+            upload.todo = deque(
+                (start, end) for start, end in _pairs(missing) if start not in in_flight
+            )
+            return
+        self._events.append(Failed(message.ref, error))
+
+    def _complete(self, message: m.Complete) -> None:
+        self._forget(message.ref)
+        self._events.append(Completed(message.ref, message))
+
+    def _closed(self, message: m.Closed) -> None:
+        self._forget(message.ref)
+        self._events.append(Left(message.ref))
+
+    def _verifying(self, message: m.Verifying) -> None:
+        self._events.append(Verifying(message.ref, message.done, message.total))
+
+    def _goaway(self, message: m.GoAway) -> None:
+        self.draining = True
+        self._events.append(GoingAway(message.retry_after))
+
+    def _pong(self, message: m.Pong) -> None:
+        """That it came is all that counts; the driver notes when it last heard something."""
+
+
+def _pairs(ranges: Iterable[Any]) -> Iterable[Range]:
+    for start, end in ranges:
+        yield int(start), int(end)
+
+
+_HANDLERS: dict[type[Any], Callable[[Any, Any], None]] = {
+    m.Welcome: Sender._welcome,
+    m.Window: Sender._window,
+    m.Opened: Sender._opened,
+    m.Stored: Sender._stored,
+    m.Refused: Sender._refused,
+    m.Problem: Sender._problem,
+    m.Complete: Sender._complete,
+    m.Closed: Sender._closed,
+    m.Verifying: Sender._verifying,
+    m.GoAway: Sender._goaway,
+    m.Pong: Sender._pong,
+}

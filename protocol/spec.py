@@ -1,0 +1,112 @@
+"""What a client may ask for when it creates an upload, and which values are allowed.
+
+It owns the limits of names, tags and the other fields, for every transport. It refuses to
+decide what a name means: names are data, no path is ever built from them.
+Source: page 3 of the design (CREATE), page 5 ("Bad inputs").
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from protocol.digests import is_sha256
+from protocol.errors import InvalidArgument
+from protocol.manifest import MAX_CHUNK_SIZE, MAX_INTEGER, MIN_CHUNK_SIZE
+
+MAX_NAME = 1024
+MAX_TAGS = 64
+MAX_TAG = 128
+MAX_MIME_TYPE = 255
+MAX_FINGERPRINT = 512
+
+_WORD = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
+_MIME_TYPE = re.compile(rf'{_WORD}/{_WORD}(\s*;\s*{_WORD}=({_WORD}|"[ -!#-~]*"))*')
+_TAG = re.compile(r"[^\x00-\x1f\x7f$.][^\x00-\x1f\x7f.]*")
+_ID = re.compile(r"[0-9a-f]{24}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UploadSpec:
+    """The fields of CREATE. `size` in bytes, None while unknown; `sha256` in hexadecimal."""
+
+    name: str
+    size: int | None = None
+    mime_type: str | None = None
+    directory: str = ""
+    tags: tuple[str, ...] = ()
+    sha256: str | None = None
+    fingerprint: str | None = None
+    chunk_size: int | None = None
+
+    def check(self) -> None:
+        """Raise InvalidArgument for the first value that is not allowed."""
+        check_text("name", self.name, MAX_NAME, empty=False)
+        check_text("directory", self.directory, MAX_NAME)
+        check_tags(self.tags)
+        if self.size is not None and not 0 <= self.size <= MAX_INTEGER:
+            raise InvalidArgument(f"size must lie between 0 and {MAX_INTEGER}.")
+        if self.mime_type is not None:
+            check_mime_type(self.mime_type)
+        if self.sha256 is not None:
+            check_sha256(self.sha256)
+        if self.fingerprint is not None:
+            check_text("fingerprint", self.fingerprint, MAX_FINGERPRINT, empty=False)
+        if self.chunk_size is not None and self.chunk_size <= 0:
+            raise InvalidArgument("chunk_size must be at least 1.")
+
+
+def check_text(what: str, value: str, most: int, *, empty: bool = True) -> None:
+    """Raise InvalidArgument unless `value` is text of at most `most` characters without NUL."""
+    if not empty and not value:
+        raise InvalidArgument(f"{what} must not be empty.")
+    if len(value) > most:
+        raise InvalidArgument(f"{what} may have at most {most} characters.")
+    if "\0" in value:
+        raise InvalidArgument(f"{what} must not hold NUL.")
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise InvalidArgument(f"{what} is not valid Unicode.") from error
+
+
+def check_tags(tags: tuple[str, ...]) -> None:
+    """Raise InvalidArgument for too many tags or one that is not allowed.
+
+    Tags stand in URLs and filters: no control characters, no `.`, no leading `$`.
+    """
+    if len(tags) > MAX_TAGS:
+        raise InvalidArgument(f"An upload may have at most {MAX_TAGS} tags.")
+    for tag in tags:
+        check_text("tag", tag, MAX_TAG, empty=False)
+        if not _TAG.fullmatch(tag):
+            raise InvalidArgument("A tag must not hold control characters, '.' or a leading '$'.")
+
+
+def check_mime_type(value: str) -> None:
+    """Raise InvalidArgument unless `value` is a media type such as `video/mp4` (RFC 9110)."""
+    if len(value) > MAX_MIME_TYPE or not _MIME_TYPE.fullmatch(value):
+        raise InvalidArgument("mime_type must be a media type such as video/mp4.")
+
+
+def check_sha256(value: str) -> None:
+    """Raise InvalidArgument unless `value` is a SHA-256 in lower-case hexadecimal."""
+    if not is_sha256(value):
+        raise InvalidArgument("sha256 must be 64 lower-case hexadecimal digits.")
+
+
+def check_id(value: str) -> str:
+    """The id itself; InvalidArgument unless it is 24 lower-case hexadecimal digits."""
+    if not _ID.fullmatch(value):
+        raise InvalidArgument("An id is 24 lower-case hexadecimal digits.")
+    return value
+
+
+def choose_chunk_size(asked: int | None, usual: int) -> int:
+    """The cell size of a new upload: what was asked for, within the limits, else the usual one.
+
+    The server's usual size is also the largest, since it bounds what a connection may cost.
+    """
+    if asked is None:
+        return usual
+    return max(MIN_CHUNK_SIZE, min(asked, usual, MAX_CHUNK_SIZE))
