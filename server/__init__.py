@@ -1,0 +1,1 @@
+"""The only room that knows Starlette; `app.py` is its only wiring."""

@@ -1,0 +1,142 @@
+"""The settings, all from `LADING_*` environment variables, and what each may be.
+
+It owns names, defaults and the reading of sizes and durations. It refuses to act on them. A wrong
+value stops the server with one line that names the variable, its value and what is allowed.
+Source: page 4 of the design, "Settings that outside checks use".
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from protocol.manifest import MAX_CHUNK_SIZE, MIN_CHUNK_SIZE
+
+_UNITS = {
+    "": 1,
+    "b": 1,
+    "kb": 10**3,
+    "mb": 10**6,
+    "gb": 10**9,
+    "tb": 10**12,
+    "kib": 2**10,
+    "mib": 2**20,
+    "gib": 2**30,
+    "tib": 2**40,
+}
+_SPANS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_QUANTITY = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)\s*")
+
+
+def _quantity(value: Any, units: dict[str, Any], example: str) -> float:
+    match = _QUANTITY.fullmatch(str(value))
+    if match is None or match[2].lower() not in units:
+        raise ValueError(f"must be a number with or without a unit, such as {example}")
+    return float(match[1]) * float(units[match[2].lower()])
+
+
+def parse_size(value: Any) -> int:
+    """Bytes from `32MB`, `4MiB` or a plain number."""
+    return int(_quantity(value, _UNITS, "32MB or 4MiB"))
+
+
+def parse_duration(value: Any) -> float:
+    """Seconds from `90s`, `24h` or a plain number."""
+    return _quantity(value, _SPANS, "90s or 24h")
+
+
+def _comma_list(value: Any) -> Any:
+    if isinstance(value, str):
+        return tuple(item.strip() for item in value.split(",") if item.strip())
+    return value
+
+
+Size = Annotated[int, BeforeValidator(parse_size)]
+Duration = Annotated[float, BeforeValidator(parse_duration)]
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_list)]
+
+
+class WrongSettings(Exception):
+    """A setting has a value that is not allowed; the message is one line for each."""
+
+
+class Settings(BaseSettings):
+    """What an operator can choose. Sizes are bytes, durations seconds."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="LADING_", extra="ignore", validate_default=True, frozen=True
+    )
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=0, le=65535)
+    data: Path = Path("lading-data")
+    database_url: str | None = None
+    mongod: str | None = None
+    auth: Literal["token", "none"] = "token"
+    public_url: str | None = None
+    allowed_origins: Names = ()
+    chunk_size: Size = Field(default=4 * 2**20, ge=MIN_CHUNK_SIZE, le=MAX_CHUNK_SIZE)
+    byte_budget: Size = Field(default=192 * 2**20, ge=2**20)
+    small_file_limit: Size = Field(default=32 * 10**6, ge=1, le=2 * 10**9)
+    upload_ttl: Duration = Field(default=24 * 3600.0, gt=0)
+    tombstone_ttl: Duration = Field(default=24 * 3600.0, ge=0)
+    drain_seconds: Duration = Field(default=20.0, ge=0, le=3600)
+    max_connections: int = Field(default=20_000, ge=1)
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_address(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("mongodb://", "mongodb+srv://")):
+            raise ValueError("must begin with mongodb:// or mongodb+srv://")
+        return value
+
+    @field_validator("public_url")
+    @classmethod
+    def _is_url(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"https?://[^/\s?#]+(/[^\s?#]*)?", value):
+            raise ValueError("must be an address such as https://files.example.org")
+        return value.rstrip("/") if value else value
+
+    @model_validator(mode="after")
+    def _open_only_at_home(self) -> Settings:
+        if self.auth == "none" and not is_loopback(self.host):
+            raise ValueError(
+                f"LADING_AUTH=none is refused with LADING_HOST={self.host}: without a credential "
+                "the server may only listen on loopback, such as 127.0.0.1"
+            )
+        return self
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach a server that listens on `host`."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def load(**overrides: Any) -> Settings:
+    """The settings of the environment; WrongSettings when one of them is not allowed."""
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        raise WrongSettings("\n".join(_line(item) for item in error.errors())) from None
+
+
+def _line(item: Any) -> str:
+    if not item["loc"]:
+        return str(item["msg"]).removeprefix("Value error, ")
+    variable = f"LADING_{str(item['loc'][0]).upper()}"
+    shown = os.environ.get(variable, item["input"])
+    allowed = str(item["msg"]).removeprefix("Value error, ")
+    if variable == "LADING_DATABASE_URL":
+        shown = "(hidden)"  # an address may carry a password
+    return f"{variable}={shown}: {allowed}"

@@ -1,0 +1,1 @@
+"""Where the bytes of pieces are kept: one module for each driver, one interface for all."""

@@ -1,0 +1,32 @@
+"""Bytes in MongoDB: the piece's document carries them, so one insert stores and commits.
+
+The limits are MongoDB's: a document holds at most 16 MiB. Sharding `chunks` on hashed `_id`
+spreads one file's bytes over all shards, and every query here carries the key.
+"""
+
+from __future__ import annotations
+
+from protocol.manifest import Piece
+from storage.blobs.base import verify
+from storage.chunks import Chunks
+
+
+class MongoBlobs:
+    """The driver that keeps bytes in the `chunks` collection itself."""
+
+    name = "mongo"
+
+    def __init__(self, chunks: Chunks) -> None:
+        self._chunks = chunks
+
+    async def write(self, upload_id: str, piece: Piece, data: bytes) -> bool:
+        return await self._chunks.insert(upload_id, piece, data)
+
+    async def read(self, upload_id: str, slice_start: int) -> tuple[Piece, bytes] | None:
+        found = await self._chunks.data(upload_id, slice_start)
+        if found is not None:
+            verify(upload_id, *found)
+        return found
+
+    async def delete(self, upload_id: str, most: int) -> int:
+        return await self._chunks.delete(upload_id, most)

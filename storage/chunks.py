@@ -1,0 +1,133 @@
+"""The `chunks` collection: one document for each stored piece, which is the commit of the piece.
+
+It owns the pieces' identity (upload id and place, 20 bytes) and answers "what is stored" from the
+index alone. It refuses to know where the bytes are: a driver that keeps them here hands them in
+as `data`, others leave them out. Source: page 2 of the design, "The data".
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+from bson import ObjectId
+from pymongo.errors import DuplicateKeyError
+
+from protocol.errors import ChunkConflict, Unavailable
+from protocol.manifest import Piece
+from storage.database import Database, persist
+
+_INDEXED = {"_id": 0, "slice_start": 1, "size": 1, "crc32c": 1}
+"""With `_id` left out the answer comes from the index `pieces` and no document is read."""
+
+LISTED_AT_ONCE = 20_000
+
+PATIENCE, PAUSE = 250, 0.02
+"""How often, and after how many seconds, a place that is taken but not yet readable is tried."""
+
+
+def object_id(upload_id: str, slice_start: int) -> bytes:
+    """The identity of a piece: the upload's 12 bytes, then its place as 8 bytes big-endian."""
+    return ObjectId(upload_id).binary + slice_start.to_bytes(8, "big")
+
+
+class Chunks:
+    """The pieces of all uploads."""
+
+    def __init__(self, database: Database) -> None:
+        self._collection = database.chunks
+
+    async def insert(self, upload_id: str, piece: Piece, data: bytes | None = None) -> bool:
+        """Commit a piece; durable on return. False when the very same piece was there before.
+
+        Raises ChunkConflict when another piece begins at this place.
+        """
+        document: dict[str, Any] = {
+            "_id": object_id(upload_id, piece.slice_start),
+            "upload_id": ObjectId(upload_id),
+            "slice_start": piece.slice_start,
+            "size": piece.size,
+            "crc32c": piece.crc32c,
+        }
+        if data is not None:
+            document["data"] = data
+        for _ in range(PATIENCE):
+            try:
+                await persist(lambda: self._collection.insert_one(document))
+            except DuplicateKeyError:
+                stored = await self.at(upload_id, piece.slice_start)
+            else:
+                return True
+            if stored == piece:
+                return False
+            if stored is not None:
+                raise ChunkConflict(
+                    f"A piece of {stored.size} bytes with CRC-32C {stored.crc32c} is stored at "
+                    f"{piece.slice_start}; ask what is missing and go on from there."
+                )
+            # Either most nodes do not have the other writer's piece yet, or it is being deleted.
+            await asyncio.sleep(PAUSE)
+        raise Unavailable("Another writer's piece at this place did not settle; try again.")
+
+    async def at(self, upload_id: str, slice_start: int) -> Piece | None:
+        """The piece that begins at `slice_start`."""
+        query = {"upload_id": ObjectId(upload_id), "slice_start": slice_start}
+        return _piece(await persist(lambda: self._collection.find_one(query, _INDEXED)))
+
+    async def before(self, upload_id: str, offset: int) -> Piece | None:
+        """The last piece that begins before `offset`."""
+        query = {"upload_id": ObjectId(upload_id), "slice_start": {"$lt": offset}}
+        sort = [("slice_start", -1)]
+        return _piece(await persist(lambda: self._collection.find_one(query, _INDEXED, sort=sort)))
+
+    async def data(self, upload_id: str, slice_start: int) -> tuple[Piece, bytes] | None:
+        """The piece that begins at `slice_start`, with its bytes."""
+        key = {"_id": object_id(upload_id, slice_start)}
+        document = await persist(lambda: self._collection.find_one(key))
+        piece = _piece(document)
+        return None if piece is None else (piece, bytes(document["data"]))
+
+    async def pieces(
+        self, upload_id: str, start: int = 0, end: int | None = None
+    ) -> AsyncIterator[Piece]:
+        """The pieces that begin in `[start, end)`, by place, from the index alone."""
+        position = start
+        while True:
+            page = await self._page(upload_id, position, end)
+            for piece in page:
+                yield piece
+            if len(page) < LISTED_AT_ONCE:
+                return
+            position = page[-1].slice_start + 1
+
+    async def _page(self, upload_id: str, start: int, end: int | None) -> list[Piece]:
+        place = {"$gte": start} if end is None else {"$gte": start, "$lt": end}
+        query = {"upload_id": ObjectId(upload_id), "slice_start": place}
+        most = LISTED_AT_ONCE
+        found = await persist(
+            lambda: (
+                self._collection.find(query, _INDEXED)
+                .sort("slice_start", 1)
+                .limit(most)
+                .to_list(most)
+            )
+        )
+        return [Piece(d["slice_start"], d["size"], d["crc32c"]) for d in found]
+
+    async def delete(self, upload_id: str, most: int) -> int:
+        """Delete up to `most` pieces of an upload; gives how many there were."""
+        query = {"upload_id": ObjectId(upload_id)}
+        found = await persist(
+            lambda: self._collection.find(query, _INDEXED).limit(most).to_list(most)
+        )
+        if found:
+            keys = [object_id(upload_id, document["slice_start"]) for document in found]
+            await persist(lambda: self._collection.delete_many({"_id": {"$in": keys}}))
+        return len(found)
+
+
+def _piece(document: dict[str, Any] | None) -> Piece | None:
+    if document is None:
+        return None
+    return Piece(document["slice_start"], document["size"], document["crc32c"])

@@ -1,0 +1,160 @@
+"""The connection to MongoDB: concerns, collections, indexes, and what its failures mean.
+
+It owns how durable a write and how settled a read must be, and the translation of the driver's
+errors into Lading's. It refuses to know what the documents mean. PyMongo's async client is the
+usual one; a Motor client or mongomock-motor's may be handed in, since only what all three share
+is used. Source: page 2 of the design, "Choices"; page 5, "Promises".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import structlog
+from pymongo import AsyncMongoClient, ReadPreference
+from pymongo.errors import (
+    CollectionInvalid,
+    ConfigurationError,
+    ConnectionFailure,
+    DuplicateKeyError,
+    ExecutionTimeout,
+    OperationFailure,
+    PyMongoError,
+    WriteConcernError,
+    WTimeoutError,
+)
+from pymongo.read_concern import ReadConcern
+from pymongo.write_concern import WriteConcern
+
+from protocol.errors import LadingError, StorageFull, Unavailable
+
+log = structlog.get_logger()
+
+DATABASE = "lading"
+
+DURABLE = WriteConcern(w="majority", j=True, wtimeout=30_000)
+"""On a replica set: journaled by most nodes. On a standalone server: in its journal."""
+
+SETTLED = ReadConcern("majority")
+"""What was read cannot be rolled back."""
+
+RETRY_SECONDS = 20.0
+"""How long an operation is tried again while the database restarts or elects a primary."""
+
+_FULL = (14031,)  # OutOfDiskSpace
+_EXISTS = (48,)  # NamespaceExists
+
+T = TypeVar("T")
+
+
+class Database:
+    """The collections of one Lading database, each with the right concerns."""
+
+    def __init__(self, client: Any, name: str = DATABASE) -> None:
+        self.client = client
+        self._database = client[name]
+        self.manifests = self._collection("manifests")
+        self.chunks = self._collection("chunks")
+
+    def _collection(self, name: str) -> Any:
+        return self._database.get_collection(
+            name,
+            write_concern=DURABLE,
+            read_concern=SETTLED,
+            read_preference=ReadPreference.PRIMARY,
+        )
+
+    async def prepare(self) -> None:
+        """Make the collections and indexes that are not there yet."""
+        # Video does not compress: the block compressor would only cost time.
+        options = {"wiredTiger": {"configString": "block_compressor=none"}}
+        await self._create("chunks", storageEngine=options)
+        await self._create("manifests")
+        covering = [("upload_id", 1), ("slice_start", 1), ("size", 1), ("crc32c", 1)]
+        await self.chunks.create_index(covering, name="pieces")
+        await self.manifests.create_index([("user_id", 1), ("state", 1), ("_id", -1)], name="user")
+        await self.manifests.create_index([("state", 1), ("expires_at", 1)], name="expiry")
+
+    async def _create(self, name: str, **options: Any) -> None:
+        try:
+            await self._database.create_collection(name, **options)
+        except CollectionInvalid:
+            pass  # it is there
+        except OperationFailure as error:
+            if error.code not in _EXISTS:
+                raise
+        except NotImplementedError:
+            # mongomock knows no storage engines, and has none that could compress.
+            await self._database.create_collection(name)
+
+    async def ping(self) -> None:
+        """Raise Unavailable unless the database answers."""
+        await persist(lambda: self._database.command("ping"), seconds=0)
+
+    async def close(self) -> None:
+        """Close the client. PyMongo's close is awaited, Motor's and mongomock's is not."""
+        closing = self.client.close()
+        if inspect.isawaitable(closing):
+            await closing
+
+
+def connect(url: str) -> Any:
+    """A client for `url`, with compression off: the bytes would only be copied once more."""
+    return AsyncMongoClient(
+        url,
+        serverSelectionTimeoutMS=5_000,
+        connectTimeoutMS=5_000,
+        compressors=[],
+        tz_aware=True,
+        appname="lading",
+    )
+
+
+def is_address(url: str) -> bool:
+    """Whether the driver accepts `url` as the address of a database."""
+    try:
+        AsyncMongoClient(url, connect=False)
+    except (ConfigurationError, PyMongoError, ValueError):
+        return False
+    return True
+
+
+def translate(error: PyMongoError) -> LadingError:
+    """What a failure of the database means to the one who asked."""
+    if isinstance(error, OperationFailure) and error.code in _FULL:
+        return StorageFull("The database has no room left.")
+    return Unavailable("The database does not answer; try again.")
+
+
+def _may_pass(error: PyMongoError) -> bool:
+    """Whether the same operation can succeed a moment later."""
+    if isinstance(error, (ConnectionFailure, WTimeoutError, WriteConcernError, ExecutionTimeout)):
+        return True
+    return isinstance(error, OperationFailure) and bool(
+        error.has_error_label("RetryableWriteError") or error.code in (91, 189, 11600, 11602)
+    )
+
+
+async def persist(operation: Callable[[], Awaitable[T]], seconds: float = RETRY_SECONDS) -> T:
+    """Run one operation, again and again while the database restarts or elects a primary.
+
+    Every operation of this room means the same when it is done twice. DuplicateKeyError passes
+    through: it is an answer.
+    """
+    loop = asyncio.get_running_loop()
+    end = loop.time() + seconds
+    pause = 0.05
+    while True:
+        try:
+            return await operation()
+        except DuplicateKeyError:
+            raise
+        except PyMongoError as error:
+            if not _may_pass(error) or loop.time() + pause > end:
+                log.warning("database-error", error=str(error)[:500], kind=type(error).__name__)
+                raise translate(error) from error
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, 1.0)

@@ -1,0 +1,184 @@
+"""The `manifests` collection: one small document for each upload.
+
+It owns how a manifest is kept and each change of its state, every one a compare-and-set on that
+one document. It refuses to know pieces and their bytes. Times come in from the caller.
+Source: page 2 of the design, "The data".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import fields
+from datetime import UTC, datetime
+from typing import Any
+
+from bson import ObjectId
+from pymongo import ReturnDocument
+from pymongo.errors import DuplicateKeyError
+
+from protocol.manifest import Manifest, State
+from storage.database import Database, persist
+
+_TIMES = ("created_at", "updated_at", "expires_at")
+_FIELDS = tuple(field.name for field in fields(Manifest) if field.name != "id")
+
+
+def new_id() -> str:
+    """A fresh upload id: 24 hexadecimal digits."""
+    return str(ObjectId())
+
+
+def _moment(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+
+def _seconds(moment: datetime | None) -> float | None:
+    if moment is None:
+        return None
+    # A client that was handed in may give times without a zone; the database keeps UTC.
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def to_document(manifest: Manifest) -> dict[str, Any]:
+    """The manifest as MongoDB keeps it."""
+    document = {name: getattr(manifest, name) for name in _FIELDS}
+    document.update({name: _moment(document[name]) for name in _TIMES})
+    document["state"] = str(manifest.state)
+    document["tags"] = list(manifest.tags)
+    return {"_id": ObjectId(manifest.id), **document}
+
+
+def from_document(document: Mapping[str, Any]) -> Manifest:
+    """The manifest that `to_document` made `document` of."""
+    values = {name: document[name] for name in _FIELDS if name in document}
+    values.update({name: _seconds(values.get(name)) for name in _TIMES})
+    values["state"] = State(values["state"])
+    values["tags"] = tuple(values.get("tags", ()))
+    return Manifest(id=str(document["_id"]), **values)
+
+
+class Manifests:
+    """The manifests of all uploads."""
+
+    def __init__(self, database: Database) -> None:
+        self._collection = database.manifests
+
+    async def insert(self, manifest: Manifest) -> None:
+        """Keep a new manifest; durable on return. The id is fresh, so once more is no harm."""
+        document = to_document(manifest)
+        # A duplicate means that an earlier try of this call was applied and its answer lost.
+        with suppress(DuplicateKeyError):
+            await persist(lambda: self._collection.insert_one(document))
+
+    async def get(self, upload_id: str) -> Manifest | None:
+        """The manifest of an upload in any state, tombstones included."""
+        found = await persist(lambda: self._collection.find_one({"_id": ObjectId(upload_id)}))
+        return None if found is None else from_document(found)
+
+    async def unfinished(self, user_id: str, fingerprint: str | None, most: int) -> list[Manifest]:
+        """A user's uploads that are under way, the newest first."""
+        query: dict[str, Any] = {"user_id": user_id, "state": str(State.UPLOADING)}
+        if fingerprint is not None:
+            query["fingerprint"] = fingerprint
+        return await self._list(query, most)
+
+    async def ready(
+        self,
+        user_id: str,
+        *,
+        name: str | None,
+        directory: str | None,
+        before: str | None,
+        most: int,
+    ) -> list[Manifest]:
+        """A user's files, the newest first: `name` as prefix, ids smaller than `before`."""
+        query: dict[str, Any] = {"user_id": user_id, "state": str(State.READY)}
+        if name is not None:
+            query["name"] = {"$gte": name, "$lt": name + "\U0010ffff"}
+        if directory is not None:
+            query["directory"] = directory
+        if before is not None:
+            query["_id"] = {"$lt": ObjectId(before)}
+        return await self._list(query, most)
+
+    async def _list(self, query: dict[str, Any], most: int) -> list[Manifest]:
+        found = await persist(
+            lambda: self._collection.find(query).sort("_id", -1).limit(most).to_list(most)
+        )
+        return [from_document(document) for document in found]
+
+    async def touch(
+        self, upload_id: str, *, now: float, expires_at: float | None, upload_size: int
+    ) -> Manifest | None:
+        """Note activity: the watermark grows, expiry moves. None when it is not under way.
+
+        On return all that was read of the upload before is durable too: a journaled write
+        carries every earlier one with it.
+        """
+        change: dict[str, Any] = {
+            "$max": {"upload_size": upload_size, "expires_at": _moment(expires_at)},
+            "$set": {"updated_at": _moment(now)},
+        }
+        if expires_at is None:
+            del change["$max"]["expires_at"]
+        return await self._change(upload_id, (State.UPLOADING,), change)
+
+    async def publish(
+        self, upload_id: str, *, now: float, size: int, crc32c: int, sha256: str | None, mime: str
+    ) -> Manifest | None:
+        """Make the upload ready: the one write that lets others see it. None when it is not open.
+
+        The length is part of the comparison: two finishes with different ones cannot both win.
+        """
+        change = {
+            "$set": {
+                "state": str(State.READY),
+                "upload_end": True,
+                "size": size,
+                "upload_size": size,
+                "crc32c": crc32c,
+                "sha256": sha256,
+                "mime_type": mime,
+                "updated_at": _moment(now),
+                "expires_at": None,
+            }
+        }
+        return await self._change(upload_id, (State.UPLOADING,), change, size={"$in": [None, size]})
+
+    async def bury(
+        self, upload_id: str, *, now: float, becomes: State, until: float, only: tuple[State, ...]
+    ) -> Manifest | None:
+        """Turn an upload into a tombstone, kept `until` then. None when it was not `only`."""
+        change = {
+            "$set": {
+                "state": str(becomes),
+                "updated_at": _moment(now),
+                "expires_at": _moment(until),
+            }
+        }
+        return await self._change(upload_id, only, change)
+
+    async def _change(
+        self, upload_id: str, states: tuple[State, ...], change: dict[str, Any], **more: Any
+    ) -> Manifest | None:
+        query = {"_id": ObjectId(upload_id), "state": {"$in": [str(s) for s in states]}, **more}
+        found = await persist(
+            lambda: self._collection.find_one_and_update(
+                query, change, return_document=ReturnDocument.AFTER
+            )
+        )
+        return None if found is None else from_document(found)
+
+    async def delete(self, upload_id: str) -> None:
+        """Forget a tombstone."""
+        tombs = [str(State.EXPIRED), str(State.DELETED)]
+        query = {"_id": ObjectId(upload_id), "state": {"$in": tombs}}
+        await persist(lambda: self._collection.delete_one(query))
+
+    async def largest_open_chunk(self) -> int:
+        """The largest cell size of any upload under way, in bytes; 0 when there is none."""
+        query = {"state": str(State.UPLOADING)}
+        largest = [("chunk_size", -1)]
+        found = await persist(lambda: self._collection.find_one(query, sort=largest))
+        return int(found["chunk_size"]) if found else 0
