@@ -1,0 +1,101 @@
+"""Who is asking: from a credential to a principal.
+
+It owns the ways to authenticate and the principal that stands behind all of them. It refuses to
+know objects: whether a principal may touch one is asked where the object is fetched.
+Source: page 4 of the design, "Access".
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from starlette.requests import HTTPConnection
+
+from protocol.errors import NotFound, Unauthorized
+from protocol.manifest import Manifest
+
+COOKIE = "lading_token"
+ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Someone with a valid credential. `expires` is in Unix seconds, None for ever."""
+
+    user_id: str
+    admin: bool = False
+    expires: float | None = None
+
+    def check_owner(self, manifest: Manifest | None, upload_id: str) -> Manifest:
+        """The manifest, if it is this principal's; what is another's does not exist."""
+        if manifest is None or manifest.user_id != self.user_id:
+            raise NotFound(f"There is no upload or file {upload_id}.")
+        return manifest
+
+
+class Authenticator(Protocol):
+    """Checks a credential."""
+
+    def principal(self, token: str | None) -> Principal:
+        """Who the bearer of `token` is; raises Unauthorized."""
+        ...
+
+
+class TokenAuthenticator:
+    """One random token for the one user of a server that was just started."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token.encode()
+
+    def principal(self, token: str | None) -> Principal:
+        if token is None:
+            raise Unauthorized("Send the token that the server printed when it started.")
+        if not secrets.compare_digest(token.encode("utf-8", "surrogatepass"), self._token):
+            raise Unauthorized("The token is not the one that the server printed.")
+        return Principal(ADMIN, admin=True)
+
+
+class OpenAuthenticator:
+    """No credential: everyone who reaches the loopback interface is the same user."""
+
+    def principal(self, token: str | None) -> Principal:  # noqa: ARG002
+        return Principal(ADMIN, admin=True)
+
+
+def admin_token(data: Path) -> str:
+    """The admin token in the data directory; made, readable by its owner alone, if absent."""
+    path = data / "admin-token"
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except FileNotFoundError:
+        pass
+    token = secrets.token_urlsafe(32)
+    # Written beside and linked, so that of two servers that start at once both read one token.
+    draft = data / f".admin-token-{os.getpid()}"
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        file.write(token + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        return path.read_text(encoding="ascii").strip()
+    finally:
+        draft.unlink()
+    return token
+
+
+def bearer(connection: HTTPConnection) -> str | None:
+    """The credential of a request: its bearer token, else the page's cookie."""
+    header = connection.headers.get("authorization")
+    if header is not None:
+        scheme, _, token = header.partition(" ")
+        if scheme.lower() != "bearer" or not token.strip():
+            raise Unauthorized("The Authorization header must be: Bearer TOKEN.")
+        return token.strip()
+    return connection.cookies.get(COOKIE)

@@ -1,0 +1,183 @@
+"""`lading serve`: from the environment to a running server.
+
+It owns the process: its log, its socket, its ready lines, `server.json`, and its end. It refuses
+to know what the routes do. Source: page 7 of the design, "First run".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+import structlog
+import uvicorn
+from storage.embedded import EmbeddedError
+
+from lading.version import VERSION
+from server.app import create_app
+from server.auth import admin_token
+from server.services import Services
+from server.settings import Settings, WrongSettings, load
+from server.sockets import ChannelProtocol
+
+log = structlog.get_logger()
+
+FAILED = 1
+USAGE = 2
+
+
+def configure_log() -> None:
+    """Structured lines on standard output: JSON, or for eyes when a terminal is there."""
+    shared: list[structlog.types.Processor] = [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    renderer: structlog.types.Processor = structlog.processors.JSONRenderer()
+    if sys.stdout.isatty():
+        renderer = structlog.dev.ConsoleRenderer()
+    structlog.configure(
+        processors=[*shared, structlog.processors.format_exc_info, renderer],
+        logger_factory=structlog.PrintLoggerFactory(),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processor=renderer)
+    )
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+
+
+def listen(settings: Settings) -> socket.socket:
+    """The listening socket; with port 0 the system chooses one."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        listener.close()
+        raise WrongSettings(
+            f"LADING_HOST={settings.host}, LADING_PORT={settings.port}: cannot listen there "
+            f"({error.strerror}); choose another port, or stop what uses it"
+        ) from error
+    return listener
+
+
+def address(settings: Settings, listener: socket.socket) -> str:
+    """The URL under which the server is reached from this machine, or as it is set."""
+    if settings.public_url is not None:
+        return settings.public_url
+    host, port = listener.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+class Server(uvicorn.Server):
+    """Uvicorn, telling when it is ready and draining before it goes."""
+
+    def __init__(self, config: uvicorn.Config, settings: Settings, url: str) -> None:
+        super().__init__(config)
+        self._settings = settings
+        self._url = url
+        self._note = settings.data / "server.json"
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        token = admin_token(self._settings.data) if self._settings.auth == "token" else None
+        note = {"url": self._url, "token": token, "pid": os.getpid()}
+        _write_private(self._note, json.dumps(note) + "\n")
+        print(ready_lines(self._url, token, self._settings), flush=True)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        services: Services = self.lifespan.state["services"]
+        log.info("draining", channels=len(services.channels))
+        await services.drain(self._settings.drain_seconds)
+        await super().shutdown(sockets)
+        self._note.unlink(missing_ok=True)
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop on SIGTERM and SIGINT and exit 0: an asked-for end is not a failure."""
+        kinds = (signal.SIGTERM, signal.SIGINT)
+        before = {kind: signal.signal(kind, self.handle_exit) for kind in kinds}
+        try:
+            yield
+        finally:
+            for kind, handler in before.items():
+                signal.signal(kind, handler)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        # A second Ctrl-C or SIGTERM says: now.
+        if self.should_exit:
+            self.force_exit = True
+        super().handle_exit(sig, frame)
+
+
+def ready_lines(url: str, token: str | None, settings: Settings) -> str:
+    """What is printed when the server is ready."""
+    page = f"{url}/?token={token}" if token else f"{url}/"
+    command = "lading put FILE"
+    if settings.data != Path("lading-data"):
+        command = f"LADING_DATA={settings.data} {command}"
+    return "\n".join(
+        [
+            f"Lading {VERSION} is ready.",
+            f"  page    {page}",
+            f"  upload  {command}",
+        ]
+    )
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner can read, all at once."""
+    draft = path.with_name(f".{path.name}-{os.getpid()}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+    draft.replace(path)
+
+
+def serve() -> int:
+    """Run the server until it is told to stop; gives the exit code."""
+    try:
+        settings = load()
+        listener = listen(settings)
+    except WrongSettings as error:
+        print(error, file=sys.stderr)
+        return USAGE
+    configure_log()
+    config = uvicorn.Config(
+        create_app(settings),
+        http="httptools",
+        ws=ChannelProtocol,
+        ws_ping_interval=None,
+        ws_per_message_deflate=False,
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=5,
+    )
+    server = Server(config, settings, address(settings, listener))
+    try:
+        with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+            runner.run(server.serve(sockets=[listener]))
+    except EmbeddedError as error:
+        print(error, file=sys.stderr)
+        return FAILED
+    except SystemExit:
+        # Uvicorn's word for a lifespan that failed; why was logged.
+        return FAILED
+    return 0

@@ -1,0 +1,348 @@
+"""`GET /v1/ws`: the WebSocket channel `lading.v1`.
+
+It owns the admission before the upgrade and the carrying out of what the receiver asks for. It
+refuses to know the rules of the protocol: those are in `protocol/receiver.py`.
+Source: page 3 of the design.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from urllib.parse import urlsplit
+
+import structlog
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from lading.version import VERSION
+from protocol import effects
+from protocol.codec import decode_client, encode
+from protocol.errors import (
+    Forbidden,
+    Internal,
+    InvalidArgument,
+    LadingError,
+    ShuttingDown,
+    TooManyConnections,
+)
+from protocol.messages import OVERHEAD, SUBPROTOCOL, Closed
+from protocol.receiver import Receiver
+from server.auth import Principal
+from server.errors import problem_response
+from server.limits import Hold
+from server.routes.shapes import file_url
+from server.services import Services, services
+from server.uploads import OpenUpload
+
+log = structlog.get_logger()
+
+WINDOW_CHUNKS = 4
+"""Pieces a client may have in flight: enough that journal syncs are shared, few enough to wait."""
+
+QUIET_SECONDS = 0.5
+"""A draining connection that said nothing for so long has nothing more on its way."""
+
+VERIFYING_SECONDS = 1.0
+"""How often a client hears how far the verification is."""
+
+
+async def channel(websocket: WebSocket) -> None:
+    """Serve one connection."""
+    server = services(websocket)
+    refusal = _refusal(websocket, server)
+    if refusal is not None:
+        # Before an upgrade a full server answers 503: proxies then try another one.
+        status = 503 if isinstance(refusal, TooManyConnections) else None
+        await websocket.send_denial_response(problem_response(refusal, status))
+        return
+    await websocket.accept(subprotocol=SUBPROTOCOL)
+    await Channel(websocket, server).run()
+
+
+def _refusal(websocket: WebSocket, server: Services) -> LadingError | None:
+    if SUBPROTOCOL not in websocket.scope["subprotocols"]:
+        return InvalidArgument(f"Ask for the WebSocket subprotocol {SUBPROTOCOL}.")
+    origin = websocket.headers.get("origin")
+    if origin is not None and not _is_allowed(origin, websocket, server):
+        return Forbidden(f"Pages of {origin[:200]} may not connect here.")
+    if server.draining:
+        return ShuttingDown()
+    if len(server.channels) >= server.settings.max_connections:
+        return TooManyConnections()
+    return None
+
+
+def _is_allowed(origin: str, websocket: WebSocket, server: Services) -> bool:
+    """The server's own pages, and those of the allow-list, by exact comparison."""
+    if origin in server.settings.allowed_origins or origin == server.settings.public_url:
+        return True
+    return urlsplit(origin).netloc == websocket.headers.get("host")
+
+
+class Channel:
+    """One connection: feeds the receiver, carries out its effects in order."""
+
+    def __init__(self, websocket: WebSocket, server: Services) -> None:
+        self._websocket = websocket
+        self._server = server
+        self._loop = asyncio.get_running_loop()
+        chunk = server.max_message - OVERHEAD
+        self._receiver = Receiver(
+            self._loop.time(),
+            window=WINDOW_CHUNKS * chunk,
+            max_chunk_size=chunk,
+            server=f"lading/{VERSION}",
+        )
+        self._turn = asyncio.Lock()
+        self._uploads: dict[int, OpenUpload] = {}
+        self._principal: Principal | None = None
+        self._hold: Hold | None = None
+        self._finishing: set[asyncio.Task[None]] = set()
+        self._gone = False
+        self._last_message = self._loop.time()
+        self._alarm = self._loop.call_at(self._receiver.deadline(), self._ring)
+
+    # -- the connection
+
+    async def run(self) -> None:
+        """Serve until either side closes."""
+        self._server.channels.add(self)
+        try:
+            while await self._next():
+                pass
+        except WebSocketDisconnect:
+            pass
+        finally:
+            self._gone = True
+            self._server.channels.discard(self)
+            self._alarm.cancel()
+            self._let_go()
+            for task in self._finishing:
+                task.cancel()
+
+    async def _next(self) -> bool:
+        """Take one message; False at the end."""
+        message = await self._websocket.receive()
+        if message["type"] == "websocket.disconnect":
+            return False
+        self._last_message = self._loop.time()
+        self._hold = message.get("lading.hold")
+        try:
+            data = message.get("bytes")
+            if data is None:
+                self._receiver.text()
+            else:
+                if self._hold is None and len(data) > OVERHEAD:
+                    self._hold = await self._server.budget.acquire(len(data))
+                self._receiver.receive(decode_client(data), self._loop.time())
+        except LadingError as error:
+            self._receiver.unreadable(error)
+        del message, data
+        await self._flush()
+        self._let_go()
+        return not self._gone
+
+    def _let_go(self) -> None:
+        if self._hold is not None:
+            self._hold.release()
+            self._hold = None
+
+    # -- time
+
+    def _ring(self) -> None:
+        deadline = self._receiver.deadline()
+        if deadline > self._loop.time():
+            self._alarm = self._loop.call_at(deadline, self._ring)
+        else:
+            self._server.spawn(self._tick())
+
+    async def _tick(self) -> None:
+        if self._websocket.scope.get("lading.paused", _never)():
+            # It is we who do not read: the client cannot be blamed for silence.
+            self._receiver.heard(self._loop.time())
+        self._receiver.tick(self._loop.time())
+        await self._flush()
+        if not self._gone:
+            self._rearm()
+
+    def _rearm(self) -> None:
+        self._alarm.cancel()
+        deadline = self._receiver.deadline()
+        if deadline != float("inf"):
+            self._alarm = self._loop.call_at(deadline, self._ring)
+
+    # -- draining
+
+    @property
+    def idle(self) -> bool:
+        # Pieces sent before GOAWAY was heard may still be on their way.
+        quiet = self._loop.time() - self._last_message >= QUIET_SECONDS
+        return quiet and self._receiver.idle
+
+    def drain(self, retry_after: int) -> None:
+        self._receiver.drain("shutdown", retry_after)
+        self._server.spawn(self._flush())
+
+    def restart(self) -> None:
+        self._receiver.restart("shutdown")
+        self._server.spawn(self._flush())
+
+    # -- effects
+
+    async def _flush(self) -> None:
+        """Carry out what the receiver asks for, in order, one at a time."""
+        async with self._turn:
+            while pending := self._receiver.effects():
+                for effect in pending:
+                    await self._carry_out(effect)
+
+    async def _carry_out(self, effect: effects.Effect) -> None:
+        match effect:
+            case effects.Send():
+                if isinstance(effect.message, Closed):
+                    self._uploads.pop(effect.message.ref, None)
+                await self._send(encode(effect.message))
+            case effects.Close():
+                await self._close(effect)
+            case effects.Authenticate():
+                self._authenticate(effect)
+            case effects.Open() | effects.Reopen():
+                await self._open(effect)
+            case effects.Store():
+                hold, self._hold = self._hold, None
+                self._server.spawn(self._store(effect, hold))
+            case effects.Complete():
+                task = self._server.spawn(self._complete(effect))
+                self._finishing.add(task)
+                task.add_done_callback(self._finishing.discard)
+            case effects.Remove():
+                self._server.spawn(self._remove(effect))
+
+    async def _send(self, data: bytes) -> None:
+        if self._gone:
+            return
+        try:
+            await self._websocket.send({"type": "websocket.send", "bytes": data})
+        except (WebSocketDisconnect, RuntimeError):
+            self._gone = True
+
+    async def _close(self, effect: effects.Close) -> None:
+        if self._gone:
+            return
+        self._gone = True
+        try:
+            await self._websocket.close(effect.code, effect.reason)
+        except (WebSocketDisconnect, RuntimeError):
+            log.debug("closed-before-close", code=effect.code)
+
+    def _authenticate(self, effect: effects.Authenticate) -> None:
+        token = effect.token or self._websocket.cookies.get("lading_token")
+        try:
+            principal = self._server.authenticator.principal(token)
+        except LadingError as error:
+            self._receiver.rejected(error)
+            return
+        self._principal = principal
+        now = self._loop.time()
+        expires = None
+        if principal.expires is not None:
+            expires = now + principal.expires - self._server.clock()
+        self._receiver.authenticated(principal.user_id, expires, now)
+        self._rearm()
+
+    async def _open(self, effect: effects.Open | effects.Reopen) -> None:
+        assert self._principal is not None
+        uploads = self._server.uploads
+        try:
+            if isinstance(effect, effects.Open):
+                upload = await uploads.create(self._principal, effect.spec)
+                stored = await uploads.coverage(upload.manifest)
+            else:
+                upload, stored = await uploads.open(self._principal, effect.upload_id)
+        except LadingError as error:
+            self._receiver.failed(effect.ref, error, self._loop.time())
+        except Exception as error:
+            self._receiver.failed(effect.ref, _fault(error), self._loop.time())
+        else:
+            self._uploads[effect.ref] = upload
+            self._receiver.opened(effect.ref, upload.manifest, stored)
+
+    async def _store(self, effect: effects.Store, hold: Hold | None) -> None:
+        ref, slice_start, size = effect.ref, effect.slice_start, len(effect.data)
+        upload = self._uploads[ref]
+        try:
+            written = await self._server.uploads.write(
+                upload, slice_start, effect.data, effect.crc32c
+            )
+        except LadingError as error:
+            self._receiver.refused(ref, slice_start, size, error)
+            if error.code in ("gone", "not-found"):
+                self._receiver.lost(ref, error, self._loop.time())
+        except Exception as error:
+            self._receiver.refused(ref, slice_start, size, _fault(error))
+        else:
+            self._receiver.stored(ref, slice_start, size, written.upload_size)
+        finally:
+            del effect
+            if hold is not None:
+                hold.release()
+        await self._flush()
+
+    async def _complete(self, effect: effects.Complete) -> None:
+        assert self._principal is not None
+        told = self._loop.time()
+
+        def progress(done: int, total: int) -> None:
+            nonlocal told
+            if self._loop.time() - told >= VERIFYING_SECONDS:
+                told = self._loop.time()
+                self._receiver.verifying(effect.ref, done, total)
+                self._server.spawn(self._flush())
+
+        try:
+            manifest = await self._server.uploads.finish(
+                self._principal,
+                effect.upload_id,
+                effect.size,
+                effect.sha256,
+                progress=progress,
+            )
+        except LadingError as error:
+            self._receiver.failed(effect.ref, error, self._loop.time())
+        except Exception as error:
+            self._receiver.failed(effect.ref, _fault(error), self._loop.time())
+        else:
+            url = file_url(self._server.settings, manifest.id)
+            self._receiver.completed(effect.ref, manifest, url)
+        await self._flush()
+
+    async def _remove(self, effect: effects.Remove) -> None:
+        assert self._principal is not None
+        now = self._loop.time
+        try:
+            await self._server.uploads.remove(self._principal, effect.upload_id)
+        except LadingError as error:
+            if error.code in ("gone", "not-found"):
+                self._receiver.closed(effect.ref, now())
+            else:
+                self._receiver.failed(effect.ref, error, now())
+        except Exception as error:
+            self._receiver.failed(effect.ref, _fault(error), now())
+        else:
+            self._receiver.closed(effect.ref, now())
+        await self._flush()
+
+
+def _fault(error: Exception) -> LadingError:
+    log.error("fault", path="/v1/ws", exc_info=error)
+    return Internal()
+
+
+def _never() -> bool:
+    return False
+
+
+async def not_an_upgrade(_request: Request) -> Response:
+    """What a plain GET of the channel's address is told."""
+    raise InvalidArgument("This address speaks WebSocket; connect with an Upgrade request.")

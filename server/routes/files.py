@@ -1,0 +1,185 @@
+"""`/v1/files`: small files by REST, lists, downloads, deletion.
+
+A body is taken in pieces of the upload's own cells, so memory does not grow with the file.
+Source: page 4 of the design.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from protocol.digests import Sha256, crc32c, parse_digest_field
+from protocol.errors import ChecksumMismatch, InvalidArgument, LadingError, RequestTimeout, TooLarge
+from protocol.manifest import Manifest
+from protocol.spec import UploadSpec, check_id
+from server.auth import Principal
+from server.downloads import respond
+from server.routes.multipart import FilePart, file_part
+from server.routes.shapes import answer, file_url, manifest_shape
+from server.services import Services, services
+from server.uploads import OpenUpload
+
+LISTED = 100
+MOST_LISTED = 1000
+
+
+async def create(request: Request) -> Response:
+    """`POST /v1/files`: one small file, raw or as a form's file part."""
+    server = services(request)
+    principal = server.principal(request)
+    part = await _body(request)
+    length = _declared_length(request) if part.raw else None
+    limit = server.settings.small_file_limit
+    if length is not None and length > limit:
+        raise TooLarge(_too_large(limit), limit=limit)
+    spec = UploadSpec(
+        name=request.query_params.get("name") or part.name or "unnamed",
+        size=length,
+        mime_type=part.mime_type,
+        directory=request.query_params.get("directory", ""),
+        tags=tuple(request.query_params.getlist("tag")),
+    )
+    upload = await server.uploads.create(principal, spec)
+    try:
+        manifest = await _take(request, server, principal, upload, part)
+    except BaseException:
+        # Also when the client went away: half a small file is of no use to anyone.
+        server.spawn(_discard(server, principal, upload.manifest.id))
+        raise
+    headers = {"Location": file_url(server.settings, manifest.id)}
+    return answer(manifest_shape(manifest), 201, headers)
+
+
+def _too_large(limit: int) -> str:
+    return f"A file sent this way may have at most {limit} bytes; larger ones go by /v1/uploads."
+
+
+def _declared_length(request: Request) -> int | None:
+    text = request.headers.get("content-length")
+    if text is None:
+        return None
+    if not text.isascii() or not text.isdigit() or len(text) > 18:
+        raise InvalidArgument("Content-Length must be a number of bytes.")
+    return int(text)
+
+
+async def _body(request: Request) -> FilePart:
+    content_type = request.headers.get("content-type", "")
+    if content_type.partition(";")[0].strip().lower() == "multipart/form-data":
+        return await file_part(content_type, request.stream())
+    return FilePart(None, content_type or None, request.stream(), raw=True)
+
+
+async def _take(
+    request: Request, server: Services, principal: Principal, upload: OpenUpload, part: FilePart
+) -> Manifest:
+    digest, position, limit = Sha256(), 0, server.settings.small_file_limit
+    async for piece in _cells(server, part.stream, upload):
+        if position + len(piece) > limit:
+            raise TooLarge(_too_large(limit), limit=limit)
+        digest.update(piece)
+        await server.uploads.write(upload, position, piece, crc32c(piece))
+        position += len(piece)
+    _check_digests(request, digest)
+    return await server.uploads.finish(
+        principal, upload.manifest.id, position, hashed=digest.hexdigest()
+    )
+
+
+async def _cells(
+    server: Services, stream: AsyncIterator[bytes], upload: OpenUpload
+) -> AsyncIterator[bytes]:
+    """The stream in whole cells, under a share of the byte budget while it lasts."""
+    size = upload.manifest.chunk_size
+    expected = upload.manifest.size
+    buffer = bytearray()
+    hold = await server.budget.acquire(size if expected is None else min(size, expected))
+    try:
+        async for data in stream:
+            buffer += data
+            while len(buffer) >= size:
+                yield bytes(buffer[:size])
+                del buffer[:size]
+        if buffer:
+            yield bytes(buffer)
+    except ClientDisconnect as error:
+        raise RequestTimeout("The connection ended before the body did.") from error
+    finally:
+        hold.release()
+
+
+def _check_digests(request: Request, digest: Sha256) -> None:
+    """Compare with `Repr-Digest` and `Content-Digest` (RFC 9530) where they name sha-256."""
+    for field in ("repr-digest", "content-digest"):
+        try:
+            wanted = parse_digest_field(request.headers.get(field, ""), "sha-256")
+        except ValueError as error:
+            raise InvalidArgument(f"{field}: {error}.") from error
+        if wanted is not None and wanted.hex() != digest.hexdigest():
+            raise ChecksumMismatch(
+                f"The body has the SHA-256 {digest.hexdigest()}, {field} says {wanted.hex()}."
+            )
+
+
+async def _discard(server: Services, principal: Principal, upload_id: str) -> None:
+    try:
+        await server.uploads.remove(principal, upload_id)
+    except LadingError:
+        return  # the janitor removes what is left
+
+
+async def fetch(request: Request) -> Response:
+    """`GET`, `HEAD /v1/files/{id}`: the bytes."""
+    server = services(request)
+    principal = server.principal(request)
+    manifest = await server.uploads.get(principal, request.path_params["id"])
+    return await respond(request, server.uploads, manifest)
+
+
+async def remove(request: Request) -> Response:
+    """`DELETE /v1/files/{id}`."""
+    server = services(request)
+    await server.uploads.remove(server.principal(request), request.path_params["id"])
+    return Response(status_code=204)
+
+
+async def listing(request: Request) -> Response:
+    """`GET /v1/files`: the caller's files, the newest first."""
+    server = services(request)
+    principal = server.principal(request)
+    query = request.query_params
+    cursor = query.get("cursor")
+    most = page_size(query.get("limit"))
+    found = await server.uploads.files(
+        principal,
+        name=_filter(query.get("name")),
+        directory=_filter(query.get("directory")),
+        before=None if cursor is None else check_id(cursor),
+        most=most + 1,
+    )
+    more = len(found) > most
+    files = found[:most]
+    return answer(
+        {
+            "files": [manifest_shape(manifest) for manifest in files],
+            "cursor": files[-1].id if more else None,
+        }
+    )
+
+
+def _filter(value: str | None) -> str | None:
+    if value is not None and "\0" in value:
+        raise InvalidArgument("A filter must not hold NUL.")
+    return value
+
+
+def page_size(value: str | None) -> int:
+    """How many entries a list answers, from its `limit` parameter."""
+    if value is None:
+        return LISTED
+    if not value.isascii() or not value.isdigit() or not 1 <= int(value[:9]) <= MOST_LISTED:
+        raise InvalidArgument(f"limit must be a number from 1 to {MOST_LISTED}.")
+    return int(value)

@@ -1,0 +1,91 @@
+"""What the routes work with: one object that `app.py` puts together and hands to each of them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from starlette.requests import HTTPConnection
+
+from server.auth import Authenticator, Principal, bearer
+from server.limits import ByteBudget
+from server.settings import Settings
+from server.uploads import Uploads
+from storage.database import Database
+
+
+class Drainable(Protocol):
+    """A connection that can be asked to end."""
+
+    def drain(self, retry_after: int) -> None:
+        """Say that the server goes away; answer what is in flight."""
+        ...
+
+    def restart(self) -> None:
+        """Close as soon as what is in flight is answered."""
+        ...
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits for an answer."""
+        ...
+
+
+@dataclass(slots=True)
+class Services:
+    """The parts of a running server."""
+
+    settings: Settings
+    database: Database
+    uploads: Uploads
+    authenticator: Authenticator
+    budget: ByteBudget
+    max_message: int
+    clock: Callable[[], float] = time.time
+    channels: set[Drainable] = field(default_factory=set)
+    draining: bool = False
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def principal(self, connection: HTTPConnection) -> Principal:
+        """Who is asking; raises Unauthorized."""
+        return self.authenticator.principal(bearer(connection))
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run `work` to its end even when the connection that asked for it is gone."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def drain(self, seconds: float) -> None:
+        """Let every connection end: what is in flight is stored and answered, nothing new begins.
+
+        On return, after at most `seconds`, each was told to connect elsewhere and closed.
+        """
+        self.draining = True
+        for channel in list(self.channels):
+            channel.drain(retry_after=1)
+        loop = asyncio.get_running_loop()
+        end = loop.time() + seconds
+        # Polled for a bounded time, once in a server's life: simpler than an event for each.
+        while loop.time() < end and not all(c.idle for c in self.channels):  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+        for channel in list(self.channels):
+            channel.restart()
+        tasks = [task for task in self._tasks if not task.done()]
+        if tasks:
+            await asyncio.wait(tasks, timeout=max(0.1, end - loop.time()))
+
+    async def settle(self) -> None:
+        """Wait for work that outlived its connection."""
+        while self._tasks:
+            await asyncio.wait(list(self._tasks))
+
+
+def services(connection: HTTPConnection) -> Services:
+    """The services of the application that serves `connection`."""
+    found: Services = connection.app.state.services
+    return found

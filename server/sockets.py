@@ -1,0 +1,198 @@
+"""What uvicorn does with sockets, where Lading needs it otherwise.
+
+It owns three things below the application: a cap on fragments, the byte budget before a message is
+read, and a close that the client can hear. It refuses to know messages. The hooks are those of
+uvicorn 0.54's `websockets-sansio`; `tests/server/test_sockets.py` fails when they move.
+Source: facts of the design, "uvicorn"; RFC 6455.
+"""
+
+from __future__ import annotations
+
+from asyncio import TimerHandle
+from collections.abc import Callable
+from typing import Any
+
+from uvicorn.config import Config
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from uvicorn.server import ServerState
+from websockets.frames import Frame
+
+from server.limits import COPIES, Hold
+from server.services import Services
+
+MAX_FRAGMENTS = 1024
+"""Browsers and proxies cut a message of 15 MiB into far fewer; more are an attack on memory."""
+
+FREE_BYTES = 64 * 1024
+"""A message may be this long before it needs a share of the budget."""
+
+SLOWEST = 16 * 1024
+"""Bytes a second below which a message that holds a share of the budget is given up."""
+
+GRACE_SECONDS = 30.0
+LINGER_SECONDS = 2.0
+
+
+class ChannelProtocol(WebSocketsSansIOProtocol):
+    """One WebSocket connection, with its memory bounded."""
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: Any = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._services: Services = app_state["services"]
+        self.conn.max_message_size = self._services.max_message
+        self._fragments = 0
+        self._hold: Hold | None = None
+        self._withdraw: Callable[[], None] | None = None
+        self._slow: TimerHandle | None = None
+        self._lingering = False
+
+    # -- bytes in
+
+    def data_received(self, data: bytes) -> None:
+        if self._lingering:
+            return
+        super().data_received(data)
+        if not self._lingering and self._hold is None and self._withdraw is None:
+            self._reserve()
+
+    def _reserve(self) -> None:
+        """Before a long message is read further, take its share of the budget, or wait for it."""
+        pending = len(self.conn.reader.buffer) + sum(map(len, self.frames))
+        if pending <= FREE_BYTES:
+            return
+        self._withdraw = self._services.budget.ask(self._services.max_message, self._granted)
+        if self._hold is None:
+            self.transport.pause_reading()
+        else:
+            self._withdraw = None
+
+    def _granted(self, hold: Hold) -> None:
+        waited, self._withdraw, self._hold = self._withdraw is not None, None, hold
+        if self.disconnected:
+            self._release()
+            return
+        patience = GRACE_SECONDS + self._services.max_message / SLOWEST
+        self._slow = self.loop.call_later(patience, self._too_slow)
+        if waited and not self.read_paused and not self.transport.is_closing():
+            self.transport.resume_reading()
+
+    def _too_slow(self) -> None:
+        self._refuse(1008, "message too slow")
+
+    def _release(self) -> None:
+        if self._slow is not None:
+            self._slow.cancel()
+            self._slow = None
+        if self._withdraw is not None:
+            self._withdraw()
+            self._withdraw = None
+        if self._hold is not None:
+            self._hold.release()
+            self._hold = None
+
+    def _paused(self) -> bool:
+        return self._withdraw is not None or self.read_paused
+
+    # -- messages in
+
+    def handle_connect(self, event: Any) -> None:
+        super().handle_connect(event)
+        if hasattr(self, "scope"):
+            self.scope["lading.paused"] = self._paused  # type: ignore[typeddict-unknown-key]
+
+    def handle_bytes(self, event: Frame) -> None:
+        self._fragments = 1
+        super().handle_bytes(event)
+
+    def handle_text(self, event: Frame) -> None:
+        self._fragments = 1
+        super().handle_text(event)
+
+    def handle_cont(self, event: Frame) -> None:
+        self._fragments += 1
+        if self._fragments > MAX_FRAGMENTS:
+            if not self._lingering:
+                self._refuse(1008, "too many fragments")
+            return
+        super().handle_cont(event)
+
+    def send_receive_event_to_app(self) -> None:
+        hold, self._hold = self._hold, None
+        if self._slow is not None:
+            self._slow.cancel()
+            self._slow = None
+        if self.curr_msg_data_type == "text" or self.close_sent or hold is None:
+            if hold is not None:
+                hold.release()
+            super().send_receive_event_to_app()
+            return
+        data = self.frames[0] if len(self.frames) == 1 else b"".join(self.frames)
+        self.frames = []
+        hold.shrink(len(data) * COPIES)
+        # The share travels with the message; the application gives it back.
+        message: Any = {"type": "websocket.receive", "bytes": data, "lading.hold": hold}
+        self.queue.put_nowait(message)
+        if not self.read_paused:
+            self.read_paused = True
+            self.transport.pause_reading()
+
+    async def receive(self) -> Any:
+        message = await self.queue.get()
+        if self.read_paused and self.queue.empty():
+            self.read_paused = False
+            if self._withdraw is None:
+                self.transport.resume_reading()
+        return message
+
+    async def send(self, message: Any) -> None:
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body":
+            # A refusal before the upgrade is an answer too; uvicorn would log that there was none.
+            self.handshake_complete = True
+
+    # -- endings
+
+    def _refuse(self, code: int, reason: str) -> None:
+        self.conn.fail(code, reason)
+        self.handle_parser_exception()
+
+    def handle_parser_exception(self) -> None:
+        """Say why, then read nothing more.
+
+        A socket closed with bytes unread is reset, and the reset may overtake the close frame; so
+        what still comes is thrown away until the client has closed, for two seconds at most.
+        """
+        assert self.conn.close_sent is not None
+        code, reason = self.conn.close_sent.code, self.conn.close_sent.reason
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
+        self.frames = []
+        self._release()
+        self._lingering = self.close_sent = True
+        if self.transport.is_closing():
+            return
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self.transport.resume_reading()
+        self.close_timer = self.loop.call_later(LINGER_SECONDS, self.transport.close)
+
+    def eof_received(self) -> None:
+        if self._lingering:
+            self.transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._release()
+        self.frames = []
+        self.conn.reader.buffer.clear()
+
+    def shutdown(self) -> None:
+        """Uvicorn's shutdown; by then the application has drained and closed the channels."""
+        if not self._lingering:
+            super().shutdown()

@@ -1,0 +1,366 @@
+"""The one path that every transport takes: create, write a piece, finish, remove.
+
+It owns what an upload goes through and in which order things become durable. It refuses to know
+HTTP, WebSocket and tus, and where bytes are kept. Source: page 2 of the design.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import mimetypes
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+from weakref import WeakValueDictionary
+
+from protocol.digests import Sha256, crc32c
+from protocol.errors import (
+    AlreadyComplete,
+    ChecksumMismatch,
+    Gone,
+    Internal,
+    InvalidArgument,
+    NotFound,
+    OutOfBounds,
+)
+from protocol.manifest import (
+    Coverage,
+    Manifest,
+    Piece,
+    State,
+    cell_start,
+    check_bounds,
+    coverage,
+    fills_cell,
+    prove,
+)
+from protocol.spec import UploadSpec, check_id, check_sha256, choose_chunk_size
+from server.auth import Principal
+from server.settings import Settings
+from storage.blobs.base import Blobs
+from storage.chunks import Chunks
+from storage.manifests import Manifests, new_id
+
+WATERMARK_SECONDS = 1.0
+"""The manifest's `upload_size` and `expires_at` are refreshed at most this often."""
+
+DELETED_AT_ONCE = 64
+"""Pieces deleted in one batch: small enough not to hold up uploads beside it."""
+
+Progress = Callable[[int, int], None]
+"""Called with the bytes verified so far and those to verify in all."""
+
+
+@dataclass(slots=True, weakref_slot=True)
+class OpenUpload:
+    """An upload under way, shared by the connections of this process that write to it."""
+
+    manifest: Manifest
+    stored: int
+    touched_at: float
+
+
+class Written(NamedTuple):
+    """A durable piece: its length, and how much of the upload is stored in all."""
+
+    size: int
+    upload_size: int
+
+
+class Uploads:
+    """All uploads of the server."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        manifests: Manifests,
+        chunks: Chunks,
+        blobs: Mapping[str, Blobs],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._settings = settings
+        self._manifests = manifests
+        self._chunks = chunks
+        self._blobs = blobs
+        self._clock = clock
+        self._open: WeakValueDictionary[str, OpenUpload] = WeakValueDictionary()
+
+    # -- beginning
+
+    async def create(self, principal: Principal, spec: UploadSpec) -> OpenUpload:
+        """A new upload of the principal's; raises InvalidArgument, QuotaExceeded, Unavailable."""
+        spec.check()
+        now = self._clock()
+        guessed, _ = mimetypes.guess_type(spec.name)
+        manifest = Manifest(
+            id=new_id(),
+            user_id=principal.user_id,
+            name=spec.name,
+            directory=spec.directory,
+            size=spec.size,
+            mime_type=spec.mime_type or guessed or "application/octet-stream",
+            chunk_size=choose_chunk_size(spec.chunk_size, self._settings.chunk_size),
+            sha256=spec.sha256,
+            tags=spec.tags,
+            fingerprint=spec.fingerprint,
+            created_at=now,
+            updated_at=now,
+            expires_at=now + self._settings.upload_ttl,
+        )
+        await self._manifests.insert(manifest)
+        return self._share(manifest, 0)
+
+    async def open(self, principal: Principal, upload_id: str) -> tuple[OpenUpload, Coverage]:
+        """An upload of the principal's to go on with, and what is durable of it.
+
+        Raises NotFound, Gone. A finished upload is opened with nothing missing.
+        """
+        manifest = await self.get(principal, upload_id)
+        if manifest.state is State.READY:
+            assert manifest.size is not None
+            return self._share(manifest, manifest.size), Coverage(manifest.size, manifest.size, [])
+        stored = coverage([p async for p in self._chunks.pieces(manifest.id)], manifest.size)
+        # What the index shows may be younger than the journal; the touch makes it durable.
+        touched = await self._touch(manifest, stored.upload_size)
+        return self._share(touched, stored.upload_size), stored
+
+    def _share(self, manifest: Manifest, stored: int) -> OpenUpload:
+        upload = self._open.get(manifest.id)
+        if upload is None:
+            upload = OpenUpload(manifest, stored, self._clock())
+            self._open[manifest.id] = upload
+        else:
+            upload.manifest = manifest
+            upload.stored = max(upload.stored, stored)
+        return upload
+
+    # -- looking
+
+    async def get(self, principal: Principal, upload_id: str) -> Manifest:
+        """The manifest of an upload or file of the principal's; raises NotFound, Gone."""
+        found = await self._manifests.get(check_id(upload_id))
+        manifest = principal.check_owner(found, upload_id)
+        _refuse_tombstone(manifest)
+        return manifest
+
+    async def unfinished(
+        self, principal: Principal, fingerprint: str | None = None, most: int = 100
+    ) -> list[tuple[Manifest, Coverage]]:
+        """The principal's uploads under way, the newest first, with what is stored of each."""
+        manifests = await self._manifests.unfinished(principal.user_id, fingerprint, most)
+        return [(manifest, await self.coverage(manifest)) for manifest in manifests]
+
+    async def files(
+        self,
+        principal: Principal,
+        *,
+        name: str | None = None,
+        directory: str | None = None,
+        before: str | None = None,
+        most: int = 100,
+    ) -> list[Manifest]:
+        """The principal's finished files, the newest first; `name` is a prefix."""
+        return await self._manifests.ready(
+            principal.user_id, name=name, directory=directory, before=before, most=most
+        )
+
+    async def coverage(self, manifest: Manifest) -> Coverage:
+        """What is stored of an upload."""
+        return coverage([p async for p in self._chunks.pieces(manifest.id)], manifest.size)
+
+    def pieces(self, manifest: Manifest) -> AsyncIterator[Piece]:
+        """The stored pieces of an upload or file, in order."""
+        return self._chunks.pieces(manifest.id, 0, manifest.size)
+
+    # -- writing
+
+    async def write(
+        self,
+        upload: OpenUpload,
+        slice_start: int,
+        data: bytes,
+        checksum: int,
+        *,
+        whole_cells: bool = True,
+    ) -> Written:
+        """Store a piece; it is durable on return, and once more changes nothing.
+
+        `whole_cells` is for transports that fill cells: the piece must reach the end of its cell.
+        Raises ChecksumMismatch, OutOfBounds, ChunkConflict, AlreadyComplete, Gone, NotFound,
+        StorageFull, Unavailable; then nothing was stored.
+        """
+        manifest, size = upload.manifest, len(data)
+        if crc32c(data) != checksum:
+            raise ChecksumMismatch("The piece was damaged on its way; send it again.")
+        check_bounds(slice_start, size, manifest.chunk_size, manifest.size)
+        piece = Piece(slice_start, size, checksum)
+        if manifest.state is State.READY:
+            return await self._write_again(upload, piece)
+        if whole_cells and not fills_cell(slice_start, size, manifest.chunk_size, manifest.size):
+            raise OutOfBounds("A piece must reach the end of its cell.")
+        await self._check_chain(manifest, slice_start)
+        fresh = await self._blobs[manifest.blobs].write(manifest.id, piece, data)
+        if fresh:
+            upload.stored += size
+        if not fresh or self._clock() - upload.touched_at >= WATERMARK_SECONDS:
+            upload.touched_at = self._clock()
+            upload.manifest = await self._touch(manifest, upload.stored)
+            upload.stored = max(upload.stored, upload.manifest.upload_size)
+        return Written(size, upload.stored)
+
+    async def _write_again(self, upload: OpenUpload, piece: Piece) -> Written:
+        if await self._chunks.at(upload.manifest.id, piece.slice_start) != piece:
+            raise AlreadyComplete("The upload is complete; nothing can be added to it.")
+        return Written(piece.size, upload.stored)
+
+    async def _check_chain(self, manifest: Manifest, slice_start: int) -> None:
+        """A piece begins with its cell or where a stored piece ends, so that none overlap."""
+        start = cell_start(slice_start, manifest.chunk_size)
+        if slice_start == start:
+            return
+        before = await self._chunks.before(manifest.id, slice_start)
+        if before is None or before.end != slice_start:
+            raise OutOfBounds(
+                "A piece must begin at the start of its cell or where a stored piece ends."
+            )
+
+    async def _touch(self, manifest: Manifest, stored: int) -> Manifest:
+        now = self._clock()
+        touched = await self._manifests.touch(
+            manifest.id,
+            now=now,
+            expires_at=now + self._settings.upload_ttl,
+            upload_size=stored,
+        )
+        return touched or await self._ended(manifest.id)
+
+    async def _ended(self, upload_id: str) -> Manifest:
+        """The manifest of an upload that is no longer under way: ready, or an error."""
+        manifest = await self._manifests.get(upload_id)
+        if manifest is None:
+            raise NotFound(f"There is no upload or file {upload_id}.")
+        _refuse_tombstone(manifest)
+        return manifest
+
+    # -- ending
+
+    async def finish(
+        self,
+        principal: Principal,
+        upload_id: str,
+        size: int | None = None,
+        sha256: str | None = None,
+        *,
+        progress: Progress | None = None,
+        hashed: str | None = None,
+    ) -> Manifest:
+        """Prove that the upload is whole and publish it; once more gives the same answer.
+
+        `hashed` is the SHA-256 that the transport itself computed over every byte it stored; then
+        nothing is read back.
+
+        Raises Incomplete with `missing`, ChecksumMismatch, InvalidArgument, NotFound, Gone; the
+        upload then stays as it is.
+        """
+        manifest = await self.get(principal, upload_id)
+        size, digest = _agree(manifest, size, sha256)
+        if manifest.state is State.READY:
+            return manifest
+        checksum = prove([p async for p in self._chunks.pieces(manifest.id)], size)
+        if hashed is None and digest is not None:
+            hashed = await self._hash(manifest, size, progress)
+        if digest is not None and hashed != digest:
+            raise ChecksumMismatch(
+                f"The stored bytes have the SHA-256 {hashed}, not {digest}. "
+                "The file differs from what was sent: abort, and upload it again."
+            )
+        published = await self._manifests.publish(
+            manifest.id,
+            now=self._clock(),
+            size=size,
+            crc32c=checksum,
+            sha256=hashed,
+            mime=manifest.mime_type,
+        )
+        published = published or await self._ended(manifest.id)
+        if published.state is not State.READY:
+            raise InvalidArgument("Another FINISH with another size was faster.")
+        upload = self._open.get(manifest.id)
+        if upload is not None:
+            upload.manifest, upload.stored = published, size
+        return published
+
+    async def _hash(self, manifest: Manifest, size: int, progress: Progress | None) -> str:
+        whole = Sha256()
+        async for data in self.read(manifest, 0, size):
+            await asyncio.to_thread(whole.update, data)
+            if progress is not None:
+                progress(whole.size, size)
+        return whole.hexdigest()
+
+    async def remove(self, principal: Principal, upload_id: str) -> None:
+        """Delete an upload or file and its bytes; raises NotFound, Gone."""
+        manifest = await self.get(principal, upload_id)
+        now = self._clock()
+        await self._manifests.bury(
+            manifest.id,
+            now=now,
+            becomes=State.DELETED,
+            until=now + self._settings.tombstone_ttl,
+            only=(State.UPLOADING, State.READY),
+        )
+        blobs = self._blobs[manifest.blobs]
+        while await blobs.delete(manifest.id, DELETED_AT_ONCE) == DELETED_AT_ONCE:
+            pass
+
+    # -- reading
+
+    async def read(self, manifest: Manifest, start: int, end: int) -> AsyncIterator[bytes]:
+        """The bytes `[start, end)`, verified piece by piece, the next piece fetched meanwhile.
+
+        All of them must be stored. Raises Internal when stored bytes are damaged or gone.
+        """
+        if start >= end:
+            return
+        first = await self._chunks.before(manifest.id, start + 1)
+        position = start if first is None else first.slice_start
+        fetch = asyncio.create_task(self._fetch(manifest, position))
+        try:
+            while position < end:
+                piece, data = await fetch
+                if piece.end < end:
+                    fetch = asyncio.create_task(self._fetch(manifest, piece.end))
+                begin, stop = max(start - position, 0), min(end, piece.end) - position
+                yield data if stop - begin == piece.size else data[begin:stop]
+                position = piece.end
+        finally:
+            fetch.cancel()
+
+    async def _fetch(self, manifest: Manifest, slice_start: int) -> tuple[Piece, bytes]:
+        found = await self._blobs[manifest.blobs].read(manifest.id, slice_start)
+        if found is None:
+            raise Internal(f"The bytes of {manifest.id} at {slice_start} are gone.")
+        return found
+
+
+def _refuse_tombstone(manifest: Manifest) -> None:
+    if manifest.state is State.EXPIRED:
+        raise Gone("The upload stood still for too long and was removed; start it again.")
+    if manifest.state is State.DELETED:
+        raise NotFound(f"There is no upload or file {manifest.id}.")
+
+
+def _agree(manifest: Manifest, size: int | None, sha256: str | None) -> tuple[int, str | None]:
+    """The length and digest that creating and finishing agree on."""
+    if sha256 is not None:
+        check_sha256(sha256)
+    if manifest.size is None and size is None:
+        raise InvalidArgument("The size was not known at the start, so FINISH must give it.")
+    if None not in (manifest.size, size) and manifest.size != size:
+        raise InvalidArgument(f"The size is {manifest.size}, not {size}.")
+    if None not in (manifest.sha256, sha256) and manifest.sha256 != sha256:
+        raise ChecksumMismatch(f"The SHA-256 was declared as {manifest.sha256}.")
+    agreed = manifest.size if manifest.size is not None else size
+    assert agreed is not None
+    return agreed, manifest.sha256 or sha256
