@@ -1,14 +1,16 @@
 """The messages of `lading.v1` to and from msgpack.
 
 It owns the grammar: items, types and limits. It refuses to know which message may come when.
-Decoding is total: any bytes give a message or raise InvalidMessage, with memory bounded by the
-bytes themselves. Source: page 3 of the design, "Connection".
+Decoding is total: any bytes give a message or raise InvalidMessage. Of the client's bytes only a
+CHUNK's payload may be long, so that a hostile message costs its own length and a few MiB: an empty
+array of one byte takes 64 bytes in memory. Source: page 3 of the design, "Connection".
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import msgpack
@@ -88,7 +90,7 @@ def _nonce(value: Any) -> Nonce:
         return _integer(value, "nonce")
     if not isinstance(value, (str, bytes)) or len(value) > 125:
         raise _wrong("nonce", "an integer or a short text")
-    return value
+    return _text(value, "nonce") if isinstance(value, str) else value
 
 
 def _pairs(value: Any, what: str) -> tuple[tuple[int, int], ...]:
@@ -108,7 +110,7 @@ def _spec(value: Any) -> UploadSpec:
         size=_maybe(_integer, fields.get("size"), "size"),
         mime_type=_maybe(_text, fields.get("mime_type"), "mime_type"),
         directory=_maybe(_text, fields.get("directory"), "directory") or "",
-        tags=tuple(_text(tag, "tag") for tag in _array(fields.get("tags") or [], "tags")),
+        tags=tuple(_text(tag, "tag") for tag in _maybe(_array, fields.get("tags"), "tags") or ()),
         sha256=_maybe(_text, fields.get("sha256"), "sha256"),
         fingerprint=_maybe(_text, fields.get("fingerprint"), "fingerprint"),
         chunk_size=_maybe(_integer, fields.get("chunk_size"), "chunk_size"),
@@ -239,6 +241,10 @@ _SERVER: dict[int, tuple[int, Reader]] = {
 }
 
 
+LONGEST = 256
+"""The most items of an array of the client's; room for each is taken before they are read."""
+
+
 def _read(data: bytes, table: Mapping[int, tuple[int, Reader]], longest: int) -> Any:
     try:
         items = msgpack.unpackb(
@@ -264,10 +270,40 @@ def _read(data: bytes, table: Mapping[int, tuple[int, Reader]], longest: int) ->
     return reader(*items[1 : count + 1])
 
 
+_INTEGERS = {0xCC: 2, 0xCD: 3, 0xCE: 5, 0xCF: 9, 0xD0: 2, 0xD1: 3, 0xD2: 5, 0xD3: 9}
+_ARRAYS = {0xDC: 3, 0xDD: 5}
+_BINARIES = {0xC4: 1, 0xC5: 2, 0xC6: 4}
+
+
+def _payload(data: bytes) -> tuple[int, int, int] | None:
+    """Where the item after four integers is headed, begins and ends, if it is binary."""
+    try:
+        head = _ARRAYS.get(data[0], 1)
+        for _ in range(4):
+            head += _INTEGERS.get(data[head], 1)
+        begin = head + 1 + _BINARIES[data[head]]
+    except LookupError:
+        return None
+    return head, begin, begin + int.from_bytes(data[head + 1 : begin], "big")
+
+
 def decode_client(data: bytes) -> ClientMessage:
     """The client's message in `data`; InvalidMessage when there is none."""
-    message: ClientMessage = _read(data, _CLIENT, 1024)
-    return message
+    message: ClientMessage
+    if len(data) <= OVERHEAD:
+        message = _read(data, _CLIENT, LONGEST)
+        return message
+    payload = _payload(data)
+    if payload is None:
+        raise InvalidMessage(f"Only a CHUNK may have more than {OVERHEAD} bytes.")
+    head, begin, end = payload
+    rest = b"".join((data[:head], b"\xc4\x00", data[end:]))  # the same with empty binary
+    if end > len(data) or len(rest) > OVERHEAD:
+        raise InvalidMessage("The payload does not fit the message.")
+    message = _read(rest, _CLIENT, LONGEST)
+    if not isinstance(message, Chunk):
+        raise InvalidMessage(f"Only a CHUNK may have more than {OVERHEAD} bytes.")
+    return replace(message, data=data[begin:end])
 
 
 def decode_server(data: bytes) -> ServerMessage:

@@ -227,4 +227,6 @@ def from_problem(problem: Mapping[str, Any]) -> LadingError:
     if kind is None:
         extra["unknown_code"] = code
         kind = Internal
-    return kind(str(detail) if detail is not None else None, **extra)
+    error = kind(str(detail) if detail is not None else None)
+    error.extra = extra  # not by keywords: the peer chose the names
+    return error

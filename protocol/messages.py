@@ -24,7 +24,7 @@ Nonce = int | str | bytes
 @dataclass(frozen=True, slots=True)
 class Hello:
     number: ClassVar[int] = 1
-    token: str | None = None
+    token: str | None = field(default=None, repr=False)
     client: str | None = None
 
 

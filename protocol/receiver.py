@@ -9,9 +9,11 @@ that needs the time is given it, in seconds of any steady clock.
                  OPEN, DRAINING --expiry, restart--> ENDING: nothing new is taken, what is in
                  flight is still answered; from each of them, on a fault or at the end, to CLOSED
 
-    upload       OPENING -> OPEN -> FINISHING -> READY, and back to OPEN when FINISH was refused;
-                 from OPEN to ABORTING or DETACHING and away. FINISH, ABORT and DETACH wait until
-                 the pieces in flight on this connection are answered
+    upload       OPENING -> OPEN -> FINISHING -> READY, and back when FINISH was refused; from
+                 OPEN or READY to ABORTING and away; to GONE when it ended elsewhere, and away.
+                 FINISH, ABORT and DETACH wait until the pieces in flight on this connection and
+                 the request before are answered: an answer names only the `ref`, so one request
+                 at a time is under way for it, and a `ref` used anew waits for its old pieces
 
 The order "store, then answer" is in the types: `Stored` can only be sent by `stored()`, which the
 driver calls when the piece is durable. Source: page 3 of the design.
@@ -42,12 +44,14 @@ from protocol.errors import (
     InvalidMessage,
     LadingError,
     NotFound,
+    OutOfBounds,
     RateLimited,
     ShuttingDown,
     Unauthorized,
     WindowExceeded,
 )
 from protocol.manifest import Coverage, Manifest, State
+from protocol.spec import check_id, check_sha256
 
 HELLO_SECONDS = 5.0
 IDLE_SECONDS = 60.0
@@ -71,8 +75,8 @@ class Upload(Enum):
     OPEN = auto()
     FINISHING = auto()
     ABORTING = auto()
-    DETACHING = auto()
     READY = auto()
+    GONE = auto()
 
 
 @dataclass(slots=True)
@@ -82,12 +86,32 @@ class _Slot:
     state: Upload
     id: str = ""
     in_flight: int = 0
-    then: Effect | None = None
-    """What waits for the pieces in flight."""
+    """Pieces that are not answered yet."""
+    rest: Upload = Upload.OPEN
+    """Where a refused request leads back to."""
+    opening: Open | Reopen | None = None
+    """What opens it, as long as pieces of the upload that had the `ref` before are in flight."""
+    then: m.Finish | m.Abort | m.Detach | None = None
+    """What waits for the pieces in flight and for the answer to the request before."""
+
+    @property
+    def leaving(self) -> bool:
+        return self.state is Upload.ABORTING or isinstance(self.then, (m.Abort, m.Detach))
 
 
+_ASKED = (Upload.OPENING, Upload.FINISHING, Upload.ABORTING)
+"""A request is under way, and its answer will come."""
 _TAKES_CHUNKS = (Upload.OPEN, Upload.FINISHING, Upload.READY)
 _GOES_ON = (Connection.OPEN, Connection.DRAINING)
+_CLOSE_CODES = {
+    "forbidden": 4403,
+    "rate-limited": 4429,
+    "too-many-connections": 4429,
+    "shutting-down": 1012,
+    "unavailable": 1011,
+    "internal": 1011,
+}
+"""How a connection ends whose credential was not accepted, when it is not by 4401."""
 
 
 class Receiver:
@@ -136,10 +160,9 @@ class Receiver:
             case Connection.GREETING:
                 return self._born + HELLO_SECONDS
             case _:
-                moments = [
-                    self._heard + SILENT_HEARTBEATS * self._heartbeat,
-                    self._said + self._heartbeat,
-                ]
+                moments = [self._heard + SILENT_HEARTBEATS * self._heartbeat]
+                if self.state is not Connection.KNOCKING:
+                    moments.append(self._said + self._heartbeat)
                 if not self._occupied():
                     moments.append(self._busy + IDLE_SECONDS)
                 if self._expires is not None and self.state in _GOES_ON:
@@ -154,7 +177,8 @@ class Receiver:
 
     def _occupied(self) -> bool:
         """Whether an upload is open: finished ones do not keep a connection."""
-        return any(slot.state is not Upload.READY for slot in self._slots.values())
+        rests = (Upload.READY, Upload.GONE)
+        return any(slot.state not in rests for slot in self._slots.values())
 
     # -- time
 
@@ -166,15 +190,18 @@ class Receiver:
             if now >= self._born + HELLO_SECONDS:
                 self._fail(Unauthorized("HELLO did not come within 5 seconds."), 1008)
             return
+        occupied = self._occupied()
+        if occupied:
+            self._busy = now
         if self._expires is not None and now >= self._expires and self.state in _GOES_ON:
             error = Unauthorized("The credential expired; connect again with a new one.")
             self._problem(None, error)
             self._end_with(4401, error.code)
         elif now >= self._heard + SILENT_HEARTBEATS * self._heartbeat:
             self._close(1001, "silent")
-        elif not self._occupied() and now >= self._busy + IDLE_SECONDS:
+        elif not occupied and now >= self._busy + IDLE_SECONDS:
             self._close(1001, "idle")
-        elif now >= self._said + self._heartbeat:
+        elif now >= self._said + self._heartbeat and self.state is not Connection.KNOCKING:
             self._said = now
             # The protocol has no ping from this side; the window once more says "I am here".
             self._send(m.Window(self.window))
@@ -188,6 +215,8 @@ class Receiver:
     def receive(self, message: m.ClientMessage, now: float) -> None:
         """Take one message of the client."""
         self._heard = now
+        if self._occupied():
+            self._busy = now
         if self.state in _GOES_ON:
             _HANDLERS[type(message)](self, message, now)
         elif self.state is Connection.GREETING and isinstance(message, m.Hello):
@@ -221,36 +250,66 @@ class Receiver:
             except LadingError as error:
                 self._problem(message.ref, error)
             else:
-                self._slots[message.ref] = _Slot(Upload.OPENING)
-                self._do(Open(message.ref, message.spec))
+                self._ask_to_open(Open(message.ref, message.spec))
 
     def _resume(self, message: m.Resume, _now: float) -> None:
         if self._free(message.ref):
-            self._slots[message.ref] = _Slot(Upload.OPENING, message.upload_id)
-            self._do(Reopen(message.ref, message.upload_id))
+            try:
+                check_id(message.upload_id)
+            except LadingError as error:
+                self._problem(message.ref, error)
+            else:
+                self._ask_to_open(Reopen(message.ref, message.upload_id))
 
     def _free(self, ref: int) -> bool:
         slot = self._slots.get(ref)
         if self.state is Connection.DRAINING:
             self._problem(ref, ShuttingDown("Connect again and open the upload there."))
-        elif slot is not None and slot.state is not Upload.READY:
+        elif slot is not None and (
+            slot.state not in (Upload.READY, Upload.GONE) or slot.then is not None
+        ):
             self._problem(ref, InvalidArgument(f"ref {ref} is in use on this connection."))
-        elif slot is None and len(self._slots) >= MAX_UPLOADS:
+        elif slot is None and not self._room():
             self._problem(ref, RateLimited(f"Detach one of {MAX_UPLOADS} uploads first."))
         else:
             return True
         return False
 
+    def _room(self) -> bool:
+        """Whether one more upload can be open, the oldest finished one being forgotten for it."""
+        if len(self._slots) < MAX_UPLOADS:
+            return True
+        for ref, slot in self._slots.items():
+            if slot.state is Upload.READY and not slot.in_flight:
+                del self._slots[ref]
+                return True
+        return False
+
+    def _ask_to_open(self, effect: Open | Reopen) -> None:
+        former = self._slots.pop(effect.ref, None)
+        in_flight = 0 if former is None else former.in_flight
+        self._slots[effect.ref] = _Slot(Upload.OPENING, in_flight=in_flight, opening=effect)
+        self._settle(effect.ref)
+
     def _chunk(self, message: m.Chunk, _now: float) -> None:
         size = len(message.data)
-        limit = self._old_window if self._grace > 0 else self.window
+        limit = max(self.window, self._old_window if self._grace > 0 else 0)
         if self.in_flight + size > limit:
             self._fail(WindowExceeded(window=self.window), 1008)
             return
         self._grace = max(0, self._grace - size)
         slot = self._slots.get(message.ref)
-        if slot is None or slot.state not in _TAKES_CHUNKS:
-            self._problem(message.ref, NotFound(f"ref {message.ref} has no open upload."))
+        if slot is None or slot.state not in _TAKES_CHUNKS or slot.leaving:
+            # With its place, for no STORED or REFUSED will tell the client that it is answered.
+            place = message.slice_start
+            self._problem(
+                message.ref, NotFound(f"ref {message.ref} has no open upload.", slice_start=place)
+            )
+            return
+        if not size:
+            # It would cost the store work and the window nothing.
+            problem = OutOfBounds("A piece must hold at least one byte.").problem()
+            self._send(m.Refused(message.ref, message.slice_start, problem))
             return
         slot.in_flight += 1
         self.in_flight += size
@@ -258,50 +317,57 @@ class Receiver:
 
     def _finish(self, message: m.Finish, _now: float) -> None:
         slot = self._slots.get(message.ref)
-        if slot is None or slot.state not in _TAKES_CHUNKS:
+        if slot is None or slot.state is Upload.GONE or slot.leaving:
             self._problem(message.ref, NotFound(f"ref {message.ref} has no open upload."))
             return
-        slot.state = Upload.FINISHING
-        self._when_settled(slot, Complete(message.ref, slot.id, message.size, message.sha256))
+        try:
+            if message.sha256 is not None:
+                check_sha256(message.sha256)
+        except LadingError as error:
+            self._problem(message.ref, error)
+            return
+        slot.then = message
+        self._settle(message.ref)
 
-    def _abort(self, message: m.Abort, now: float) -> None:
+    def _leave(self, message: m.Abort | m.Detach, _now: float) -> None:
         slot = self._slots.get(message.ref)
         if slot is None:
             self._send(m.Closed(message.ref))
-            return
-        if slot.state is Upload.ABORTING:
-            return
-        slot.state = Upload.ABORTING
-        self._when_settled(slot, Remove(message.ref, slot.id))
-        self._busy = now
+        elif slot.state is not Upload.ABORTING and not isinstance(slot.then, m.Abort):
+            slot.then = message
+            self._settle(message.ref)
 
-    def _detach(self, message: m.Detach, now: float) -> None:
-        slot = self._slots.get(message.ref)
-        if slot is None:
-            self._send(m.Closed(message.ref))
+    def _settle(self, ref: int) -> None:
+        """Do what waited, once no piece and no request of the `ref` is unanswered."""
+        slot = self._slots.get(ref)
+        if slot is None or slot.in_flight:
             return
-        if slot.state is Upload.ABORTING:
-            return
-        slot.state = Upload.DETACHING
-        self._when_settled(slot, Send(m.Closed(message.ref)))
-        self._busy = now
+        if slot.opening is not None:
+            opening, slot.opening = slot.opening, None
+            self._do(opening)
+        elif slot.state not in _ASKED:
+            self._carry_out(ref, slot)
 
-    def _when_settled(self, slot: _Slot, effect: Effect) -> None:
-        slot.then = effect
-        self._settle(slot)
-
-    def _settle(self, slot: _Slot) -> None:
-        """Do what waited for the pieces in flight, once there are none."""
-        if slot.in_flight or slot.then is None:
-            return
-        effect, slot.then = slot.then, None
-        self._do(effect)
-        if slot.state is Upload.DETACHING:
-            self._forget(slot)
-
-    def _forget(self, slot: _Slot) -> None:
-        for ref in [ref for ref, other in self._slots.items() if other is slot]:
+    def _carry_out(self, ref: int, slot: _Slot) -> None:
+        message, slot.then = slot.then, None
+        gone = slot.state is Upload.GONE
+        if gone or isinstance(message, m.Detach):
             del self._slots[ref]
+        match message:
+            case m.Finish() if not gone:
+                slot.state = Upload.FINISHING
+                self._do(Complete(ref, slot.id, message.size, message.sha256))
+            case m.Abort() if not gone:
+                slot.state = Upload.ABORTING
+                self._do(Remove(ref, slot.id))
+            case m.Abort() | m.Detach():
+                self._send(m.Closed(ref))
+
+    def _drop(self, ref: int, slot: _Slot, now: float) -> None:
+        """The upload is no more here; its pieces in flight are still answered."""
+        slot.state = Upload.GONE
+        self._busy = now
+        self._settle(ref)
 
     # -- answers of the driver
 
@@ -321,15 +387,14 @@ class Receiver:
 
     def rejected(self, error: LadingError) -> None:
         """The credential is not good."""
-        self._fail(error, 4403 if error.code == "forbidden" else 4401)
+        self._fail(error, _CLOSE_CODES.get(error.code, 4401))
 
     def opened(self, ref: int, manifest: Manifest, stored: Coverage) -> None:
         """The upload of `ref` exists; `stored` is what is durable of it."""
         slot = self._slots.get(ref)
-        if slot is None or self.state is Connection.CLOSED:
+        if slot is None or slot.state is not Upload.OPENING:
             return
         slot.id = manifest.id
-        ready = manifest.state is State.READY
         self._send(
             m.Opened(
                 ref,
@@ -343,22 +408,24 @@ class Receiver:
                 str(manifest.state),
             )
         )
-        if slot.state is Upload.OPENING:
-            slot.state = Upload.FINISHING if ready else Upload.OPEN
-            if ready:
-                self._do(Complete(ref, manifest.id, None, None))
+        if manifest.state is State.READY:
+            slot.state, slot.rest = Upload.FINISHING, Upload.READY
+            self._do(Complete(ref, manifest.id, None, None))
+        else:
+            slot.state = Upload.OPEN
+            self._settle(ref)
 
     def failed(self, ref: int, error: LadingError, now: float) -> None:
         """What `ref` asked for was refused; an upload that was open stays open."""
-        slot = self._slots.get(ref)
-        if slot is not None:
-            ended = error.code in ("gone", "not-found")
-            if slot.state in (Upload.FINISHING, Upload.ABORTING) and not ended:
-                slot.state = Upload.OPEN
-            else:
-                self._forget(slot)
-                self._busy = now
         self._problem(ref, error)
+        slot = self._slots.get(ref)
+        if slot is None or slot.state not in _ASKED:
+            return
+        if slot.state is Upload.OPENING or error.code in ("gone", "not-found"):
+            self._drop(ref, slot, now)
+        else:
+            slot.state = slot.rest
+            self._settle(ref)
 
     def stored(self, ref: int, slice_start: int, size: int, upload_size: int) -> None:
         """The piece is durable; `upload_size` is what is stored of the upload in all."""
@@ -385,9 +452,7 @@ class Receiver:
             slot.in_flight -= 1
 
     def _settled(self, ref: int) -> None:
-        slot = self._slots.get(ref)
-        if slot is not None:
-            self._settle(slot)
+        self._settle(ref)
         self._maybe_end()
 
     def verifying(self, ref: int, done: int, total: int) -> None:
@@ -396,9 +461,6 @@ class Receiver:
 
     def completed(self, ref: int, manifest: Manifest, url: str) -> None:
         """The upload is whole and published."""
-        slot = self._slots.get(ref)
-        if slot is not None and slot.state is Upload.FINISHING:
-            slot.state = Upload.READY
         assert manifest.size is not None
         assert manifest.crc32c is not None
         self._send(
@@ -412,22 +474,26 @@ class Receiver:
                 url,
             )
         )
+        slot = self._slots.get(ref)
+        if slot is not None and slot.state is Upload.FINISHING:
+            slot.state = slot.rest = Upload.READY
+            self._settle(ref)
 
     def closed(self, ref: int, now: float) -> None:
         """The upload of `ref` is deleted."""
-        slot = self._slots.get(ref)
-        if slot is not None:
-            self._forget(slot)
+        self._slots.pop(ref, None)
         self._busy = now
         self._send(m.Closed(ref))
 
     def lost(self, ref: int, error: LadingError, now: float) -> None:
-        """The upload ended elsewhere: it expired, or was deleted on another connection."""
+        """The upload ended elsewhere: it expired, or was deleted on another connection.
+
+        Where a request is under way, its answer tells the client.
+        """
         slot = self._slots.get(ref)
-        if slot is not None and slot.state is not Upload.READY:
-            self._forget(slot)
-            self._busy = now
+        if slot is not None and slot.state is Upload.OPEN:
             self._problem(ref, error)
+            self._drop(ref, slot, now)
 
     def set_window(self, size: int) -> None:
         """Grant another window, in bytes, from now on.
@@ -437,7 +503,9 @@ class Receiver:
         if size == self.window or self.state is Connection.CLOSED:
             return
         if size < self.window:
-            self._old_window = self._grace = self.window
+            # Of a change before this one the client may not have heard either.
+            before = self._old_window if self._grace > 0 else 0
+            self._old_window = self._grace = max(self.window, before)
         self.window = size
         if self.state is Connection.OPEN:
             self._send(m.Window(size))
@@ -471,7 +539,7 @@ class Receiver:
         self._close(code, error.code)
 
     def _end_with(self, code: int, reason: str) -> None:
-        if self.state is not Connection.CLOSED:
+        if self.state not in (Connection.ENDING, Connection.CLOSED):
             self.state = Connection.ENDING
             self._end = Close(code, reason)
             self._maybe_end()
@@ -493,6 +561,6 @@ _HANDLERS: dict[type[Any], Callable[[Any, Any, float], None]] = {
     m.Resume: Receiver._resume,
     m.Chunk: Receiver._chunk,
     m.Finish: Receiver._finish,
-    m.Abort: Receiver._abort,
-    m.Detach: Receiver._detach,
+    m.Abort: Receiver._leave,
+    m.Detach: Receiver._leave,
 }

@@ -4,19 +4,26 @@ It owns what to send next: which bytes of which upload, within the window, and w
 again. It refuses to know sockets, files, clocks and how long to wait before connecting anew.
 A connection carries many uploads, each under a `ref`. The driver reads the bytes of each
 `Wanted` and hands them to `piece()`; progress counts acknowledged bytes only.
+An upload that failed for good is forgotten; what is then said of its `ref` changes nothing.
 Source: page 3 of the design.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from protocol import messages as m
 from protocol.digests import crc32c
-from protocol.errors import ChecksumMismatch, LadingError, from_problem
+from protocol.errors import (
+    ChecksumMismatch,
+    InvalidArgument,
+    LadingError,
+    RateLimited,
+    from_problem,
+)
 from protocol.manifest import Range, cell_end
 from protocol.spec import UploadSpec
 
@@ -115,6 +122,7 @@ class _Upload:
     in_flight: dict[int, int] = field(default_factory=dict)
     corrupted: dict[int, int] = field(default_factory=dict)
     open: bool = False
+    stopped: bool = False
 
     def next_range(self) -> Range | None:
         """The next piece: from where something is missing to the end of that cell.
@@ -150,6 +158,8 @@ class Sender:
         self.in_flight = 0
         self.draining = False
         self._uploads: dict[int, _Upload] = {}
+        self._late: dict[tuple[int, int], int] = {}
+        """Sizes of pieces in flight whose upload ended before they were answered."""
         self._turns: deque[int] = deque()
         self._outgoing: list[m.ClientMessage] = []
         self._events: list[Event] = []
@@ -191,8 +201,8 @@ class Sender:
 
     def settled(self, ref: int) -> bool:
         """Whether all that is known of the upload is durable: time to finish."""
-        upload = self._uploads[ref]
-        return upload.open and not upload.todo and not upload.in_flight
+        upload = self._uploads.get(ref)
+        return upload is not None and upload.open and not upload.todo and not upload.in_flight
 
     # -- what the driver asks for
 
@@ -225,15 +235,23 @@ class Sender:
 
     def offer(self, ref: int, end: int) -> None:
         """Of an upload of unknown length, bytes up to `end` can be read now."""
-        upload = self._uploads[ref]
-        if end > upload.offered:
+        upload = self._uploads.get(ref)
+        if upload is not None and end > upload.offered:
             self._extend(upload, upload.offered, end)
             upload.offered = end
 
     def end(self, ref: int, size: int) -> None:
-        """An upload of unknown length turned out to be `size` bytes long."""
+        """An upload of unknown length turned out to be `size` bytes long.
+
+        Raises InvalidArgument when more than that is offered or stored already.
+        """
+        upload = self._uploads.get(ref)
+        if upload is None:
+            return
+        if size < upload.offered:
+            raise InvalidArgument(f"There are {upload.offered} bytes, not {size}.")
         self.offer(ref, size)
-        self._uploads[ref].size = size
+        upload.size = size
 
     def finish(self, ref: int, sha256: str | None = None) -> None:
         """Ask the server to verify and publish; answered by Completed or Failed."""
@@ -250,12 +268,16 @@ class Sender:
         self._outgoing.append(m.Detach(ref))
 
     def _stop(self, ref: int) -> None:
-        upload = self._uploads[ref]
-        upload.open = False
-        upload.todo.clear()
+        upload = self._uploads.get(ref)
+        if upload is not None:
+            upload.open, upload.stopped = False, True
+            upload.todo.clear()
 
     def _new_ref(self) -> int:
-        while self._next_ref in self._uploads:
+        if len(self._uploads) > m.MAX_REF - len(self._late):
+            raise RateLimited("Every ref of this connection is in use.")
+        late = {ref for ref, _ in self._late}
+        while self._next_ref in self._uploads or self._next_ref in late:
             self._next_ref = (self._next_ref + 1) % (m.MAX_REF + 1)
         ref = self._next_ref
         self._next_ref = (ref + 1) % (m.MAX_REF + 1)
@@ -270,10 +292,11 @@ class Sender:
         upload.todo.append((start, end))
 
     def _forget(self, ref: int) -> None:
+        """Let go of an upload. Its pieces in flight take credit until they are answered."""
         upload = self._uploads.pop(ref, None)
         if upload is not None:
             self._turns.remove(ref)
-            self.in_flight -= sum(upload.in_flight.values())
+            self._late.update({(ref, start): size for start, size in upload.in_flight.items()})
 
     # -- what the server says
 
@@ -294,56 +317,76 @@ class Sender:
         upload = self._uploads.get(message.ref)
         if upload is None:
             return
-        upload.chunk_size, upload.size = message.chunk_size, message.size
+        upload.chunk_size = message.chunk_size
         upload.stored = message.upload_size
-        upload.todo = deque(message.missing)
-        holes = sum(end - start for start, end in message.missing)
-        upload.offered = message.upload_size + holes
-        upload.open = message.state == "uploading"
+        if not upload.stopped:
+            upload.todo = deque(message.missing)
+            holes = sum(end - start for start, end in message.missing)
+            ahead, upload.offered = upload.offered, message.upload_size + holes
+            if message.size is None:
+                self.offer(message.ref, ahead)
+            else:
+                upload.size = message.size
+            upload.open = message.state == "uploading"
         self._events.append(Opened(message.ref, message))
 
     def _stored(self, message: m.Stored) -> None:
         upload = self._uploads.get(message.ref)
+        for start, _ in message.pieces:
+            self._answered(message.ref, start)
+            if upload is not None:
+                upload.corrupted.pop(start, None)
         if upload is None:
             return
-        for start, _ in message.pieces:
-            size = self._answered(upload, start)
-            upload.stored += size
-            upload.corrupted.pop(start, None)
-        # Other connections may store pieces too, so the server's sum can be ahead of ours.
+        # The server's sum, since other connections may store the same pieces; answers may be
+        # out of order.
         upload.stored = max(upload.stored, message.upload_size)
         self._events.append(Progress(message.ref, upload.stored))
 
     def _refused(self, message: m.Refused) -> None:
+        start = message.slice_start
+        size = self._answered(message.ref, start)
         upload = self._uploads.get(message.ref)
         if upload is None:
             return
-        start = message.slice_start
-        size = self._answered(upload, start)
         error = from_problem(message.problem)
-        upload.corrupted[start] = upload.corrupted.get(start, 0) + 1
-        if isinstance(error, ChecksumMismatch) and upload.corrupted[start] <= MAX_CORRUPTIONS:
-            if size and upload.open:
-                upload.todo.appendleft((start, start + size))
-        else:
-            self._events.append(Failed(message.ref, error))
+        if isinstance(error, ChecksumMismatch):
+            times = upload.corrupted[start] = upload.corrupted.get(start, 0) + 1
+            if times <= MAX_CORRUPTIONS:
+                if size and upload.open:
+                    upload.todo.appendleft((start, start + size))
+                return
+        self._events.append(Failed(message.ref, error))
 
-    def _answered(self, upload: _Upload, start: int) -> int:
-        size = upload.in_flight.pop(start, 0)
+    def _answered(self, ref: int, start: int) -> int:
+        """Give back the credit of a piece in flight; gives its size, 0 when there is none."""
+        upload = self._uploads.get(ref)
+        if upload is not None and start in upload.in_flight:
+            size = upload.in_flight.pop(start)
+        else:
+            size = self._late.pop((ref, start), 0)
         self.in_flight -= size
         return size
 
     def _problem(self, message: m.Problem) -> None:
         error = from_problem(message.problem)
-        upload = None if message.ref is None else self._uploads.get(message.ref)
-        missing = error.extra.get("missing")
-        if upload is not None and error.code == "incomplete" and missing:
-            in_flight = upload.in_flight
-            upload.todo = deque(
-                (start, end) for start, end in _pairs(missing) if start not in in_flight
-            )
+        ref = message.ref
+        if ref is None:
+            self._events.append(Failed(None, error))
             return
-        self._events.append(Failed(message.ref, error))
+        late = error.extra.get("slice_start")
+        if type(late) is int:
+            self._answered(ref, late)
+        upload = self._uploads.get(ref)
+        if upload is None or (upload.stopped and late is not None):
+            return
+        missing = _ranges(error.extra.get("missing"))
+        if error.code == "incomplete" and missing and not upload.stopped:
+            upload.todo = deque(_without(missing, upload.in_flight))
+            return
+        if not upload.chunk_size or error.code in ("gone", "not-found"):
+            self._forget(ref)
+        self._events.append(Failed(ref, error))
 
     def _complete(self, message: m.Complete) -> None:
         self._forget(message.ref)
@@ -351,6 +394,9 @@ class Sender:
 
     def _closed(self, message: m.Closed) -> None:
         self._forget(message.ref)
+        # The answers to all pieces that the server took went before; what is left was not sent.
+        for ref, start in [late for late in self._late if late[0] == message.ref]:
+            self._answered(ref, start)
         self._events.append(Left(message.ref))
 
     def _verifying(self, message: m.Verifying) -> None:
@@ -364,9 +410,28 @@ class Sender:
         """That it came is all that counts; the driver notes when it last heard something."""
 
 
-def _pairs(ranges: Iterable[Any]) -> Iterable[Range]:
-    for start, end in ranges:
-        yield int(start), int(end)
+def _ranges(value: object) -> list[Range]:
+    """The ranges in a problem's extra facts, which the grammar of messages leaves open."""
+    pairs = value if isinstance(value, list) else []
+    return [
+        (pair[0], pair[1])
+        for pair in pairs
+        if isinstance(pair, list) and [type(item) for item in pair] == [int, int]
+    ]
+
+
+def _without(ranges: Iterable[Range], in_flight: Mapping[int, int]) -> Iterator[Range]:
+    """What of the ranges is not in flight."""
+    flying = sorted((start, start + size) for start, size in in_flight.items())
+    for first, end in ranges:
+        start = first
+        for begin, stop in flying:
+            if start < stop and begin < end:
+                if start < begin:
+                    yield start, begin
+                start = stop
+        if start < end:
+            yield start, end
 
 
 _HANDLERS: dict[type[Any], Callable[[Any, Any], None]] = {

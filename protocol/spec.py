@@ -21,7 +21,7 @@ MAX_MIME_TYPE = 255
 MAX_FINGERPRINT = 512
 
 _WORD = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
-_MIME_TYPE = re.compile(rf'{_WORD}/{_WORD}(\s*;\s*{_WORD}=({_WORD}|"[ -!#-~]*"))*')
+_MIME_TYPE = re.compile(rf'{_WORD}/{_WORD}([ \t]*;[ \t]*{_WORD}=({_WORD}|"[ -!#-~]*"))*')
 _TAG = re.compile(r"[^\x00-\x1f\x7f$.][^\x00-\x1f\x7f.]*")
 _ID = re.compile(r"[0-9a-f]{24}")
 
@@ -109,4 +109,4 @@ def choose_chunk_size(asked: int | None, usual: int) -> int:
     """
     if asked is None:
         return usual
-    return max(MIN_CHUNK_SIZE, min(asked, usual, MAX_CHUNK_SIZE))
+    return min(max(asked, MIN_CHUNK_SIZE), usual, MAX_CHUNK_SIZE)
