@@ -20,7 +20,7 @@ from types import FrameType
 
 import structlog
 import uvicorn
-from storage.embedded import EmbeddedError
+from starlette.applications import Starlette
 
 from lading.version import VERSION
 from server.app import create_app
@@ -28,6 +28,7 @@ from server.auth import admin_token
 from server.services import Services
 from server.settings import Settings, WrongSettings, load
 from server.sockets import ChannelProtocol
+from storage.embedded import EmbeddedError
 
 log = structlog.get_logger()
 
@@ -148,17 +149,10 @@ def _write_private(path: Path, text: str) -> None:
     draft.replace(path)
 
 
-def serve() -> int:
-    """Run the server until it is told to stop; gives the exit code."""
-    try:
-        settings = load()
-        listener = listen(settings)
-    except WrongSettings as error:
-        print(error, file=sys.stderr)
-        return USAGE
-    configure_log()
-    config = uvicorn.Config(
-        create_app(settings),
+def configuration(app: Starlette) -> uvicorn.Config:
+    """How uvicorn runs the application."""
+    return uvicorn.Config(
+        app,
         http="httptools",
         ws=ChannelProtocol,
         ws_ping_interval=None,
@@ -170,6 +164,18 @@ def serve() -> int:
         proxy_headers=False,
         timeout_graceful_shutdown=5,
     )
+
+
+def serve() -> int:
+    """Run the server until it is told to stop; gives the exit code."""
+    try:
+        settings = load()
+        listener = listen(settings)
+    except WrongSettings as error:
+        print(error, file=sys.stderr)
+        return USAGE
+    configure_log()
+    config = configuration(create_app(settings))
     server = Server(config, settings, address(settings, listener))
     try:
         with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:

@@ -34,6 +34,10 @@ from protocol.errors import LadingError, StorageFull, Unavailable
 log = structlog.get_logger()
 
 DATABASE = "lading"
+"""The database that is used when the address names none."""
+
+_MONGODBS_OWN = ("admin", "config", "local")
+"""Named in an address for where its users are kept; never a place for data."""
 
 DURABLE = WriteConcern(w="majority", j=True, wtimeout=30_000)
 """On a replica set: journaled by most nodes. On a standalone server: in its journal."""
@@ -53,9 +57,10 @@ T = TypeVar("T")
 class Database:
     """The collections of one Lading database, each with the right concerns."""
 
-    def __init__(self, client: Any, name: str = DATABASE) -> None:
+    def __init__(self, client: Any, name: str | None = None) -> None:
+        """`name` is the database to use instead of the one that the client's address names."""
         self.client = client
-        self._database = client[name]
+        self._database = client[name or _named(client)]
         self.manifests = self._collection("manifests")
         self.chunks = self._collection("chunks")
 
@@ -99,6 +104,11 @@ class Database:
         closing = self.client.close()
         if inspect.isawaitable(closing):
             await closing
+
+
+def _named(client: Any) -> str:
+    name: str = client.get_default_database(DATABASE).name
+    return DATABASE if name in _MONGODBS_OWN else name
 
 
 def connect(url: str) -> Any:
