@@ -1,0 +1,168 @@
+"""The HTTP side of the client: requests, their errors, and trying again.
+
+It owns how a response becomes a value or an error of the protocol's tree. It refuses to know what
+the routes mean: that is `client.py`. Source: page 4 of the design.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+
+from lading.address import Address, Credential
+from lading.backoff import Backoff, Timing
+from lading.errors import Unreachable, judge, unreachable
+from lading.version import VERSION
+from protocol.errors import (
+    Forbidden,
+    Internal,
+    LadingError,
+    NotFound,
+    RateLimited,
+    Unauthorized,
+    Unavailable,
+    from_problem,
+)
+
+TIMEOUT = httpx.Timeout(60.0, connect=10.0)
+"""Seconds without a byte before a request counts as lost, and to connect."""
+
+Params = Mapping[str, str | int | list[str]]
+
+
+class Api:
+    """Requests to one server, each with the credential in use."""
+
+    def __init__(self, address: Address, credential: Credential, timing: Timing) -> None:
+        self.address = address
+        self.credential = credential
+        self.timing = timing
+        # The system's certificates, as the WebSocket uses them; no proxy, as there.
+        trust = ssl.create_default_context() if address.url.startswith("https:") else False
+        self._http = httpx.AsyncClient(
+            timeout=TIMEOUT,
+            verify=trust,
+            trust_env=False,
+            headers={"user-agent": f"lading/{VERSION}", "accept-encoding": "identity"},
+        )
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    async def json(
+        self, method: str, path: str, params: Params | None = None, *, patience: float = 0.0
+    ) -> Any:
+        """The JSON that a request is answered with; None for an empty answer.
+
+        With `patience`, in seconds, failures that may pass are tried again for as long. Raises
+        LadingError: what the server refused, or Unreachable.
+        """
+        backoff = Backoff(patience, self.timing)
+        doubts = 0
+        while True:
+            try:
+                return await self._once(method, path, params)
+            except LadingError as failure:
+                again = judge(failure)
+                doubts += again.limit is not None
+                delay = backoff.delay(again.after)
+                if delay is None or (again.limit is not None and doubts > again.limit):
+                    raise
+                if again.renew and not self.credential.renewable:
+                    raise
+            await self.timing.sleep(delay)
+
+    async def _once(self, method: str, path: str, params: Params | None) -> Any:
+        async with self.stream(method, path, params=params) as response:
+            body = await _body(response)
+        try:
+            return response.json() if body else None
+        except ValueError as error:
+            raise NotFound(f"{self.address.url} does not answer like a Lading server.") from error
+
+    @asynccontextmanager
+    async def stream(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Params | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> AsyncIterator[httpx.Response]:
+        """One request, once; its answer is open for reading. Raises LadingError."""
+        token = await self.credential.get()
+        authorization = {"authorization": f"Bearer {token}"} if token else {}
+        request = self._http.build_request(
+            method,
+            self.address.url + path,
+            params=params,
+            headers={**authorization, **(headers or {})},
+        )
+        try:
+            response = await self._http.send(request, stream=True)
+        except httpx.TransportError as error:
+            raise unreachable(self.address.url, error) from error
+        try:
+            if response.status_code >= 300:
+                raise await self._refusal(response)
+            yield response
+        except httpx.TransportError as error:
+            raise unreachable(self.address.url, error) from error
+        finally:
+            await response.aclose()
+
+    async def _refusal(self, response: httpx.Response) -> LadingError:
+        body = await _body(response)
+        error = error_of(response.status_code, response.headers, body)
+        if isinstance(error, Unauthorized):
+            self.credential.forget()
+        return error
+
+
+async def _body(response: httpx.Response) -> bytes:
+    try:
+        return await response.aread()
+    except httpx.TransportError as error:
+        raise Unreachable(f"The connection to {response.url.host} was lost.") from error
+
+
+_BY_STATUS: dict[int, type[LadingError]] = {
+    401: Unauthorized,
+    403: Forbidden,
+    404: NotFound,
+    429: RateLimited,
+    502: Unavailable,
+    503: Unavailable,
+    504: Unavailable,
+}
+
+
+def error_of(status: int, headers: Mapping[str, str], body: bytes) -> LadingError:
+    """The error that a response of status 300 or more means.
+
+    A problem document tells it; anything else came from something between us and the server.
+    """
+    error: LadingError
+    problem = _problem(headers.get("content-type", ""), body)
+    if problem is not None:
+        error = from_problem(problem)
+    else:
+        error = _BY_STATUS.get(status, Internal)(f"The server answered with HTTP status {status}.")
+    after = headers.get("retry-after", "")
+    if after.isdecimal():
+        error.extra.setdefault("retry_after", int(after))
+    return error
+
+
+def _problem(content_type: str, body: bytes) -> dict[str, Any] | None:
+    if not content_type.startswith("application/problem+json"):
+        return None
+    try:
+        problem = httpx.Response(200, content=body).json()
+    except ValueError:
+        return None
+    return problem if isinstance(problem, dict) else None

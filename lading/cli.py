@@ -1,0 +1,59 @@
+"""The `lading` command: which commands there are.
+
+It owns their names and the options that may stand before them. What they do is in `commands/`.
+Source: page 7 of the design, "Command line".
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from lading.commands.common import Common, Json, Server, Token
+from lading.commands.get import get
+from lading.commands.ls import ls
+from lading.commands.put import put
+from lading.commands.rm import rm
+from lading.commands.serve import serve
+from lading.commands.status import status
+from lading.version import VERSION
+
+app = typer.Typer(
+    name="lading",
+    help="Lading: a media server whose uploads survive anything.",
+    epilog="Exit codes: 0 done, 1 failed, 2 usage, 3 refused, 4 interrupted and resumable.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(VERSION)
+        raise typer.Exit
+
+
+@app.callback()
+def before(
+    context: typer.Context,
+    server: Server = None,
+    token: Token = None,
+    as_json: Json = False,
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """Options that hold for every command."""
+    context.obj = Common(server, token, as_json)
+
+
+for command in (serve, put, get, ls, rm, status):
+    app.command()(command)
+
+
+def main() -> None:
+    """The entry point of the `lading` command."""
+    app()

@@ -1,0 +1,191 @@
+"""The Python client: everything the command line can do, for programs.
+
+It owns the connection's settings and the meaning of the routes. It refuses to print.
+Source: page 7 of the design, "Command line"; page 4 for the routes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Iterable
+from pathlib import Path
+from typing import Any, BinaryIO, Self
+
+from lading import lookup
+from lading.address import Address, Credential, Token, find
+from lading.api import Api
+from lading.backoff import Timing
+from lading.download import Download
+from lading.progress import Progress, Wish
+from lading.source import Readable
+from lading.target import FileTarget, PipeTarget, Target, safe_name
+from lading.upload import Upload
+from protocol.errors import Incomplete, NotFound
+from protocol.spec import check_id
+
+PATIENCE = 600.0
+CONNECT_PATIENCE = 30.0
+REQUEST_PATIENCE = 10.0
+
+Told = Callable[[Progress], None] | None
+
+
+class Client:
+    """A Lading server as seen by one user.
+
+    `url` and `token` are looked for as the command line does when they are not given: in
+    `LADING_URL` and `LADING_TOKEN`, then in the `server.json` of a server on this machine. `token`
+    may be a function that gives one, awaited if need be; it is called again when the server
+    refuses what it gave. `patience`: how many seconds a transfer that has begun goes on trying
+    without any progress; `connect_patience`: the same for one that has not reached the server
+    yet; `request_patience`: for every other request.
+
+        async with Client() as client:
+            file = await client.upload("movie.mp4")
+            await client.download(file["id"], "copy.mp4")
+
+    Every method raises LadingError: what the server refused, or one of `lading.errors`.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        token: Token = None,
+        *,
+        patience: float = PATIENCE,
+        connect_patience: float = CONNECT_PATIENCE,
+        request_patience: float = REQUEST_PATIENCE,
+        timing: Timing | None = None,
+    ) -> None:
+        self.address: Address = find(url, None if callable(token) else token, os.environ)
+        credential = Credential(token if callable(token) else self.address.token)
+        self._api = Api(self.address, credential, timing or Timing())
+        self._patience = patience
+        self._connect_patience = connect_patience
+        self._request_patience = request_patience
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_error: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections. Uploads under way are not ended by this; see `Upload.stop`."""
+        await self._api.close()
+
+    # -- bytes
+
+    def upload(
+        self,
+        what: Readable,
+        *,
+        name: str | None = None,
+        directory: str = "",
+        tags: Iterable[str] = (),
+        mime_type: str | None = None,
+        sha256: bool = True,
+        resume: bool = True,
+        chunk_size: int | None = None,
+        on_progress: Told = None,
+    ) -> Upload:
+        """Upload a path, an open binary file, or an asynchronous iterable of bytes.
+
+        Await the result for the finished file, `{id, size, mime_type, sha256, crc32c, url}`, or
+        iterate it for its progress. `name` is needed where the source has none; `mime_type` is
+        guessed from it. With `sha256` the server proves that it stored the very bytes that were
+        read here. With `resume` an unfinished upload of the same file is gone on with, and a file
+        that is there already is not sent again. `chunk_size`, in bytes, asks for another cell
+        size than the server's own.
+        """
+        wish = Wish(
+            name=name,
+            directory=directory,
+            tags=tuple(tags),
+            mime_type=mime_type,
+            sha256=sha256,
+            resume=resume,
+            chunk_size=chunk_size,
+        )
+        return Upload(
+            self._api,
+            what,
+            wish,
+            patience=self._patience,
+            connect_patience=self._connect_patience,
+            on_progress=on_progress,
+        )
+
+    async def download(
+        self,
+        file_id: str,
+        to: str | os.PathLike[str] | BinaryIO | None = None,
+        *,
+        overwrite: bool = False,
+        on_progress: Told = None,
+    ) -> Path | None:
+        """Fetch a file, going on with what an earlier run left, and check it to the last byte.
+
+        `to` is a path, a directory, or an open binary file; None means the file's own name, made
+        safe, in the current directory. Gives the path that was written, if one was.
+        """
+        manifest = await self.manifest(file_id)
+        if manifest["state"] != "ready":
+            raise Incomplete(f"{file_id} is still being uploaded.")
+        target = await asyncio.to_thread(_target, to, manifest, overwrite)
+        await Download(
+            self._api, manifest, target, patience=self._patience, on_progress=on_progress
+        ).run()
+        return target.path if isinstance(target, FileTarget) else None
+
+    # -- what is there
+
+    async def list(
+        self, *, name: str | None = None, directory: str | None = None, tags: Iterable[str] = ()
+    ) -> AsyncIterator[dict[str, Any]]:
+        """The manifests of finished files with all these tags, the newest first; `name` is a
+        prefix."""
+        wanted = set(tags)
+        params: dict[str, Any] = {"limit": lookup.PAGE, "tag": sorted(wanted)}
+        params |= {"name": name} if name is not None else {}
+        params |= {"directory": directory} if directory is not None else {}
+        async for manifest in lookup.pages(self._api, params, patience=self._request_patience):
+            if wanted <= set(manifest["tags"]):
+                yield manifest
+
+    async def manifest(self, file_id: str) -> dict[str, Any]:
+        """The manifest of a file or unfinished upload, with its chunks."""
+        return dict(await self._request("GET", f"/v1/manifests/{check_id(file_id)}"))
+
+    async def uploads(self, fingerprint: str | None = None) -> tuple[dict[str, Any], ...]:
+        """The unfinished uploads, the newest first, each with the ranges that are `missing`."""
+        params = {} if fingerprint is None else {"fingerprint": fingerprint}
+        return tuple((await self._request("GET", "/v1/uploads", params))["uploads"])
+
+    async def delete(self, file_id: str) -> None:
+        """Delete a file, or an unfinished upload, with its bytes."""
+        await self._request("DELETE", f"/v1/files/{check_id(file_id)}")
+
+    async def status(self, file_id: str | None = None) -> dict[str, Any]:
+        """How the server is; with an id, how that upload or file is."""
+        if file_id is None:
+            return dict(await self._request("GET", "/readyz"))
+        try:
+            return dict(await self._request("GET", f"/v1/uploads/{check_id(file_id)}"))
+        except NotFound:
+            return await self.manifest(file_id)
+
+    async def _request(self, method: str, path: str, params: dict[str, Any] | None = None) -> Any:
+        return await self._api.json(method, path, params, patience=self._request_patience)
+
+
+def _target(
+    to: str | os.PathLike[str] | BinaryIO | None, manifest: dict[str, Any], overwrite: bool
+) -> Target:
+    if to is not None and not isinstance(to, str | os.PathLike):
+        return PipeTarget(to, manifest)
+    path = Path() if to is None else Path(to)
+    if path.is_dir():
+        path /= safe_name(manifest["name"], manifest["_id"])
+    return FileTarget(path, manifest, overwrite=overwrite)

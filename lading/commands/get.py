@@ -1,0 +1,62 @@
+"""`lading get`: fetch a file, going on with what an earlier run left."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import Annotated
+
+import typer
+
+from lading.client import Client
+from lading.commands.common import AGAIN, DONE, FAILED, INTERRUPTED, Json, Server, Token, run
+from lading.output import Output, printable
+from lading.progress import Progress
+from protocol.errors import LadingError
+
+
+def get(
+    context: typer.Context,
+    *,
+    file_id: Annotated[str, typer.Argument(metavar="ID", help="The id that put printed.")],
+    to: Annotated[
+        str | None,
+        typer.Option("--output", "-o", metavar="PATH", help="Where to write it; - is stdout."),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+    server: Server = None,
+    token: Token = None,
+    as_json: Json = False,
+) -> None:
+    """Fetch a file. It is checked to the last byte before it appears under its name."""
+    if to == "-" and as_json:
+        raise typer.BadParameter("--json and -o - would both write to standard output.")
+
+    async def work(client: Client, output: Output) -> int:
+        with output:
+            return await _fetch(client, output, file_id, to, force)
+
+    run(context, server, token, as_json, work)
+
+
+async def _fetch(client: Client, output: Output, file_id: str, to: str | None, force: bool) -> int:
+    kept = 0
+
+    def tell(progress: Progress) -> None:
+        nonlocal kept
+        kept = 0 if to == "-" else progress.stored
+        output.progress(file_id, progress)
+
+    try:
+        target = sys.stdout.buffer if to == "-" else to
+        path = await client.download(file_id, target, overwrite=force, on_progress=tell)
+    except LadingError as error:
+        resumable = error.retryable and kept > 0
+        code = output.failed(error, file_id, AGAIN if resumable else None)
+        return INTERRUPTED if resumable else code
+    except asyncio.CancelledError:
+        output.note(f"lading: interrupted. {'' if to == '-' else AGAIN}".strip())
+        return FAILED if to == "-" else INTERRUPTED
+    if path is not None:
+        output.data(printable(str(path)), event="complete", file=file_id, path=str(path))
+    return DONE
