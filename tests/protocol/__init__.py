@@ -1,0 +1,1 @@
+"""Tests of the pure protocol: nothing here opens a socket or waits."""

@@ -1,0 +1,393 @@
+"""The grammar: each message comes back as it went; any other bytes are refused, at little cost."""
+
+from __future__ import annotations
+
+import struct
+import tracemalloc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import msgpack
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from protocol import messages as m
+from protocol.codec import LONGEST, decode_client, decode_server, encode
+from protocol.errors import InvalidMessage
+from protocol.manifest import MAX_INTEGER
+from protocol.spec import UploadSpec
+from tests.protocol.strategies import client_messages, server_messages
+
+Message = m.ClientMessage | m.ServerMessage
+Decode = Callable[[bytes], Message]
+both = pytest.mark.parametrize("decode", [decode_client, decode_server])
+any_message = st.one_of(client_messages, server_messages)
+CHUNK = m.Chunk(7, 4096, 0xDEADBEEF, b"payload")
+
+
+def decoder(message: Message) -> Decode:
+    return decode_client if message.number < 64 else decode_server
+
+
+def pack(*items: Any) -> bytes:
+    return bytes(msgpack.packb(items))
+
+
+def refused(decode: Decode, data: bytes) -> bool:
+    """Whether the bytes are refused; any other exception than the one allowed goes through."""
+    try:
+        decode(data)
+    except InvalidMessage as error:
+        return bool(error.detail)
+    return False
+
+
+# -- there and back
+
+
+@given(any_message)
+def test_every_message_comes_back(message: Message) -> None:
+    assert decoder(message)(encode(message)) == message
+
+
+@given(any_message)
+def test_the_first_item_is_the_number(message: Message) -> None:
+    assert msgpack.unpackb(encode(message))[0] == message.number
+
+
+@given(any_message)
+def test_messages_of_the_other_side_are_refused(message: Message) -> None:
+    other = decode_server if message.number < 64 else decode_client
+    assert refused(other, encode(message))
+
+
+@given(any_message)
+@settings(max_examples=50)
+def test_a_message_cut_anywhere_is_refused(message: Message) -> None:
+    data, decode = encode(message), decoder(message)
+    assert all(refused(decode, data[:length]) for length in range(len(data)))
+
+
+@given(any_message, st.binary(min_size=1, max_size=3))
+def test_trailing_bytes_are_refused(message: Message, more: bytes) -> None:
+    assert refused(decoder(message), encode(message) + more)
+
+
+@given(any_message, st.lists(st.none() | st.text() | st.integers(0, 9), max_size=3))
+def test_extra_items_at_the_end_are_ignored(message: Message, more: list[Any]) -> None:
+    items = msgpack.unpackb(encode(message))
+    assert decoder(message)(pack(*items, *more)) == message
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        m.Hello("t", "c"),
+        m.Create(1, UploadSpec(name="n")),
+        m.Finish(1, 2),
+        m.Welcome("u", 1, 1, 20, "s"),
+        m.Opened(1, "i", "n", None, 1, 0, (), None, "uploading"),
+        m.Complete(1, "i", 0, "a/b", None, 0, "/u"),
+        m.GoAway("why", 1),
+    ],
+)
+def test_unknown_keys_are_ignored(message: Message) -> None:
+    *items, fields = msgpack.unpackb(encode(message))
+    assert decoder(message)(pack(*items, {**fields, "new": [1], "newer": {"a": None}})) == message
+
+
+def test_what_may_be_left_out() -> None:
+    assert decode_client(pack(1, {})) == m.Hello()
+    assert decode_client(pack(2, 3, {"name": "n"})) == m.Create(3, UploadSpec(name="n"))
+    assert decode_client(pack(5, 3, {})) == m.Finish(3)
+    nothing = dict.fromkeys(["size", "tags", "directory", "mime_type", "fingerprint"])
+    assert decode_client(pack(2, 3, {"name": "n", **nothing})) == m.Create(3, UploadSpec(name="n"))
+
+
+# -- anything else
+
+
+@both
+@given(data=st.binary(max_size=300))
+@example(data=b"")
+def test_any_bytes_are_a_message_or_refused(decode: Decode, data: bytes) -> None:
+    with suppress(InvalidMessage):
+        assert decode(encode(decode(data))) == decode(data)
+
+
+@given(any_message, st.data())
+def test_damaged_messages_are_a_message_or_refused(message: Message, data: st.DataObject) -> None:
+    damaged = bytearray(encode(message))
+    for _ in range(data.draw(st.integers(1, 4))):
+        damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))
+    refused(decoder(message), bytes(damaged))
+
+
+json_like = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats() | st.text()
+    | st.binary(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=10,
+)  # fmt: skip
+
+
+@given(st.integers(0, 80), st.lists(json_like, max_size=5))
+def test_items_of_any_type_are_a_message_or_refused(number: int, items: list[Any]) -> None:
+    refused(decode_client, pack(number, *items))
+    refused(decode_server, pack(number, *items))
+
+
+NOT_INTEGERS = [-1, -(2**63), 2**53, 2**63, 2**64 - 1, float("nan"), 1.0, "1e3", "1", True, False,
+                None, b"\x01", [1], {"a": 1}]  # fmt: skip
+
+
+@pytest.mark.parametrize("value", NOT_INTEGERS, ids=repr)
+def test_what_is_no_offset(value: object) -> None:
+    assert refused(decode_client, pack(4, 0, value, 0, b"x"))
+    assert refused(decode_server, pack(67, 0, [[value, 1]], 0))
+    assert refused(decode_server, pack(68, 0, value, {}))
+    if value is not None:
+        assert refused(decode_client, pack(2, 0, {"name": "n", "size": value}))
+        assert refused(decode_client, pack(5, 0, {"size": value}))
+
+
+@pytest.mark.parametrize("value", [*NOT_INTEGERS, 65_536], ids=repr)
+def test_what_is_no_ref(value: object) -> None:
+    for items in [(2, value, {"name": "n"}), (3, value, "i"), (4, value, 0, 0, b""), (5, value, {}),
+                  (6, value), (7, value)]:  # fmt: skip
+        assert refused(decode_client, pack(*items))
+
+
+@pytest.mark.parametrize("value", [*NOT_INTEGERS, 2**32], ids=repr)
+def test_what_is_no_checksum(value: object) -> None:
+    assert refused(decode_client, pack(4, 0, 0, value, b"x"))
+
+
+def test_the_largest_integers() -> None:
+    message = m.Chunk(m.MAX_REF, MAX_INTEGER, 2**32 - 1, b"x")
+    assert decode_client(encode(message)) == message
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        (),
+        (0,),
+        (10, 0),
+        (64, 0),
+        (76, 0),
+        (-1, 0),
+        (True, {}),
+        (1.0, {}),
+        ("1", {}),
+        (None,),
+        ([1], {}),
+        (1,),
+        (1, None),
+        (1, []),
+        (1, {"token": b"t"}),
+        (1, {"token": "nul\0"}),
+        (1, {"token": 5}),
+        (2, 0, {}),
+        (2, 0, {"name": None}),
+        (2, 0, {"name": b"n"}),
+        (2, 0, {"name": "nul\0"}),
+        (2, 0, {"name": {"$ne": None}}),
+        (2, 0, {"name": "n", "tags": "t"}),
+        (2, 0, {"name": "n", "tags": ""}),
+        (2, 0, {"name": "n", "tags": 0}),
+        (2, 0, {"name": "n", "tags": False}),
+        (2, 0, {"name": "n", "tags": {}}),
+        (2, 0, {"name": "n", "tags": [{"$ne": None}]}),
+        (2, 0, {"name": "n", "tags": ["nul\0"]}),
+        (2, 0, {"name": "n", "directory": ["a"]}),
+        (3, 0, {"$ne": None}),
+        (3, 0, b"0" * 24),
+        (3, 0, "nul\0"),
+        (4, 0, 0, 0),
+        (4, 0, 0, 0, "text"),
+        (4, 0, 0, 0, None),
+        (4, 0, 0, 0, [1, 2]),
+        (5, 0),
+        (5, 0, {"sha256": b"s"}),
+        (8, None),
+        (8, "nul\0"),
+        (9, None),
+        (9, -1),
+        (9, 1.5),
+        (9, "n" * 126),
+        (9, "nul\0"),
+        (9, b"n" * 126),
+    ],
+    ids=repr,
+)
+def test_client_items_of_a_wrong_type_or_number(items: tuple[Any, ...]) -> None:
+    assert refused(decode_client, pack(*items))
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        (65, {}),
+        (66, 0, {"id": "i"}),
+        (67, 0, [[1]], 0),
+        (67, 0, [1], 0),
+        (67, 0, {}, 0),
+        (68, 0, 0, "problem"),
+        (69, None),
+        (71, None),
+        (72, None, None),
+        (72, "1", {}),
+        (75, 0, 1),
+    ],
+    ids=repr,
+)
+def test_server_items_of_a_wrong_type_or_number(items: tuple[Any, ...]) -> None:
+    assert refused(decode_server, pack(*items))
+
+
+@both
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\xc1",
+        b"\xc0",
+        b"\x09",
+        b"\xa1a",
+        b"\x81\x00\x09",
+        b"\x92\x09\xd4\x05\x00",
+        b"\x92\x09\xc7\x00\x05",
+        b"\x92\x09\xc7\x05\x05abcde",
+        b"\x92\x09\xd6\xff\x00\x00\x00\x00",
+        b"\x92\x09\xd7\xff\xff\xff\xff\xff\xff\xff\xff\xff",
+        b"\x92\x09\xc7\x0c\xff" + b"\xff" * 12,
+        b"\x92\x01\x81\x01\x01",
+        b"\x92\x01\x81\xc0\x01",
+        b"\x92\x01\x81\x90\x01",
+        b"\x92\x08\xa2\xed\xa0",
+        b"\x92\x08\xa3\xed\xa0\x80",
+        b"\x92\x08\xa1\xff",
+    ],
+    ids=bytes.hex,
+)
+def test_bytes_outside_the_grammar(decode: Decode, data: bytes) -> None:
+    """Not an array; extension types and times; keys that are no text; what is not UTF-8."""
+    assert refused(decode, data)
+
+
+# -- long chunks
+
+
+@pytest.mark.parametrize("over", [-20, -1, 0, 1, 100])
+def test_a_chunk_around_the_length_where_reading_changes(over: int) -> None:
+    message = m.Chunk(7, 4096, 1, b"x" * (m.OVERHEAD + over))
+    assert decode_client(encode(message)) == message
+
+
+LONG = bytes(range(256)) * 300
+BIN = b"\xc6" + struct.pack(">I", len(LONG)) + LONG
+
+
+@pytest.mark.parametrize("array", [b"\x95", b"\xdc\x00\x05", b"\xdd\x00\x00\x00\x05"])
+@pytest.mark.parametrize(
+    "five", [b"\x05", b"\xcc\x05", b"\xcd\x00\x05", b"\xce\x00\x00\x00\x05", b"\xcf" + bytes(7)
+             + b"\x05", b"\xd0\x05", b"\xd1\x00\x05", b"\xd2\x00\x00\x00\x05",
+             b"\xd3" + bytes(7) + b"\x05"]
+)  # fmt: skip
+def test_a_long_chunk_in_every_way_to_write_its_head(array: bytes, five: bytes) -> None:
+    head = array + b"\xcc\x04" + five * 3
+    assert decode_client(head + BIN) == m.Chunk(5, 5, 5, LONG)
+
+
+def test_extra_items_after_a_long_chunk() -> None:
+    assert decode_client(b"\x96\x04\x05\x05\x05" + BIN + b"\xa4more") == m.Chunk(5, 5, 5, LONG)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x95\x04\x05\x05\x05" + BIN + b"\x00",
+        b"\x96\x04\x05\x05\x05" + BIN,
+        b"\x95\x04\x05\x05\x05" + BIN[:-1],
+        b"\x95\x04\x05\xff\x05" + BIN,
+        b"\x95\x04\x05\xc3\x05" + BIN,
+        b"\x95\x04\x05\xca\x05" + BIN,
+        b"\x94\x04\x05\x05\x05" + BIN,
+        b"\x95\x01\x80\x05\x05" + BIN,
+        b"\x95\x09\x05\x05\x05" + BIN,
+        b"\x95\x04\x05\x05\x05\xdb" + BIN[1:],
+        b"\x96\x04\x05\x05\x05" + BIN + b"\xda\xff\xff" + b"x" * 65_535,
+        b"\x92\x09" + BIN,
+        b"\x92\x08\xdb" + struct.pack(">I", len(LONG)) + b"x" * len(LONG),
+        b"\xcf" * 100_000,
+        b"\x95\x04" + b"\xcf" * 100_000,
+        bytes(100_000),
+    ],
+)
+def test_long_messages_that_are_no_chunk(data: bytes) -> None:
+    assert refused(decode_client, data)
+
+
+@given(st.binary(min_size=1, max_size=40), st.binary(max_size=20))
+@settings(max_examples=300)
+def test_any_long_bytes_are_a_message_or_refused(head: bytes, tail: bytes) -> None:
+    refused(decode_client, head + BIN + tail)
+    refused(decode_client, b"\x95\x04" + head + BIN + tail)
+
+
+# -- memory
+
+
+@contextmanager
+def costs_at_most(size: int) -> Iterator[None]:
+    tracemalloc.start()
+    try:
+        yield
+        assert tracemalloc.get_traced_memory()[1] <= size
+    finally:
+        tracemalloc.stop()
+
+
+MIB = 1024 * 1024
+BOMBS = {
+    "depth 10,000": b"\x91" * 10_000,
+    "depth of wide arrays": (b"\xdc" + LONGEST.to_bytes(2, "big")) * 20_000,
+    "depth of maps": b"\x81\xa1a" * 10_000,
+    "a map of a million keys": msgpack.packb([1, {str(n): n for n in range(1_000_000)}]),
+    "a map that claims a million keys": b"\x92\x01\xdf\x00\x0f\x42\x40",
+    "an array that claims 2^32 items": b"\xdd\xff\xff\xff\xff",
+    "a text that claims 2^32 bytes": b"\x92\x08\xdb\xff\xff\xff\xff",
+    "binary that claims 2^32 bytes": b"\x95\x04\x00\x00\x00\xc6\xff\xff\xff\xff",
+    "an extension that claims 2^32 bytes": b"\x92\x09\xc9\xff\xff\xff\xff\x05",
+    "a million empty arrays": pack(1, [[[]] * 1000] * 1000),
+    "4 MiB of empty arrays": b"\xdc\x01\x00" + (b"\xdc\x01\x00" + b"\x90" * 256) * 16_000,
+    "64 KiB of empty maps": b"\xdc\x01\x00" + (b"\xdc\x01\x00" + b"\x80" * 256) * 253,
+}
+
+
+@pytest.mark.parametrize("data", BOMBS.values(), ids=BOMBS)
+def test_a_hostile_message_costs_little(data: bytes) -> None:
+    with costs_at_most(5 * MIB):
+        assert refused(decode_client, data)
+
+
+def test_a_chunk_costs_its_payload_once() -> None:
+    data = encode(m.Chunk(0, 0, 0, bytes(8 * MIB)))
+    with costs_at_most(8 * MIB + 64 * 1024):
+        decode_client(data)
+
+
+def test_writing_a_chunk_holds_the_payload_once_more() -> None:
+    message = m.Chunk(0, 0, 0, bytes(8 * MIB))
+    with costs_at_most(8 * MIB + 64 * 1024):
+        encode(message)
+
+
+def test_the_missing_ranges_of_a_large_upload_are_read() -> None:
+    missing = tuple((2 * n, 2 * n + 1) for n in range(100_000))
+    message = m.Opened(1, "i", "n", None, 1, 0, missing, None, "uploading")
+    data = encode(message)
+    with costs_at_most(100 * len(data)):
+        assert decode_server(data) == message
