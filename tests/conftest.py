@@ -1,0 +1,106 @@
+"""What the tests of all rooms share: one real mongod, a database for each test, a real server."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from pymongo import MongoClient
+
+from storage.database import Database, connect
+from storage.embedded import EmbeddedMongo
+from tests.servers import Process, process
+
+Mongo = MongoClient[dict[str, Any]]
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def mongod() -> Iterator[str]:
+    """The address of a mongod of the tests' own, without the name of a database."""
+    # The path of a unix socket must be short: not pytest's own directory.
+    with tempfile.TemporaryDirectory(prefix="lt-") as folder, asyncio.Runner() as runner:
+        mongo = EmbeddedMongo(Path(folder, "data"))
+        runner.run(mongo.start())
+        try:
+            yield mongo.url
+        finally:
+            runner.run(mongo.stop())
+
+
+@pytest.fixture(scope="session")
+def mongo(mongod: str) -> Iterator[Mongo]:
+    """A client to look into the database with."""
+    with MongoClient[dict[str, Any]](mongod, tz_aware=True) as client:
+        yield client
+
+
+@pytest.fixture
+def database_url(mongod: str, mongo: Mongo) -> Iterator[str]:
+    """The address of a database of the test's own, empty, and dropped afterwards."""
+    name = f"test{next(_numbers)}"
+    yield mongod.replace("/?", f"/{name}?")
+    mongo.drop_database(name)
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """A database of the test's own, with its indexes."""
+    found = Database(connect(database_url))
+    await found.prepare()
+    yield found
+    await found.close()
+
+
+@pytest.fixture(scope="session")
+def shared_url(mongod: str) -> str:
+    """The address of the database that `server` and `other_server` work on."""
+    return mongod.replace("/?", "/shared?")
+
+
+@pytest.fixture(scope="session")
+def server(shared_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    """A server with the usual settings."""
+    with process(tmp_path_factory.mktemp("server"), shared_url) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def other_server(shared_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    """A second server on the same database."""
+    with process(tmp_path_factory.mktemp("other"), shared_url) as running:
+        yield running
+
+
+@pytest.fixture
+async def http(server: Process) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of `server` with its token."""
+    async with server.http() as client:
+        yield client
+
+
+Kept = Callable[[], tuple[int, int]]
+
+
+@pytest.fixture
+def kept(mongo: Mongo) -> Kept:
+    """How many files and uploads, and how many pieces, the servers keep that came during the test.
+
+    Tombstones are not counted; pieces without a manifest are.
+    """
+    manifests, chunks = mongo["shared"]["manifests"], mongo["shared"]["chunks"]
+    manifests.delete_many({})
+    chunks.delete_many({})
+
+    def count() -> tuple[int, int]:
+        live = {"state": {"$in": ["uploading", "ready"]}}
+        return manifests.count_documents(live), chunks.count_documents({})
+
+    return count

@@ -1,0 +1,167 @@
+"""Real servers for the tests: each is `lading serve` itself, in a process of its own or in the
+test's own loop. Knows how they are started and watched, and nothing of what they answer."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from server.app import create_app
+from server.main import Server, address, configuration, listen
+from server.services import Services
+from server.settings import load
+
+READY_SECONDS = 30.0
+
+PROGRAM = "from server.main import serve; raise SystemExit(serve())"
+
+
+async def until(condition: Callable[[], object], seconds: float = 10) -> None:
+    """Wait until `condition` holds, by looking."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        await asyncio.sleep(0.005)
+
+
+@dataclass(frozen=True)
+class Running:
+    """A server that takes requests."""
+
+    url: str
+    token: str | None
+    data: Path
+
+    @property
+    def channel(self) -> str:
+        """Where the WebSocket channel is."""
+        return self.url.replace("http", "ws", 1) + "/v1/ws"
+
+    @property
+    def port(self) -> int:
+        return int(self.url.rsplit(":", 1)[1])
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {} if self.token is None else {"Authorization": f"Bearer {self.token}"}
+
+    def http(self, **options: Any) -> httpx.AsyncClient:
+        """A client that shows the server's token."""
+        return httpx.AsyncClient(
+            base_url=self.url, headers=self.headers, timeout=30, trust_env=False, **options
+        )
+
+
+@dataclass(frozen=True)
+class Process(Running):
+    """A server in a process of its own."""
+
+    child: subprocess.Popen[bytes]
+    log: Path
+
+    def forget_peak(self) -> None:
+        """From here on `peak` measures."""
+        Path(f"/proc/{self.child.pid}/clear_refs").write_text("5")
+
+    @property
+    def peak(self) -> int:
+        """The most memory that the process had resident since `forget_peak`, in bytes."""
+        return self._memory("VmHWM")
+
+    @property
+    def resident(self) -> int:
+        """The memory that the process has resident, in bytes."""
+        return self._memory("VmRSS")
+
+    def _memory(self, name: str) -> int:
+        for line in Path(f"/proc/{self.child.pid}/status").read_text().splitlines():
+            key, _, value = line.partition(":")
+            if key == name:
+                return int(value.split()[0]) * 1024
+        raise AssertionError(f"no {name}: the server ended\n{self.log.read_text()}")
+
+
+@contextmanager
+def process(data: Path, database_url: str, **settings: object) -> Iterator[Process]:
+    """Run a server; `settings` are named like the variables, without `LADING_`, in lower case."""
+    chosen = {"data": data, "port": 0, "database_url": database_url, **settings}
+    own = {name: value for name, value in os.environ.items() if not name.startswith("LADING_")}
+    own |= {f"LADING_{name.upper()}": str(value) for name, value in chosen.items()}
+    data.mkdir(parents=True, exist_ok=True)
+    log = data / "output"
+    with log.open("wb") as output:
+        child = subprocess.Popen(
+            [sys.executable, "-c", PROGRAM], env=own, stdout=output, stderr=subprocess.STDOUT
+        )
+    try:
+        note = _ready(child, data / "server.json", log)
+        yield Process(note["url"], note["token"], data, child, log)
+    finally:
+        child.terminate()
+        try:
+            child.wait(60)
+        finally:
+            child.kill()
+            child.wait()
+
+
+def _ready(child: subprocess.Popen[bytes], note: Path, log: Path) -> dict[str, Any]:
+    deadline = time.monotonic() + READY_SECONDS
+    while not note.exists():
+        assert child.poll() is None, log.read_text()
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.01)
+    found: dict[str, Any] = json.loads(note.read_text())
+    return found
+
+
+@dataclass(frozen=True)
+class Inside(Running):
+    """A server in the test's own loop, with its parts open to view."""
+
+    services: Services
+    server: Server
+    served: asyncio.Task[None]
+
+    async def stop(self) -> None:
+        """End it as a signal does."""
+        self.server.should_exit = True
+        await self.served
+
+
+@asynccontextmanager
+async def inside(
+    data: Path,
+    database_url: str | None = None,
+    *,
+    client: Any = None,
+    clock: Callable[[], float] = time.time,
+    **settings: object,
+) -> AsyncIterator[Inside]:
+    """Run a server in this loop; `settings` are named like the fields of `Settings`."""
+    chosen = load(data=data, port=0, database_url=database_url, **settings)
+    listener = listen(chosen)
+    url = address(chosen, listener)
+    server = Server(configuration(create_app(chosen, client=client, clock=clock)), chosen, url)
+    served = asyncio.create_task(server.serve(sockets=[listener]))
+    await until(lambda: server.started or served.done())
+    if served.done():
+        served.result()
+    note = json.loads((data / "server.json").read_text())
+    services: Services = server.lifespan.state["services"]
+    running = Inside(note["url"], note["token"], data, services, server, served)
+    try:
+        yield running
+    finally:
+        await running.stop()

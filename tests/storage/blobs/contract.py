@@ -1,0 +1,156 @@
+"""What every driver of bytes must do: one suite, run by the test file of each driver.
+
+A driver's file subclasses `Contract` and gives the fixture `rig`. Breaking connections and damaged
+bytes are part of the contract, so a rig knows how to bring them about.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import Protocol
+
+import pytest
+
+from protocol.digests import crc32c
+from protocol.errors import ChunkConflict, Internal
+from protocol.manifest import Piece
+from storage.blobs.base import Blobs
+from storage.chunks import Chunks
+from storage.manifests import new_id
+from tests.storage.faults import BreakingCollection
+
+
+class Rig(Protocol):
+    """A driver on a store of its own, and the ways in which that store can fail."""
+
+    @property
+    def blobs(self) -> Blobs: ...
+
+    @property
+    def chunks(self) -> Chunks: ...
+
+    @property
+    def commits(self) -> BreakingCollection:
+        """Where the documents of pieces are kept; its connection breaks when told to."""
+        ...
+
+    async def damage(self, upload_id: str, slice_start: int) -> None:
+        """Change one bit of the stored bytes, as a bad disk does."""
+        ...
+
+    async def lose(self, upload_id: str, slice_start: int) -> None:
+        """Make the stored bytes shorter by one."""
+        ...
+
+    async def bytes_kept(self, upload_id: str) -> int:
+        """How many bytes of an upload the store holds, with or without their document."""
+        ...
+
+
+def piece(start: int, data: bytes) -> Piece:
+    return Piece(start, len(data), crc32c(data))
+
+
+class Contract:
+    """The suite."""
+
+    async def test_what_is_written_is_read(self, rig: Rig) -> None:
+        upload_id = new_id()
+        for start, data in ((0, b"x"), (1024, os.urandom(100_000)), (2**52, os.urandom(4 * 2**20))):
+            assert await rig.blobs.write(upload_id, piece(start, data), data) is True
+            assert await rig.blobs.read(upload_id, start) == (piece(start, data), data)
+
+    async def test_a_written_piece_is_committed(self, rig: Rig) -> None:
+        upload_id = new_id()
+        await rig.blobs.write(upload_id, piece(5, b"hallo"), b"hallo")
+        assert [found async for found in rig.chunks.pieces(upload_id)] == [piece(5, b"hallo")]
+
+    async def test_nothing_is_read_where_no_piece_begins(self, rig: Rig) -> None:
+        upload_id = new_id()
+        await rig.blobs.write(upload_id, piece(0, b"hallo"), b"hallo")
+        assert await rig.blobs.read(upload_id, 1) is None
+        assert await rig.blobs.read(upload_id, 5) is None
+        assert await rig.blobs.read(new_id(), 0) is None
+
+    async def test_once_more_changes_nothing(self, rig: Rig) -> None:
+        upload_id, data = new_id(), os.urandom(1000)
+        assert await rig.blobs.write(upload_id, piece(0, data), data) is True
+        assert await rig.blobs.write(upload_id, piece(0, data), data) is False
+        assert await rig.bytes_kept(upload_id) == 1000
+
+    @pytest.mark.parametrize("size", [999, 1000, 1001])
+    async def test_other_bytes_at_the_same_place_conflict(self, rig: Rig, size: int) -> None:
+        upload_id, data, other = new_id(), os.urandom(1000), os.urandom(size)
+        await rig.blobs.write(upload_id, piece(0, data), data)
+        with pytest.raises(ChunkConflict):
+            await rig.blobs.write(upload_id, piece(0, other), other)
+        assert await rig.blobs.read(upload_id, 0) == (piece(0, data), data)
+
+    async def test_the_same_bytes_at_once_are_stored_once(self, rig: Rig) -> None:
+        upload_id, data = new_id(), os.urandom(100_000)
+        fresh = await asyncio.gather(
+            *(rig.blobs.write(upload_id, piece(0, data), data) for _ in range(6))
+        )
+        assert sum(fresh) == 1
+        assert await rig.blobs.read(upload_id, 0) == (piece(0, data), data)
+
+    async def test_of_different_bytes_at_once_one_wins_and_is_whole(self, rig: Rig) -> None:
+        upload_id = new_id()
+        rivals = [os.urandom(100_000) for _ in range(4)]
+        outcomes = await asyncio.gather(
+            *(rig.blobs.write(upload_id, piece(0, data), data) for data in rivals),
+            return_exceptions=True,
+        )
+        (winner,) = [d for d, outcome in zip(rivals, outcomes, strict=True) if outcome is True]
+        assert sum(isinstance(outcome, ChunkConflict) for outcome in outcomes) == 3
+        assert await rig.blobs.read(upload_id, 0) == (piece(0, winner), winner)
+
+    @pytest.mark.parametrize("when", ["before", "after"])
+    async def test_a_commit_whose_connection_broke_is_made_good(self, rig: Rig, when: str) -> None:
+        upload_id, data = new_id(), os.urandom(1000)
+        rig.commits.breaks = ["before", when]  # type: ignore[list-item]
+        assert await rig.blobs.write(upload_id, piece(0, data), data) is (when == "before")
+        assert await rig.blobs.read(upload_id, 0) == (piece(0, data), data)
+        assert await rig.bytes_kept(upload_id) == 1000
+
+    async def test_damaged_bytes_are_never_served(self, rig: Rig) -> None:
+        upload_id, data = new_id(), os.urandom(1000)
+        for start in (0, 1000):
+            await rig.blobs.write(upload_id, piece(start, data), data)
+        await rig.damage(upload_id, 0)
+        with pytest.raises(Internal) as told:
+            await rig.blobs.read(upload_id, 0)
+        assert told.value.extra == {"upload_id": upload_id, "slice_start": 0}
+        assert await rig.blobs.read(upload_id, 1000) == (piece(1000, data), data)
+
+    async def test_bytes_that_are_gone_are_told(self, rig: Rig) -> None:
+        upload_id, data = new_id(), os.urandom(1000)
+        await rig.blobs.write(upload_id, piece(0, data), data)
+        await rig.lose(upload_id, 0)
+        with pytest.raises(Internal):
+            await rig.blobs.read(upload_id, 0)
+
+    async def test_deleting_goes_in_batches_and_takes_bytes_and_documents(self, rig: Rig) -> None:
+        upload_id, other = new_id(), new_id()
+        for start in range(5):
+            await rig.blobs.write(upload_id, piece(start, b"x"), b"x")
+        await rig.blobs.write(other, piece(0, b"y"), b"y")
+        assert [await rig.blobs.delete(upload_id, 2) for _ in range(4)] == [2, 2, 1, 0]
+        assert [found async for found in rig.chunks.pieces(upload_id)] == []
+        assert await rig.bytes_kept(upload_id) == 0
+        assert await rig.blobs.read(other, 0) == (piece(0, b"y"), b"y")
+
+    async def test_deleting_twice_at_once_is_no_harm(self, rig: Rig) -> None:
+        upload_id = new_id()
+        for start in range(20):
+            await rig.blobs.write(upload_id, piece(start, b"x"), b"x")
+        await asyncio.gather(*(rig.blobs.delete(upload_id, 100) for _ in range(3)))
+        assert await rig.bytes_kept(upload_id) == 0
+
+    async def test_a_deleted_piece_can_be_written_anew(self, rig: Rig) -> None:
+        upload_id = new_id()
+        await rig.blobs.write(upload_id, piece(0, b"old"), b"old")
+        await rig.blobs.delete(upload_id, 10)
+        assert await rig.blobs.write(upload_id, piece(0, b"newer"), b"newer") is True
+        assert await rig.blobs.read(upload_id, 0) == (piece(0, b"newer"), b"newer")

@@ -1,0 +1,54 @@
+"""The driver that keeps bytes in MongoDB, under the contract of all drivers."""
+
+from __future__ import annotations
+
+import pytest
+from bson import ObjectId
+
+from storage.blobs.mongo import MongoBlobs
+from storage.chunks import Chunks, object_id
+from storage.database import Database
+from tests.storage.blobs.contract import Contract, Rig
+from tests.storage.faults import break_chunks
+
+
+class MongoRig:
+    def __init__(self, database: Database) -> None:
+        self._pieces = database.chunks
+        self.commits = break_chunks(database)
+        self.chunks = Chunks(database)
+        self.blobs = MongoBlobs(self.chunks)
+
+    async def damage(self, upload_id: str, slice_start: int) -> None:
+        _, data = await self._stored(upload_id, slice_start)
+        await self._put(upload_id, slice_start, bytes([data[0] ^ 1]) + data[1:])
+
+    async def lose(self, upload_id: str, slice_start: int) -> None:
+        _, data = await self._stored(upload_id, slice_start)
+        await self._put(upload_id, slice_start, data[:-1])
+
+    async def bytes_kept(self, upload_id: str) -> int:
+        query = {"upload_id": ObjectId(upload_id)}
+        return sum([len(document["data"]) async for document in self._pieces.find(query)])
+
+    async def _stored(self, upload_id: str, slice_start: int) -> tuple[object, bytes]:
+        found = await self.chunks.data(upload_id, slice_start)
+        assert found is not None
+        return found
+
+    async def _put(self, upload_id: str, slice_start: int, data: bytes) -> None:
+        key = {"_id": object_id(upload_id, slice_start)}
+        await self._pieces.update_one(key, {"$set": {"data": data}})
+
+
+@pytest.fixture
+def rig(database: Database) -> Rig:
+    return MongoRig(database)
+
+
+class TestMongoBlobs(Contract):
+    """All that the contract asks for."""
+
+
+def test_the_driver_has_the_name_that_manifests_hold() -> None:
+    assert MongoBlobs.name == "mongo"
