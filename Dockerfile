@@ -25,7 +25,8 @@ RUN pip install --no-deps --no-build-isolation . && \
 
 FROM python:3.11-slim-bookworm
 
-RUN useradd --system --uid 10001 --user-group --no-create-home --home-dir /data --shell /usr/sbin/nologin lading && \
+RUN groupadd --gid 10001 lading && \
+    useradd --uid 10001 --gid lading --no-create-home --home-dir /data --shell /usr/sbin/nologin lading && \
     install --directory --owner lading --group lading --mode 0700 /data
 COPY --from=build /opt/lading /opt/lading
 # Everything written goes to /data and /tmp, so the root file system may be read-only.
