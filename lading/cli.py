@@ -12,6 +12,7 @@ import typer
 
 from lading.commands.common import Common, Json, Server, Token
 from lading.commands.get import get
+from lading.commands.janitor import janitor
 from lading.commands.ls import ls
 from lading.commands.put import put
 from lading.commands.rm import rm
@@ -52,6 +53,9 @@ def before(
 
 for command in (serve, put, get, ls, rm, status):
     app.command()(command)
+
+
+app.add_typer(janitor, name="janitor")
 
 
 def main() -> None:

@@ -76,6 +76,8 @@ class Manifest:
     crc32c: int | None = None
     tags: tuple[str, ...] = field(default=())
     fingerprint: str | None = None
+    emptied: bool = False
+    """Of a tombstone: its bytes are deleted and its quota is given back."""
 
 
 def cell_start(offset: int, chunk_size: int) -> int:

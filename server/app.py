@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -14,17 +13,16 @@ from starlette.routing import Route, WebSocketRoute
 
 from protocol.messages import OVERHEAD
 from server.auth import Authenticator, OpenAuthenticator, TokenAuthenticator, admin_token
+from server.chores import Chores
 from server.errors import handlers
 from server.limits import ByteBudget
-from server.routes import channel, files, health, manifests, pages, uploads
+from server.routes import channel, files, health, manifests, pages, uploads, usage
 from server.services import Services
 from server.settings import Settings, load
+from server.store import Store, janitor, open_store
 from server.uploads import Uploads
-from storage.blobs.mongo import MongoBlobs
-from storage.chunks import Chunks
-from storage.database import Database, connect
+from storage.clock import DatabaseClock
 from storage.embedded import EmbeddedMongo
-from storage.manifests import Manifests
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -49,6 +47,8 @@ ROUTES = [
     _route("/v1/manifests/{id}", GET=manifests.show),
     _route("/v1/uploads", GET=uploads.listing),
     _route("/v1/uploads/{id}", GET=uploads.show, DELETE=uploads.abort),
+    _route("/v1/usage", GET=usage.show_own),
+    _route("/v1/users/{user_id}/quota", GET=usage.show, PUT=usage.change),
     WebSocketRoute("/v1/ws", channel.channel),
     _route("/v1/ws", GET=channel.not_an_upgrade),
 ]
@@ -58,7 +58,7 @@ def create_app(
     settings: Settings | None = None,
     *,
     client: Any = None,
-    clock: Callable[[], float] = time.time,
+    clock: Callable[[], float] | None = None,
 ) -> Starlette:
     """The server as an ASGI application.
 
@@ -79,32 +79,53 @@ def create_app(
 
 
 async def _assemble(
-    settings: Settings, client: Any, clock: Callable[[], float], stack: AsyncExitStack
+    settings: Settings, client: Any, clock: Callable[[], float] | None, stack: AsyncExitStack
 ) -> Services:
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     authenticator: Authenticator = OpenAuthenticator()
     if settings.auth == "token":
         authenticator = TokenAuthenticator(admin_token(settings.data))
-    if client is None:
-        url = settings.database_url
-        if url is None:
-            embedded = EmbeddedMongo(settings.data, mongod=settings.mongod)
-            stack.push_async_callback(embedded.stop)
-            url = await embedded.start()
-        client = connect(url)
-    database = Database(client)
-    stack.push_async_callback(database.close)
-    await database.prepare()
-    chunk_store, manifest_store = Chunks(database), Manifests(database)
-    mongo = MongoBlobs(chunk_store)
+    url = settings.database_url
+    if client is None and url is None:
+        embedded = EmbeddedMongo(settings.data, mongod=settings.mongod)
+        stack.push_async_callback(embedded.stop)
+        url = await embedded.start()
+    store = await open_store(settings, stack, url=url, client=client)
+    clock = clock or store.clock
     # Uploads begun under a larger LADING_CHUNK_SIZE must still be able to go on.
-    largest = max(settings.chunk_size, await manifest_store.largest_open_chunk())
-    return Services(
+    largest = max(settings.chunk_size, await store.manifests.largest_open_chunk())
+    services = Services(
         settings=settings,
-        database=database,
-        uploads=Uploads(settings, manifest_store, chunk_store, {mongo.name: mongo}, clock),
+        database=store.database,
+        uploads=Uploads(
+            settings,
+            store.manifests,
+            store.chunks,
+            store.blobs,
+            quotas=store.quotas,
+            sweeper=store.sweeper,
+            clock=clock,
+            check_room=store.room.check,
+        ),
         authenticator=authenticator,
         budget=ByteBudget(settings.byte_budget),
         max_message=largest + OVERHEAD,
         clock=clock,
     )
+    await _start_chores(settings, store, services, stack)
+    return services
+
+
+async def _start_chores(
+    settings: Settings, store: Store, services: Services, stack: AsyncExitStack
+) -> None:
+    """Start what runs beside the requests, each until the server ends."""
+    chores = [store.room.watch(), services.note_activity(settings.upload_ttl / 4)]
+    if isinstance(store.clock, DatabaseClock):
+        chores.append(store.clock.keep())
+    if settings.janitor:
+        interval = settings.janitor_interval or min(60.0, settings.upload_ttl / 4)
+        chores.append(janitor(store, interval).run())
+    group = await stack.enter_async_context(Chores())
+    for chore in chores:
+        group.start(chore)

@@ -128,7 +128,8 @@ class Server(uvicorn.Server):
 def ready_lines(url: str, token: str | None, settings: Settings) -> str:
     """What is printed when the server is ready."""
     page = f"{url}/?token={token}" if token else f"{url}/"
-    command = "lading put FILE"
+    program = Path(sys.argv[0])
+    command = f"{program if program.name == 'lading' else 'lading'} put FILE"
     if settings.data != Path("lading-data"):
         command = f"LADING_DATA={settings.data} {command}"
     return "\n".join(

@@ -16,12 +16,19 @@ from server.settings import Settings
 from server.uploads import Uploads
 from storage.database import Database
 
+ACTIVITY_SECONDS = 60.0
+"""A piece that takes longer than this to arrive keeps its upload alive meanwhile."""
+
 
 class Drainable(Protocol):
     """A connection that can be asked to end."""
 
     def drain(self, retry_after: int) -> None:
         """Say that the server goes away; answer what is in flight."""
+        ...
+
+    async def note_activity(self) -> None:
+        """Keep the uploads alive whose bytes are arriving, though no piece is whole yet."""
         ...
 
     def restart(self) -> None:
@@ -59,6 +66,13 @@ class Services:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+    async def note_activity(self, seconds: float) -> None:
+        """Every so often, keep the uploads alive whose bytes are arriving."""
+        while True:
+            await asyncio.sleep(min(seconds, ACTIVITY_SECONDS))
+            for channel in list(self.channels):
+                await channel.note_activity()
 
     async def drain(self, seconds: float) -> None:
         """Let every connection end: what is in flight is stored and answered, nothing new begins.

@@ -86,6 +86,11 @@ class Settings(BaseSettings):
     small_file_limit: Size = Field(default=32 * 10**6, ge=1, le=2 * 10**9)
     upload_ttl: Duration = Field(default=24 * 3600.0, gt=0)
     tombstone_ttl: Duration = Field(default=24 * 3600.0, ge=0)
+    janitor: bool = True
+    janitor_interval: Duration | None = Field(default=None, gt=0)
+    janitor_pace: Duration = Field(default=0.01, ge=0)
+    default_quota: Size | None = Field(default=None, ge=0)
+    free_space_floor: Size = Field(default=512 * 2**20, ge=0)
     drain_seconds: Duration = Field(default=20.0, ge=0, le=3600)
     max_connections: int = Field(default=20_000, ge=1)
 

@@ -46,6 +46,7 @@ class ChannelProtocol(WebSocketsSansIOProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self._services: Services = app_state["services"]
         self.conn.max_message_size = self._services.max_message
+        self.arrived = 0
         self._fragments = 0
         self._hold: Hold | None = None
         self._withdraw: Callable[[], None] | None = None
@@ -57,6 +58,7 @@ class ChannelProtocol(WebSocketsSansIOProtocol):
     def data_received(self, data: bytes) -> None:
         if self._lingering:
             return
+        self.arrived += len(data)
         super().data_received(data)
         if not self._lingering and self._hold is None and self._withdraw is None:
             self._reserve()
@@ -96,7 +98,9 @@ class ChannelProtocol(WebSocketsSansIOProtocol):
             self._hold.release()
             self._hold = None
 
-    def _paused(self) -> bool:
+    @property
+    def paused(self) -> bool:
+        """Whether reading waits for room in the byte budget or for the application."""
         return self._withdraw is not None or self.read_paused
 
     # -- messages in
@@ -104,7 +108,7 @@ class ChannelProtocol(WebSocketsSansIOProtocol):
     def handle_connect(self, event: Any) -> None:
         super().handle_connect(event)
         if hasattr(self, "scope"):
-            self.scope["lading.paused"] = self._paused  # type: ignore[typeddict-unknown-key]
+            self.scope["lading.connection"] = self  # type: ignore[typeddict-unknown-key]
 
     def handle_bytes(self, event: Frame) -> None:
         self._fragments = 1

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 from weakref import WeakValueDictionary
 
+from janitor.sweep import Sweeper
 from protocol.digests import Sha256, crc32c
 from protocol.errors import (
     AlreadyComplete,
@@ -21,6 +22,7 @@ from protocol.errors import (
     Gone,
     Internal,
     InvalidArgument,
+    LadingError,
     NotFound,
     OutOfBounds,
 )
@@ -41,12 +43,10 @@ from server.settings import Settings
 from storage.blobs.base import Blobs
 from storage.chunks import Chunks
 from storage.manifests import Manifests, new_id
+from storage.quotas import Account, Quotas
 
 WATERMARK_SECONDS = 1.0
 """The manifest's `upload_size` and `expires_at` are refreshed at most this often."""
-
-DELETED_AT_ONCE = 64
-"""Pieces deleted in one batch: small enough not to hold up uploads beside it."""
 
 Progress = Callable[[int, int], None]
 """Called with the bytes verified so far and those to verify in all."""
@@ -68,6 +68,10 @@ class Written(NamedTuple):
     upload_size: int
 
 
+def _endless() -> None:
+    """There is always room, as far as a store that does not tell is concerned."""
+
+
 class Uploads:
     """All uploads of the server."""
 
@@ -77,13 +81,21 @@ class Uploads:
         manifests: Manifests,
         chunks: Chunks,
         blobs: Mapping[str, Blobs],
+        *,
+        quotas: Quotas,
+        sweeper: Sweeper,
         clock: Callable[[], float] = time.time,
+        check_room: Callable[[], None] = _endless,
     ) -> None:
         self._settings = settings
         self._manifests = manifests
         self._chunks = chunks
         self._blobs = blobs
+        self._quotas = quotas
+        self._sweeper = sweeper
         self._clock = clock
+        self._check_room = check_room
+        self._touch_seconds = min(WATERMARK_SECONDS, settings.upload_ttl / 4)
         self._open: WeakValueDictionary[str, OpenUpload] = WeakValueDictionary()
 
     # -- beginning
@@ -91,6 +103,7 @@ class Uploads:
     async def create(self, principal: Principal, spec: UploadSpec) -> OpenUpload:
         """A new upload of the principal's; raises InvalidArgument, QuotaExceeded, Unavailable."""
         spec.check()
+        self._check_room()
         now = self._clock()
         guessed, _ = mimetypes.guess_type(spec.name)
         manifest = Manifest(
@@ -108,7 +121,14 @@ class Uploads:
             updated_at=now,
             expires_at=now + self._settings.upload_ttl,
         )
-        await self._manifests.insert(manifest)
+        # Reserved first: a crash in between leaves a reservation, which the janitor gives back,
+        # and never an upload that nothing was reserved for.
+        await self._quotas.reserve(principal.user_id, manifest.id, spec.size or 0)
+        try:
+            await self._manifests.insert(manifest)
+        except LadingError:
+            await self._quotas.release(principal.user_id, manifest.id)
+            raise
         return self._share(manifest, 0)
 
     async def open(self, principal: Principal, upload_id: str) -> tuple[OpenUpload, Coverage]:
@@ -173,6 +193,14 @@ class Uploads:
         """The stored pieces of an upload or file, in order."""
         return self._chunks.pieces(manifest.id, 0, manifest.size)
 
+    async def usage(self, user_id: str) -> Account:
+        """What a user has and may have."""
+        return await self._quotas.account(user_id)
+
+    async def set_quota(self, user_id: str, quota: int | None) -> Account:
+        """Set a user's limit in bytes, None for none."""
+        return await self._quotas.set_quota(user_id, quota)
+
     # -- writing
 
     async def write(
@@ -200,14 +228,24 @@ class Uploads:
         if whole_cells and not fills_cell(slice_start, size, manifest.chunk_size, manifest.size):
             raise OutOfBounds("A piece must reach the end of its cell.")
         await self._check_chain(manifest, slice_start)
+        self._check_room()
+        if manifest.size is None:
+            await self._quotas.reserve(manifest.user_id, manifest.id, piece.end)
         fresh = await self._blobs[manifest.blobs].write(manifest.id, piece, data)
         if fresh:
             upload.stored += size
-        if not fresh or self._clock() - upload.touched_at >= WATERMARK_SECONDS:
-            upload.touched_at = self._clock()
-            upload.manifest = await self._touch(manifest, upload.stored)
-            upload.stored = max(upload.stored, upload.manifest.upload_size)
+        # A piece that was there may have come from a connection whose journal sync is still due:
+        # the touch carries it, too.
+        await self.touch(upload, at_once=not fresh)
         return Written(size, upload.stored)
+
+    async def touch(self, upload: OpenUpload, *, at_once: bool = False) -> None:
+        """Note activity, if it was not noted just now; raises Gone, NotFound."""
+        now = self._clock()
+        if at_once or now - upload.touched_at >= self._touch_seconds:
+            upload.touched_at = now
+            upload.manifest = await self._touch(upload.manifest, upload.stored)
+            upload.stored = max(upload.stored, upload.manifest.upload_size)
 
     async def _write_again(self, upload: OpenUpload, piece: Piece) -> Written:
         if await self._chunks.at(upload.manifest.id, piece.slice_start) != piece:
@@ -266,6 +304,7 @@ class Uploads:
         manifest = await self.get(principal, upload_id)
         size, digest = _agree(manifest, size, sha256)
         if manifest.state is State.READY:
+            await self._quotas.keep(manifest.user_id, manifest.id, size)
             return manifest
         checksum = prove([p async for p in self._chunks.pieces(manifest.id)], size)
         if hashed is None and digest is not None:
@@ -286,6 +325,7 @@ class Uploads:
         published = published or await self._ended(manifest.id)
         if published.state is not State.READY:
             raise InvalidArgument("Another FINISH with another size was faster.")
+        await self._quotas.keep(manifest.user_id, manifest.id, size)
         upload = self._open.get(manifest.id)
         if upload is not None:
             upload.manifest, upload.stored = published, size
@@ -301,18 +341,18 @@ class Uploads:
 
     async def remove(self, principal: Principal, upload_id: str) -> None:
         """Delete an upload or file and its bytes; raises NotFound, Gone."""
-        manifest = await self.get(principal, upload_id)
-        now = self._clock()
-        await self._manifests.bury(
-            manifest.id,
-            now=now,
-            becomes=State.DELETED,
-            until=now + self._settings.tombstone_ttl,
-            only=(State.UPLOADING, State.READY),
-        )
-        blobs = self._blobs[manifest.blobs]
-        while await blobs.delete(manifest.id, DELETED_AT_ONCE) == DELETED_AT_ONCE:
-            pass
+        buried = None
+        while buried is None:
+            manifest = await self.get(principal, upload_id)
+            now = self._clock()
+            buried = await self._manifests.bury(
+                manifest.id,
+                now=now,
+                becomes=State.DELETED,
+                until=now + self._settings.tombstone_ttl,
+                only=(State.UPLOADING, State.READY),
+            )
+        await self._sweeper.empty(buried)
 
     # -- reading
 

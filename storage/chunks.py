@@ -115,6 +115,25 @@ class Chunks:
         )
         return [Piece(d["slice_start"], d["size"], d["crc32c"]) for d in found]
 
+    async def uploads(self) -> AsyncIterator[str]:
+        """The ids of all uploads that have pieces, one jump in the index for each."""
+        last: ObjectId | None = None
+        while True:
+            query = {} if last is None else {"upload_id": {"$gt": last}}
+            document = await self._first(query)
+            if document is None:
+                return
+            last = document["upload_id"]
+            yield str(last)
+
+    async def _first(self, query: dict[str, Any]) -> dict[str, Any] | None:
+        found: dict[str, Any] | None = await persist(
+            lambda: self._collection.find_one(
+                query, {"_id": 0, "upload_id": 1}, sort=[("upload_id", 1)]
+            )
+        )
+        return found
+
     async def delete(self, upload_id: str, most: int) -> int:
         """Delete up to `most` pieces of an upload; gives how many there were."""
         query = {"upload_id": ObjectId(upload_id)}

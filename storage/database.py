@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import Any, TypeVar
 
 import structlog
@@ -63,6 +64,8 @@ class Database:
         self._database = client[name or _named(client)]
         self.manifests = self._collection("manifests")
         self.chunks = self._collection("chunks")
+        self.quotas = self._collection("quotas")
+        self.leases = self._collection("leases")
 
     def _collection(self, name: str) -> Any:
         return self._database.get_collection(
@@ -98,6 +101,24 @@ class Database:
     async def ping(self) -> None:
         """Raise Unavailable unless the database answers."""
         await persist(lambda: self._database.command("ping"), seconds=0)
+
+    async def now(self) -> datetime | None:
+        """The database's own time; None from a stand-in that has none."""
+        try:
+            answer = await self._database.command("hello")
+        except NotImplementedError:
+            return None
+        moment = answer.get("localTime")
+        return moment if isinstance(moment, datetime) else None
+
+    async def free_space(self) -> int | None:
+        """Bytes left on the disk of the database; None when it does not tell."""
+        try:
+            answer = await persist(lambda: self._database.command("dbStats"), seconds=0)
+        except NotImplementedError:
+            return None
+        total, used = answer.get("fsTotalSize"), answer.get("fsUsedSize")
+        return None if total is None or used is None else int(total - used)
 
     async def close(self) -> None:
         """Close the client. PyMongo's close is awaited, Motor's and mongomock's is not."""

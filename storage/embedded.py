@@ -134,8 +134,7 @@ class EmbeddedMongo:
                 raise EmbeddedError(f"mongod cannot be started: {error}") from error
             raise
         self._supervisor = asyncio.create_task(self._supervise(program), name="embedded mongod")
-        address = quote(os.fsencode(self._directory.socket), safe="")
-        self.url = f"mongodb://{address}/?directConnection=true"
+        self.url = _url(self._directory.socket)
         log.info("mongod is up", pid=self.pid, socket=str(self._directory.socket))
         return self.url
 
@@ -287,3 +286,14 @@ class EmbeddedMongo:
 
 def _now() -> float:
     return asyncio.get_running_loop().time()
+
+
+def running(data: Path) -> str | None:
+    """The URL of the mongod that a server on this data directory runs now; None when none does."""
+    place = DataDirectory(data).socket
+    address = place.parent.resolve() / place.name
+    return _url(address) if takes_connections(address) else None
+
+
+def _url(address: Path) -> str:
+    return f"mongodb://{quote(os.fsencode(address), safe='')}/?directConnection=true"

@@ -7,7 +7,7 @@ Source: page 2 of the design, "The data".
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from dataclasses import fields
 from datetime import UTC, datetime
@@ -20,6 +20,8 @@ from pymongo.errors import DuplicateKeyError
 from protocol.manifest import Manifest, State
 from storage.database import Database, persist
 
+LISTED_AT_ONCE = 500
+
 _TIMES = ("created_at", "updated_at", "expires_at")
 _FIELDS = tuple(field.name for field in fields(Manifest) if field.name != "id")
 
@@ -27,6 +29,11 @@ _FIELDS = tuple(field.name for field in fields(Manifest) if field.name != "id")
 def new_id() -> str:
     """A fresh upload id: 24 hexadecimal digits."""
     return str(ObjectId())
+
+
+def born(upload_id: str) -> float:
+    """When an id was made, in Unix seconds by the clock of the process that made it."""
+    return ObjectId(upload_id).generation_time.timestamp()
 
 
 def _moment(seconds: float | None) -> datetime | None:
@@ -158,6 +165,79 @@ class Manifests:
             }
         }
         return await self._change(upload_id, only, change)
+
+    async def expire(self, manifest: Manifest, *, now: float, until: float) -> Manifest | None:
+        """Turn an upload into a tombstone, unless it was touched or ended since it was read."""
+        change = {
+            "$set": {
+                "state": str(State.EXPIRED),
+                "updated_at": _moment(now),
+                "expires_at": _moment(until),
+            }
+        }
+        unmoved = {"$lte": _moment(now)}
+        return await self._change(manifest.id, (State.UPLOADING,), change, expires_at=unmoved)
+
+    async def note_emptied(self, upload_id: str) -> None:
+        """Note that a tombstone's bytes are deleted and its quota is given back."""
+        change = {"$set": {"emptied": True}}
+        await self._change(upload_id, (State.EXPIRED, State.DELETED), change)
+
+    async def due(self, now: float, after: str | None, most: int) -> list[Manifest]:
+        """Uploads that the janitor may have to do something about, by id, those after `after`."""
+        tombs = [str(State.EXPIRED), str(State.DELETED)]
+        over = {"$lte": _moment(now)}
+        query: dict[str, Any] = {
+            "$or": [
+                {"state": str(State.UPLOADING), "expires_at": over},
+                {"state": {"$in": tombs}, "expires_at": over},
+                {"state": {"$in": tombs}, "emptied": {"$ne": True}},
+            ]
+        }
+        if after is not None:
+            query["_id"] = {"$gt": ObjectId(after)}
+        found = await persist(
+            lambda: self._collection.find(query).sort("_id", 1).limit(most).to_list(most)
+        )
+        return [from_document(document) for document in found]
+
+    async def every(self) -> AsyncIterator[Manifest]:
+        """All manifests, by id."""
+        last: str | None = None
+        while True:
+            query = {} if last is None else {"_id": {"$gt": ObjectId(last)}}
+            page = await self._page(query)
+            for manifest in page:
+                yield manifest
+            if len(page) < LISTED_AT_ONCE:
+                return
+            last = page[-1].id
+
+    async def _page(self, query: dict[str, Any]) -> list[Manifest]:
+        most = LISTED_AT_ONCE
+        found = await persist(
+            lambda: self._collection.find(query).sort("_id", 1).limit(most).to_list(most)
+        )
+        return [from_document(document) for document in found]
+
+    async def charged(self, user_id: str) -> AsyncIterator[tuple[str, int]]:
+        """The finished files that a user is charged for: id and size in bytes, by id."""
+        last: str | None = None
+        while True:
+            query: dict[str, Any] = {
+                "user_id": user_id,
+                "upload_end": True,
+                "emptied": {"$ne": True},
+            }
+            if last is not None:
+                query["_id"] = {"$gt": ObjectId(last)}
+            page = await self._page(query)
+            for manifest in page:
+                assert manifest.size is not None
+                yield manifest.id, manifest.size
+            if len(page) < LISTED_AT_ONCE:
+                return
+            last = page[-1].id
 
     async def _change(
         self, upload_id: str, states: tuple[State, ...], change: dict[str, Any], **more: Any

@@ -8,6 +8,7 @@ Source: page 3 of the design.
 from __future__ import annotations
 
 import asyncio
+from typing import Protocol
 from urllib.parse import urlsplit
 
 import structlog
@@ -23,9 +24,11 @@ from protocol.errors import (
     Internal,
     InvalidArgument,
     LadingError,
+    NotFound,
     ShuttingDown,
     TooManyConnections,
 )
+from protocol.manifest import State
 from protocol.messages import OVERHEAD, SUBPROTOCOL, Closed
 from protocol.receiver import Receiver
 from server.auth import Principal
@@ -80,6 +83,18 @@ def _is_allowed(origin: str, websocket: WebSocket, server: Services) -> bool:
     return urlsplit(origin).netloc == websocket.headers.get("host")
 
 
+class Arrivals(Protocol):
+    """What `server/sockets.py` knows of a connection."""
+
+    arrived: int
+    """Bytes that came so far."""
+
+    @property
+    def paused(self) -> bool:
+        """Whether reading waits for room in the byte budget or for the application."""
+        ...
+
+
 class Channel:
     """One connection: feeds the receiver, carries out its effects in order."""
 
@@ -100,6 +115,8 @@ class Channel:
         self._hold: Hold | None = None
         self._finishing: set[asyncio.Task[None]] = set()
         self._gone = False
+        self._connection: Arrivals | None = websocket.scope.get("lading.connection")
+        self._arrived = 0
         self._last_message = self._loop.time()
         self._alarm = self._loop.call_at(self._receiver.deadline(), self._ring)
 
@@ -158,7 +175,7 @@ class Channel:
             self._server.spawn(self._tick())
 
     async def _tick(self) -> None:
-        if self._websocket.scope.get("lading.paused", _never)():
+        if self._connection is not None and self._connection.paused:
             # It is we who do not read: the client cannot be blamed for silence.
             self._receiver.heard(self._loop.time())
         self._receiver.tick(self._loop.time())
@@ -171,6 +188,24 @@ class Channel:
         deadline = self._receiver.deadline()
         if deadline != float("inf"):
             self._alarm = self._loop.call_at(deadline, self._ring)
+
+    async def note_activity(self) -> None:
+        if self._connection is None or self._connection.arrived == self._arrived:
+            return
+        self._arrived = self._connection.arrived
+        for ref, upload in list(self._uploads.items()):
+            if upload.manifest.state is State.READY:
+                continue
+            try:
+                await self._server.uploads.touch(upload)
+            except LadingError as error:
+                if error.code in ("gone", "not-found"):
+                    self._lost(ref, error)
+        await self._flush()
+
+    def _lost(self, ref: int, error: LadingError) -> None:
+        self._uploads.pop(ref, None)
+        self._receiver.lost(ref, error, self._loop.time())
 
     # -- draining
 
@@ -211,7 +246,8 @@ class Channel:
                 await self._open(effect)
             case effects.Store():
                 hold, self._hold = self._hold, None
-                self._server.spawn(self._store(effect, hold))
+                upload = self._uploads.get(effect.ref)
+                self._server.spawn(self._store(effect, upload, hold))
             case effects.Complete():
                 task = self._server.spawn(self._complete(effect))
                 self._finishing.add(task)
@@ -268,17 +304,20 @@ class Channel:
             self._uploads[effect.ref] = upload
             self._receiver.opened(effect.ref, upload.manifest, stored)
 
-    async def _store(self, effect: effects.Store, hold: Hold | None) -> None:
+    async def _store(
+        self, effect: effects.Store, upload: OpenUpload | None, hold: Hold | None
+    ) -> None:
         ref, slice_start, size = effect.ref, effect.slice_start, len(effect.data)
-        upload = self._uploads[ref]
         try:
+            if upload is None:
+                raise NotFound(f"ref {ref} has no open upload.")
             written = await self._server.uploads.write(
                 upload, slice_start, effect.data, effect.crc32c
             )
         except LadingError as error:
             self._receiver.refused(ref, slice_start, size, error)
             if error.code in ("gone", "not-found"):
-                self._receiver.lost(ref, error, self._loop.time())
+                self._lost(ref, error)
         except Exception as error:
             self._receiver.refused(ref, slice_start, size, _fault(error))
         else:
@@ -337,10 +376,6 @@ class Channel:
 def _fault(error: Exception) -> LadingError:
     log.error("fault", path="/v1/ws", exc_info=error)
     return Internal()
-
-
-def _never() -> bool:
-    return False
 
 
 async def not_an_upgrade(_request: Request) -> Response:

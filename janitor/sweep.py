@@ -1,0 +1,158 @@
+"""The janitor's deeds: expire what stood still, empty what died, purge what was emptied.
+
+Every step is a compare-and-set or a deletion that means the same when it is done twice, so a crash
+anywhere, or two janitors at once, do no harm: the next sweep goes on. It refuses to know when it
+runs (`loop.py`) and what is right (`policy.py`). Source: page 2 of the design, "Expiry".
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import asdict, dataclass
+
+from janitor.policy import Action, decide
+from protocol.manifest import Manifest
+from storage.blobs.base import Blobs
+from storage.manifests import Manifests
+from storage.quotas import Quotas
+
+DELETED_AT_ONCE = 64
+"""Pieces deleted in one batch: small enough not to hold up uploads beside it."""
+
+LOOKED_AT_ONCE = 200
+
+Pause = Callable[[float], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class Report:
+    """What a sweep did, or would do: uploads and pieces."""
+
+    expired: int = 0
+    emptied: int = 0
+    purged: int = 0
+    pieces: int = 0
+
+    def as_dict(self) -> dict[str, int]:
+        return asdict(self)
+
+
+class Lost(Exception):
+    """The lease passed to another janitor: stop at once."""
+
+
+async def _always() -> None:
+    return None
+
+
+class Sweeper:
+    """Carries the policy out on the database.
+
+    `pace` is the pause in seconds between two batches of deletions; `tombstone_ttl` how long, in
+    seconds, an expired upload is remembered.
+    """
+
+    def __init__(
+        self,
+        manifests: Manifests,
+        blobs: Mapping[str, Blobs],
+        quotas: Quotas,
+        *,
+        clock: Callable[[], float],
+        tombstone_ttl: float,
+        pace: float = 0.0,
+        pause: Pause = asyncio.sleep,
+    ) -> None:
+        self._manifests = manifests
+        self._blobs = blobs
+        self._quotas = quotas
+        self._clock = clock
+        self._tombstone_ttl = tombstone_ttl
+        self._pace = pace
+        self._pause = pause
+
+    async def sweep(
+        self, *, dry_run: bool = False, check: Callable[[], Awaitable[None]] = _always
+    ) -> Report:
+        """Look at all that may be due. `check` is awaited before each deed and may raise Lost."""
+        report = Report()
+        async for manifest in self._due():
+            action = decide(manifest, self._clock())
+            if action is Action.KEEP:
+                continue
+            await check()
+            if dry_run:
+                _note(report, action)
+            else:
+                await self._act(action, manifest, report)
+        return report
+
+    async def _due(self) -> AsyncIterator[Manifest]:
+        last: str | None = None
+        while True:
+            page = await self._manifests.due(self._clock(), after=last, most=LOOKED_AT_ONCE)
+            for manifest in page:
+                yield manifest
+            if len(page) < LOOKED_AT_ONCE:
+                return
+            last = page[-1].id
+
+    async def _act(self, action: Action, manifest: Manifest, report: Report) -> None:
+        match action:
+            case Action.EXPIRE:
+                now = self._clock()
+                until = now + self._tombstone_ttl
+                dead = await self._manifests.expire(manifest, now=now, until=until)
+                if dead is None:
+                    return  # it came back to life, or was finished
+                _note(report, action)
+                report.pieces += await self.empty(dead)
+                report.emptied += 1
+            case Action.EMPTY:
+                report.pieces += await self.empty(manifest)
+                _note(report, action)
+            case Action.PURGE:
+                report.pieces += await self._delete(manifest)
+                await self._quotas.left(manifest.user_id, manifest.id)
+                await self._manifests.delete(manifest.id)
+                _note(report, action)
+
+    async def empty(self, tombstone: Manifest) -> int:
+        """Delete the bytes of a tombstone, give its quota back, note both; gives the pieces."""
+        pieces = await self._delete(tombstone)
+        if tombstone.upload_end:
+            await self._leave(tombstone)
+        else:
+            await self._quotas.release(tombstone.user_id, tombstone.id)
+            await self._manifests.note_emptied(tombstone.id)
+        return pieces
+
+    async def _delete(self, tombstone: Manifest) -> int:
+        blobs = self._blobs[tombstone.blobs]
+        pieces = 0
+        while True:
+            deleted = await blobs.delete(tombstone.id, DELETED_AT_ONCE)
+            pieces += deleted
+            if deleted < DELETED_AT_ONCE:
+                return pieces
+            await self._pause(self._pace)
+
+    async def _leave(self, tombstone: Manifest) -> None:
+        """Take a deleted file off its owner's use, once among all who try: see `quotas.py`."""
+        assert tombstone.size is not None
+        while True:
+            account = await self._quotas.account(tombstone.user_id)
+            current = await self._manifests.get(tombstone.id)
+            if current is None or current.emptied:
+                return
+            if await self._quotas.leave(account, tombstone.id, tombstone.size):
+                break
+        await self._manifests.note_emptied(tombstone.id)
+        await self._quotas.left(tombstone.user_id, tombstone.id)
+
+
+def _note(report: Report, action: Action) -> None:
+    report.expired += action is Action.EXPIRE
+    report.emptied += action is Action.EMPTY
+    report.purged += action is Action.PURGE

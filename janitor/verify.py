@@ -1,0 +1,138 @@
+"""The audit: is every stored byte what was sent, and does everything stored belong to something?
+
+It reads all, and changes nothing unless it is told to delete orphans. It is for operators who want
+to know, and for tests: the janitor's work does not depend on it.
+Source: page 2 of the design, "Expiry"; page 5, "what was sent is what is served".
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+
+from protocol.errors import Incomplete, InvalidArgument, LadingError
+from protocol.manifest import Manifest, State, prove
+from storage.blobs.base import Blobs
+from storage.chunks import Chunks
+from storage.manifests import Manifests, born
+from storage.quotas import Quotas
+
+YOUNG_SECONDS = 3600.0
+"""An id younger than this may still get its manifest, however slow and badly timed its server."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that is not as it should be. `kind` is one of:
+
+    `damaged` bytes differ from their checksum or are gone; `incomplete` a finished file lacks
+    pieces; `checksum` its pieces do not give its CRC-32C; `orphan` pieces without a manifest;
+    `drift` an account that differs from a recount.
+    """
+
+    kind: str
+    id: str
+    detail: str
+
+
+class Auditor:
+    """Compares what is stored with what is written about it."""
+
+    def __init__(
+        self,
+        manifests: Manifests,
+        chunks: Chunks,
+        blobs: Mapping[str, Blobs],
+        quotas: Quotas,
+    ) -> None:
+        self._manifests = manifests
+        self._chunks = chunks
+        self._blobs = blobs
+        self._quotas = quotas
+        self.pieces = 0
+        self.size = 0
+
+    async def findings(self, *, read: bool = True) -> AsyncIterator[Finding]:
+        """All that is wrong. With `read` off only the index is looked at, not the bytes."""
+        async for manifest in self._manifests.every():
+            if manifest.state in (State.READY, State.UPLOADING):
+                async for finding in self._upload(manifest, read):
+                    yield finding
+        async for finding in self._orphans():
+            yield finding
+        for user_id in await self._quotas.users():
+            drift = await recount(self._manifests, self._quotas, user_id, correct=False)
+            if drift is not None:
+                yield drift
+
+    async def _upload(self, manifest: Manifest, read: bool) -> AsyncIterator[Finding]:
+        pieces = [piece async for piece in self._chunks.pieces(manifest.id, 0, manifest.size)]
+        if manifest.state is State.READY:
+            assert manifest.size is not None
+            try:
+                checksum = prove(pieces, manifest.size)
+            except (Incomplete, InvalidArgument) as error:
+                yield Finding("incomplete", manifest.id, str(error))
+            else:
+                if checksum != manifest.crc32c:
+                    yield Finding("checksum", manifest.id, f"{checksum}, not {manifest.crc32c}")
+        for piece in pieces if read else ():
+            self.pieces += 1
+            self.size += piece.size
+            try:
+                found = await self._blobs[manifest.blobs].read(manifest.id, piece.slice_start)
+            except LadingError as error:
+                yield Finding("damaged", manifest.id, str(error))
+            else:
+                # One that is gone by now belongs to an upload that died in the meantime.
+                if found is not None and found[0] != piece:
+                    yield Finding("damaged", manifest.id, f"other bytes at {piece.slice_start}")
+
+    async def _orphans(self) -> AsyncIterator[Finding]:
+        async for upload_id in self._chunks.uploads():
+            if await self._manifests.get(upload_id) is None:
+                yield Finding("orphan", upload_id, "pieces without a manifest")
+
+
+async def recount(
+    manifests: Manifests, quotas: Quotas, user_id: str, *, correct: bool
+) -> Finding | None:
+    """Compare an account with its user's manifests, and set it right if told to.
+
+    The account is read first and must be unchanged at the end, so that what happens meanwhile is
+    not taken for drift; then None is answered, as when all is well.
+    """
+    account = await quotas.account(user_id)
+    for upload_id in account.open:
+        await settle(manifests, quotas, user_id, upload_id)
+    account = await quotas.account(user_id)
+    reserved, used = sum(account.open.values()), 0
+    async for upload_id, size in manifests.charged(user_id):
+        if upload_id not in account.open and upload_id not in account.leaving:
+            used += size
+    if (account.charged, account.reserved) == (used + reserved, reserved):
+        return None
+    if await quotas.account(user_id) != account:
+        return None
+    if correct and not await quotas.correct(account, charged=used + reserved, reserved=reserved):
+        return None
+    return Finding(
+        "drift",
+        user_id,
+        f"used {account.used}, recounted {used}; reserved {account.reserved}, recounted {reserved}",
+    )
+
+
+async def settle(manifests: Manifests, quotas: Quotas, user_id: str, upload_id: str) -> None:
+    """Go on where a crash left a reservation: of an upload that is finished, or that is no more."""
+    manifest = await manifests.get(upload_id)
+    if manifest is None:
+        # The manifest was never written, or is about to be, or was purged.
+        if time.time() - born(upload_id) > YOUNG_SECONDS:
+            await quotas.release(user_id, upload_id)
+    elif manifest.state is State.READY:
+        assert manifest.size is not None
+        await quotas.keep(user_id, upload_id, manifest.size)
+    elif manifest.state in (State.EXPIRED, State.DELETED) and not manifest.upload_end:
+        await quotas.release(user_id, upload_id)

@@ -1,0 +1,87 @@
+"""`lading janitor`: the janitor's work by hand, beside a running server or without one.
+
+It owns how the maintenance commands reach the database. It refuses to know what they do there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import asdict
+
+from protocol.errors import LadingError
+from server.settings import Settings, WrongSettings, load
+from server.store import Store, open_store
+from storage.embedded import EmbeddedError, EmbeddedMongo, running
+
+DONE, FAILED, USAGE = 0, 1, 2
+
+
+def sweep(*, dry_run: bool, as_json: bool) -> int:
+    """One sweep and a recount of every account; gives the exit code."""
+
+    async def work(store: Store) -> int:
+        report = (await store.sweeper.sweep(dry_run=dry_run)).as_dict()
+        drift = [] if dry_run else await store.reconcile()
+        if as_json:
+            print(json.dumps({"event": "swept", "dry_run": dry_run, **report, "drift": drift}))
+        else:
+            would = "would be " if dry_run else ""
+            print(
+                f"{report['expired']} {would}expired, {report['emptied']} {would}emptied, "
+                f"{report['purged']} {would}purged; {report['pieces']} pieces deleted"
+            )
+            print("\n".join(f"set right: {each}" for each in drift), end="\n" if drift else "")
+        return DONE
+
+    return _run(work)
+
+
+def verify(*, as_json: bool, dry_run: bool) -> int:
+    """Audit every byte, piece and account; `dry_run` looks at the index and not at the bytes."""
+
+    async def work(store: Store) -> int:
+        auditor = store.auditor()
+        found = 0
+        async for finding in auditor.findings(read=not dry_run):
+            found += 1
+            facts = asdict(finding)
+            line = f"{finding.kind} {finding.id}: {finding.detail}"
+            print(json.dumps({"event": "finding", **facts}) if as_json else line, flush=True)
+        summary = {"findings": found, "pieces": auditor.pieces, "bytes": auditor.size}
+        if as_json:
+            print(json.dumps({"event": "verified", **summary}))
+        else:
+            print(f"{found} findings; {auditor.pieces} pieces, {auditor.size} bytes read")
+        return FAILED if found else DONE
+
+    return _run(work)
+
+
+def _run(work: Callable[[Store], Awaitable[int]]) -> int:
+    try:
+        settings = load()
+        return asyncio.run(_with_store(settings, work))
+    except WrongSettings as error:
+        print(error, file=sys.stderr)
+        return USAGE
+    except (EmbeddedError, LadingError) as error:
+        print(f"lading: {error}", file=sys.stderr)
+        return FAILED
+
+
+async def _with_store(settings: Settings, work: Callable[[Store], Awaitable[int]]) -> int:
+    async with AsyncExitStack() as stack:
+        url = settings.database_url or running(settings.data)
+        if url is None:
+            url = (await stack.enter_async_context(_embedded(settings))).url
+        return await work(await open_store(settings, stack, url=url))
+
+
+def _embedded(settings: Settings) -> EmbeddedMongo:
+    if not settings.data.is_dir():
+        raise EmbeddedError(f"There is no data directory {settings.data}; set LADING_DATA.")
+    return EmbeddedMongo(settings.data, mongod=settings.mongod)

@@ -1,0 +1,76 @@
+"""`/v1/usage` and `/v1/users/{user_id}/quota`. Source: page 4 of the design."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from protocol.errors import Forbidden, InvalidArgument, NotFound
+from protocol.manifest import MAX_INTEGER
+from protocol.spec import check_text
+from server.routes.shapes import answer
+from server.services import services
+from storage.quotas import Account
+
+MAX_USER_ID = 256
+MAX_BODY = 4096
+
+
+def _shape(account: Account) -> dict[str, Any]:
+    return {
+        "user_id": account.user_id,
+        "used": account.used,
+        "reserved": account.reserved,
+        "quota": account.quota,
+    }
+
+
+async def show_own(request: Request) -> Response:
+    """`GET /v1/usage`: what the caller has and may have."""
+    server = services(request)
+    principal = server.principal(request)
+    return answer(_shape(await server.uploads.usage(principal.user_id)))
+
+
+async def show(request: Request) -> Response:
+    """`GET /v1/users/{user_id}/quota`: of any user for an admin, of oneself for everyone."""
+    server = services(request)
+    principal = server.principal(request)
+    user_id = _user_id(request)
+    if not principal.admin and user_id != principal.user_id:
+        raise NotFound
+    return answer(_shape(await server.uploads.usage(user_id)))
+
+
+async def change(request: Request) -> Response:
+    """`PUT /v1/users/{user_id}/quota`: set a limit, or null for none. Admins only."""
+    server = services(request)
+    if not server.principal(request).admin:
+        raise Forbidden("Only an admin sets quotas.")
+    user_id = _user_id(request)
+    quota = await _quota(request)
+    return answer(_shape(await server.uploads.set_quota(user_id, quota)))
+
+
+def _user_id(request: Request) -> str:
+    user_id: str = request.path_params["user_id"]
+    check_text("user_id", user_id, MAX_USER_ID, empty=False)
+    return user_id
+
+
+async def _quota(request: Request) -> int | None:
+    body = b""
+    async for data in request.stream():
+        body += data
+        if len(body) > MAX_BODY:
+            raise InvalidArgument(f"The body may have at most {MAX_BODY} bytes.")
+    try:
+        quota = json.loads(body)["quota"]
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise InvalidArgument('The body must be {"quota": BYTES} or {"quota": null}.') from error
+    if quota is not None and (type(quota) is not int or not 0 <= quota <= MAX_INTEGER):
+        raise InvalidArgument(f"quota must be null or an integer from 0 to {MAX_INTEGER}.")
+    return quota

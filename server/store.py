@@ -1,0 +1,153 @@
+"""What stands behind the server and the maintenance commands alike: the database and its parts.
+
+It owns the putting together of the storage rooms from the settings. It refuses to know HTTP.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+import secrets
+import socket
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from janitor.loop import JanitorLoop
+from janitor.sweep import Report, Sweeper
+from janitor.verify import Auditor, recount
+from protocol.errors import LadingError, StorageFull
+from server.settings import Settings
+from storage.blobs.base import Blobs
+from storage.blobs.mongo import MongoBlobs
+from storage.chunks import Chunks
+from storage.clock import DatabaseClock
+from storage.database import Database, connect
+from storage.leases import Leases
+from storage.manifests import Manifests
+from storage.quotas import Quotas
+
+log = structlog.get_logger()
+
+RECOUNT_SECONDS = 3600.0
+"""How often the accounts are recounted: only a crash at a bad moment leaves them off."""
+
+ROOM_SECONDS = 1.0
+"""How often the free space of the database's disk is looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """The collections, and those who work on them."""
+
+    database: Database
+    clock: Callable[[], float]
+    manifests: Manifests
+    chunks: Chunks
+    blobs: Mapping[str, Blobs]
+    quotas: Quotas
+    leases: Leases
+    sweeper: Sweeper
+    room: Room
+
+    def auditor(self) -> Auditor:
+        """One audit of everything stored."""
+        return Auditor(self.manifests, self.chunks, self.blobs, self.quotas)
+
+    async def reconcile(self) -> list[str]:
+        """Recount every account and set it right; gives what was found."""
+        found = []
+        for user_id in await self.quotas.users():
+            drift = await recount(self.manifests, self.quotas, user_id, correct=True)
+            if drift is not None:
+                found.append(f"{drift.id}: {drift.detail}")
+        return found
+
+
+class Room:
+    """Whether the database's disk has room: below the floor nothing new is taken.
+
+    When a disk is full mongod aborts and does not start again until there is room, so the server
+    stops before that. Source: page 5 of the design, "disk full".
+    """
+
+    def __init__(self, database: Database, floor: int) -> None:
+        self._database = database
+        self._floor = floor
+        self._free: int | None = None
+
+    async def look(self) -> None:
+        """Ask how much room there is."""
+        self._free = await self._database.free_space()
+
+    async def watch(self) -> None:
+        """Look again every second, for as long as the task lives."""
+        while True:
+            await asyncio.sleep(ROOM_SECONDS)
+            try:
+                await self.look()
+            except LadingError:
+                continue  # a database that is down is told of by every other operation
+
+    def check(self) -> None:
+        """Raise StorageFull unless there was room at the last look."""
+        if self._free is not None and self._free < self._floor:
+            raise StorageFull(
+                f"The disk of the database has {self._free} bytes left, the server keeps "
+                f"{self._floor} free; try again when there is room.",
+                free=self._free,
+            )
+
+
+def janitor(store: Store, interval: float) -> JanitorLoop:
+    """The janitor of this process: it sweeps while no other process does, and recounts."""
+
+    counted = -math.inf
+
+    async def work(check: Callable[[], Awaitable[None]]) -> Report:
+        nonlocal counted
+        report = await store.sweeper.sweep(check=check)
+        if store.clock() - counted >= RECOUNT_SECONDS:
+            await check()
+            counted = store.clock()
+            for drift in await store.reconcile():
+                log.warning("quota-drift", account=drift)
+        return report
+
+    return JanitorLoop(
+        store.leases,
+        work,
+        holder=f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}",
+        interval=interval,
+        clock=store.clock,
+    )
+
+
+async def open_store(
+    settings: Settings, stack: AsyncExitStack, *, url: str | None = None, client: Any = None
+) -> Store:
+    """Connect, make what is missing, and put the parts together."""
+    database = Database(client if client is not None else connect(url or ""))
+    stack.push_async_callback(database.close)
+    await database.prepare()
+    clock = DatabaseClock(database)
+    await clock.sync()
+    room = Room(database, settings.free_space_floor)
+    await room.look()
+    chunks, manifests = Chunks(database), Manifests(database)
+    mongo = MongoBlobs(chunks)
+    blobs: dict[str, Blobs] = {mongo.name: mongo}
+    quotas = Quotas(database, settings.default_quota)
+    sweeper = Sweeper(
+        manifests,
+        blobs,
+        quotas,
+        clock=clock,
+        tombstone_ttl=settings.tombstone_ttl,
+        pace=settings.janitor_pace,
+    )
+    return Store(database, clock, manifests, chunks, blobs, quotas, Leases(database), sweeper, room)
