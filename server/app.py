@@ -108,7 +108,7 @@ async def _assemble(
             check_room=store.room.check,
         ),
         authenticator=authenticator,
-        budget=ByteBudget(settings.byte_budget),
+        budget=ByteBudget(settings.byte_budget, settings.user_byte_budget),
         max_message=largest + OVERHEAD,
         clock=clock,
     )

@@ -9,8 +9,9 @@ Source: page 2 of the design; page 5, "memory is bounded".
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
+from dataclasses import dataclass
 
 COPIES = 3
 """A piece on its way is in memory about three times: as it came, as bytes, and as sent on."""
@@ -19,37 +20,68 @@ COPIES = 3
 class Hold:
     """A share of the budget. `release` may be called more than once."""
 
-    __slots__ = ("_budget", "size")
+    __slots__ = ("_budget", "_owner", "size")
 
-    def __init__(self, budget: ByteBudget, size: int) -> None:
+    def __init__(self, budget: ByteBudget, size: int, owner: str) -> None:
         self._budget = budget
+        self._owner = owner
         self.size = size
 
     def shrink(self, size: int) -> None:
         """Keep only `size` bytes."""
         if size < self.size:
-            self._budget._give_back(self.size - size)
-            self.size = size
+            spare, self.size = self.size - size, size
+            self._budget._give_back(spare, self._owner)
 
     def release(self) -> None:
         self.shrink(0)
 
 
-class ByteBudget:
-    """`total` bytes, given out in the order in which they were asked for."""
+class Throttle:
+    """At most `rate` events a second, in bursts of as many: says how long to wait before each."""
 
-    def __init__(self, total: int) -> None:
+    def __init__(self, rate: float) -> None:
+        self._rate = rate
+        self._tokens = rate
+        self._at = 0.0
+
+    def delay(self, now: float) -> float:
+        """Count one event at `now`; the seconds to wait before it is served."""
+        self._tokens = min(self._rate, self._tokens + (now - self._at) * self._rate) - 1
+        self._at = now
+        return max(0.0, -self._tokens / self._rate)
+
+
+@dataclass(eq=False, slots=True)
+class _Request:
+    size: int
+    owner: str
+    granted: Callable[[Hold], None]
+
+
+class ByteBudget:
+    """`total` bytes, given out in the order in which they were asked for.
+
+    No owner gets more than `per_owner` of them; those who wait behind an owner at that limit are
+    served before it.
+    """
+
+    def __init__(self, total: int, per_owner: int | None = None) -> None:
         self.total = total
         self.free = total
-        self._queue: deque[tuple[int, Callable[[Hold], None]]] = deque()
+        self._per_owner = min(per_owner or total, total)
+        self._held: Counter[str] = Counter()
+        self._queue: deque[_Request] = deque()
 
-    def ask(self, message_size: int, granted: Callable[[Hold], None]) -> Callable[[], None]:
+    def ask(
+        self, message_size: int, granted: Callable[[Hold], None], owner: str
+    ) -> Callable[[], None]:
         """Call `granted` with a hold for a message of so many bytes, now or when there is room.
 
         Gives a function that withdraws the request. A message larger than the whole budget is
         let through alone, so that a small budget is slow and not stuck.
         """
-        request = (min(message_size * COPIES, self.total), granted)
+        request = _Request(min(message_size * COPIES, self._per_owner), owner, granted)
         self._queue.append(request)
         self._serve()
 
@@ -60,7 +92,7 @@ class ByteBudget:
 
         return withdraw
 
-    async def acquire(self, message_size: int) -> Hold:
+    async def acquire(self, message_size: int, owner: str) -> Hold:
         """Wait for a hold for a message of so many bytes."""
         future: asyncio.Future[Hold] = asyncio.get_running_loop().create_future()
 
@@ -70,7 +102,7 @@ class ByteBudget:
             else:
                 future.set_result(hold)
 
-        withdraw = self.ask(message_size, granted)
+        withdraw = self.ask(message_size, granted, owner)
         try:
             return await future
         except asyncio.CancelledError:
@@ -80,11 +112,20 @@ class ByteBudget:
             raise
 
     def _serve(self) -> None:
-        while self._queue and self._queue[0][0] <= self.free:
-            size, granted = self._queue.popleft()
-            self.free -= size
-            granted(Hold(self, size))
+        waiting: list[_Request] = []
+        while self._queue and self._queue[0].size <= self.free:
+            request = self._queue.popleft()
+            if self._held[request.owner] + request.size > self._per_owner:
+                waiting.append(request)
+                continue
+            self.free -= request.size
+            self._held[request.owner] += request.size
+            request.granted(Hold(self, request.size, request.owner))
+        self._queue.extendleft(reversed(waiting))
 
-    def _give_back(self, size: int) -> None:
+    def _give_back(self, size: int, owner: str) -> None:
         self.free += size
+        self._held[owner] -= size
+        if not self._held[owner]:
+            del self._held[owner]
         self._serve()

@@ -25,6 +25,7 @@ from starlette.applications import Starlette
 from lading.version import VERSION
 from server.app import create_app
 from server.auth import admin_token
+from server.connections import RequestProtocol
 from server.services import Services
 from server.settings import Settings, WrongSettings, load
 from server.sockets import ChannelProtocol
@@ -154,7 +155,7 @@ def configuration(app: Starlette) -> uvicorn.Config:
     """How uvicorn runs the application."""
     return uvicorn.Config(
         app,
-        http="httptools",
+        http=RequestProtocol,
         ws=ChannelProtocol,
         ws_ping_interval=None,
         ws_per_message_deflate=False,

@@ -36,6 +36,11 @@ class Drainable(Protocol):
         ...
 
     @property
+    def user_id(self) -> str | None:
+        """Whose connection it is, once that is known."""
+        ...
+
+    @property
     def idle(self) -> bool:
         """Whether nothing waits for an answer."""
         ...
@@ -59,6 +64,10 @@ class Services:
     def principal(self, connection: HTTPConnection) -> Principal:
         """Who is asking; raises Unauthorized."""
         return self.authenticator.principal(bearer(connection))
+
+    def connections_of(self, user_id: str) -> int:
+        """How many channels a user has open."""
+        return sum(channel.user_id == user_id for channel in self.channels)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run `work` to its end even when the connection that asked for it is gone."""

@@ -8,7 +8,6 @@ Source: facts of the design, "uvicorn"; RFC 6455.
 
 from __future__ import annotations
 
-from asyncio import TimerHandle
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +17,7 @@ from uvicorn.server import ServerState
 from websockets.frames import Frame
 
 from server.limits import COPIES, Hold
+from server.pace import Pace
 from server.services import Services
 
 MAX_FRAGMENTS = 1024
@@ -26,10 +26,6 @@ MAX_FRAGMENTS = 1024
 FREE_BYTES = 64 * 1024
 """A message may be this long before it needs a share of the budget."""
 
-SLOWEST = 16 * 1024
-"""Bytes a second below which a message that holds a share of the budget is given up."""
-
-GRACE_SECONDS = 30.0
 LINGER_SECONDS = 2.0
 
 
@@ -50,8 +46,15 @@ class ChannelProtocol(WebSocketsSansIOProtocol):
         self._fragments = 0
         self._hold: Hold | None = None
         self._withdraw: Callable[[], None] | None = None
-        self._slow: TimerHandle | None = None
         self._lingering = False
+        self.owner: str | None = None
+        """The user whose connection it is, once that is known."""
+        self._pace = Pace(
+            self.loop,
+            arrived=lambda: self.arrived,
+            paused=lambda: self.paused,
+            too_slow=lambda: self._refuse(1008, "message too slow"),
+        )
 
     # -- bytes in
 
@@ -68,7 +71,12 @@ class ChannelProtocol(WebSocketsSansIOProtocol):
         pending = len(self.conn.reader.buffer) + sum(map(len, self.frames))
         if pending <= FREE_BYTES:
             return
-        self._withdraw = self._services.budget.ask(self._services.max_message, self._granted)
+        if self.owner is None:
+            self._refuse(1008, "HELLO comes first, and is short")
+            return
+        self._withdraw = self._services.budget.ask(
+            self._services.max_message, self._granted, self.owner
+        )
         if self._hold is None:
             self.transport.pause_reading()
         else:
@@ -79,18 +87,13 @@ class ChannelProtocol(WebSocketsSansIOProtocol):
         if self.disconnected:
             self._release()
             return
-        patience = GRACE_SECONDS + self._services.max_message / SLOWEST
-        self._slow = self.loop.call_later(patience, self._too_slow)
+        # Who holds a share must use it: others may be waiting.
+        self._pace.start()
         if waited and not self.read_paused and not self.transport.is_closing():
             self.transport.resume_reading()
 
-    def _too_slow(self) -> None:
-        self._refuse(1008, "message too slow")
-
     def _release(self) -> None:
-        if self._slow is not None:
-            self._slow.cancel()
-            self._slow = None
+        self._pace.stop()
         if self._withdraw is not None:
             self._withdraw()
             self._withdraw = None
@@ -110,6 +113,13 @@ class ChannelProtocol(WebSocketsSansIOProtocol):
         if hasattr(self, "scope"):
             self.scope["lading.connection"] = self  # type: ignore[typeddict-unknown-key]
 
+    def handle_ping(self) -> None:
+        # A client that pings and does not read would fill memory with pongs.
+        if self.writable.is_set():
+            super().handle_ping()
+        else:
+            self.conn.data_to_send()
+
     def handle_bytes(self, event: Frame) -> None:
         self._fragments = 1
         super().handle_bytes(event)
@@ -128,9 +138,7 @@ class ChannelProtocol(WebSocketsSansIOProtocol):
 
     def send_receive_event_to_app(self) -> None:
         hold, self._hold = self._hold, None
-        if self._slow is not None:
-            self._slow.cancel()
-            self._slow = None
+        self._pace.stop()
         if self.curr_msg_data_type == "text" or self.close_sent or hold is None:
             if hold is not None:
                 hold.release()

@@ -33,7 +33,7 @@ from protocol.messages import OVERHEAD, SUBPROTOCOL, Closed
 from protocol.receiver import Receiver
 from server.auth import Principal
 from server.errors import problem_response
-from server.limits import Hold
+from server.limits import Hold, Throttle
 from server.routes.shapes import file_url
 from server.services import Services, services
 from server.uploads import OpenUpload
@@ -45,6 +45,9 @@ WINDOW_CHUNKS = 4
 
 QUIET_SECONDS = 0.5
 """A draining connection that said nothing for so long has nothing more on its way."""
+
+MESSAGES_A_SECOND = 2000
+"""What comes faster waits: nobody's upload needs it, and nobody else's may suffer from it."""
 
 VERIFYING_SECONDS = 1.0
 """How often a client hears how far the verification is."""
@@ -88,6 +91,8 @@ class Arrivals(Protocol):
 
     arrived: int
     """Bytes that came so far."""
+    owner: str | None
+    """The user whose connection it is, once that is known: long messages are his."""
 
     @property
     def paused(self) -> bool:
@@ -117,6 +122,7 @@ class Channel:
         self._gone = False
         self._connection: Arrivals | None = websocket.scope.get("lading.connection")
         self._arrived = 0
+        self._throttle = Throttle(MESSAGES_A_SECOND)
         self._last_message = self._loop.time()
         self._alarm = self._loop.call_at(self._receiver.deadline(), self._ring)
 
@@ -145,13 +151,17 @@ class Channel:
             return False
         self._last_message = self._loop.time()
         self._hold = message.get("lading.hold")
+        delay = self._throttle.delay(self._last_message)
+        if delay > 0:
+            await asyncio.sleep(delay)
         try:
             data = message.get("bytes")
             if data is None:
                 self._receiver.text()
             else:
                 if self._hold is None and len(data) > OVERHEAD:
-                    self._hold = await self._server.budget.acquire(len(data))
+                    owner = self._principal.user_id if self._principal else ""
+                    self._hold = await self._server.budget.acquire(len(data), owner)
                 self._receiver.receive(decode_client(data), self._loop.time())
         except LadingError as error:
             self._receiver.unreadable(error)
@@ -208,6 +218,10 @@ class Channel:
         self._receiver.lost(ref, error, self._loop.time())
 
     # -- draining
+
+    @property
+    def user_id(self) -> str | None:
+        return None if self._principal is None else self._principal.user_id
 
     @property
     def idle(self) -> bool:
@@ -279,7 +293,13 @@ class Channel:
         except LadingError as error:
             self._receiver.rejected(error)
             return
+        mine = self._server.connections_of(principal.user_id)
+        if self._principal is None and mine >= self._server.settings.max_user_connections:
+            self._receiver.rejected(TooManyConnections(f"You have {mine} connections open."))
+            return
         self._principal = principal
+        if self._connection is not None:
+            self._connection.owner = principal.user_id
         now = self._loop.time()
         expires = None
         if principal.expires is not None:

@@ -96,7 +96,8 @@ async def _cells(
     size = upload.manifest.chunk_size
     expected = upload.manifest.size
     buffer = bytearray()
-    hold = await server.budget.acquire(size if expected is None else min(size, expected))
+    length = size if expected is None else min(size, expected)
+    hold = await server.budget.acquire(length, upload.manifest.user_id)
     try:
         async for data in stream:
             buffer += data
