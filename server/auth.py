@@ -24,10 +24,14 @@ ADMIN = "admin"
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Someone with a valid credential. `expires` is in Unix seconds, None for ever."""
+    """Someone with a valid credential. `expires` is in Unix seconds, None for ever.
+
+    `admin` may set quotas and see every user's; `may_grant` may mint grants for others.
+    """
 
     user_id: str
     admin: bool = False
+    may_grant: bool = False
     expires: float | None = None
 
     def check_owner(self, manifest: Manifest | None, upload_id: str) -> Manifest:
@@ -40,7 +44,7 @@ class Principal:
 class Authenticator(Protocol):
     """Checks a credential."""
 
-    def principal(self, token: str | None) -> Principal:
+    async def principal(self, token: str | None) -> Principal:
         """Who the bearer of `token` is; raises Unauthorized."""
         ...
 
@@ -51,19 +55,19 @@ class TokenAuthenticator:
     def __init__(self, token: str) -> None:
         self._token = token.encode()
 
-    def principal(self, token: str | None) -> Principal:
+    async def principal(self, token: str | None) -> Principal:
         if token is None:
             raise Unauthorized("Send the token that the server printed when it started.")
         if not secrets.compare_digest(token.encode("utf-8", "surrogatepass"), self._token):
             raise Unauthorized("The token is not the one that the server printed.")
-        return Principal(ADMIN, admin=True)
+        return Principal(ADMIN, admin=True, may_grant=True)
 
 
 class OpenAuthenticator:
     """No credential: everyone who reaches the loopback interface is the same user."""
 
-    def principal(self, token: str | None) -> Principal:  # noqa: ARG002
-        return Principal(ADMIN, admin=True)
+    async def principal(self, token: str | None) -> Principal:  # noqa: ARG002
+        return Principal(ADMIN, admin=True, may_grant=True)
 
 
 def admin_token(data: Path) -> str:

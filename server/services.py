@@ -61,9 +61,9 @@ class Services:
     draining: bool = False
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
-    def principal(self, connection: HTTPConnection) -> Principal:
+    async def principal(self, connection: HTTPConnection) -> Principal:
         """Who is asking; raises Unauthorized."""
-        return self.authenticator.principal(bearer(connection))
+        return await self.authenticator.principal(bearer(connection))
 
     def connections_of(self, user_id: str) -> int:
         """How many channels a user has open."""

@@ -255,7 +255,7 @@ class Channel:
             case effects.Close():
                 await self._close(effect)
             case effects.Authenticate():
-                self._authenticate(effect)
+                await self._authenticate(effect)
             case effects.Open() | effects.Reopen():
                 await self._open(effect)
             case effects.Store():
@@ -286,10 +286,10 @@ class Channel:
         except (WebSocketDisconnect, RuntimeError):
             log.debug("closed-before-close", code=effect.code)
 
-    def _authenticate(self, effect: effects.Authenticate) -> None:
+    async def _authenticate(self, effect: effects.Authenticate) -> None:
         token = effect.token or self._websocket.cookies.get("lading_token")
         try:
-            principal = self._server.authenticator.principal(token)
+            principal = await self._server.authenticator.principal(token)
         except LadingError as error:
             self._receiver.rejected(error)
             return

@@ -29,7 +29,7 @@ MOST_LISTED = 1000
 async def create(request: Request) -> Response:
     """`POST /v1/files`: one small file, raw or as a form's file part."""
     server = services(request)
-    principal = server.principal(request)
+    principal = await server.principal(request)
     part = await _body(request)
     length = _declared_length(request) if part.raw else None
     limit = server.settings.small_file_limit
@@ -135,7 +135,7 @@ async def _discard(server: Services, principal: Principal, upload_id: str) -> No
 async def fetch(request: Request) -> Response:
     """`GET`, `HEAD /v1/files/{id}`: the bytes."""
     server = services(request)
-    principal = server.principal(request)
+    principal = await server.principal(request)
     manifest = await server.uploads.get(principal, request.path_params["id"])
     return await respond(request, server.uploads, manifest)
 
@@ -143,14 +143,14 @@ async def fetch(request: Request) -> Response:
 async def remove(request: Request) -> Response:
     """`DELETE /v1/files/{id}`."""
     server = services(request)
-    await server.uploads.remove(server.principal(request), request.path_params["id"])
+    await server.uploads.remove(await server.principal(request), request.path_params["id"])
     return Response(status_code=204)
 
 
 async def listing(request: Request) -> Response:
     """`GET /v1/files`: the caller's files, the newest first."""
     server = services(request)
-    principal = server.principal(request)
+    principal = await server.principal(request)
     query = request.query_params
     cursor = query.get("cursor")
     most = page_size(query.get("limit"))

@@ -20,7 +20,7 @@ WRITTEN_AT_ONCE = 512
 async def show(request: Request) -> Response:
     """The whole manifest of a file or of an upload under way."""
     server = services(request)
-    manifest = await server.uploads.get(server.principal(request), request.path_params["id"])
+    manifest = await server.uploads.get(await server.principal(request), request.path_params["id"])
     shape = manifest_shape(manifest)
     if not manifest.upload_end:
         shape["upload_size"] = (await server.uploads.coverage(manifest)).upload_size

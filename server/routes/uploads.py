@@ -16,7 +16,7 @@ from server.services import services
 async def listing(request: Request) -> Response:
     """`GET /v1/uploads`: what can be gone on with, from any device."""
     server = services(request)
-    principal = server.principal(request)
+    principal = await server.principal(request)
     fingerprint = request.query_params.get("fingerprint")
     if fingerprint is not None:
         check_text("fingerprint", fingerprint, MAX_FINGERPRINT)
@@ -28,7 +28,7 @@ async def listing(request: Request) -> Response:
 async def show(request: Request) -> Response:
     """`GET /v1/uploads/{id}`: one upload with what is missing of it."""
     server = services(request)
-    manifest = await server.uploads.get(server.principal(request), request.path_params["id"])
+    manifest = await server.uploads.get(await server.principal(request), request.path_params["id"])
     stored = await server.uploads.coverage(manifest)
     return answer(upload_shape(manifest, stored))
 
@@ -36,7 +36,7 @@ async def show(request: Request) -> Response:
 async def abort(request: Request) -> Response:
     """`DELETE /v1/uploads/{id}`: delete an unfinished upload and its chunks."""
     server = services(request)
-    principal = server.principal(request)
+    principal = await server.principal(request)
     manifest = await server.uploads.get(principal, request.path_params["id"])
     if manifest.state is State.READY:
         raise InvalidArgument("The upload is complete; delete the file at /v1/files instead.")

@@ -31,14 +31,14 @@ def _shape(account: Account) -> dict[str, Any]:
 async def show_own(request: Request) -> Response:
     """`GET /v1/usage`: what the caller has and may have."""
     server = services(request)
-    principal = server.principal(request)
+    principal = await server.principal(request)
     return answer(_shape(await server.uploads.usage(principal.user_id)))
 
 
 async def show(request: Request) -> Response:
     """`GET /v1/users/{user_id}/quota`: of any user for an admin, of oneself for everyone."""
     server = services(request)
-    principal = server.principal(request)
+    principal = await server.principal(request)
     user_id = _user_id(request)
     if not principal.admin and user_id != principal.user_id:
         raise NotFound
@@ -48,7 +48,7 @@ async def show(request: Request) -> Response:
 async def change(request: Request) -> Response:
     """`PUT /v1/users/{user_id}/quota`: set a limit, or null for none. Admins only."""
     server = services(request)
-    if not server.principal(request).admin:
+    if not (await server.principal(request)).admin:
         raise Forbidden("Only an admin sets quotas.")
     user_id = _user_id(request)
     quota = await _quota(request)
