@@ -10,6 +10,7 @@ import asyncio
 import mimetypes
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 from weakref import WeakValueDictionary
@@ -42,7 +43,7 @@ from server.auth import Principal
 from server.settings import Settings
 from storage.blobs.base import Blobs
 from storage.chunks import Chunks
-from storage.manifests import Manifests, new_id
+from storage.manifests import ANY_FILE, FileFilter, Manifests, new_id
 from storage.quotas import Account, Quotas
 
 WATERMARK_SECONDS = 1.0
@@ -145,10 +146,15 @@ class Uploads:
         touched = await self._touch(manifest, stored.upload_size)
         return self._share(touched, stored.upload_size), stored
 
+    async def join(self, principal: Principal, upload_id: str) -> OpenUpload:
+        """An upload of the principal's to write a piece to, without asking what is stored."""
+        manifest = await self.get(principal, upload_id)
+        return self._open.get(manifest.id) or self._share(manifest, manifest.upload_size)
+
     def _share(self, manifest: Manifest, stored: int) -> OpenUpload:
         upload = self._open.get(manifest.id)
         if upload is None:
-            upload = OpenUpload(manifest, stored, self._clock())
+            upload = OpenUpload(manifest, stored, manifest.updated_at)
             self._open[manifest.id] = upload
         else:
             upload.manifest = manifest
@@ -175,15 +181,49 @@ class Uploads:
         self,
         principal: Principal,
         *,
-        name: str | None = None,
-        directory: str | None = None,
+        wanted: FileFilter = ANY_FILE,
         before: str | None = None,
         most: int = 100,
     ) -> list[Manifest]:
-        """The principal's finished files, the newest first; `name` is a prefix."""
-        return await self._manifests.ready(
-            principal.user_id, name=name, directory=directory, before=before, most=most
+        """The principal's finished files, the newest first, those with ids before `before`."""
+        return await self._manifests.ready(principal.user_id, wanted, before=before, most=most)
+
+    async def change(
+        self,
+        principal: Principal,
+        upload_id: str,
+        *,
+        name: str | None = None,
+        directory: str | None = None,
+        tags: tuple[str, ...] | None = None,
+    ) -> Manifest:
+        """Change what is said of a file or upload; None leaves as it is. Raises NotFound, Gone."""
+        manifest = await self.get(principal, upload_id)
+        changed = UploadSpec(
+            name=manifest.name if name is None else name,
+            directory=manifest.directory if directory is None else directory,
+            tags=manifest.tags if tags is None else tags,
         )
+        changed.check()
+        found = await self._manifests.describe(
+            manifest.id,
+            name=changed.name,
+            directory=changed.directory,
+            tags=changed.tags,
+            now=self._clock(),
+        )
+        return found or await self._ended(manifest.id)
+
+    async def remove_directory(self, principal: Principal, directory: str) -> int:
+        """Delete the finished files of a directory and of those below it; gives how many."""
+        deleted = 0
+        for wanted in (FileFilter(directory=directory), FileFilter(below=directory)):
+            while found := await self.files(principal, wanted=wanted):
+                for manifest in found:
+                    with suppress(NotFound):  # deleted by another request meanwhile
+                        await self.remove(principal, manifest.id)
+                        deleted += 1
+        return deleted
 
     async def coverage(self, manifest: Manifest) -> Coverage:
         """What is stored of an upload."""

@@ -84,6 +84,9 @@ class Database:
         covering = [("upload_id", 1), ("slice_start", 1), ("size", 1), ("crc32c", 1)]
         await self.chunks.create_index(covering, name="pieces")
         await self.manifests.create_index([("user_id", 1), ("state", 1), ("_id", -1)], name="user")
+        for field in ("directory", "tags"):
+            keys = [("user_id", 1), ("state", 1), (field, 1), ("_id", -1)]
+            await self.manifests.create_index(keys, name=f"user_{field}")
         await self.manifests.create_index([("state", 1), ("expires_at", 1)], name="expiry")
 
     async def _create(self, name: str, **options: Any) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Any
 
@@ -65,6 +65,45 @@ def from_document(document: Mapping[str, Any]) -> Manifest:
     return Manifest(id=str(document["_id"]), **values)
 
 
+@dataclass(frozen=True, slots=True)
+class FileFilter:
+    """Which files a list holds; None and () leave a field open.
+
+    `name` is a prefix, `directory` exact, `below` a directory whose subdirectories are meant;
+    `mime_type` exact, or all of a kind as in `video/*`; every one of `tags` must be there.
+    """
+
+    name: str | None = None
+    directory: str | None = None
+    below: str | None = None
+    mime_type: str | None = None
+    tags: tuple[str, ...] = ()
+
+    def query(self) -> dict[str, Any]:
+        """The filter for MongoDB. Every value is text, so none can be an operator."""
+        query: dict[str, Any] = {}
+        if self.name is not None:
+            query["name"] = _begins(self.name)
+        if self.directory is not None:
+            query["directory"] = self.directory
+        if self.below is not None:
+            query["directory"] = _begins(f"{self.below}/")
+        if self.mime_type is not None and self.mime_type.endswith("/*"):
+            query["mime_type"] = _begins(self.mime_type[:-1])
+        elif self.mime_type is not None:
+            query["mime_type"] = self.mime_type
+        if self.tags:
+            query["tags"] = {"$all": list(self.tags)}
+        return query
+
+
+ANY_FILE = FileFilter()
+
+
+def _begins(prefix: str) -> dict[str, str]:
+    return {"$gte": prefix, "$lt": prefix + "\U0010ffff"}
+
+
 class Manifests:
     """The manifests of all uploads."""
 
@@ -91,23 +130,27 @@ class Manifests:
         return await self._list(query, most)
 
     async def ready(
-        self,
-        user_id: str,
-        *,
-        name: str | None,
-        directory: str | None,
-        before: str | None,
-        most: int,
+        self, user_id: str, wanted: FileFilter, *, before: str | None, most: int
     ) -> list[Manifest]:
-        """A user's files, the newest first: `name` as prefix, ids smaller than `before`."""
-        query: dict[str, Any] = {"user_id": user_id, "state": str(State.READY)}
-        if name is not None:
-            query["name"] = {"$gte": name, "$lt": name + "\U0010ffff"}
-        if directory is not None:
-            query["directory"] = directory
+        """A user's finished files, the newest first, those with ids smaller than `before`."""
+        query = {"user_id": user_id, "state": str(State.READY), **wanted.query()}
         if before is not None:
             query["_id"] = {"$lt": ObjectId(before)}
         return await self._list(query, most)
+
+    async def describe(
+        self, upload_id: str, *, name: str, directory: str, tags: tuple[str, ...], now: float
+    ) -> Manifest | None:
+        """Change what is said of a file or upload. None when it is neither any more."""
+        change = {
+            "$set": {
+                "name": name,
+                "directory": directory,
+                "tags": list(tags),
+                "updated_at": _moment(now),
+            }
+        }
+        return await self._change(upload_id, (State.UPLOADING, State.READY), change)
 
     async def _list(self, query: dict[str, Any], most: int) -> list[Manifest]:
         found = await persist(

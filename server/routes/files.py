@@ -8,19 +8,23 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+from starlette.datastructures import QueryParams
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from protocol.digests import Sha256, crc32c, parse_digest_field
 from protocol.errors import ChecksumMismatch, InvalidArgument, LadingError, RequestTimeout, TooLarge
 from protocol.manifest import Manifest
-from protocol.spec import UploadSpec, check_id
+from protocol.spec import MAX_NAME, UploadSpec, check_id, check_tags, check_text
 from server.auth import Principal
+from server.bodies import declared_length, read_json
 from server.downloads import respond
+from server.models import ChangeFile
 from server.routes.multipart import FilePart, file_part
 from server.routes.shapes import answer, file_url, manifest_shape
 from server.services import Services, services
 from server.uploads import OpenUpload
+from storage.manifests import FileFilter
 
 LISTED = 100
 MOST_LISTED = 1000
@@ -31,7 +35,7 @@ async def create(request: Request) -> Response:
     server = services(request)
     principal = await server.principal(request)
     part = await _body(request)
-    length = _declared_length(request) if part.raw else None
+    length = declared_length(request) if part.raw else None
     limit = server.settings.small_file_limit
     if length is not None and length > limit:
         raise TooLarge(_too_large(limit), limit=limit)
@@ -55,15 +59,6 @@ async def create(request: Request) -> Response:
 
 def _too_large(limit: int) -> str:
     return f"A file sent this way may have at most {limit} bytes; larger ones go by /v1/uploads."
-
-
-def _declared_length(request: Request) -> int | None:
-    text = request.headers.get("content-length")
-    if text is None:
-        return None
-    if not text.isascii() or not text.isdigit() or len(text) > 18:
-        raise InvalidArgument("Content-Length must be a number of bytes.")
-    return int(text)
 
 
 async def _body(request: Request) -> FilePart:
@@ -101,6 +96,7 @@ async def _cells(
     try:
         async for data in stream:
             buffer += data
+            await server.uploads.touch(upload)
             while len(buffer) >= size:
                 yield bytes(buffer[:size])
                 del buffer[:size]
@@ -147,6 +143,33 @@ async def remove(request: Request) -> Response:
     return Response(status_code=204)
 
 
+async def change(request: Request) -> Response:
+    """`PATCH /v1/files/{id}`: its name, directory, tags."""
+    server = services(request)
+    principal = await server.principal(request)
+    body = await read_json(request, ChangeFile)
+    manifest = await server.uploads.change(
+        principal,
+        request.path_params["id"],
+        name=body.name,
+        directory=body.directory,
+        tags=None if body.tags is None else tuple(body.tags),
+    )
+    return answer(manifest_shape(manifest))
+
+
+async def remove_directory(request: Request) -> Response:
+    """`DELETE /v1/files?directory=a/b`: the files of a directory and of those below it."""
+    server = services(request)
+    principal = await server.principal(request)
+    directory = request.query_params.get("directory")
+    if not directory:
+        raise InvalidArgument("Say which directory: DELETE /v1/files?directory=a/b.")
+    check_text("directory", directory, MAX_NAME)
+    deleted = await server.uploads.remove_directory(principal, directory)
+    return answer({"directory": directory, "deleted": deleted})
+
+
 async def listing(request: Request) -> Response:
     """`GET /v1/files`: the caller's files, the newest first."""
     server = services(request)
@@ -156,25 +179,30 @@ async def listing(request: Request) -> Response:
     most = page_size(query.get("limit"))
     found = await server.uploads.files(
         principal,
-        name=_filter(query.get("name")),
-        directory=_filter(query.get("directory")),
+        wanted=_filter(query),
         before=None if cursor is None else check_id(cursor),
         most=most + 1,
     )
-    more = len(found) > most
     files = found[:most]
     return answer(
         {
             "files": [manifest_shape(manifest) for manifest in files],
-            "cursor": files[-1].id if more else None,
+            "cursor": files[-1].id if len(found) > most else None,
         }
     )
 
 
-def _filter(value: str | None) -> str | None:
-    if value is not None and "\0" in value:
-        raise InvalidArgument("A filter must not hold NUL.")
-    return value
+def _filter(query: QueryParams) -> FileFilter:
+    tags = tuple(query.getlist("tag"))
+    check_tags(tags)
+    for what in ("name", "directory", "mime_type"):
+        check_text(what, query.get(what, ""), MAX_NAME)
+    return FileFilter(
+        name=query.get("name"),
+        directory=query.get("directory"),
+        mime_type=query.get("mime_type"),
+        tags=tags,
+    )
 
 
 def page_size(value: str | None) -> int:

@@ -1,16 +1,73 @@
-"""`/v1/uploads`: the caller's unfinished uploads. Source: page 4 of the design."""
+"""`/v1/uploads`: uploads by plain HTTP, for networks that block WebSocket, and their list.
+
+The same path as the channel's: create, put pieces in any order, finish. Source: page 4 of the
+design.
+"""
 
 from __future__ import annotations
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from protocol.digests import crc32c
 from protocol.errors import InvalidArgument
-from protocol.manifest import State
+from protocol.manifest import MAX_INTEGER, State
 from protocol.spec import MAX_FINGERPRINT, check_text
+from server.bodies import declared_length, piece_checksum, read_body, read_json
+from server.models import FinishUpload, NewUpload
 from server.routes.files import page_size
-from server.routes.shapes import answer, upload_shape
+from server.routes.shapes import answer, manifest_shape, upload_shape
 from server.services import services
+
+
+async def create(request: Request) -> Response:
+    """`POST /v1/uploads`: a new upload, as CREATE."""
+    server = services(request)
+    principal = await server.principal(request)
+    spec = (await read_json(request, NewUpload)).spec()
+    upload = await server.uploads.create(principal, spec)
+    stored = await server.uploads.coverage(upload.manifest)
+    location = f"{server.settings.public_url or ''}/v1/uploads/{upload.manifest.id}"
+    return answer(upload_shape(upload.manifest, stored), 201, {"Location": location})
+
+
+async def put_piece(request: Request) -> Response:
+    """`PUT /v1/uploads/{id}/chunks/{slice_start}`: one piece; durable when answered."""
+    server = services(request)
+    principal = await server.principal(request)
+    slice_start = _place(request.path_params["slice_start"])
+    declared = piece_checksum(request)
+    upload = await server.uploads.join(principal, request.path_params["id"])
+    size = upload.manifest.chunk_size
+    hold = await server.budget.acquire(
+        min(declared_length(request) or size, size), upload.manifest.user_id
+    )
+    try:
+        data = await read_body(request, size, lambda: server.uploads.touch(upload))
+        checksum = crc32c(data) if declared is None else declared
+        written = await server.uploads.write(upload, slice_start, data, checksum)
+    finally:
+        hold.release()
+    return answer(
+        {"slice_start": slice_start, "size": written.size, "upload_size": written.upload_size}
+    )
+
+
+def _place(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text[:17]) > MAX_INTEGER:
+        raise InvalidArgument(f"slice_start must be a number from 0 to {MAX_INTEGER}.")
+    return int(text)
+
+
+async def finish(request: Request) -> Response:
+    """`POST /v1/uploads/{id}/finish`: verify and publish, as FINISH."""
+    server = services(request)
+    principal = await server.principal(request)
+    body = await read_json(request, FinishUpload)
+    manifest = await server.uploads.finish(
+        principal, request.path_params["id"], body.size, body.sha256
+    )
+    return answer(manifest_shape(manifest))
 
 
 async def listing(request: Request) -> Response:

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from protocol.errors import Forbidden, InvalidArgument, NotFound
-from protocol.manifest import MAX_INTEGER
+from protocol.errors import Forbidden, NotFound
 from protocol.spec import check_text
+from server.bodies import read_json
+from server.models import SetQuota
 from server.routes.shapes import answer
 from server.services import services
 from storage.quotas import Account
 
 MAX_USER_ID = 256
-MAX_BODY = 4096
 
 
 def _shape(account: Account) -> dict[str, Any]:
@@ -51,26 +50,11 @@ async def change(request: Request) -> Response:
     if not (await server.principal(request)).admin:
         raise Forbidden("Only an admin sets quotas.")
     user_id = _user_id(request)
-    quota = await _quota(request)
-    return answer(_shape(await server.uploads.set_quota(user_id, quota)))
+    body = await read_json(request, SetQuota)
+    return answer(_shape(await server.uploads.set_quota(user_id, body.quota)))
 
 
 def _user_id(request: Request) -> str:
     user_id: str = request.path_params["user_id"]
     check_text("user_id", user_id, MAX_USER_ID, empty=False)
     return user_id
-
-
-async def _quota(request: Request) -> int | None:
-    body = b""
-    async for data in request.stream():
-        body += data
-        if len(body) > MAX_BODY:
-            raise InvalidArgument(f"The body may have at most {MAX_BODY} bytes.")
-    try:
-        quota = json.loads(body)["quota"]
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise InvalidArgument('The body must be {"quota": BYTES} or {"quota": null}.') from error
-    if quota is not None and (type(quota) is not int or not 0 <= quota <= MAX_INTEGER):
-        raise InvalidArgument(f"quota must be null or an integer from 0 to {MAX_INTEGER}.")
-    return quota

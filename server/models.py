@@ -1,0 +1,55 @@
+"""The JSON bodies that requests may carry, as models: what they hold and of which types.
+
+Values are checked where they mean something (`protocol/spec.py`). `/openapi.json` is made of these.
+"""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from protocol.manifest import MAX_INTEGER
+from protocol.spec import UploadSpec
+
+
+class Body(BaseModel):
+    """Types are exact: no number is read from a text, no text from a number."""
+
+    model_config = ConfigDict(strict=True)
+
+
+class NewUpload(Body):
+    """A new upload, as CREATE of the channel has it."""
+
+    name: str
+    size: int | None = Field(default=None, ge=0, le=MAX_INTEGER)
+    mime_type: str | None = None
+    directory: str = ""
+    tags: list[str] = Field(default_factory=list)
+    sha256: str | None = None
+    fingerprint: str | None = None
+    chunk_size: int | None = None
+
+    def spec(self) -> UploadSpec:
+        """The same for `Uploads.create`, which checks the values."""
+        return UploadSpec(**{**self.model_dump(), "tags": tuple(self.tags)})
+
+
+class FinishUpload(Body):
+    """The end of an upload: its size where it was not known, its SHA-256 to be verified."""
+
+    size: int | None = Field(default=None, ge=0, le=MAX_INTEGER)
+    sha256: str | None = None
+
+
+class ChangeFile(Body):
+    """What can be changed of a file; what is left out stays."""
+
+    name: str | None = None
+    directory: str | None = None
+    tags: list[str] | None = None
+
+
+class SetQuota(Body):
+    """A user's limit in bytes; null for none."""
+
+    quota: int | None = Field(ge=0, le=MAX_INTEGER)
