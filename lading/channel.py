@@ -19,7 +19,7 @@ from websockets.typing import Subprotocol
 from lading.address import Address
 from lading.api import error_of
 from lading.backoff import Timing
-from lading.errors import LIMITS, Again, Unreachable, judge, unreachable
+from lading.errors import LIMITS, Again, Unreachable, asked_wait, judge, unreachable
 from lading.version import VERSION
 from protocol import messages as m
 from protocol.codec import decode_server, encode
@@ -230,8 +230,7 @@ def explain(closed: ConnectionClosed, parting: LadingError | None) -> Again:
     if code == 4403:
         raise parting or Forbidden()
     if code not in OUR_FAULT:
-        after = 0 if parting is None else parting.extra.get("retry_after", 0)
-        return Again(parting or lost, after=after if isinstance(after, int) else 0)
+        return Again(parting or lost, after=0.0 if parting is None else asked_wait(parting))
     if parting is None or isinstance(parting, Unauthorized):
         # 1008 with `unauthorized` is a HELLO that a slow network brought too late.
         return Again(lost, limit=LIMITS["invalid-message"])

@@ -11,6 +11,8 @@ import ssl
 
 from protocol.errors import LadingError, Unauthorized
 
+LONGEST_WAIT = 60.0
+
 
 class Unreachable(LadingError):
     code = "unreachable"
@@ -94,8 +96,13 @@ def judge(failure: Again | LadingError) -> Again:
     limit = LIMITS.get(failure.code)
     if limit is None and not failure.retryable:
         raise failure
-    after = failure.extra.get("retry_after", 0)
-    return Again(failure, after=after if isinstance(after, int | float) else 0, limit=limit)
+    return Again(failure, after=asked_wait(failure), limit=limit)
+
+
+def asked_wait(error: LadingError) -> float:
+    """Seconds that the server asked to wait, within reason: it may be anyone's number."""
+    after = error.extra.get("retry_after")
+    return float(min(max(after, 0), LONGEST_WAIT)) if isinstance(after, int | float) else 0.0
 
 
 def unreachable(url: str, error: BaseException) -> LadingError:

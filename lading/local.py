@@ -60,20 +60,26 @@ def read_exactly(file: BinaryIO, start: int, size: int) -> bytes:
     return data
 
 
-async def blocks(file: BinaryIO) -> AsyncIterator[bytes]:
-    """The bytes of a pipe, terminal or socket, to its end.
+async def blocks(file: BinaryIO, *, owned: bool = False) -> AsyncIterator[bytes]:
+    """The bytes of a pipe, terminal or socket, to its end; an `owned` one is closed then.
 
     Each read waits in a daemon thread: one that never returns, at a pipe that nobody writes to,
     must not keep the program from ending.
     """
     loop = asyncio.get_running_loop()
-    while True:
-        block: asyncio.Future[bytes] = loop.create_future()
-        threading.Thread(target=_read_block, args=(file, loop, block), daemon=True).start()
-        data = await block
-        if not data:
-            return
-        yield data
+    block: asyncio.Future[bytes] = loop.create_future()
+    try:
+        while True:
+            block = loop.create_future()
+            threading.Thread(target=_read_block, args=(file, loop, block), daemon=True).start()
+            data = await block
+            if not data:
+                return
+            yield data
+    finally:
+        # A thread that still reads keeps the file; closing it beneath would free its number.
+        if owned and not block.cancelled():
+            file.close()
 
 
 def _read_block(

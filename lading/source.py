@@ -85,10 +85,11 @@ class FileSource(_Hashing):
 
     rereadable = True
 
-    def __init__(self, file: BinaryIO, name: str, *, sha256: bool) -> None:
+    def __init__(self, file: BinaryIO, name: str, *, sha256: bool, owned: bool) -> None:
         super().__init__(sha256)
         self.name = name
         self._file = file
+        self._owned = owned
         self._base = file.tell()
         self.size: int = file.seek(0, 2) - self._base
         self.offered = self.size
@@ -140,7 +141,8 @@ class FileSource(_Hashing):
         await self._work(compare)
 
     async def close(self) -> None:
-        self._thread.submit(self._file.close)
+        if self._owned:
+            self._thread.submit(self._file.close)
         self._thread.shutdown(wait=False)
 
 
@@ -239,8 +241,8 @@ Readable = str | PathLike[str] | BinaryIO | AsyncIterable[bytes]
 async def open_source(what: Readable, name: str | None, *, sha256: bool) -> Source:
     """The source for `what`; `name` replaces the file's own.
 
-    A file is read from where it stands to its end. Raises SourceFailed for what cannot be read,
-    InvalidArgument where a name is missing.
+    An open file is read from where it stands to its end, and left open. Raises SourceFailed for
+    what cannot be read, InvalidArgument where a name is missing.
     """
     if isinstance(what, AsyncIterable):
         return StreamSource(what, _named(name, None), sha256=sha256)
@@ -249,10 +251,10 @@ async def open_source(what: Readable, name: str | None, *, sha256: bool) -> Sour
         given: object = fspath(what)
     else:
         file, given = what, getattr(what, "name", None)
-    name = _named(name, given)
+    name, owned = _named(name, given), file is not what
     if await asyncio.to_thread(is_regular, file):
-        return await asyncio.to_thread(FileSource, file, name, sha256=sha256)
-    return StreamSource(blocks(file), name, sha256=sha256)
+        return await asyncio.to_thread(FileSource, file, name, sha256=sha256, owned=owned)
+    return StreamSource(blocks(file, owned=owned), name, sha256=sha256)
 
 
 def _named(name: str | None, path: object) -> str:

@@ -11,12 +11,13 @@ import asyncio
 from typing import NamedTuple, Never, Protocol
 
 from lading.channel import Channel, beside
-from lading.errors import Again, SourceChanged, judge
+from lading.errors import LONGEST_WAIT, Again, SourceChanged, judge
 from lading.source import Source
 from protocol import messages as m
 from protocol import sender as s
 from protocol.codec import encode
-from protocol.errors import ChecksumMismatch, LadingError, ShuttingDown
+from protocol.errors import ChecksumMismatch, InvalidMessage, LadingError, ShuttingDown
+from protocol.manifest import MAX_CHUNK_SIZE
 
 
 class _Piece(NamedTuple):
@@ -89,11 +90,15 @@ class Transfer:
                 self._listener.verifying(event.done)
             case s.GoingAway():
                 away = ShuttingDown("The server is restarting.")
-                self._leave(Again(away, after=event.retry_after))
-            case s.Failed(ref=int()):
+                self._leave(Again(away, after=min(event.retry_after, LONGEST_WAIT)))
+            case s.Failed(ref=None):
+                self._sender.draining = True  # the close that follows says what it means
+            case s.Failed():
                 self._failed(event.error)
 
     def _opened(self, upload: m.Opened) -> None:
+        if not 1 <= upload.chunk_size <= MAX_CHUNK_SIZE:
+            raise InvalidMessage(f"A chunk size of {upload.chunk_size} is not possible.")
         size = self._source.size
         if upload.size is not None and size is not None and upload.size != size:
             raise SourceChanged(

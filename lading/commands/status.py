@@ -16,9 +16,7 @@ SHOWN = ("name", "directory", "state", "mime_type", "sha256", "created_at", "exp
 
 def status(
     context: typer.Context,
-    file_id: Annotated[
-        str | None, typer.Argument(help="A file or unfinished upload.")
-    ] = None,
+    file_id: Annotated[str | None, typer.Argument(help="A file or unfinished upload.")] = None,
     server: Server = None,
     token: Token = None,
     as_json: Json = False,

@@ -1,0 +1,85 @@
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from random import Random
+
+from tests.lading.commands.conftest import Shell
+
+
+def test_it_comes_under_its_own_name(shell: Shell, movie: Path, tmp_path: Path) -> None:
+    made = shell.put(movie, "--name", "copy.mp4")
+    assert shell.lines("get", made) == ["copy.mp4"]
+    assert (tmp_path / "copy.mp4").read_bytes() == movie.read_bytes()
+
+
+def test_a_file_is_replaced_only_when_told(shell: Shell, movie: Path, tmp_path: Path) -> None:
+    made = shell.put(movie)
+    movie.write_text("mine")
+    result = shell.run("get", made)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "movie.mp4 is already there. Use --force" in result.stderr
+    assert movie.read_text() == "mine"
+    shell.lines("get", made, "--force")
+    assert movie.stat().st_size == 2**20
+
+
+def test_elsewhere(shell: Shell, movie: Path, tmp_path: Path) -> None:
+    made = shell.put(movie)
+    shell.lines("get", made, "-o", tmp_path / "there.mp4")
+    assert (tmp_path / "there.mp4").read_bytes() == movie.read_bytes()
+
+
+def test_to_standard_output(shell: Shell, movie: Path) -> None:
+    result = shell.run("get", shell.put(movie), "-o", "-")
+    assert result.stdout_bytes == movie.read_bytes()
+    assert result.stderr == ""
+
+
+def test_json(shell: Shell, movie: Path) -> None:
+    made = shell.put(movie, "--name", "json.mp4")
+    *progress, done = shell.events("get", made)
+    assert {event["event"] for event in progress} == {"progress"}
+    assert done == {"event": "complete", "file": made, "path": "json.mp4"}
+
+
+def test_a_name_that_wants_out(shell: Shell, movie: Path, tmp_path: Path) -> None:
+    made = shell.put(movie, "--name", "../../../evil.sh")
+    assert shell.lines("get", made) == ["evil.sh"]
+    assert (tmp_path / "evil.sh").exists()
+
+
+def test_what_is_not_there(shell: Shell) -> None:
+    result = shell.run("get", "0" * 24)
+    assert result.exit_code == 1
+    assert "There is no upload or file" in result.stderr
+    assert shell.run("get", "nonsense").exit_code == 2
+    assert shell.run("get", "0" * 24, "-o", "-", "--json").exit_code == 2
+
+
+def test_ctrl_c_leaves_what_came(program: dict[str, str], shell: Shell, tmp_path: Path) -> None:
+    body = Random(9).randbytes(60_000_000)
+    (tmp_path / "a.bin").write_bytes(body)
+    made = shell.put(tmp_path / "a.bin")
+    child = subprocess.Popen(
+        [sys.executable, "-m", "lading", "get", made, "-o", "b.bin", "--json"],
+        env=program, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    with child:
+        assert child.stdout is not None
+        assert child.stderr is not None
+        for line in child.stdout:
+            if json.loads(line).get("stored", 0) > 0:
+                break
+        child.send_signal(signal.SIGINT)
+        code, said = child.wait(20), child.stderr.read()
+    # A fast machine may have fetched all of it by then.
+    assert (code, said) in [
+        (4, b"lading: interrupted. Run the same command again to go on where it stopped.\n"),
+        (0, b""),
+    ]
+    if code == 4:
+        assert (tmp_path / "b.bin.part").stat().st_size > 0
+        shell.lines("get", made, "-o", "b.bin")
+    assert (tmp_path / "b.bin").read_bytes() == body

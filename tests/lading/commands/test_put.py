@@ -1,0 +1,244 @@
+import json
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from tests.lading.commands.conftest import Shell
+from tests.servers import Process
+
+LADING = [sys.executable, "-m", "lading"]
+
+
+def test_it_prints_the_id_and_the_url(shell: Shell, server: Process, movie: Path) -> None:
+    (line,) = shell.lines("put", movie)
+    file_id, url = line.split(" ")
+    assert url == f"{server.url}/v1/files/{file_id}"
+
+
+def test_run_again_it_says_that_the_file_is_there(shell: Shell, movie: Path) -> None:
+    first = shell.put(movie)
+    result = shell.run("put", movie)
+    assert result.exit_code == 0
+    assert result.stdout.split()[0] == first
+    assert result.stderr == f"lading: {movie} is there already.\n"
+
+
+def test_options(shell: Shell, movie: Path) -> None:
+    made = shell.put(
+        movie, "--name", "a.mp4", "--directory", "films/old", "--tag", "x", "--tag", "y",
+        "--no-sha256",
+    )  # fmt: skip
+    (found,) = shell.events("ls", "--name", "a.mp4")
+    assert found["_id"] == made
+    assert (found["directory"], found["tags"]) == ("films/old", ["x", "y"])
+
+
+def test_json(shell: Shell, server: Process, movie: Path) -> None:
+    events = shell.events("put", movie, "--name", "json.mp4")
+    *progress, done = events
+    assert {event["event"] for event in progress} == {"progress"}
+    assert progress[-1]["state"] == "done"
+    size = movie.stat().st_size
+    assert {key: done[key] for key in ("event", "file", "size", "mime_type", "skipped")} == {
+        "event": "complete",
+        "file": str(movie),
+        "size": size,
+        "mime_type": "video/mp4",
+        "skipped": False,
+    }
+    assert done["url"] == f"{server.url}/v1/files/{done['id']}"
+    assert (done["bytes_sent"], done["bytes_acknowledged"], done["resumed_from"]) == (size, size, 0)
+
+
+def test_many_files(shell: Shell, tmp_path: Path) -> None:
+    paths = [tmp_path / f"many-{number}" for number in range(5)]
+    for path in paths:
+        path.write_text(path.name)
+    assert len(shell.lines("put", *paths, "--jobs", "3")) == 5
+    assert len(shell.lines("ls", "--name", "many-")) == 5
+
+
+def test_one_that_fails_does_not_stop_the_others(shell: Shell, movie: Path) -> None:
+    result = shell.run("put", "missing", movie, "--name", "x")
+    assert result.exit_code == 2  # one name for two files
+    result = shell.run("put", "missing", movie)
+    assert result.exit_code == 1
+    assert len(result.stdout.splitlines()) == 1
+    assert "lading: missing: missing cannot be read: No such file or directory." in result.stderr
+
+
+def test_standard_input(program: dict[str, str], shell: Shell) -> None:
+    body = Random(6).randbytes(5_000_000)
+    done = subprocess.run(
+        [*LADING, "put", "-", "--name", "piped", "--json"],
+        input=body, env=program, capture_output=True, check=True,
+    )  # fmt: skip
+    file = json.loads(done.stdout.splitlines()[-1])
+    assert (file["file"], file["size"]) == ("-", len(body))
+    assert shell.run("get", file["id"], "-o", "-").stdout_bytes == body
+
+
+def test_standard_input_from_a_file(program: dict[str, str], movie: Path) -> None:
+    with movie.open("rb") as file:
+        done = subprocess.run(
+            [*LADING, "put", "-", "--json"],
+            stdin=file,
+            env=program,
+            capture_output=True,
+            check=True,
+        )
+    assert json.loads(done.stdout.splitlines()[-1])["size"] == movie.stat().st_size
+
+
+# -- refusals --------------------------------------------------------------------------------------
+
+
+def test_a_wrong_token(shell: Shell, movie: Path) -> None:
+    result = shell.run("--token", "wrong", "put", movie)
+    assert (result.exit_code, result.stdout) == (3, "")
+    assert len(result.stderr.splitlines()) == 1
+    assert "--token" in result.stderr
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_server_that_is_not_there(shell: Shell, movie: Path) -> None:
+    result = shell.run("put", movie, "--server", "http://127.0.0.1:1")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert len(result.stderr.splitlines()) == 1
+    assert "cannot be reached: connection refused. Is it running?" in result.stderr
+
+
+def test_no_server(shell: Shell, movie: Path) -> None:
+    shell.environ["LADING_URL"] = None
+    result = shell.run("put", movie)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == "lading: No server is given. Set LADING_URL or use --server.\n"
+
+
+def test_usage(shell: Shell) -> None:
+    for arguments in [("put",), ("put", "a", "--jobs", "0"), ("put", "a", "--wrong"), ("putt",)]:
+        assert shell.run(*arguments).exit_code == 2
+    assert shell.run("put", __file__, "--tag", "$x").exit_code == 2
+
+
+def test_an_error_in_json(shell: Shell) -> None:
+    result = shell.run("put", "missing", "--json")
+    assert result.exit_code == 1
+    event = json.loads(result.stdout)
+    assert (event["event"], event["file"], event["code"]) == ("error", "missing", "source-failed")
+
+
+# -- interruptions ---------------------------------------------------------------------------------
+
+
+def interrupt(
+    program: dict[str, str], path: Path, stored: int, how: signal.Signals
+) -> tuple[int, bytes]:
+    """Stop an upload once so many bytes are stored; gives the exit code and what was said."""
+    child = subprocess.Popen(
+        [*LADING, "put", str(path), "--json"],
+        env=program, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    with child:
+        assert child.stdout is not None
+        assert child.stderr is not None
+        for line in child.stdout:
+            if json.loads(line).get("stored", 0) > stored:
+                break
+        child.send_signal(how)
+        return child.wait(20), child.stderr.read()
+
+
+def test_ctrl_c_leaves_the_upload_resumable(
+    program: dict[str, str], shell: Shell, tmp_path: Path
+) -> None:
+    path, stored = tmp_path / "large.bin", 0
+    with path.open("wb") as file:
+        file.truncate(2 * 10**9)
+    for how in (signal.SIGINT, signal.SIGTERM):
+        code, said = interrupt(program, path, stored, how)
+        assert code == 4
+        assert said == (
+            b"lading: interrupted. Run the same command again to go on where it stopped.\n"
+        )
+        (upload,) = shell.events("ls", "--uploads", "--name", "large.bin")
+        assert upload["upload_size"] > stored
+        stored = upload["upload_size"]
+    shell.lines("rm", upload["_id"])
+
+
+def test_run_again_it_goes_on(program: dict[str, str], shell: Shell, tmp_path: Path) -> None:
+    path = tmp_path / "resumed.bin"
+    body = Random(7).randbytes(40_000_000)
+    path.write_bytes(body)
+    child = subprocess.Popen(
+        [*LADING, "put", str(path), "--json"], env=program, stdout=subprocess.PIPE
+    )
+    with child:
+        assert child.stdout is not None
+        for line in child.stdout:
+            if json.loads(line)["stored"] > 0:
+                break
+        child.kill()
+    *_, done = shell.events("put", path)
+    assert done["resumed_from"] > 0
+    assert done["bytes_sent"] == len(body) - done["resumed_from"]
+    assert shell.run("get", done["id"], "-o", "-").stdout_bytes == body
+
+
+def test_an_interrupted_pipe_leaves_nothing(program: dict[str, str], shell: Shell) -> None:
+    child = subprocess.Popen(
+        [*LADING, "put", "-", "--name", "half-a-pipe", "--json"],
+        env=program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    with child:
+        assert child.stdin is not None
+        child.stdin.write(bytes(9_000_000))
+        child.stdin.flush()
+        found: list[dict[str, Any]] = []
+        deadline = time.monotonic() + 20
+        while not (found and found[0]["upload_size"]):
+            assert time.monotonic() < deadline
+            found = shell.events("ls", "--uploads", "--name", "half-a-pipe")
+        child.send_signal(signal.SIGINT)
+        assert child.wait(20) == 1
+        assert child.stderr is not None
+        assert b"Standard input cannot be gone on with." in child.stderr.read()
+    assert shell.events("ls", "--uploads", "--name", "half-a-pipe") == []
+
+
+# -- terminals -------------------------------------------------------------------------------------
+
+
+def test_a_terminal_sees_a_bar(program: dict[str, str], tmp_path: Path) -> None:
+    path = tmp_path / "bar.bin"
+    path.write_bytes(Random(8).randbytes(20_000_000))
+    ours, theirs = pty.openpty()
+    child = subprocess.Popen(
+        [*LADING, "put", str(path)],
+        env={**program, "TERM": "xterm", "COLUMNS": "120"}, stdout=subprocess.PIPE, stderr=theirs,
+    )  # fmt: skip
+    os.close(theirs)
+    shown = b""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and select.select([ours], [], [], 60)[0]:
+        try:
+            shown += os.read(ours, 65536)
+        except OSError:  # how Linux tells that nobody writes to a terminal any more
+            break
+    os.close(ours)
+    with child:
+        assert child.wait(20) == 0
+        assert child.stdout is not None
+        assert b"\x1b" not in child.stdout.read()
+    for part in (b"bar.bin", b"20.0/20.0 MB", b"100%"):
+        assert part in shown

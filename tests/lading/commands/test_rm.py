@@ -1,0 +1,36 @@
+import asyncio
+from pathlib import Path
+
+from tests.lading.commands.conftest import Shell
+from tests.servers import Process
+from tests.wire import channel
+
+
+def test_files_are_deleted(shell: Shell, movie: Path) -> None:
+    made = [shell.put(movie, "--name", f"rm-{number}") for number in range(2)]
+    assert shell.lines("rm", *made) == made
+    assert shell.lines("ls", "--name", "rm-") == []
+
+
+def test_json(shell: Shell, movie: Path) -> None:
+    made = shell.put(movie, "--name", "rm-json")
+    assert shell.events("rm", made) == [{"event": "deleted", "id": made}]
+
+
+def test_unfinished_uploads_are_deleted(shell: Shell, server: Process) -> None:
+    async def begin() -> str:
+        async with channel(server) as wire:
+            return str((await wire.create(0, 10, name="rm-unfinished"))["id"])
+
+    made = asyncio.run(begin())
+    assert shell.lines("rm", made) == [made]
+    assert shell.lines("ls", "--uploads", "--name", "rm-unfinished") == []
+
+
+def test_one_that_fails_does_not_stop_the_others(shell: Shell, movie: Path) -> None:
+    made = shell.put(movie, "--name", "rm-last")
+    result = shell.run("rm", "0" * 24, made)
+    assert result.exit_code == 1
+    assert result.stdout == f"{made}\n"
+    assert "There is no upload or file" in result.stderr
+    assert shell.run("rm", "nonsense").exit_code == 2

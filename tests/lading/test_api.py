@@ -1,0 +1,140 @@
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+
+from lading.address import Address, Credential, Token
+from lading.api import Api, error_of
+from lading.errors import Unreachable
+from protocol.errors import (
+    Forbidden,
+    Internal,
+    LadingError,
+    NotFound,
+    QuotaExceeded,
+    RateLimited,
+    Unauthorized,
+    Unavailable,
+)
+from tests.lading.conftest import Clock
+from tests.lading.fake import Fake, respond
+
+
+def api(fake: Fake, clock: Clock, token: Token = "secret") -> Api:
+    return Api(Address(fake.url), Credential(token), clock.timing())
+
+
+@pytest.fixture
+async def plain(fake: Fake, clock: Clock) -> AsyncIterator[Api]:
+    found = api(fake, clock)
+    yield found
+    await found.close()
+
+
+async def test_json_comes_back(fake: Fake, plain: Api) -> None:
+    fake.on_request = lambda path: respond({"path": path})
+    assert await plain.json("GET", "/x", {"a": "b"}) == {"path": "/x"}
+
+
+async def test_what_is_refused_is_raised(fake: Fake, plain: Api) -> None:
+    fake.on_request = lambda _path: respond(QuotaExceeded("Too much.", used=5), 507)
+    with pytest.raises(QuotaExceeded, match="Too much") as raised:
+        await plain.json("GET", "/x", patience=100)
+    assert raised.value.extra == {"used": 5}
+
+
+async def test_patience(fake: Fake, plain: Api, clock: Clock) -> None:
+    answers = [Unavailable(), Unavailable(), {"ok": True}]
+    fake.on_request = lambda _path: respond(answers.pop(0), 503 if len(answers) > 0 else 200)
+    assert await plain.json("GET", "/x", patience=10) == {"ok": True}
+    assert clock.slept == pytest.approx([0.2, 0.4])
+
+
+async def test_patience_ends(fake: Fake, plain: Api, clock: Clock) -> None:
+    await fake.stop()
+    with pytest.raises(Unreachable, match="connection refused"):
+        await plain.json("GET", "/x", patience=10)
+    assert sum(clock.slept) == pytest.approx(10)
+    await fake.start()
+
+
+async def test_without_patience_there_is_one_attempt(fake: Fake, plain: Api, clock: Clock) -> None:
+    await fake.stop()
+    with pytest.raises(Unreachable):
+        await plain.json("GET", "/x")
+    assert clock.slept == []
+    await fake.start()
+
+
+async def test_faults_of_the_server_are_tried_a_few_times(
+    fake: Fake, plain: Api, clock: Clock
+) -> None:
+    fake.on_request = lambda _path: respond(Internal(), 500)
+    with pytest.raises(Internal):
+        await plain.json("GET", "/x", patience=1000)
+    assert len(clock.slept) == 5
+
+
+async def test_a_refused_token_is_renewed(fake: Fake, clock: Clock) -> None:
+    given = iter(["old", "new"])
+    answers = [Unauthorized(), {"ok": True}]
+    fake.on_request = lambda _path: respond(answers.pop(0), 401 if len(answers) > 0 else 200)
+    renewing = api(fake, clock, lambda: next(given))
+    assert await renewing.json("GET", "/x", patience=10) == {"ok": True}
+    await renewing.close()
+
+
+async def test_a_fixed_token_is_not(fake: Fake, plain: Api, clock: Clock) -> None:
+    fake.on_request = lambda _path: respond(Unauthorized(), 401)
+    with pytest.raises(Unauthorized):
+        await plain.json("GET", "/x", patience=10)
+    assert clock.slept == []
+
+
+async def test_some_other_server(fake: Fake, plain: Api) -> None:
+    answer = respond("x")  # its body has three bytes, too
+    answer.body = b"<p>"
+    fake.on_request = lambda _path: answer
+    with pytest.raises(NotFound, match="not answer like a Lading server"):
+        await plain.json("GET", "/x")
+
+
+# -- errors ----------------------------------------------------------------------------------------
+
+
+def problem(error: LadingError) -> bytes:
+    return json.dumps(error.problem()).encode()
+
+
+def test_a_problem_document_tells_the_error() -> None:
+    headers = {"content-type": "application/problem+json", "retry-after": "7"}
+    error = error_of(503, headers, problem(Unavailable("Down.")))
+    assert isinstance(error, Unavailable)
+    assert (str(error), error.extra) == ("Down.", {"retry_after": 7})
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (401, Unauthorized),
+        (403, Forbidden),
+        (404, NotFound),
+        (429, RateLimited),
+        (502, Unavailable),
+        (503, Unavailable),
+        (504, Unavailable),
+        (500, Internal),
+        (418, Internal),
+        (302, Internal),
+    ],
+)
+def test_what_a_proxy_answers(status: int, kind: type[LadingError]) -> None:
+    error = error_of(status, {"content-type": "text/html"}, b"<html>")
+    assert type(error) is kind
+    assert str(status) in str(error)
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"x"', b"\xff"])
+def test_a_broken_problem_document(body: bytes) -> None:
+    error = error_of(503, {"content-type": "application/problem+json"}, body)
+    assert isinstance(error, Unavailable)

@@ -1,0 +1,181 @@
+import asyncio
+import hashlib
+import io
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+from random import Random
+
+import pytest
+
+import lading as package
+from lading.client import Client
+from lading.errors import NoServer
+from lading.progress import State
+from protocol.errors import InvalidArgument, LadingError, NotFound, Unauthorized
+from tests.lading.conftest import AT_ONCE
+from tests.servers import Process, process, until
+from tests.wire import channel
+
+
+@pytest.fixture
+async def lading(server: Process) -> AsyncIterator[Client]:
+    async with Client(server.url, server.token, timing=AT_ONCE) as client:
+        yield client
+
+
+def test_what_the_package_offers() -> None:
+    assert package.Client is Client
+    assert package.LadingError is LadingError
+    with pytest.raises(AttributeError, match="nothing"):
+        package.nothing  # noqa: B018
+
+
+def test_the_environment_names_the_server(
+    server: Process, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("URL", "TOKEN", "DATA"):
+        monkeypatch.delenv(f"LADING_{name}", raising=False)
+    with pytest.raises(NoServer):
+        Client()
+    monkeypatch.setenv("LADING_DATA", str(server.data))
+    assert Client().address.url == server.url
+    assert Client().address.token == server.token
+
+
+async def test_up_and_down_again(lading: Client, tmp_path: Path) -> None:
+    body = Random(4).randbytes(9 * 2**20)
+    (tmp_path / "a.bin").write_bytes(body)
+    file = await lading.upload(tmp_path / "a.bin", directory="d", tags=["x"])
+    assert file["sha256"] == hashlib.sha256(body).hexdigest()
+    await lading.download(file["id"], tmp_path / "b.bin")
+    assert (tmp_path / "b.bin").read_bytes() == body
+    manifest = await lading.manifest(file["id"])
+    assert (manifest["directory"], manifest["tags"]) == ("d", ["x"])
+    assert sum(chunk["size"] for chunk in manifest["chunks"]) == len(body)
+
+
+async def test_the_same_file_is_not_sent_twice(lading: Client, tmp_path: Path) -> None:
+    (tmp_path / "same.bin").write_bytes(b"same" * 1000)
+    first = await lading.upload(tmp_path / "same.bin")
+    upload = lading.upload(tmp_path / "same.bin")
+    assert (await upload)["id"] == first["id"]
+    assert upload.skipped
+    assert upload.progress.state is State.DONE
+    (tmp_path / "same.bin").write_bytes(b"else" * 1000)
+    upload = lading.upload(tmp_path / "same.bin")
+    assert (await upload)["id"] != first["id"]
+    assert not upload.skipped
+
+
+async def test_a_stream(lading: Client) -> None:
+    async def blocks() -> AsyncIterator[bytes]:
+        for number in range(100):
+            yield bytes([number]) * 100_000
+
+    file = await lading.upload(blocks(), name="recording")
+    out = io.BytesIO()
+    await lading.download(file["id"], out)
+    assert out.getvalue() == b"".join(bytes([number]) * 100_000 for number in range(100))
+
+
+async def test_files_are_listed(lading: Client) -> None:
+    made = [
+        await lading.upload(io.BytesIO(b"x"), name=f"listed-{number}", directory="l", tags=tags)
+        for number, tags in enumerate([["a"], ["a", "b"], []])
+    ]
+    names = [each["name"] async for each in lading.list(name="listed-")]
+    assert names == ["listed-2", "listed-1", "listed-0"]
+    ids = [each["_id"] async for each in lading.list(directory="l", tags=["a", "b"])]
+    assert ids == [made[1]["id"]]
+    assert [each async for each in lading.list(directory="no such")] == []
+
+
+async def test_unfinished_uploads_are_listed(lading: Client, server: Process) -> None:
+    async with channel(server) as wire:
+        upload = await wire.create(0, 10, fingerprint="f-1")
+        (found,) = await lading.uploads("f-1")
+        assert (found["_id"], found["missing"]) == (upload["id"], [[0, 10]])
+        assert found["_id"] in [each["_id"] for each in await lading.uploads()]
+        assert (await lading.status(upload["id"]))["missing"] == [[0, 10]]
+        await lading.delete(upload["id"])
+        assert await lading.uploads("f-1") == ()
+
+
+async def test_files_are_deleted(lading: Client) -> None:
+    file = await lading.upload(io.BytesIO(b"x"), name="a")
+    await lading.delete(file["id"])
+    for call in (lading.delete, lading.manifest, lading.status):
+        with pytest.raises(NotFound):
+            await call(file["id"])
+    with pytest.raises(InvalidArgument):
+        await lading.delete("everything")
+
+
+async def test_status(lading: Client) -> None:
+    assert (await lading.status())["status"] == "ok"
+    file = await lading.upload(io.BytesIO(b"x"), name="a")
+    assert (await lading.status(file["id"]))["state"] == "ready"
+
+
+async def test_a_wrong_token(server: Process) -> None:
+    async with Client(server.url, "wrong") as client:
+        with pytest.raises(Unauthorized):
+            await client.uploads()
+        with pytest.raises(Unauthorized):
+            await client.upload(io.BytesIO(b"x"), name="a")
+
+
+async def test_a_token_that_is_renewed(server: Process) -> None:
+    given = iter(["wrong", server.token or ""])
+    async with Client(server.url, lambda: next(given), timing=AT_ONCE) as client:
+        await client.upload(io.BytesIO(b"x"), name="a")
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+async def _started(context: object) -> Process:
+    found: Process = await asyncio.to_thread(context.__enter__)  # type: ignore[attr-defined]
+    return found
+
+
+@pytest.mark.parametrize("signal", ["kill", "terminate"])
+async def test_a_server_that_goes_and_comes_back(
+    tmp_path: Path, database_url: str, signal: str
+) -> None:
+    body = Random(5).randbytes(24 * 2**20)
+    (tmp_path / "a.bin").write_bytes(body)
+    options = {"port": free_port(), "chunk_size": "256KiB"}
+    first = process(tmp_path / "data", database_url, **options)
+    second = process(tmp_path / "data", database_url, **options)
+    running = await _started(first)
+    try:
+        async with Client(running.url, running.token) as client:
+            upload = client.upload(tmp_path / "a.bin")
+            task = asyncio.ensure_future(_wait(upload))
+            await until(lambda: upload.progress.stored >= 2**20)
+            getattr(running.child, signal)()
+            await asyncio.to_thread(running.child.wait)
+            assert not task.done()
+            (tmp_path / "data" / "server.json").unlink(missing_ok=True)
+            await _started(second)
+            try:
+                file = await task
+            finally:
+                await asyncio.to_thread(second.__exit__, None, None, None)
+    finally:
+        await asyncio.to_thread(first.__exit__, None, None, None)
+    assert file["sha256"] == hashlib.sha256(body).hexdigest()
+    assert upload.connections >= 2
+    if signal == "terminate":
+        assert upload.bytes_sent == len(body)  # what was in flight was acknowledged
+
+
+async def _wait(upload: object) -> dict[str, object]:
+    file: dict[str, object] = await upload  # type: ignore[misc]
+    return file

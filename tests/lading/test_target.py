@@ -1,0 +1,196 @@
+import hashlib
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from lading.errors import TargetExists, TargetFailed
+from lading.target import LONGEST_NAME, Check, FileTarget, PipeTarget, safe_name
+from protocol.digests import crc32c
+
+BODY = b"0123456789" * 100
+
+
+def manifest(body: bytes = BODY, *, sha256: bool = True) -> dict[str, Any]:
+    digest = hashlib.sha256(body).hexdigest() if sha256 else None
+    return {"size": len(body), "sha256": digest, "crc32c": crc32c(body)}
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> FileTarget:
+    return FileTarget(tmp_path / "a.bin", manifest(), overwrite=False)
+
+
+# -- files -----------------------------------------------------------------------------------------
+
+
+def test_a_file_appears_when_it_is_whole(target: FileTarget) -> None:
+    assert target.open() == 0
+    target.write(BODY[:400])
+    assert not target.path.exists()
+    target.write(BODY[400:])
+    assert target.matches()
+    target.finish()
+    target.close()
+    assert target.path.read_bytes() == BODY
+    assert not target.part.exists()
+
+
+def test_what_an_earlier_run_left_counts(target: FileTarget) -> None:
+    target.part.write_bytes(BODY[:300])
+    assert target.open() == 300
+    target.write(BODY[300:])
+    assert target.matches()
+    target.finish()
+    assert target.path.read_bytes() == BODY
+
+
+def test_what_is_longer_than_the_file_does_not(target: FileTarget) -> None:
+    target.part.write_bytes(BODY + b"x")
+    assert target.open() == 0
+    target.close()
+
+
+def test_beginning_anew(target: FileTarget) -> None:
+    target.part.write_bytes(b"x" * 300)
+    target.open()
+    assert target.restart()
+    assert target.offset == 0
+    target.write(BODY)
+    assert target.matches()
+    target.finish()
+    assert target.path.read_bytes() == BODY
+
+
+def test_a_file_is_not_replaced(target: FileTarget) -> None:
+    target.path.write_bytes(b"mine")
+    with pytest.raises(TargetExists, match=r"a\.bin is already there"):
+        target.open()
+    assert target.path.read_bytes() == b"mine"
+    assert not target.part.exists()
+
+
+def test_nor_one_that_came_meanwhile(target: FileTarget) -> None:
+    target.open()
+    target.write(BODY)
+    target.path.write_bytes(b"mine")
+    with pytest.raises(TargetExists):
+        target.finish()
+    target.close()
+    assert target.path.read_bytes() == b"mine"
+
+
+def test_unless_that_is_wished(tmp_path: Path) -> None:
+    target = FileTarget(tmp_path / "a.bin", manifest(), overwrite=True)
+    target.path.write_bytes(b"mine")
+    target.open()
+    target.write(BODY)
+    target.finish()
+    assert target.path.read_bytes() == BODY
+
+
+def test_a_directory_is_no_target(tmp_path: Path) -> None:
+    with pytest.raises(TargetExists, match="directory"):
+        FileTarget(tmp_path, manifest(), overwrite=True).open()
+
+
+def test_what_cannot_be_written(tmp_path: Path) -> None:
+    target = FileTarget(tmp_path / "missing" / "a.bin", manifest(), overwrite=False)
+    with pytest.raises(TargetFailed, match="cannot be written: No such file"):
+        target.open()
+    target.close()
+
+
+def test_a_full_disk() -> None:
+    target = FileTarget(Path("/dev/full.bin"), manifest(), overwrite=False)
+    target._file = open("/dev/full", "wb", buffering=0)  # noqa: SIM115, PTH123
+    with pytest.raises(TargetFailed, match="No space left"):
+        target.write(BODY)
+    target.close()
+
+
+# -- pipes -----------------------------------------------------------------------------------------
+
+
+def test_a_pipe_takes_bytes_as_they_come() -> None:
+    file = io.BytesIO()
+    target = PipeTarget(file, manifest())
+    assert target.open() == 0
+    target.write(BODY)
+    assert target.matches()
+    assert not target.restart()
+    target.finish()
+    target.close()
+    assert file.getvalue() == BODY
+
+
+def test_a_pipe_that_nobody_reads() -> None:
+    read, write = os.pipe()
+    os.close(read)
+    with io.FileIO(write, "wb") as file, pytest.raises(TargetFailed, match="Broken pipe"):
+        PipeTarget(file, manifest()).write(BODY)
+
+
+# -- checks ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sha256", [True, False])
+def test_bytes_are_checked(sha256: bool) -> None:
+    for body, matches in [(BODY, True), (BODY[:-1], False), (BODY[:-1] + b"x", False)]:
+        check = Check(manifest(sha256=sha256))
+        check.update(body[:7])
+        check.update(body[7:])
+        assert check.matches() is matches
+
+
+def test_an_empty_file_is_checked() -> None:
+    assert Check(manifest(b"")).matches()
+    assert Check(manifest(b"", sha256=False)).matches()
+
+
+# -- names -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "safe"),
+    [
+        ("movie.mp4", "movie.mp4"),
+        ("../../etc/passwd", "passwd"),
+        ("..\\..\\boot.ini", "boot.ini"),
+        ("/etc/shadow", "shadow"),
+        ("C:evil.exe", "C_evil.exe"),
+        (".bashrc", "_bashrc"),
+        ("a\r\nb\x1b[31m.txt", "a__b_[31m.txt"),
+        ("gpj.\u202eexe", "gpj._exe"),
+        ("ünïcode 🎬.mp4", "ünïcode 🎬.mp4"),
+        ("..", "otherwise"),
+        ("a/", "otherwise"),
+        ("   ", "otherwise"),
+        ("\x00\x00", "otherwise"),
+    ],
+)
+def test_safe_names(name: str, safe: str) -> None:
+    assert safe_name(name, "otherwise") == safe
+
+
+def test_a_long_name_keeps_its_ending() -> None:
+    safe = safe_name("é" * 300 + ".mp4", "otherwise")
+    assert safe.endswith("é.mp4")
+    assert len(safe.encode()) <= LONGEST_NAME
+
+
+@given(st.text(min_size=1, max_size=400))
+@example("." * 300)
+@example("a." + "b" * 300)
+def test_any_name_is_safe(name: str) -> None:
+    safe = safe_name(name, "0" * 24)
+    assert safe
+    assert safe.isprintable()
+    assert safe not in (".", "..")
+    assert not set(safe) & set("/\\\0")
+    assert not safe.startswith(".")
+    assert len(safe.encode("utf-8", "surrogateescape")) <= LONGEST_NAME
