@@ -41,6 +41,7 @@ from protocol.manifest import (
 from protocol.spec import UploadSpec, check_id, check_sha256, choose_chunk_size
 from server.auth import Principal
 from server.settings import Settings
+from server.sniff import HEAD_BYTES, content_type
 from storage.blobs.base import Blobs
 from storage.chunks import Chunks
 from storage.manifests import ANY_FILE, FileFilter, Manifests, new_id
@@ -332,11 +333,12 @@ class Uploads:
         *,
         progress: Progress | None = None,
         hashed: str | None = None,
+        head: bytes | None = None,
     ) -> Manifest:
         """Prove that the upload is whole and publish it; once more gives the same answer.
 
         `hashed` is the SHA-256 that the transport itself computed over every byte it stored; then
-        nothing is read back.
+        nothing is read back. `head` is the file's beginning, where the transport has it at hand.
 
         Raises Incomplete with `missing`, ChecksumMismatch, InvalidArgument, NotFound, Gone; the
         upload then stays as it is.
@@ -354,13 +356,16 @@ class Uploads:
                 f"The stored bytes have the SHA-256 {hashed}, not {digest}. "
                 "The file differs from what was sent: abort, and upload it again."
             )
+        if head is None:
+            parts = [part async for part in self.read(manifest, 0, min(size, HEAD_BYTES))]
+            head = b"".join(parts)
         published = await self._manifests.publish(
             manifest.id,
             now=self._clock(),
             size=size,
             crc32c=checksum,
             sha256=hashed,
-            mime=manifest.mime_type,
+            mime=content_type(manifest.mime_type, head),
         )
         published = published or await self._ended(manifest.id)
         if published.state is not State.READY:

@@ -23,6 +23,7 @@ from server.models import ChangeFile
 from server.routes.multipart import FilePart, file_part
 from server.routes.shapes import answer, file_url, manifest_shape
 from server.services import Services, services
+from server.sniff import HEAD_BYTES
 from server.uploads import OpenUpload
 from storage.manifests import FileFilter
 
@@ -72,15 +73,17 @@ async def _take(
     request: Request, server: Services, principal: Principal, upload: OpenUpload, part: FilePart
 ) -> Manifest:
     digest, position, limit = Sha256(), 0, server.settings.small_file_limit
+    head = b""
     async for piece in _cells(server, part.stream, upload):
         if position + len(piece) > limit:
             raise TooLarge(_too_large(limit), limit=limit)
         digest.update(piece)
+        head = head or piece[:HEAD_BYTES]
         await server.uploads.write(upload, position, piece, crc32c(piece))
         position += len(piece)
     _check_digests(request, digest)
     return await server.uploads.finish(
-        principal, upload.manifest.id, position, hashed=digest.hexdigest()
+        principal, upload.manifest.id, position, hashed=digest.hexdigest(), head=head
     )
 
 
