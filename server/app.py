@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route, WebSocketRoute
 
+from protocol.errors import LadingError
 from protocol.messages import OVERHEAD
 from server.auth import Authenticator, OpenAuthenticator, TokenAuthenticator, admin_token
 from server.chores import Chores
@@ -22,7 +23,7 @@ from server.settings import Settings, load
 from server.store import Store, janitor, open_store
 from server.uploads import Uploads
 from storage.clock import DatabaseClock
-from storage.embedded import EmbeddedMongo
+from storage.embedded import EmbeddedError, EmbeddedMongo
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -72,12 +73,25 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[dict[str, Any]]:
         async with AsyncExitStack() as stack:
-            services = await _assemble(chosen, client, clock, stack)
+            try:
+                services = await _assemble(chosen, client, clock, stack)
+            except (EmbeddedError, LadingError, OSError) as error:
+                app.state.failure = _explain(error, chosen)
+                raise
             app.state.services = services
             yield {"services": services}
             await services.settle()
 
     return Starlette(routes=ROUTES, lifespan=lifespan, exception_handlers=handlers())
+
+
+def _explain(error: Exception, settings: Settings) -> str:
+    """Why the server cannot start, for the one who started it."""
+    if isinstance(error, LadingError):
+        return f"LADING_DATABASE_URL: {error}"
+    if isinstance(error, OSError):
+        return f"LADING_DATA={settings.data}: cannot be used ({error.strerror})"
+    return str(error)
 
 
 async def _assemble(

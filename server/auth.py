@@ -53,6 +53,8 @@ class TokenAuthenticator:
     """One random token for the one user of a server that was just started."""
 
     def __init__(self, token: str) -> None:
+        if not token:
+            raise ValueError("the admin token is empty: remove the file that holds it")
         self._token = token.encode()
 
     async def principal(self, token: str | None) -> Principal:

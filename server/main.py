@@ -29,7 +29,6 @@ from server.connections import RequestProtocol
 from server.services import Services
 from server.settings import Settings, WrongSettings, load
 from server.sockets import ChannelProtocol
-from storage.embedded import EmbeddedError
 
 log = structlog.get_logger()
 
@@ -177,15 +176,17 @@ def serve() -> int:
         print(error, file=sys.stderr)
         return USAGE
     configure_log()
-    config = configuration(create_app(settings))
+    app = create_app(settings)
+    # Of a start that failed uvicorn logs the trace; where the reason is known, it says all.
+    logging.getLogger("uvicorn.error").addFilter(lambda _: not hasattr(app.state, "failure"))
+    config = configuration(app)
     server = Server(config, settings, address(settings, listener))
     try:
         with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
             runner.run(server.serve(sockets=[listener]))
-    except EmbeddedError as error:
-        print(error, file=sys.stderr)
-        return FAILED
     except SystemExit:
-        # Uvicorn's word for a lifespan that failed; why was logged.
+        # Uvicorn's word for a lifespan that failed; a reason that is not known was logged.
+        if hasattr(app.state, "failure"):
+            print(app.state.failure, file=sys.stderr)
         return FAILED
     return 0

@@ -17,6 +17,7 @@ from pydantic import BeforeValidator, Field, ValidationError, field_validator, m
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from protocol.manifest import MAX_CHUNK_SIZE, MIN_CHUNK_SIZE
+from storage.database import is_address
 
 _UNITS = {
     "": 1,
@@ -99,8 +100,8 @@ class Settings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _is_address(cls, value: str | None) -> str | None:
-        if value is not None and not value.startswith(("mongodb://", "mongodb+srv://")):
-            raise ValueError("must begin with mongodb:// or mongodb+srv://")
+        if value is not None and not is_address(value):
+            raise ValueError("must be an address such as mongodb://host:27017/lading")
         return value
 
     @field_validator("public_url")

@@ -76,7 +76,8 @@ class Database:
         )
 
     async def prepare(self) -> None:
-        """Make the collections and indexes that are not there yet."""
+        """Make the collections and indexes that are not there yet; raises Unavailable."""
+        await self.ping()
         # Video does not compress: the block compressor would only cost time.
         options = {"wiredTiger": {"configString": "block_compressor=none"}}
         await self._create("chunks", storageEngine=options)
