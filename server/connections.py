@@ -8,7 +8,6 @@ Source: facts of the design, "uvicorn"; page 5, security list, item 12.
 
 from __future__ import annotations
 
-import json
 from asyncio import TimerHandle, Transport
 from typing import Any
 
@@ -17,7 +16,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from protocol.errors import InvalidArgument, LadingError, RequestTimeout, TooManyConnections
-from server.errors import STATUS
+from server.errors import problem_response
 from server.pace import Pace
 from server.services import Services
 
@@ -131,17 +130,14 @@ class RequestProtocol(HttpToolsProtocol):
     # -- refusing below the application
 
     def _refuse(self, error: LadingError, status: int | None = None) -> None:
-        status = status or STATUS[error.code]
-        body = json.dumps(
-            {"type": f"urn:lading:problem:{error.code}", "status": status, **error.problem()}
-        ).encode()
+        response = problem_response(error, status, {"Connection": "close"})
+        headers = b"".join(b"%b: %b\r\n" % field for field in response.raw_headers)
         self._refused = True
         self._quiet()
         if self.transport.is_closing():
             return
         self.transport.write(
-            b"HTTP/1.1 %d \r\ncontent-type: application/problem+json\r\n"
-            b"content-length: %d\r\nconnection: close\r\n\r\n%b" % (status, len(body), body)
+            b"HTTP/1.1 %d \r\n%b\r\n%b" % (response.status_code, headers, bytes(response.body))
         )
         if self.cycle is not None and not self.cycle.response_complete:
             self.cycle.disconnected = True

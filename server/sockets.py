@@ -8,6 +8,7 @@ Source: facts of the design, "uvicorn"; RFC 6455.
 
 from __future__ import annotations
 
+from asyncio import TimerHandle
 from collections.abc import Callable
 from typing import Any
 
@@ -25,6 +26,9 @@ MAX_FRAGMENTS = 1024
 
 FREE_BYTES = 64 * 1024
 """A message may be this long before it needs a share of the budget."""
+
+UNREAD_SECONDS = 60.0
+"""How long a client may leave unread what it was told; then nothing can be said to it any more."""
 
 LINGER_SECONDS = 2.0
 
@@ -47,6 +51,7 @@ class ChannelProtocol(WebSocketsSansIOProtocol):
         self._hold: Hold | None = None
         self._withdraw: Callable[[], None] | None = None
         self._lingering = False
+        self._unread: TimerHandle | None = None
         self.owner: str | None = None
         """The user whose connection it is, once that is known."""
         self._pace = Pace(
@@ -162,6 +167,21 @@ class ChannelProtocol(WebSocketsSansIOProtocol):
                 self.transport.resume_reading()
         return message
 
+    # -- bytes out
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._unread = self.loop.call_later(UNREAD_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._forget_unread()
+
+    def _forget_unread(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
+
     async def send(self, message: Any) -> None:
         await super().send(message)
         if message["type"] == "websocket.http.response.body":
@@ -200,11 +220,15 @@ class ChannelProtocol(WebSocketsSansIOProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
+        self._forget_unread()
         self._release()
         self.frames = []
         self.conn.reader.buffer.clear()
 
     def shutdown(self) -> None:
         """Uvicorn's shutdown; by then the application has drained and closed the channels."""
-        if not self._lingering:
+        if not self.writable.is_set():
+            # It does not read: a close would wait behind what it was told before, for ever.
+            self.transport.abort()
+        elif not self._lingering:
             super().shutdown()

@@ -83,7 +83,10 @@ def _is_allowed(origin: str, websocket: WebSocket, server: Services) -> bool:
     """The server's own pages, and those of the allow-list, by exact comparison."""
     if origin in server.settings.allowed_origins or origin == server.settings.public_url:
         return True
-    return urlsplit(origin).netloc == websocket.headers.get("host")
+    try:
+        return urlsplit(origin).netloc == websocket.headers.get("host")
+    except ValueError:
+        return False
 
 
 class Arrivals(Protocol):
