@@ -110,7 +110,7 @@ def process(data: Path, database_url: str, **settings: object) -> Iterator[Proce
     finally:
         child.terminate()
         try:
-            child.wait(60)
+            child.wait(15)
         finally:
             child.kill()
             child.wait()

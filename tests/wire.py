@@ -71,13 +71,19 @@ class Wire:
                 return message[1:]
             assert message[0] in (WINDOW, VERIFYING), message
 
+    async def rest(self) -> tuple[list[Message], Closing]:
+        """What still comes, and the close after it."""
+        heard: list[Message] = []
+        while True:
+            try:
+                heard.append(await self.receive())
+            except Closing as end:
+                return heard, end
+
     async def closing(self) -> Closing:
         """Wait for the close; whatever comes before it is passed over."""
-        try:
-            while True:
-                await self.receive()
-        except Closing as end:
-            return end
+        _, end = await self.rest()
+        return end
 
     async def problem(self, ref: int | None) -> dict[str, Any]:
         """The problem that is expected next for `ref`."""

@@ -1,0 +1,159 @@
+"""The byte budget: what it counts, who is served first, and that every share comes back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from server.limits import COPIES, ByteBudget, Hold
+
+
+class Asking:
+    """Requests to one budget, by name, with what was granted in order."""
+
+    def __init__(self, total: int) -> None:
+        self.budget = ByteBudget(total)
+        self.granted: list[str] = []
+        self.holds: dict[str, Hold] = {}
+
+    def ask(self, name: str, size: int) -> Callable[[], None]:
+        def granted(hold: Hold) -> None:
+            self.granted.append(name)
+            self.holds[name] = hold
+
+        return self.budget.ask(size, granted, name[0])
+
+
+def test_a_message_counts_as_often_as_it_is_copied() -> None:
+    asking = Asking(100 * COPIES)
+    asking.ask("a", 60)
+    assert asking.budget.free == 40 * COPIES
+    asking.holds["a"].release()
+    assert asking.budget.free == 100 * COPIES
+
+
+def test_releasing_twice_gives_back_once() -> None:
+    asking = Asking(100 * COPIES)
+    asking.ask("a", 60)
+    for _ in range(3):
+        asking.holds["a"].release()
+    assert asking.budget.free == asking.budget.total
+
+
+def test_a_share_may_shrink_and_does_not_grow() -> None:
+    asking = Asking(100 * COPIES)
+    asking.ask("a", 60)
+    hold = asking.holds["a"]
+    hold.shrink(30)
+    hold.shrink(90)
+    assert hold.size == 30
+    assert asking.budget.free == 100 * COPIES - 30
+
+
+def test_first_come_first_served_though_the_second_would_fit() -> None:
+    asking = Asking(100 * COPIES)
+    asking.ask("first", 80)
+    asking.ask("large", 50)
+    asking.ask("small", 10)
+    assert asking.granted == ["first"], "a small one must not starve a large one"
+    asking.holds["first"].release()
+    assert asking.granted == ["first", "large", "small"]
+
+
+def test_the_queue_moves_on_when_the_one_in_front_leaves() -> None:
+    asking = Asking(100 * COPIES)
+    asking.ask("first", 80)
+    withdraw = asking.ask("large", 50)
+    asking.ask("small", 10)
+    withdraw()
+    withdraw()
+    assert asking.granted == ["first", "small"]
+    asking.holds["first"].release()
+    assert asking.granted == ["first", "small"]
+
+
+def test_a_message_larger_than_the_budget_goes_alone() -> None:
+    asking = Asking(100)
+    asking.ask("small", 1)
+    asking.ask("huge", 1_000_000)
+    asking.ask("next", 1)
+    assert asking.granted == ["small"]
+    asking.holds["small"].release()
+    assert asking.granted == ["small", "huge"]
+    assert asking.budget.free == 0
+    asking.holds["huge"].release()
+    assert asking.granted == ["small", "huge", "next"]
+
+
+def test_one_that_releases_while_it_is_granted_does_not_disturb() -> None:
+    budget = ByteBudget(10 * COPIES)
+    budget.ask(10, lambda hold: hold.release(), "ann")
+    done: list[Hold] = []
+    budget.ask(10, done.append, "ann")
+    assert len(done) == 1
+    assert budget.free == 0
+
+
+async def test_acquiring_waits_for_room() -> None:
+    budget = ByteBudget(10 * COPIES)
+    first = await budget.acquire(10, "ann")
+    second = asyncio.create_task(budget.acquire(5, "ann"))
+    third = asyncio.create_task(budget.acquire(5, "ann"))
+    await asyncio.sleep(0)
+    assert not second.done()
+    first.release()
+    assert (await second).size == (await third).size == 5 * COPIES
+    assert budget.free == 0
+
+
+async def test_one_that_gives_up_waiting_leaves_no_trace() -> None:
+    budget = ByteBudget(10 * COPIES)
+    first = await budget.acquire(10, "ann")
+    waiting = asyncio.create_task(budget.acquire(10, "ann"))
+    behind = asyncio.create_task(budget.acquire(1, "ann"))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    first.release()
+    (await behind).release()
+    assert budget.free == budget.total
+
+
+async def test_one_cancelled_in_the_moment_it_was_granted_gives_back() -> None:
+    budget = ByteBudget(10 * COPIES)
+    first = await budget.acquire(10, "ann")
+    waiting = asyncio.create_task(budget.acquire(10, "ann"))
+    await asyncio.sleep(0)
+    first.release()
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert budget.free == budget.total
+
+
+@given(
+    st.integers(1, 60),
+    st.lists(st.tuples(st.sampled_from(["ask", "release", "withdraw"]), st.integers(0, 20))),
+)
+def test_whatever_happens_the_budget_is_exact(total: int, steps: list[tuple[str, int]]) -> None:
+    budget = ByteBudget(total)
+    held: list[Hold] = []
+    withdrawals: list[Callable[[], None]] = []
+    for what, number in steps:
+        match what:
+            case "ask":
+                withdrawals.append(budget.ask(number, held.append, "ann"))
+            case "release" if held:
+                held.pop(number % len(held)).release()
+            case "withdraw" if withdrawals:
+                withdrawals.pop(number % len(withdrawals))()
+        assert 0 <= budget.free <= total
+        assert budget.free == total - sum(hold.size for hold in held)
+    while held:
+        held.pop().release()
+    assert budget.free == total

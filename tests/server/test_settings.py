@@ -1,0 +1,247 @@
+"""The settings: what they may be, and the one line that a wrong one gives."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from server.main import FAILED, USAGE, serve
+from server.settings import Settings, WrongSettings, is_loopback, load, parse_duration, parse_size
+from tests.servers import PROGRAM
+
+
+@pytest.fixture(autouse=True)
+def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("LADING_")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("0", 0),
+        ("123", 123),
+        ("7b", 7),
+        ("32MB", 32_000_000),
+        ("32mb", 32_000_000),
+        ("4MiB", 4 * 2**20),
+        ("4 MiB", 4 * 2**20),
+        (" 1.5GiB ", 3 * 2**29),
+        ("2GB", 2 * 10**9),
+        ("1TB", 10**12),
+        ("1tib", 2**40),
+        ("64kB", 64_000),
+        ("64KiB", 65_536),
+        (4096, 4096),
+    ],
+)
+def test_sizes(text: object, size: int) -> None:
+    assert parse_size(text) == size
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("90", 90), ("90s", 90), ("1.5h", 5400), ("24h", 86_400), ("2d", 172_800), ("5m", 300)],
+)
+def test_durations(text: str, seconds: float) -> None:
+    assert parse_duration(text) == seconds
+
+
+def test_a_duration_may_be_shorter_than_a_second() -> None:
+    assert parse_duration("250ms") == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize("text", ["", "MB", "4 MiB x", "-1", "1e3", "4XB", "0x10", "1,5MB", "nan"])
+def test_no_size(text: str) -> None:
+    with pytest.raises(ValueError, match="32MB or 4MiB"):
+        parse_size(text)
+
+
+@pytest.mark.parametrize("text", ["", "h", "-1s", "1 week", "1e3", "12:00", "inf"])
+def test_no_duration(text: str) -> None:
+    with pytest.raises(ValueError, match="90s or 24h"):
+        parse_duration(text)
+
+
+def test_the_defaults_are_those_of_the_design() -> None:
+    settings = load()
+    assert settings.host == "127.0.0.1"
+    assert settings.auth == "token"
+    assert settings.chunk_size == 4 * 2**20
+    assert settings.small_file_limit == 32_000_000
+    assert settings.upload_ttl == 24 * 3600
+
+
+def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "HOST": "::1",
+        "PORT": "0",
+        "DATA": "/var/lib/lading",
+        "DATABASE_URL": "mongodb://a,b/media?replicaSet=rs",
+        "AUTH": "none",
+        "PUBLIC_URL": "https://files.example.org/media/",
+        "ALLOWED_ORIGINS": "https://a.example, https://b.example,",
+        "CHUNK_SIZE": "1MiB",
+        "BYTE_BUDGET": "64MiB",
+        "SMALL_FILE_LIMIT": "2GB",
+        "UPLOAD_TTL": "2h",
+        "TOMBSTONE_TTL": "30m",
+        "DRAIN_SECONDS": "1500ms",
+        "NOT_A_SETTING": "x",
+    }.items():
+        monkeypatch.setenv(f"LADING_{name}", value)
+    settings = load()
+    assert settings.host == "::1"
+    assert settings.port == 0
+    assert settings.data == Path("/var/lib/lading")
+    assert settings.database_url == "mongodb://a,b/media?replicaSet=rs"
+    assert settings.auth == "none"
+    assert settings.public_url == "https://files.example.org/media"
+    assert settings.allowed_origins == ("https://a.example", "https://b.example")
+    assert settings.chunk_size == 2**20
+    assert settings.byte_budget == 2**26
+    assert settings.small_file_limit == 2 * 10**9
+    assert settings.upload_ttl == 7200
+    assert settings.tombstone_ttl == 1800
+    assert settings.drain_seconds == pytest.approx(1.5)
+
+
+WRONG = [
+    ("PORT", "http", "integer"),
+    ("PORT", "65536", "65535"),
+    ("CHUNK_SIZE", "4 apples", "32MB or 4MiB"),
+    ("CHUNK_SIZE", "16MiB", "15728640"),
+    ("CHUNK_SIZE", "100", "1024"),
+    ("BYTE_BUDGET", "1kB", "1048576"),
+    ("SMALL_FILE_LIMIT", "3GB", "2000000000"),
+    ("UPLOAD_TTL", "soon", "90s or 24h"),
+    ("UPLOAD_TTL", "0", "greater than 0"),
+    ("DRAIN_SECONDS", "2h", "3600"),
+    ("AUTH", "maybe", "'token'"),
+    ("PUBLIC_URL", "files.example.org", "https://files.example.org"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "allowed"), WRONG)
+def test_a_wrong_setting_gives_one_line_with_its_name_its_value_and_what_is_allowed(
+    name: str, value: str, allowed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"LADING_{name}", value)
+    with pytest.raises(WrongSettings) as told:
+        load()
+    line = str(told.value)
+    assert line.startswith(f"LADING_{name}={value}: ")
+    assert allowed in line
+    assert "\n" not in line
+
+
+def test_each_wrong_setting_has_its_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LADING_PORT", "x")
+    monkeypatch.setenv("LADING_CHUNK_SIZE", "y")
+    with pytest.raises(WrongSettings) as told:
+        load()
+    lines = str(told.value).splitlines()
+    assert [line.partition("=")[0] for line in lines] == ["LADING_PORT", "LADING_CHUNK_SIZE"]
+
+
+@pytest.mark.parametrize("url", ["postgres://ann:hunter2@host", "mongodb://ann:hunter2@host:x"])
+def test_the_password_of_a_wrong_database_address_is_not_shown(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LADING_DATABASE_URL", url)
+    with pytest.raises(WrongSettings) as told:
+        load()
+    assert str(told.value).startswith("LADING_DATABASE_URL=")
+    assert "mongodb://" in str(told.value)
+    assert "hunter2" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("host", "loopback"),
+    [
+        ("127.0.0.1", True),
+        ("127.8.8.8", True),
+        ("::1", True),
+        ("localhost", True),
+        ("0.0.0.0", False),
+        ("::", False),
+        ("192.168.1.7", False),
+        ("example.org", False),
+    ],
+)
+def test_without_a_credential_only_this_machine_may_come(host: str, loopback: bool) -> None:
+    assert is_loopback(host) is loopback
+    if loopback:
+        assert load(auth="none", host=host).auth == "none"
+    else:
+        with pytest.raises(WrongSettings, match=f"LADING_AUTH=none .*LADING_HOST={host}"):
+            load(auth="none", host=host)
+
+
+def test_settings_do_not_change(tmp_path: Path) -> None:
+    settings = Settings(data=tmp_path)
+    with pytest.raises(ValueError, match="frozen"):
+        settings.port = 1
+
+
+# -- how the server ends on them
+
+
+@pytest.mark.parametrize(("name", "value", "_allowed"), WRONG[:1])
+def test_the_server_stops_at_once_with_that_line(
+    name: str,
+    value: str,
+    _allowed: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv(f"LADING_{name}", value)
+    assert serve() == USAGE
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert f"LADING_{name}={value}: " in err
+
+
+def test_a_port_that_is_taken_is_told_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("LADING_DATA", str(tmp_path))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        monkeypatch.setenv("LADING_PORT", str(port))
+        assert serve() == USAGE
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert f"LADING_PORT={port}" in err
+
+
+@pytest.mark.parametrize("setting", ["data", "mongod", "database_url"])
+def test_what_cannot_be_used_is_told_without_a_trace(setting: str, tmp_path: Path) -> None:
+    """The values are well-formed; that they are of no use shows when the server starts."""
+    file = tmp_path / "file"
+    file.touch()
+    value = {
+        "data": str(file),
+        "mongod": "/nowhere/mongod",
+        "database_url": "mongodb://127.0.0.1:1",
+    }[setting]
+    environment = {"LADING_DATA": str(tmp_path / "data"), "LADING_PORT": "0", **os.environ}
+    environment[f"LADING_{setting.upper()}"] = value
+    ended = subprocess.run(
+        [sys.executable, "-c", PROGRAM],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == FAILED
+    assert "Traceback" not in ended.stdout + ended.stderr
+    (line,) = ended.stderr.splitlines()
+    assert f"LADING_{setting.upper()}" in line
