@@ -35,7 +35,8 @@ _BELIEVED = frozenset(
 )
 """Types with signatures long enough that other bytes do not meet them by chance."""
 
-_KIN = ({"video/webm", "video/x-matroska", "application/x-matroska", "audio/webm"},) + (
+_KIN = (
+    {"video/webm", "video/x-matroska", "application/x-matroska", "audio/webm"},
     {"audio/wave", "audio/x-wav", "audio/wav"},
     {"video/mp4", "audio/mp4", "video/quicktime", "image/avif", "image/heic", "image/heif"},
     {"audio/ogg", "video/ogg", "application/ogg"},

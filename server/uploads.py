@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import mimetypes
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -49,6 +50,9 @@ from storage.quotas import Account, Quotas
 
 WATERMARK_SECONDS = 1.0
 """The manifest's `upload_size` and `expires_at` are refreshed at most this often."""
+
+REMEMBERED = 1024
+"""Uploads of which the last piece came by a request of its own, and whose next one may."""
 
 Progress = Callable[[int, int], None]
 """Called with the bytes verified so far and those to verify in all."""
@@ -99,6 +103,7 @@ class Uploads:
         self._check_room = check_room
         self._touch_seconds = min(WATERMARK_SECONDS, settings.upload_ttl / 4)
         self._open: WeakValueDictionary[str, OpenUpload] = WeakValueDictionary()
+        self._recent: deque[OpenUpload] = deque(maxlen=REMEMBERED)
 
     # -- beginning
 
@@ -148,9 +153,16 @@ class Uploads:
         return self._share(touched, stored.upload_size), stored
 
     async def join(self, principal: Principal, upload_id: str) -> OpenUpload:
-        """An upload of the principal's to write a piece to, without asking what is stored."""
+        """An upload of the principal's to write one piece to.
+
+        It is remembered for a while, since more pieces are likely to come, each by itself.
+        """
         manifest = await self.get(principal, upload_id)
-        return self._open.get(manifest.id) or self._share(manifest, manifest.upload_size)
+        upload = self._open.get(manifest.id)
+        if upload is None:
+            upload = self._share(manifest, (await self.coverage(manifest)).upload_size)
+        self._recent.append(upload)
+        return upload
 
     def _share(self, manifest: Manifest, stored: int) -> OpenUpload:
         upload = self._open.get(manifest.id)
