@@ -27,6 +27,7 @@ from protocol.errors import (
     LadingError,
     NotFound,
     OutOfBounds,
+    StorageFull,
 )
 from protocol.manifest import (
     Coverage,
@@ -114,7 +115,7 @@ class Uploads:
         now = self._clock()
         guessed, _ = mimetypes.guess_type(spec.name)
         manifest = Manifest(
-            id=new_id(),
+            id=new_id(now),
             user_id=principal.user_id,
             name=spec.name,
             directory=spec.directory,
@@ -133,7 +134,9 @@ class Uploads:
         await self._quotas.reserve(principal.user_id, manifest.id, spec.size or 0)
         try:
             await self._manifests.insert(manifest)
-        except LadingError:
+        except StorageFull:
+            # Certainly not kept. After any other failure it may be, or come to be: then the
+            # reservation stays, and the janitor gives it back if there is no upload.
             await self._quotas.release(principal.user_id, manifest.id)
             raise
         return self._share(manifest, 0)
@@ -271,9 +274,10 @@ class Uploads:
         Raises ChecksumMismatch, OutOfBounds, ChunkConflict, AlreadyComplete, Gone, NotFound,
         StorageFull, Unavailable; then nothing was stored.
         """
-        manifest, size = upload.manifest, len(data)
+        size = len(data)
         if crc32c(data) != checksum:
             raise ChecksumMismatch("The piece was damaged on its way; send it again.")
+        manifest = await self._look(upload)
         check_bounds(slice_start, size, manifest.chunk_size, manifest.size)
         piece = Piece(slice_start, size, checksum)
         if manifest.state is State.READY:
@@ -282,8 +286,11 @@ class Uploads:
             raise OutOfBounds("A piece must reach the end of its cell.")
         await self._check_chain(manifest, slice_start)
         self._check_room()
-        if manifest.size is None:
-            await self._quotas.reserve(manifest.user_id, manifest.id, piece.end)
+        if manifest.size is None and not await self._quotas.grow(
+            manifest.user_id, manifest.id, piece.end
+        ):
+            upload.manifest = await self._ended(manifest.id)
+            return await self._write_again(upload, piece)
         fresh = await self._blobs[manifest.blobs].write(manifest.id, piece, data)
         if fresh:
             upload.stored += size
@@ -292,13 +299,30 @@ class Uploads:
         await self.touch(upload, at_once=not fresh)
         return Written(size, upload.stored)
 
+    async def _look(self, upload: OpenUpload) -> Manifest:
+        """The manifest as it was in the database a moment ago; raises Gone, NotFound.
+
+        A piece of an upload that has been dead for long would be stored for ever: its tombstone,
+        with which the janitor clears late pieces, may be purged.
+        """
+        if upload.manifest.state is State.UPLOADING:
+            await self.touch(upload)
+        _refuse_tombstone(upload.manifest)
+        return upload.manifest
+
     async def touch(self, upload: OpenUpload, *, at_once: bool = False) -> None:
         """Note activity, if it was not noted just now; raises Gone, NotFound."""
-        now = self._clock()
-        if at_once or now - upload.touched_at >= self._touch_seconds:
-            upload.touched_at = now
+        now, before = self._clock(), upload.touched_at
+        # A clock that was set back must not put the next touch off.
+        if not at_once and 0 <= now - before < self._touch_seconds:
+            return
+        upload.touched_at = now
+        try:
             upload.manifest = await self._touch(upload.manifest, upload.stored)
-            upload.stored = max(upload.stored, upload.manifest.upload_size)
+        except LadingError:
+            upload.touched_at = before
+            raise
+        upload.stored = max(upload.stored, upload.manifest.upload_size)
 
     async def _write_again(self, upload: OpenUpload, piece: Piece) -> Written:
         if await self._chunks.at(upload.manifest.id, piece.slice_start) != piece:
@@ -380,8 +404,8 @@ class Uploads:
             mime=content_type(manifest.mime_type, head),
         )
         published = published or await self._ended(manifest.id)
-        if published.state is not State.READY:
-            raise InvalidArgument("Another FINISH with another size was faster.")
+        if published.size != size:
+            raise InvalidArgument(f"Another FINISH, with the size {published.size}, was faster.")
         await self._quotas.keep(manifest.user_id, manifest.id, size)
         upload = self._open.get(manifest.id)
         if upload is not None:
@@ -398,17 +422,22 @@ class Uploads:
 
     async def remove(self, principal: Principal, upload_id: str) -> None:
         """Delete an upload or file and its bytes; raises NotFound, Gone."""
-        buried = None
-        while buried is None:
-            manifest = await self.get(principal, upload_id)
-            now = self._clock()
-            buried = await self._manifests.bury(
-                manifest.id,
-                now=now,
-                becomes=State.DELETED,
-                until=now + self._settings.tombstone_ttl,
-                only=(State.UPLOADING, State.READY),
-            )
+        manifest = await self.get(principal, upload_id)
+        now = self._clock()
+        buried = await self._manifests.bury(
+            manifest.id,
+            now=now,
+            becomes=State.DELETED,
+            until=now + self._settings.tombstone_ttl,
+            only=(State.UPLOADING, State.READY),
+        )
+        if buried is None:
+            # It died just now, by another's hand, or by ours and the answer was lost: the janitor
+            # sees to the rest.
+            return
+        upload = self._open.get(manifest.id)
+        if upload is not None:
+            upload.manifest = buried
         await self._sweeper.empty(buried)
 
     # -- reading

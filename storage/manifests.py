@@ -26,13 +26,19 @@ _TIMES = ("created_at", "updated_at", "expires_at")
 _FIELDS = tuple(field.name for field in fields(Manifest) if field.name != "id")
 
 
-def new_id() -> str:
-    """A fresh upload id: 24 hexadecimal digits."""
-    return str(ObjectId())
+def new_id(now: float | None = None) -> str:
+    """A fresh upload id, 24 hexadecimal digits; `now` (Unix seconds) is kept in it.
+
+    Without `now` the time is that of this process, which other processes may not agree with.
+    """
+    fresh = ObjectId()
+    if now is None:
+        return str(fresh)
+    return str(ObjectId(int(now).to_bytes(4, "big") + fresh.binary[4:]))
 
 
 def born(upload_id: str) -> float:
-    """When an id was made, in Unix seconds by the clock of the process that made it."""
+    """When an id was made, in Unix seconds."""
     return ObjectId(upload_id).generation_time.timestamp()
 
 

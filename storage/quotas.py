@@ -96,17 +96,30 @@ class Quotas:
     # -- an upload's reservation
 
     async def reserve(self, user_id: str, upload_id: str, size: int) -> None:
-        """Reserve `size` bytes in all for an upload; once more changes nothing.
+        """Reserve `size` bytes for a new upload; once more changes nothing.
 
-        An upload of unknown length calls it again with a larger size as it grows. Raises
-        QuotaExceeded, with `limit`, `used` and `reserved`, when the user may not have so much.
+        Raises QuotaExceeded, with `limit`, `used` and `reserved`, when the user may not have so
+        much.
         """
+        await self._raise(user_id, upload_id, size, new=True)
+
+    async def grow(self, user_id: str, upload_id: str, size: int) -> bool:
+        """Reserve `size` bytes in all for an upload of unknown length; fewer than before: as it is.
+
+        False when it has no reservation, because it ended: one made now would outlive it. Raises
+        QuotaExceeded.
+        """
+        return await self._raise(user_id, upload_id, size, new=False)
+
+    async def _raise(self, user_id: str, upload_id: str, size: int, *, new: bool) -> bool:
         while True:
             account = await self.account(user_id)
             before = account.open.get(upload_id)
+            if before is None and not new:
+                return False
             more = size - (before or 0)
             if before is not None and more <= 0:
-                return
+                return True
             if account.quota is not None and account.charged + more > account.quota:
                 raise _exceeded(account, more)
             change = {
@@ -115,7 +128,7 @@ class Quotas:
             }
             room = {} if account.quota is None else {"charged": {"$lte": account.quota - more}}
             if await self._update(account, upload_id, change, room):
-                return
+                return True
             if account.version == 0 and account.charged == 0:
                 await self._make(user_id)
 
