@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import structlog
 
-from janitor.sweep import Lost, Report
+from janitor.sweep import Check, Lost, Report
 from protocol.errors import LadingError
 from storage.leases import Lease, Leases
 
@@ -21,8 +22,7 @@ log = structlog.get_logger()
 LEASE_SECONDS = 30.0
 NAME = "janitor"
 
-Sweep = Callable[[Callable[[], Awaitable[None]]], Awaitable[Report]]
-"""A sweep; it awaits what it is given before each deed, which raises Lost when it must stop."""
+Sweep = Callable[[Check], Awaitable[Report]]
 
 
 class JanitorLoop:
@@ -62,7 +62,8 @@ class JanitorLoop:
                 await asyncio.sleep(self._interval)
         finally:
             if self._lease is not None:
-                await asyncio.shield(self._leases.release(self._lease))
+                with suppress(LadingError):
+                    await asyncio.shield(self._leases.release(self._lease))
 
     async def once(self) -> Report | None:
         """One sweep, if this process is the one to do it; None when another is."""

@@ -1,8 +1,9 @@
 """The janitor's deeds: expire what stood still, empty what died, purge what was emptied.
 
 Every step is a compare-and-set or a deletion that means the same when it is done twice, so a crash
-anywhere, or two janitors at once, do no harm: the next sweep goes on. It refuses to know when it
-runs (`loop.py`) and what is right (`policy.py`). Source: page 2 of the design, "Expiry".
+anywhere, or two janitors at once, do no harm: the next sweep goes on. One upload that cannot be
+dealt with does not hold up the others. It refuses to know when it runs (`loop.py`) and what is
+right (`policy.py`). Source: page 2 of the design, "Expiry".
 """
 
 from __future__ import annotations
@@ -11,11 +12,16 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass
 
+import structlog
+
 from janitor.policy import Action, decide
+from protocol.errors import Internal, LadingError
 from protocol.manifest import Manifest
 from storage.blobs.base import Blobs
 from storage.manifests import Manifests
 from storage.quotas import Quotas
+
+log = structlog.get_logger()
 
 DELETED_AT_ONCE = 64
 """Pieces deleted in one batch: small enough not to hold up uploads beside it."""
@@ -24,15 +30,19 @@ LOOKED_AT_ONCE = 200
 
 Pause = Callable[[float], Awaitable[None]]
 
+Check = Callable[[], Awaitable[None]]
+"""Awaited before each deed, each batch of deletions included; raises Lost when it must not be."""
+
 
 @dataclass(slots=True)
 class Report:
-    """What a sweep did, or would do: uploads and pieces."""
+    """What a sweep did, or would do: uploads and pieces. `failed` is what it could not do."""
 
     expired: int = 0
     emptied: int = 0
     purged: int = 0
     pieces: int = 0
+    failed: int = 0
 
     def as_dict(self) -> dict[str, int]:
         return asdict(self)
@@ -42,8 +52,8 @@ class Lost(Exception):
     """The lease passed to another janitor: stop at once."""
 
 
-async def _always() -> None:
-    return None
+async def always() -> None:
+    """A check that never objects: for whoever works without a lease."""
 
 
 class Sweeper:
@@ -72,10 +82,8 @@ class Sweeper:
         self._pace = pace
         self._pause = pause
 
-    async def sweep(
-        self, *, dry_run: bool = False, check: Callable[[], Awaitable[None]] = _always
-    ) -> Report:
-        """Look at all that may be due. `check` is awaited before each deed and may raise Lost."""
+    async def sweep(self, *, dry_run: bool = False, check: Check = always) -> Report:
+        """Look at all that may be due; raises Unavailable, and what `check` raises."""
         report = Report()
         async for manifest in self._due():
             action = decide(manifest, self._clock())
@@ -84,8 +92,12 @@ class Sweeper:
             await check()
             if dry_run:
                 _note(report, action)
-            else:
-                await self._act(action, manifest, report)
+                continue
+            try:
+                await self._act(action, manifest, report, check)
+            except LadingError as error:
+                log.warning("upload-not-swept", id=manifest.id, error=str(error))
+                report.failed += 1
         return report
 
     async def _due(self) -> AsyncIterator[Manifest]:
@@ -98,7 +110,7 @@ class Sweeper:
                 return
             last = page[-1].id
 
-    async def _act(self, action: Action, manifest: Manifest, report: Report) -> None:
+    async def _act(self, action: Action, manifest: Manifest, report: Report, check: Check) -> None:
         match action:
             case Action.EXPIRE:
                 now = self._clock()
@@ -106,21 +118,18 @@ class Sweeper:
                 dead = await self._manifests.expire(manifest, now=now, until=until)
                 if dead is None:
                     return  # it came back to life, or was finished
-                _note(report, action)
-                report.pieces += await self.empty(dead)
-                report.emptied += 1
+                report.pieces += await self.empty(dead, check)
             case Action.EMPTY:
-                report.pieces += await self.empty(manifest)
-                _note(report, action)
+                report.pieces += await self.empty(manifest, check)
             case Action.PURGE:
-                report.pieces += await self._delete(manifest)
+                report.pieces += await self._delete(manifest, check)
                 await self._quotas.left(manifest.user_id, manifest.id)
                 await self._manifests.delete(manifest.id)
-                _note(report, action)
+        _note(report, action)
 
-    async def empty(self, tombstone: Manifest) -> int:
+    async def empty(self, tombstone: Manifest, check: Check = always) -> int:
         """Delete the bytes of a tombstone, give its quota back, note both; gives the pieces."""
-        pieces = await self._delete(tombstone)
+        pieces = await self._delete(tombstone, check)
         if tombstone.upload_end:
             await self._leave(tombstone)
         else:
@@ -128,8 +137,10 @@ class Sweeper:
             await self._manifests.note_emptied(tombstone.id)
         return pieces
 
-    async def _delete(self, tombstone: Manifest) -> int:
-        blobs = self._blobs[tombstone.blobs]
+    async def _delete(self, tombstone: Manifest, check: Check) -> int:
+        blobs = self._blobs.get(tombstone.blobs)
+        if blobs is None:
+            raise Internal(f"There is no store {tombstone.blobs!r} here, where its bytes are.")
         pieces = 0
         while True:
             deleted = await blobs.delete(tombstone.id, DELETED_AT_ONCE)
@@ -137,6 +148,7 @@ class Sweeper:
             if deleted < DELETED_AT_ONCE:
                 return pieces
             await self._pause(self._pace)
+            await check()
 
     async def _leave(self, tombstone: Manifest) -> None:
         """Take a deleted file off its owner's use, once among all who try: see `quotas.py`."""
@@ -154,5 +166,5 @@ class Sweeper:
 
 def _note(report: Report, action: Action) -> None:
     report.expired += action is Action.EXPIRE
-    report.emptied += action is Action.EMPTY
+    report.emptied += action in (Action.EXPIRE, Action.EMPTY)
     report.purged += action is Action.PURGE

@@ -1,14 +1,13 @@
 """The audit: is every stored byte what was sent, and does everything stored belong to something?
 
-It reads all, and changes nothing unless it is told to delete orphans. It is for operators who want
-to know, and for tests: the janitor's work does not depend on it.
+The audit reads all and changes nothing; it is for operators who want to know, and for tests. The
+recount of an account also sets it right, which the janitor has it do now and then.
 Source: page 2 of the design, "Expiry"; page 5, "what was sent is what is served".
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 
 from protocol.errors import Incomplete, InvalidArgument, LadingError
@@ -16,7 +15,7 @@ from protocol.manifest import Manifest, State, prove
 from storage.blobs.base import Blobs
 from storage.chunks import Chunks
 from storage.manifests import Manifests, born
-from storage.quotas import Quotas
+from storage.quotas import Account, Quotas
 
 YOUNG_SECONDS = 3600.0
 """An id younger than this may still get its manifest, however slow and badly timed its server."""
@@ -27,7 +26,7 @@ class Finding:
     """Something that is not as it should be. `kind` is one of:
 
     `damaged` bytes differ from their checksum or are gone; `incomplete` a finished file lacks
-    pieces; `checksum` its pieces do not give its CRC-32C; `orphan` pieces without a manifest;
+    pieces; `checksum` its pieces do not give its CRC-32C; `orphan` pieces that belong to nothing;
     `drift` an account that differs from a recount.
     """
 
@@ -37,7 +36,7 @@ class Finding:
 
 
 class Auditor:
-    """Compares what is stored with what is written about it."""
+    """Compares what is stored with what is written about it. `clock` gives Unix seconds."""
 
     def __init__(
         self,
@@ -45,11 +44,13 @@ class Auditor:
         chunks: Chunks,
         blobs: Mapping[str, Blobs],
         quotas: Quotas,
+        clock: Callable[[], float],
     ) -> None:
         self._manifests = manifests
         self._chunks = chunks
         self._blobs = blobs
         self._quotas = quotas
+        self._clock = clock
         self.pieces = 0
         self.size = 0
 
@@ -62,7 +63,8 @@ class Auditor:
         async for finding in self._orphans():
             yield finding
         for user_id in await self._quotas.users():
-            drift = await recount(self._manifests, self._quotas, user_id, correct=False)
+            now = self._clock()
+            drift = await recount(self._manifests, self._quotas, user_id, now=now, correct=False)
             if drift is not None:
                 yield drift
 
@@ -70,6 +72,8 @@ class Auditor:
         pieces = [piece async for piece in self._chunks.pieces(manifest.id, 0, manifest.size)]
         if manifest.state is State.READY:
             assert manifest.size is not None
+            async for piece in self._chunks.pieces(manifest.id, manifest.size):
+                yield Finding("orphan", manifest.id, f"{piece.size} bytes past the file's end")
             try:
                 checksum = prove(pieces, manifest.size)
             except (Incomplete, InvalidArgument) as error:
@@ -91,23 +95,27 @@ class Auditor:
 
     async def _orphans(self) -> AsyncIterator[Finding]:
         async for upload_id in self._chunks.uploads():
-            if await self._manifests.get(upload_id) is None:
+            if await self._manifests.get(upload_id) is not None:
+                continue
+            # It may have been purged between the two looks, and then its pieces are gone, too.
+            if [piece async for piece in self._chunks.pieces(upload_id)]:
                 yield Finding("orphan", upload_id, "pieces without a manifest")
 
 
 async def recount(
-    manifests: Manifests, quotas: Quotas, user_id: str, *, correct: bool
+    manifests: Manifests, quotas: Quotas, user_id: str, *, now: float, correct: bool
 ) -> Finding | None:
-    """Compare an account with its user's manifests, and set it right if told to.
+    """Compare an account with its user's manifests; `correct` also sets it right.
 
     The account is read first and must be unchanged at the end, so that what happens meanwhile is
     not taken for drift; then None is answered, as when all is well.
     """
     account = await quotas.account(user_id)
-    for upload_id in account.open:
-        await settle(manifests, quotas, user_id, upload_id)
-    account = await quotas.account(user_id)
-    reserved, used = sum(account.open.values()), 0
+    abandoned = await _settle(manifests, quotas, account, now, correct=correct)
+    if correct:
+        account = await quotas.account(user_id)
+    reserved = sum(size for each, size in account.open.items() if each not in abandoned)
+    used = 0
     async for upload_id, size in manifests.charged(user_id):
         if upload_id not in account.open and upload_id not in account.leaving:
             used += size
@@ -124,15 +132,24 @@ async def recount(
     )
 
 
-async def settle(manifests: Manifests, quotas: Quotas, user_id: str, upload_id: str) -> None:
-    """Go on where a crash left a reservation: of an upload that is finished, or that is no more."""
-    manifest = await manifests.get(upload_id)
-    if manifest is None:
-        # The manifest was never written, or is about to be, or was purged.
-        if time.time() - born(upload_id) > YOUNG_SECONDS:
+async def _settle(
+    manifests: Manifests, quotas: Quotas, account: Account, now: float, *, correct: bool
+) -> set[str]:
+    """Go on where a crash left a reservation; gives those that have no upload."""
+    user_id, abandoned = account.user_id, set()
+    for upload_id in account.open:
+        manifest = await manifests.get(upload_id)
+        # Young ones are about to get it.
+        gone = manifest is None and now - born(upload_id) > YOUNG_SECONDS
+        if gone:
+            abandoned.add(upload_id)
+        if not correct:
+            continue
+        if manifest is not None and manifest.upload_end:
+            # A deleted file is taken off by the sweep, whether it was charged yet or not.
+            if manifest.state is State.READY:
+                assert manifest.size is not None
+                await quotas.keep(user_id, upload_id, manifest.size)
+        elif gone or (manifest is not None and manifest.state is not State.UPLOADING):
             await quotas.release(user_id, upload_id)
-    elif manifest.state is State.READY:
-        assert manifest.size is not None
-        await quotas.keep(user_id, upload_id, manifest.size)
-    elif manifest.state in (State.EXPIRED, State.DELETED) and not manifest.upload_end:
-        await quotas.release(user_id, upload_id)
+    return abandoned

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import asdict
+
+import structlog
 
 from protocol.errors import LadingError
 from server.settings import Settings, WrongSettings, load
@@ -24,18 +27,19 @@ def sweep(*, dry_run: bool, as_json: bool) -> int:
     """One sweep and a recount of every account; gives the exit code."""
 
     async def work(store: Store) -> int:
-        report = (await store.sweeper.sweep(dry_run=dry_run)).as_dict()
+        report = await store.sweeper.sweep(dry_run=dry_run)
         drift = [] if dry_run else await store.reconcile()
         if as_json:
-            print(json.dumps({"event": "swept", "dry_run": dry_run, **report, "drift": drift}))
+            facts = {"event": "swept", "dry_run": dry_run, **report.as_dict(), "drift": drift}
+            print(json.dumps(facts))
         else:
             would = "would be " if dry_run else ""
             print(
-                f"{report['expired']} {would}expired, {report['emptied']} {would}emptied, "
-                f"{report['purged']} {would}purged; {report['pieces']} pieces deleted"
+                f"{report.expired} {would}expired, {report.emptied} {would}emptied, "
+                f"{report.purged} {would}purged; {report.pieces} pieces deleted"
             )
             print("\n".join(f"set right: {each}" for each in drift), end="\n" if drift else "")
-        return DONE
+        return FAILED if report.failed else DONE
 
     return _run(work)
 
@@ -62,6 +66,11 @@ def verify(*, as_json: bool, dry_run: bool) -> int:
 
 
 def _run(work: Callable[[Store], Awaitable[int]]) -> int:
+    # Only what was asked for goes to standard output.
+    structlog.configure(
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+    )
     try:
         settings = load()
         return asyncio.run(_with_store(settings, work))

@@ -10,7 +10,7 @@ import math
 import os
 import secrets
 import socket
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +18,7 @@ from typing import Any
 import structlog
 
 from janitor.loop import JanitorLoop
-from janitor.sweep import Report, Sweeper
+from janitor.sweep import Check, Report, Sweeper, always
 from janitor.verify import Auditor, recount
 from protocol.errors import LadingError, StorageFull
 from server.settings import Settings
@@ -56,13 +56,15 @@ class Store:
 
     def auditor(self) -> Auditor:
         """One audit of everything stored."""
-        return Auditor(self.manifests, self.chunks, self.blobs, self.quotas)
+        return Auditor(self.manifests, self.chunks, self.blobs, self.quotas, self.clock)
 
-    async def reconcile(self) -> list[str]:
+    async def reconcile(self, check: Check = always) -> list[str]:
         """Recount every account and set it right; gives what was found."""
         found = []
         for user_id in await self.quotas.users():
-            drift = await recount(self.manifests, self.quotas, user_id, correct=True)
+            await check()
+            now = self.clock()
+            drift = await recount(self.manifests, self.quotas, user_id, now=now, correct=True)
             if drift is not None:
                 found.append(f"{drift.id}: {drift.detail}")
         return found
@@ -108,13 +110,12 @@ def janitor(store: Store, interval: float) -> JanitorLoop:
 
     counted = -math.inf
 
-    async def work(check: Callable[[], Awaitable[None]]) -> Report:
+    async def work(check: Check) -> Report:
         nonlocal counted
         report = await store.sweeper.sweep(check=check)
         if store.clock() - counted >= RECOUNT_SECONDS:
-            await check()
             counted = store.clock()
-            for drift in await store.reconcile():
+            for drift in await store.reconcile(check):
                 log.warning("quota-drift", account=drift)
         return report
 

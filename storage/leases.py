@@ -51,9 +51,12 @@ class Leases:
         return bool(result.matched_count)
 
     async def release(self, lease: Lease) -> None:
-        """Let the next one have it at once; does nothing when it has passed on already."""
+        """Let the next one have it at once; does nothing when it has passed on already.
+
+        Tried once, since the lease also ends by itself; raises Unavailable.
+        """
         over = {"$set": {"until": 0.0}}
-        await persist(lambda: self._collection.update_one(_mine(lease), over))
+        await persist(lambda: self._collection.update_one(_mine(lease), over), seconds=0)
 
 
 def _mine(lease: Lease) -> dict[str, object]:
