@@ -30,6 +30,7 @@ from protocol.errors import (
     StorageFull,
 )
 from protocol.manifest import (
+    MAX_INTEGER,
     Coverage,
     Manifest,
     Piece,
@@ -293,7 +294,8 @@ class Uploads:
             return await self._write_again(upload, piece)
         fresh = await self._blobs[manifest.blobs].write(manifest.id, piece, data)
         if fresh:
-            upload.stored += size
+            # A RESUME at this moment may have counted the piece already.
+            upload.stored = min(upload.stored + size, manifest.size or MAX_INTEGER)
         # A piece that was there may have come from a connection whose journal sync is still due:
         # the touch carries it, too.
         await self.touch(upload, at_once=not fresh)
@@ -382,16 +384,12 @@ class Uploads:
         manifest = await self.get(principal, upload_id)
         size, digest = _agree(manifest, size, sha256)
         if manifest.state is State.READY:
+            if manifest.sha256 is None:
+                await self._check_digest(manifest, size, digest, hashed, progress)
             await self._quotas.keep(manifest.user_id, manifest.id, size)
             return manifest
         checksum = prove([p async for p in self._chunks.pieces(manifest.id)], size)
-        if hashed is None and digest is not None:
-            hashed = await self._hash(manifest, size, progress)
-        if digest is not None and hashed != digest:
-            raise ChecksumMismatch(
-                f"The stored bytes have the SHA-256 {hashed}, not {digest}. "
-                "The file differs from what was sent: abort, and upload it again."
-            )
+        hashed = await self._check_digest(manifest, size, digest, hashed, progress)
         if head is None:
             parts = [part async for part in self.read(manifest, 0, min(size, HEAD_BYTES))]
             head = b"".join(parts)
@@ -411,6 +409,27 @@ class Uploads:
         if upload is not None:
             upload.manifest, upload.stored = published, size
         return published
+
+    async def _check_digest(
+        self,
+        manifest: Manifest,
+        size: int,
+        digest: str | None,
+        hashed: str | None,
+        progress: Progress | None,
+    ) -> str | None:
+        """The SHA-256 of the stored bytes, where it is known or `digest` asks for it.
+
+        Raises ChecksumMismatch when it is not `digest`.
+        """
+        if hashed is None and digest is not None:
+            hashed = await self._hash(manifest, size, progress)
+        if digest is not None and hashed != digest:
+            raise ChecksumMismatch(
+                f"The stored bytes have the SHA-256 {hashed}, not {digest}. "
+                "The file differs from what was sent: abort, and upload it again."
+            )
+        return hashed
 
     async def _hash(self, manifest: Manifest, size: int, progress: Progress | None) -> str:
         whole = Sha256()
@@ -466,6 +485,7 @@ class Uploads:
     async def _fetch(self, manifest: Manifest, slice_start: int) -> tuple[Piece, bytes]:
         found = await self._blobs[manifest.blobs].read(manifest.id, slice_start)
         if found is None:
+            await self._ended(manifest.id)  # if it was deleted meanwhile, that is the answer
             raise Internal(f"The bytes of {manifest.id} at {slice_start} are gone.")
         return found
 
