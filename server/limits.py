@@ -113,11 +113,17 @@ class ByteBudget:
 
     def _serve(self) -> None:
         waiting: list[_Request] = []
-        while self._queue and self._queue[0].size <= self.free:
-            request = self._queue.popleft()
+        at_limit: set[str] = set()
+        while self._queue:
+            request = self._queue[0]
             if self._held[request.owner] + request.size > self._per_owner:
-                waiting.append(request)
+                at_limit.add(request.owner)
+            if request.owner in at_limit:
+                waiting.append(self._queue.popleft())
                 continue
+            if request.size > self.free:
+                break
+            self._queue.popleft()
             self.free -= request.size
             self._held[request.owner] += request.size
             request.granted(Hold(self, request.size, request.owner))

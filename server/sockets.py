@@ -128,6 +128,7 @@ class ChannelProtocol(WebSocketsSansIOProtocol):
     def handle_bytes(self, event: Frame) -> None:
         self._fragments = 1
         super().handle_bytes(event)
+        event.data = b""  # the parser keeps its last frame until the next one comes
 
     def handle_text(self, event: Frame) -> None:
         self._fragments = 1
@@ -140,6 +141,7 @@ class ChannelProtocol(WebSocketsSansIOProtocol):
                 self._refuse(1008, "too many fragments")
             return
         super().handle_cont(event)
+        event.data = b""
 
     def send_receive_event_to_app(self) -> None:
         hold, self._hold = self._hold, None

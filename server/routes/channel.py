@@ -29,7 +29,7 @@ from protocol.errors import (
     TooManyConnections,
 )
 from protocol.manifest import State
-from protocol.messages import OVERHEAD, SUBPROTOCOL, Closed
+from protocol.messages import OVERHEAD, SUBPROTOCOL, Chunk, Closed
 from protocol.receiver import Receiver
 from server.auth import Principal
 from server.errors import problem_response
@@ -48,6 +48,9 @@ QUIET_SECONDS = 0.5
 
 MESSAGES_A_SECOND = 2000
 """What comes faster waits: nobody's upload needs it, and nobody else's may suffer from it."""
+
+LEAST_SHARE = 4096
+"""What the smallest piece counts in the byte budget: on its way it costs a task and a document."""
 
 VERIFYING_SECONDS = 1.0
 """How often a client hears how far the verification is."""
@@ -162,16 +165,25 @@ class Channel:
             if data is None:
                 self._receiver.text()
             else:
-                if self._hold is None and len(data) > OVERHEAD:
-                    owner = self._principal.user_id if self._principal else ""
-                    self._hold = await self._server.budget.acquire(len(data), owner)
-                self._receiver.receive(decode_client(data), self._loop.time())
+                if len(data) > OVERHEAD:
+                    await self._take_share(len(data))
+                decoded = decode_client(data)
+                if isinstance(decoded, Chunk):
+                    await self._take_share(max(len(data), LEAST_SHARE))
+                self._receiver.receive(decoded, self._loop.time())
+                del decoded
         except LadingError as error:
             self._receiver.unreadable(error)
         del message, data
         await self._flush()
         self._let_go()
         return not self._gone
+
+    async def _take_share(self, size: int) -> None:
+        """Wait for a share of the byte budget, unless the message came with one."""
+        if self._hold is None:
+            owner = self._principal.user_id if self._principal else ""
+            self._hold = await self._server.budget.acquire(size, owner)
 
     def _let_go(self) -> None:
         if self._hold is not None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.limits import COPIES, ByteBudget, Hold
+from server.limits import COPIES, ByteBudget, Hold, Throttle
 
 
 class Asking:
@@ -98,6 +98,42 @@ def test_one_that_releases_while_it_is_granted_does_not_disturb() -> None:
     assert budget.free == 0
 
 
+def test_no_owner_gets_more_than_his_part_and_others_pass_him_by() -> None:
+    budget = ByteBudget(100 * COPIES, 40 * COPIES)
+    granted: list[tuple[str, Hold]] = []
+
+    def ask(name: str, size: int) -> None:
+        budget.ask(size, lambda hold: granted.append((name, hold)), name[0])
+
+    for name, size in (("a1", 30), ("a2", 30), ("a3", 5), ("b1", 40), ("c1", 20)):
+        ask(name, size)
+    assert [name for name, _ in granted] == ["a1", "b1", "c1"]
+    granted[0][1].release()
+    assert [name for name, _ in granted][3:] == ["a2", "a3"], "in the order of asking again"
+    for _, hold in granted:
+        hold.release()
+    assert budget.free == budget.total
+
+
+def test_a_message_larger_than_an_owners_part_takes_all_of_it() -> None:
+    budget = ByteBudget(100, 40)
+    granted: list[Hold] = []
+    budget.ask(1000, granted.append, "ann")
+    budget.ask(1, granted.append, "ann")
+    budget.ask(1, granted.append, "bob")
+    assert [hold.size for hold in granted] == [40, COPIES]
+
+
+def test_what_comes_faster_than_the_rate_waits() -> None:
+    throttle = Throttle(10)
+    assert [throttle.delay(0) for _ in range(10)] == [0] * 10
+    assert throttle.delay(0) == pytest.approx(0.1)
+    assert throttle.delay(0) == pytest.approx(0.2)
+    assert throttle.delay(10) == 0
+    assert [throttle.delay(20) for _ in range(10)] == [0] * 10, "what was not used does not add up"
+    assert throttle.delay(20) > 0
+
+
 async def test_acquiring_waits_for_room() -> None:
     budget = ByteBudget(10 * COPIES)
     first = await budget.acquire(10, "ann")
@@ -138,20 +174,29 @@ async def test_one_cancelled_in_the_moment_it_was_granted_gives_back() -> None:
 
 @given(
     st.integers(1, 60),
-    st.lists(st.tuples(st.sampled_from(["ask", "release", "withdraw"]), st.integers(0, 20))),
+    st.integers(1, 60),
+    st.lists(
+        st.tuples(
+            st.sampled_from(["ask", "release", "withdraw"]),
+            st.integers(0, 20),
+            st.sampled_from("ab"),
+        )
+    ),
 )
-def test_whatever_happens_the_budget_is_exact(total: int, steps: list[tuple[str, int]]) -> None:
-    budget = ByteBudget(total)
+def test_whatever_happens_the_budget_is_exact_and_nobody_waits_in_vain(
+    total: int, part: int, steps: list[tuple[str, int, str]]
+) -> None:
+    budget = ByteBudget(total, part)
+    asked: list[tuple[int, Callable[[], None]]] = []
     held: list[Hold] = []
-    withdrawals: list[Callable[[], None]] = []
-    for what, number in steps:
+    for what, number, owner in steps:
         match what:
             case "ask":
-                withdrawals.append(budget.ask(number, held.append, "ann"))
+                asked.append((number, budget.ask(number, held.append, owner)))
             case "release" if held:
                 held.pop(number % len(held)).release()
-            case "withdraw" if withdrawals:
-                withdrawals.pop(number % len(withdrawals))()
+            case "withdraw" if asked:
+                asked.pop(number % len(asked))[1]()
         assert 0 <= budget.free <= total
         assert budget.free == total - sum(hold.size for hold in held)
     while held:
