@@ -1,0 +1,1 @@
+"""Facts about the protocol that clients in every language are tested against."""
