@@ -55,8 +55,8 @@ class Api:
 
     async def json(
         self, method: str, path: str, params: Params | None = None, *, patience: float = 0.0
-    ) -> Any:
-        """The JSON that a request is answered with; None for an empty answer.
+    ) -> dict[str, Any]:
+        """The JSON object that a request is answered with; an empty one for an empty answer.
 
         With `patience`, in seconds, failures that may pass are tried again for as long. Raises
         LadingError: what the server refused, or Unreachable.
@@ -76,13 +76,20 @@ class Api:
                     raise
             await self.timing.sleep(delay)
 
-    async def _once(self, method: str, path: str, params: Params | None) -> Any:
+    async def _once(self, method: str, path: str, params: Params | None) -> dict[str, Any]:
         async with self.stream(method, path, params=params) as response:
             body = await _body(response)
         try:
-            return response.json() if body else None
+            answer = response.json() if body else {}
         except ValueError as error:
-            raise NotFound(f"{self.address.url} does not answer like a Lading server.") from error
+            raise self.stranger() from error
+        if not isinstance(answer, dict):
+            raise self.stranger()
+        return answer
+
+    def stranger(self) -> LadingError:
+        """The error for an answer that no Lading server gives."""
+        return NotFound(f"{self.address.url} does not answer like a Lading server.")
 
     @asynccontextmanager
     async def stream(

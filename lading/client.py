@@ -156,12 +156,13 @@ class Client:
 
     async def manifest(self, file_id: str) -> dict[str, Any]:
         """The manifest of a file or unfinished upload, with its chunks."""
-        return dict(await self._request("GET", f"/v1/manifests/{check_id(file_id)}"))
+        return await self._request("GET", f"/v1/manifests/{check_id(file_id)}")
 
     async def uploads(self, fingerprint: str | None = None) -> tuple[dict[str, Any], ...]:
         """The unfinished uploads, the newest first, each with the ranges that are `missing`."""
         params = {} if fingerprint is None else {"fingerprint": fingerprint}
-        return tuple((await self._request("GET", "/v1/uploads", params))["uploads"])
+        answer = await self._request("GET", "/v1/uploads", params)
+        return tuple(lookup.entries(self._api, answer, "uploads"))
 
     async def delete(self, file_id: str) -> None:
         """Delete a file, or an unfinished upload, with its bytes."""
@@ -170,13 +171,15 @@ class Client:
     async def status(self, file_id: str | None = None) -> dict[str, Any]:
         """How the server is; with an id, how that upload or file is."""
         if file_id is None:
-            return dict(await self._request("GET", "/readyz"))
+            return await self._request("GET", "/readyz")
         try:
-            return dict(await self._request("GET", f"/v1/uploads/{check_id(file_id)}"))
+            return await self._request("GET", f"/v1/uploads/{check_id(file_id)}")
         except NotFound:
             return await self.manifest(file_id)
 
-    async def _request(self, method: str, path: str, params: dict[str, Any] | None = None) -> Any:
+    async def _request(
+        self, method: str, path: str, params: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
         return await self._api.json(method, path, params, patience=self._request_patience)
 
 

@@ -23,11 +23,19 @@ async def pages(
     """Every manifest of `GET /v1/files`, page after page."""
     while True:
         answer = await api.json("GET", "/v1/files", params, patience=patience)
-        for manifest in answer["files"]:
+        for manifest in entries(api, answer, "files"):
             yield manifest
         if not answer.get("cursor"):
             return
         params = {**params, "cursor": answer["cursor"]}
+
+
+def entries(api: Api, answer: dict[str, Any], key: str) -> list[dict[str, Any]]:
+    """The manifests in a list's answer. Raises NotFound when it is no such answer."""
+    found = answer.get(key)
+    if not isinstance(found, list):
+        raise api.stranger()
+    return found
 
 
 async def already_there(
@@ -57,7 +65,7 @@ async def already_there(
 async def unfinished(api: Api, source: Source, directory: str) -> str | None:
     """The id of the newest unfinished upload of the same file, if there is one."""
     answer = await api.json("GET", "/v1/uploads", {"fingerprint": source.fingerprint})
-    for manifest in answer["uploads"]:
+    for manifest in entries(api, answer, "uploads"):
         if (
             manifest["state"] == "uploading"
             and (manifest["name"], manifest["directory"]) == (source.name, directory)

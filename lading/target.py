@@ -124,18 +124,24 @@ class FileTarget:
             os.fsync(self._file.fileno())
             self._file.close()
             self.part.replace(self.path)
-            # The new name is lasting only when its directory is.
-            directory = os.open(self.path.parent, os.O_RDONLY)
-            try:
-                os.fsync(directory)
-            finally:
-                os.close(directory)
+            _sync_directory(self.path.parent)
         except OSError as error:
             raise self._failed(error) from error
 
     def close(self) -> None:
         if self._file is not None:
             self._file.close()
+
+
+def _sync_directory(path: Path) -> None:
+    """A new name is lasting only when its directory is; Windows has no way to ask for that."""
+    if os.name == "nt":
+        return
+    directory = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
 
 
 class PipeTarget:

@@ -6,6 +6,7 @@ It owns signals and exit codes. It refuses to know what a command does.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -74,13 +75,16 @@ async def _until_told(job: Callable[[], Awaitable[int]]) -> int:
     loop = asyncio.get_running_loop()
     task: asyncio.Task[Any] = asyncio.ensure_future(job())
     signals = (signal.SIGINT, signal.SIGTERM)
-    for each in signals:
-        loop.add_signal_handler(each, task.cancel)
+    # Where the loop cannot do that, asyncio cancels on Ctrl-C by itself.
+    with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
+        for each in signals:
+            loop.add_signal_handler(each, task.cancel)
     try:
         return int(await task)
     finally:
-        for each in signals:
-            loop.remove_signal_handler(each)
+        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
+            for each in signals:
+                loop.remove_signal_handler(each)
 
 
 def worst(codes: list[int]) -> int:

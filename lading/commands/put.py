@@ -19,7 +19,7 @@ from lading.commands.common import (
     run,
     worst,
 )
-from lading.output import Output
+from lading.output import Output, printable
 from lading.source import Readable
 from lading.upload import Upload
 from protocol.errors import LadingError
@@ -130,9 +130,9 @@ class _Batch:
     def _tell(self, file: str, upload: Upload, done: dict[str, Any]) -> None:
         url = self._client.address.absolute(done["url"])
         if upload.skipped and not self._output.as_json:
-            self._output.note(f"lading: {file} is there already.")
+            self._output.note(f"lading: {printable(file)} is there already.")
         self._output.data(
-            f"{done['id']} {url}",
+            printable(f"{done['id']} {url}"),
             event="complete",
             file=file,
             **{**done, "url": url},

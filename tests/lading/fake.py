@@ -347,7 +347,8 @@ def respond(content: Any, status: int = 200, **headers: str) -> Response:
         content = content.problem()
     body = json.dumps(content).encode()
     more = {name.replace("_", "-"): value for name, value in headers.items()}
-    fields = Headers({"Content-Type": kind, "Content-Length": str(len(body)), **more})
+    usual = {"Content-Type": kind, "Content-Length": str(len(body)), "Connection": "close"}
+    fields = Headers({**usual, **more})
     return Response(status, HTTPStatus(status).phrase, fields, body)
 
 

@@ -91,9 +91,10 @@ async def test_a_fixed_token_is_not(fake: Fake, plain: Api, clock: Clock) -> Non
     assert clock.slept == []
 
 
-async def test_some_other_server(fake: Fake, plain: Api) -> None:
-    answer = respond("x")  # its body has three bytes, too
-    answer.body = b"<p>"
+@pytest.mark.parametrize("body", [b"<p>", b"[1]"])
+async def test_some_other_server(fake: Fake, plain: Api, body: bytes) -> None:
+    answer = respond("x")  # as long as these
+    answer.body = body
     fake.on_request = lambda _path: answer
     with pytest.raises(NotFound, match="not answer like a Lading server"):
         await plain.json("GET", "/x")

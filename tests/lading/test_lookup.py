@@ -8,6 +8,7 @@ from lading.api import Api
 from lading.client import Client
 from lading.lookup import already_there, as_file, pages, unfinished
 from lading.source import Source, open_source
+from protocol.errors import NotFound
 from protocol.manifest import State
 from protocol.spec import UploadSpec
 from tests.lading.fake import Fake, Held, respond
@@ -97,3 +98,11 @@ async def test_all_pages_are_read(fake: Fake, api: Api) -> None:
     ]
     fake.on_request = lambda _path: respond(answers.pop(0))
     assert [manifest["_id"] async for manifest in pages(api, {})] == ["a", "b", "c"]
+
+
+async def test_an_answer_without_a_list(fake: Fake, api: Api, source: Source) -> None:
+    fake.on_request = lambda _path: respond({"hello": "world"})
+    with pytest.raises(NotFound, match="not answer like a Lading server"):
+        await unfinished(api, source, "")
+    with pytest.raises(NotFound):
+        await already_there(api, source, "", lambda _: None)
