@@ -76,6 +76,10 @@ class Manifest:
     crc32c: int | None = None
     tags: tuple[str, ...] = field(default=())
     fingerprint: str | None = None
+    grant_id: str | None = None
+    """The grant that it was created with; its bearer may go on with it."""
+    max_size: int | None = None
+    """The most bytes that the grant allows, for as long as the size is not known."""
     emptied: bool = False
     """Of a tombstone: its bytes are deleted and its quota is given back."""
 

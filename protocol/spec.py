@@ -19,6 +19,7 @@ MAX_TAGS = 64
 MAX_TAG = 128
 MAX_MIME_TYPE = 255
 MAX_FINGERPRINT = 512
+MAX_USER_ID = 256
 
 _WORD = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
 _MIME_TYPE = re.compile(rf'{_WORD}/{_WORD}([ \t]*;[ \t]*{_WORD}=({_WORD}|"[ -!#-~]*"))*')

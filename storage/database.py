@@ -66,6 +66,7 @@ class Database:
         self.chunks = self._collection("chunks")
         self.quotas = self._collection("quotas")
         self.leases = self._collection("leases")
+        self.grants = self._collection("grants")
 
     def _collection(self, name: str) -> Any:
         return self._database.get_collection(
@@ -89,6 +90,9 @@ class Database:
             keys = [("user_id", 1), ("state", 1), (field, 1), ("_id", -1)]
             await self.manifests.create_index(keys, name=f"user_{field}")
         await self.manifests.create_index([("state", 1), ("expires_at", 1)], name="expiry")
+        await self.grants.create_index([("token", 1)], name="token", unique=True)
+        await self.grants.create_index([("minter", 1), ("_id", -1)], name="minter")
+        await self.grants.create_index("kept_until", name="kept_until", expireAfterSeconds=0)
 
     async def _create(self, name: str, **options: Any) -> None:
         try:

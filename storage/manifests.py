@@ -128,11 +128,15 @@ class Manifests:
         found = await persist(lambda: self._collection.find_one({"_id": ObjectId(upload_id)}))
         return None if found is None else from_document(found)
 
-    async def unfinished(self, user_id: str, fingerprint: str | None, most: int) -> list[Manifest]:
-        """A user's uploads that are under way, the newest first."""
+    async def unfinished(
+        self, user_id: str, fingerprint: str | None, most: int, *, grant_id: str | None = None
+    ) -> list[Manifest]:
+        """A user's uploads that are under way, the newest first; those of one grant if given."""
         query: dict[str, Any] = {"user_id": user_id, "state": str(State.UPLOADING)}
         if fingerprint is not None:
             query["fingerprint"] = fingerprint
+        if grant_id is not None:
+            query["grant_id"] = grant_id
         return await self._list(query, most)
 
     async def ready(

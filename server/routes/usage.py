@@ -8,14 +8,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from protocol.errors import Forbidden, NotFound
-from protocol.spec import check_text
+from protocol.spec import MAX_USER_ID, check_text
 from server.bodies import read_json
 from server.models import SetQuota
 from server.routes.shapes import answer
 from server.services import services
 from storage.quotas import Account
-
-MAX_USER_ID = 256
 
 
 def _shape(account: Account) -> dict[str, Any]:

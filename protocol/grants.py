@@ -1,0 +1,175 @@
+"""What a grant allows: a token with which its bearer may do one thing for a user.
+
+It owns the bounds of a grant and the comparison of an upload with them. What is not bound is the
+bearer's to choose. A name and a directory replace those that the bearer gives; a length, a digest
+and a type must be met. It refuses to know how tokens are made, kept and counted, who may mint
+them, and what time it is.
+Source: page 4 of the design (grants), page 5, security list, item 19.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from protocol.errors import Forbidden, InvalidArgument, TooLarge, UnsupportedMediaType
+from protocol.manifest import MAX_INTEGER, Manifest
+from protocol.spec import (
+    MAX_NAME,
+    MAX_USER_ID,
+    UploadSpec,
+    check_id,
+    check_mime_type,
+    check_sha256,
+    check_text,
+)
+
+MAX_MIME_TYPES = 64
+MAX_SECONDS = 366 * 24 * 3600
+"""The longest that a grant may be good for."""
+
+ORIGINAL = 0
+HIGHEST_QUALITY = 6
+"""Renditions of a file: 0 is what was uploaded, 1 to 6 are images made of it."""
+
+_ANY_OF_A_KIND = re.compile(r"[a-z0-9!#$&^_.+-]+/\*")
+
+
+class Action(StrEnum):
+    """The one thing that a grant allows."""
+
+    UPLOAD = "upload"
+    DOWNLOAD = "download"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """What was minted. Sizes are bytes, times are Unix seconds; None and () leave a field open.
+
+    An upload grant allows `uses` creations, of which `used` are made, of uploads that belong to
+    `user_id`. A download grant allows `file_id`, in every quality or in the one that is named.
+    """
+
+    id: str
+    action: Action
+    user_id: str
+    minter: str
+    created_at: float
+    expires_at: float
+    name: str | None = None
+    directory: str | None = None
+    size: int | None = None
+    max_size: int | None = None
+    sha256: str | None = None
+    mime_types: tuple[str, ...] = ()
+    uses: int = 1
+    used: int = 0
+    file_id: str | None = None
+    quality: int | None = None
+
+    def check(self) -> None:
+        """Raise InvalidArgument for the first value that is not allowed."""
+        check_text("user_id", self.user_id, MAX_USER_ID, empty=False)
+        if not 0 < self.expires_at - self.created_at <= MAX_SECONDS:
+            raise InvalidArgument(f"expires_in must be more than 0 and at most {MAX_SECONDS} s.")
+        if self.name is not None:
+            check_text("name", self.name, MAX_NAME, empty=False)
+        if self.directory is not None:
+            check_text("directory", self.directory, MAX_NAME)
+        if self.sha256 is not None:
+            check_sha256(self.sha256)
+        self._check_numbers()
+        if len(self.mime_types) > MAX_MIME_TYPES:
+            raise InvalidArgument(f"mime_types may have at most {MAX_MIME_TYPES} entries.")
+        for each in self.mime_types:
+            _check_pattern(each)
+        if self.file_id is not None:
+            check_id(self.file_id)
+
+    def _check_numbers(self) -> None:
+        numbers = [
+            ("size", self.size, 0, MAX_INTEGER),
+            ("max_size", self.max_size, 0, MAX_INTEGER),
+            ("uses", self.uses, 1, MAX_INTEGER),
+            ("quality", self.quality, ORIGINAL, HIGHEST_QUALITY),
+        ]
+        for what, value, least, most in numbers:
+            if value is not None and not least <= value <= most:
+                raise InvalidArgument(f"{what} must lie between {least} and {most}.")
+        if self.size is not None and self.max_size is not None and self.size > self.max_size:
+            raise InvalidArgument("size must not be larger than max_size.")
+
+    # -- an upload
+
+    @property
+    def limit(self) -> int | None:
+        """The most bytes of an upload; None for no bound."""
+        return self.max_size if self.size is None else self.size
+
+    def admit(self, spec: UploadSpec) -> UploadSpec:
+        """The upload that the bearer asks for, as the grant has it.
+
+        Raises TooLarge, UnsupportedMediaType, Forbidden where it lies outside of the bounds.
+        """
+        self._check_size(spec.size)
+        if None not in (self.sha256, spec.sha256) and spec.sha256 != self.sha256:
+            raise Forbidden("This grant is for a file with another SHA-256.")
+        mime_type = spec.mime_type
+        if mime_type is not None:
+            self.check_type(mime_type)
+        elif len(self.mime_types) == 1 and not self.mime_types[0].endswith("/*"):
+            mime_type = self.mime_types[0]
+        return replace(
+            spec,
+            name=spec.name if self.name is None else self.name,
+            directory=spec.directory if self.directory is None else self.directory,
+            size=spec.size if self.size is None else self.size,
+            sha256=spec.sha256 if self.sha256 is None else self.sha256,
+            mime_type=mime_type,
+        )
+
+    def _check_size(self, size: int | None) -> None:
+        if size is None:
+            return
+        if self.limit is not None and size > self.limit:
+            raise TooLarge(f"This grant is for at most {self.limit} bytes.", limit=self.limit)
+        if self.size is not None and size != self.size:
+            raise Forbidden(f"This grant is for a file of {self.size} bytes, not {size}.")
+
+    def check_type(self, mime_type: str) -> None:
+        """Raise UnsupportedMediaType unless the type, its parameters aside, is allowed."""
+        plain = mime_type.partition(";")[0].strip().lower()
+        for allowed in self.mime_types:
+            if plain == allowed or (allowed.endswith("/*") and plain.startswith(allowed[:-1])):
+                return
+        if self.mime_types:
+            shown = ", ".join(self.mime_types)
+            raise UnsupportedMediaType(f"This grant is for {shown}, not for {plain}.")
+
+    # -- what exists already
+
+    def covers(self, manifest: Manifest) -> bool:
+        """Whether this is an upload that was created with the grant, or the file to download."""
+        if self.action is Action.DOWNLOAD:
+            return manifest.id == self.file_id
+        return manifest.grant_id == self.id
+
+    def check_quality(self, quality: int) -> None:
+        """Raise Forbidden unless the bearer may have the file in this quality."""
+        if self.quality is not None and quality != self.quality:
+            raise Forbidden(f"This grant is for the quality {self.quality}.")
+
+
+def _check_pattern(value: str) -> None:
+    """Raise InvalidArgument unless it is a type without parameters, or all types of a kind."""
+    if value != value.lower() or ";" in value:
+        raise InvalidArgument("mime_types must be in lower case and without parameters.")
+    if _ANY_OF_A_KIND.fullmatch(value):
+        return
+    try:
+        check_mime_type(value.replace("*", "\0"))  # a star anywhere else would mean nothing
+    except InvalidArgument:
+        raise InvalidArgument(
+            "mime_types must be media types such as image/png, or image/* for all of a kind."
+        ) from None
