@@ -14,8 +14,7 @@ import httpx
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from protocol.manifest import Piece
-from storage.blobs.mongo import MongoBlobs
+from tests.server.gate import Gate
 from tests.servers import Process, Running, inside, process, until
 from tests.wire import (
     CHUNK,
@@ -213,22 +212,6 @@ async def test_a_new_token_replaces_the_old_one_in_mid_upload(server: Process) -
         await wire.send(TOKEN, "wrong")
         assert (await wire.problem(None))["code"] == "unauthorized"
         assert (await wire.closing()).code == 4401
-
-
-class Gate:
-    """Holds back every piece on its way into the store until it is opened."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.opened = asyncio.Event()
-        self.waiting = 0
-        write = MongoBlobs.write
-
-        async def held(blobs: MongoBlobs, upload_id: str, piece: Piece, data: bytes) -> bool:
-            self.waiting += 1
-            await self.opened.wait()
-            return await write(blobs, upload_id, piece, data)
-
-        monkeypatch.setattr(MongoBlobs, "write", held)
 
 
 async def test_more_bytes_than_the_window_end_the_connection(
