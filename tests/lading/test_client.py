@@ -179,3 +179,35 @@ async def test_a_server_that_goes_and_comes_back(
 async def _wait(upload: object) -> dict[str, object]:
     file: dict[str, object] = await upload  # type: ignore[misc]
     return file
+
+
+async def test_two_clients_send_the_same_file_at_once(server: Process, tmp_path: Path) -> None:
+    body = Random(10).randbytes(20 * 2**20)
+    path = tmp_path / "twice.bin"
+    path.write_bytes(body)
+    async with (
+        Client(server.url, server.token, timing=AT_ONCE) as one,
+        Client(server.url, server.token, timing=AT_ONCE) as other,
+    ):
+        first = one.upload(path, chunk_size=256 * 1024)
+        task = asyncio.ensure_future(_wait(first))
+        await until(lambda: first.id is not None)
+        second = other.upload(path)
+        files = await asyncio.gather(task, _wait(second))
+    assert files[0] == files[1]  # the second went on with what the first had begun
+    assert files[0]["sha256"] == hashlib.sha256(body).hexdigest()
+
+
+async def test_an_upload_can_be_stopped_and_gone_on_with(lading: Client, tmp_path: Path) -> None:
+    path = tmp_path / "stopped.bin"
+    path.write_bytes(Random(11).randbytes(20 * 2**20))
+    upload = lading.upload(path, chunk_size=256 * 1024)
+    async for progress in upload:
+        if progress.stored >= 2**20:
+            break
+    await upload.stop()
+    again = lading.upload(path)
+    file = await again
+    assert file["id"] == upload.id
+    assert again.resumed_from >= 2**20
+    assert again.bytes_sent == 20 * 2**20 - again.resumed_from
