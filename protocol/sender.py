@@ -339,8 +339,9 @@ class Sender:
         if upload is None:
             return
         # The server's sum, since other connections may store the same pieces; answers may be
-        # out of order.
-        upload.stored = max(upload.stored, message.upload_size)
+        # out of order, and with several servers at work the sum may run ahead.
+        stored = max(upload.stored, message.upload_size)
+        upload.stored = stored if upload.size is None else min(stored, upload.size)
         self._events.append(Progress(message.ref, upload.stored))
 
     def _refused(self, message: m.Refused) -> None:
