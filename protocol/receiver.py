@@ -141,7 +141,9 @@ class Receiver:
         self._slots: dict[int, _Slot] = {}
         self._effects: list[Effect] = []
         self._born = self._heard = self._said = self._busy = now
-        self._expires: float | None = None
+        self._expires = math.inf
+        self._outlived = False
+        self._checking = 0
         self._user_id = ""
         self._end: Close | None = None
 
@@ -165,8 +167,8 @@ class Receiver:
                     moments.append(self._said + self._heartbeat)
                 if not self._occupied():
                     moments.append(self._busy + IDLE_SECONDS)
-                if self._expires is not None and self.state in _GOES_ON:
-                    moments.append(self._expires)
+                if self.state in _GOES_ON:
+                    moments.append(self._expiry())
                 return min(moments)
 
     @property
@@ -174,6 +176,14 @@ class Receiver:
         """Whether no piece and no request waits for an answer."""
         settled = (Upload.OPEN, Upload.READY)
         return self.in_flight == 0 and all(s.state in settled for s in self._slots.values())
+
+    def _expiry(self) -> float:
+        """When the credential ends the connection.
+
+        Not while an upload outlives it, nor while a TOKEN that came before is being checked.
+        """
+        waits = self._checking or (self._outlived and self._occupied())
+        return math.inf if waits else self._expires
 
     def _occupied(self) -> bool:
         """Whether an upload is open: finished ones do not keep a connection."""
@@ -193,7 +203,7 @@ class Receiver:
         occupied = self._occupied()
         if occupied:
             self._busy = now
-        if self._expires is not None and now >= self._expires and self.state in _GOES_ON:
+        if now >= self._expiry() and self.state in _GOES_ON:
             error = Unauthorized("The credential expired; connect again with a new one.")
             self._problem(None, error)
             self._end_with(4401, error.code)
@@ -207,8 +217,8 @@ class Receiver:
             self._send(m.Window(self.window))
 
     def heard(self, now: float) -> None:
-        """Bytes came, though no whole message yet: the client is not silent."""
-        self._heard = now
+        """Bytes came at `now`, though no whole message yet: the client is not silent."""
+        self._heard = max(self._heard, now)
 
     # -- messages
 
@@ -237,6 +247,7 @@ class Receiver:
         self._fail(InvalidMessage("HELLO comes once; TOKEN replaces a credential."), 1002)
 
     def _token(self, message: m.Token, _now: float) -> None:
+        self._checking += 1
         self._do(Authenticate(message.token))
 
     def _ping(self, message: m.Ping, now: float) -> None:
@@ -371,8 +382,13 @@ class Receiver:
 
     # -- answers of the driver
 
-    def authenticated(self, user_id: str, expires: float | None, now: float) -> None:
-        """The credential is good until `expires` (on the clock of `now`; None for ever)."""
+    def authenticated(
+        self, user_id: str, expires: float | None, now: float, *, outlived: bool = False
+    ) -> None:
+        """The credential is good until `expires` (on the clock of `now`; None for ever).
+
+        `outlived` says that uploads which are open then may still end: a grant's.
+        """
         if self.state is Connection.KNOCKING:
             self.state = Connection.OPEN
             self._user_id = user_id
@@ -380,10 +396,13 @@ class Receiver:
             self._send(
                 m.Welcome(user_id, self.window, self._max_chunk_size, self._heartbeat, self._server)
             )
-        elif user_id != self._user_id:
-            self._fail(Unauthorized("The new credential is another user's."), 4401)
-            return
-        self._expires = expires
+        else:
+            self._checking -= 1
+            if user_id != self._user_id:
+                self._fail(Unauthorized("The new credential is another user's."), 4401)
+                return
+        self._expires = math.inf if expires is None else expires
+        self._outlived = outlived
 
     def rejected(self, error: LadingError) -> None:
         """The credential is not good."""

@@ -13,6 +13,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from lading.version import VERSION
+from server import tokens
 from server.app import create_app
 from server.auth import admin_token
 from server.connections import RequestProtocol
@@ -150,7 +152,7 @@ def _write_private(path: Path, text: str) -> None:
     draft.replace(path)
 
 
-def configuration(app: Starlette) -> uvicorn.Config:
+def configuration(app: Starlette, trusted_proxies: tuple[str, ...] = ()) -> uvicorn.Config:
     """How uvicorn runs the application."""
     return uvicorn.Config(
         app,
@@ -162,7 +164,8 @@ def configuration(app: Starlette) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=False,
+        proxy_headers=bool(trusted_proxies),
+        forwarded_allow_ips=list(trusted_proxies),
         timeout_graceful_shutdown=5,
     )
 
@@ -171,6 +174,8 @@ def serve() -> int:
     """Run the server until it is told to stop; gives the exit code."""
     try:
         settings = load()
+        if settings.auth == "jwt":
+            tokens.authenticator(settings, time.time)  # wrong keys are told of before all else
         listener = listen(settings)
     except WrongSettings as error:
         print(error, file=sys.stderr)
@@ -179,7 +184,7 @@ def serve() -> int:
     app = create_app(settings)
     # Of a start that failed uvicorn logs the trace; where the reason is known, it says all.
     logging.getLogger("uvicorn.error").addFilter(lambda _: not hasattr(app.state, "failure"))
-    config = configuration(app)
+    config = configuration(app, settings.trusted_proxies)
     server = Server(config, settings, address(settings, listener))
     try:
         with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:

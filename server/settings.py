@@ -12,8 +12,16 @@ import os
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from protocol.manifest import MAX_CHUNK_SIZE, MIN_CHUNK_SIZE
@@ -79,9 +87,16 @@ class Settings(BaseSettings):
     data: Path = Path("lading-data")
     database_url: str | None = None
     mongod: str | None = None
-    auth: Literal["token", "none"] = "token"
+    auth: Literal["token", "jwt", "none"] = "token"
+    jwt_secret: SecretStr | None = None
+    jwt_public_key: str | None = None
+    jwt_jwks: str | None = None
+    jwt_audience: str | None = None
+    jwt_issuer: str | None = None
     public_url: str | None = None
     allowed_origins: Names = ()
+    allowed_hosts: Names = ()
+    trusted_proxies: Names = ()
     chunk_size: Size = Field(default=4 * 2**20, ge=MIN_CHUNK_SIZE, le=MAX_CHUNK_SIZE)
     byte_budget: Size = Field(default=192 * 2**20, ge=2**20)
     small_file_limit: Size = Field(default=32 * 10**6, ge=1, le=2 * 10**9)
@@ -110,6 +125,29 @@ class Settings(BaseSettings):
         if value is not None and not re.fullmatch(r"https?://[^/\s?#]+(/[^\s?#]*)?", value):
             raise ValueError("must be an address such as https://files.example.org")
         return value.rstrip("/") if value else value
+
+    @field_validator("jwt_jwks")
+    @classmethod
+    def _is_safe_address(cls, value: str | None) -> str | None:
+        if value is not None and value.startswith("http://"):
+            host = urlsplit(value).hostname or ""
+            if not is_loopback(host):
+                raise ValueError("must be a file, or an address that begins with https://")
+        return value
+
+    @model_validator(mode="after")
+    def _has_one_key(self) -> Settings:
+        if self.auth != "jwt":
+            return self
+        keys = [self.jwt_secret, self.jwt_public_key, self.jwt_jwks]
+        if sum(key is not None for key in keys) != 1:
+            raise ValueError(
+                "LADING_AUTH=jwt needs exactly one of LADING_JWT_SECRET, LADING_JWT_PUBLIC_KEY, "
+                "LADING_JWT_JWKS"
+            )
+        if not self.jwt_audience:
+            raise ValueError("LADING_AUTH=jwt needs LADING_JWT_AUDIENCE, the aud of its tokens")
+        return self
 
     @model_validator(mode="after")
     def _open_only_at_home(self) -> Settings:
@@ -145,6 +183,6 @@ def _line(item: Any) -> str:
     variable = f"LADING_{str(item['loc'][0]).upper()}"
     shown = os.environ.get(variable, item["input"])
     allowed = str(item["msg"]).removeprefix("Value error, ")
-    if variable == "LADING_DATABASE_URL":
-        shown = "(hidden)"  # an address may carry a password
+    if variable in ("LADING_DATABASE_URL", "LADING_JWT_SECRET"):
+        shown = "(hidden)"  # it is a secret, or may carry one
     return f"{variable}={shown}: {allowed}"

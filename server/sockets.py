@@ -47,6 +47,7 @@ class ChannelProtocol(WebSocketsSansIOProtocol):
         self._services: Services = app_state["services"]
         self.conn.max_message_size = self._services.max_message
         self.arrived = 0
+        self.heard_at = self.loop.time()
         self._fragments = 0
         self._hold: Hold | None = None
         self._withdraw: Callable[[], None] | None = None
@@ -67,6 +68,7 @@ class ChannelProtocol(WebSocketsSansIOProtocol):
         if self._lingering:
             return
         self.arrived += len(data)
+        self.heard_at = self.loop.time()
         super().data_received(data)
         if not self._lingering and self._hold is None and self._withdraw is None:
             self._reserve()
