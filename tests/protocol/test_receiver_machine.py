@@ -36,18 +36,19 @@ def error(code: str) -> LadingError:
 class Driver(RuleBasedStateMachine):
     """One connection under way, its requests and pieces that wait for an answer."""
 
-    @initialize(expires=st.none() | st.floats(10, 200))
-    def connect(self, expires: float | None) -> None:
+    @initialize(expires=st.none() | st.floats(10, 200), outlived=st.booleans())
+    def connect(self, expires: float | None, outlived: bool) -> None:
         self.now = 0.0
         self.made = 0
         self.ids: dict[int, str] = {}
+        self.tokens = 0
         self.requests: dict[int, e.Effect] = {}
         self.pieces: list[e.Store] = []
         self.closed: e.Close | None = None
         self.receiver = Receiver(0.0, window=WINDOW, max_chunk_size=10)
         self.receiver.receive(m.Hello(), 0.0)
         assert self.receiver.effects() == [e.Authenticate(None)]
-        self.receiver.authenticated("ann", expires, 0.0)
+        self.receiver.authenticated("ann", expires, 0.0, outlived=outlived)
         self.take()
 
     def take(self) -> list[e.Effect]:
@@ -95,6 +96,10 @@ class Driver(RuleBasedStateMachine):
     def ping(self) -> None:
         self.say(m.Ping(1))
 
+    @rule()
+    def renew(self) -> None:
+        self.tokens += sum(isinstance(x, e.Authenticate) for x in self.say(m.Token("t")))
+
     # -- the store
 
     @precondition(lambda self: self.pieces)
@@ -130,6 +135,17 @@ class Driver(RuleBasedStateMachine):
                 self.receiver.closed(ref, self.now)
         self.take()
 
+    @precondition(lambda self: self.tokens)
+    @rule(expires=st.none() | st.floats(-10, 60), good=st.booleans())
+    def answer_a_token(self, expires: float | None, good: bool) -> None:
+        self.tokens -= 1
+        if good:
+            end = None if expires is None else self.now + expires
+            self.receiver.authenticated("ann", end, self.now)
+        else:
+            self.receiver.rejected(error("unauthorized"))
+        self.take()
+
     @rule(ref=refs)
     def lose(self, ref: int) -> None:
         self.receiver.lost(ref, error("gone"), self.now)
@@ -143,7 +159,8 @@ class Driver(RuleBasedStateMachine):
         deadline = self.receiver.deadline()
         self.now = max(self.now, min(self.now + seconds, math.nextafter(deadline, 0)))
         self.receiver.tick(self.now)
-        assert self.now >= deadline or not self.take()
+        taken = self.take()
+        assert self.now >= deadline or not taken
 
     @precondition(lambda self: self.closed is None)
     @rule()

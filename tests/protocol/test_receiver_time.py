@@ -166,6 +166,33 @@ def test_a_token_before_the_expiry_moves_it() -> None:
     assert renewed.feed(at(200)) == [EXPIRED, CLOSE_EXPIRED]
 
 
+def test_a_token_that_came_before_the_expiry_counts_however_long_its_check_takes() -> None:
+    renewed = desk(EXPIRING, OPEN)
+    beat(renewed, 99)
+    renewed.feed('> TOKEN token="u"')
+    assert beat(renewed, 110) == []
+    assert renewed.feed('= authenticated user_id="ann" expires=200') == []
+    assert beat(renewed, 199) == []
+    assert renewed.feed(at(200)) == [EXPIRED, CLOSE_EXPIRED]
+
+
+def test_a_token_that_came_before_the_expiry_and_is_as_old_does_not_help() -> None:
+    renewed = desk(EXPIRING, OPEN)
+    beat(renewed, 99)
+    renewed.play('> TOKEN token="u"\n= authenticated user_id="ann" expires=100')
+    assert renewed.feed(at(100)) == [EXPIRED, CLOSE_EXPIRED]
+
+
+def test_an_upload_may_outlive_the_credential_of_a_grant() -> None:
+    lasting = desk("> HELLO")
+    lasting.receiver.authenticated("ann", 100.0, 0.0, outlived=True)
+    lasting.play(OPEN)
+    assert beat(lasting, 300) == []
+    assert lasting.feed(FIRST)[0].startswith("! Store")
+    lasting.play(f"{STORED}\n> DETACH ref=1")
+    assert lasting.feed(at(301)) == [EXPIRED, CLOSE_EXPIRED]
+
+
 def test_a_token_without_end_lifts_the_expiry() -> None:
     renewed = desk(EXPIRING, OPEN, '> TOKEN token="u"', '= authenticated user_id="ann"')
     assert beat(renewed, 1000) == []
