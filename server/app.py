@@ -13,11 +13,14 @@ from starlette.routing import Route, WebSocketRoute
 
 from protocol.errors import LadingError
 from protocol.messages import OVERHEAD
+from server import tokens
 from server.auth import Authenticator, OpenAuthenticator, TokenAuthenticator, admin_token
 from server.chores import Chores
 from server.errors import handlers
+from server.grants import GrantAuthenticator
+from server.hosts import middleware
 from server.limits import ByteBudget
-from server.routes import channel, files, health, manifests, pages, uploads, usage
+from server.routes import channel, files, grants, health, manifests, pages, uploads, usage
 from server.services import Services
 from server.settings import Settings, load
 from server.store import Store, janitor, open_store
@@ -50,6 +53,12 @@ ROUTES = [
     _route("/v1/uploads/{id}", GET=uploads.show, DELETE=uploads.abort),
     _route("/v1/uploads/{id}/chunks/{slice_start}", PUT=uploads.put_piece),
     _route("/v1/uploads/{id}/finish", POST=uploads.finish),
+    _route("/v1/grants", GET=grants.listing, POST=grants.mint),
+    _route("/v1/grants/{id}", GET=grants.show, DELETE=grants.revoke),
+    _route("/v1/g/{token}", GET=grants.fetch, PUT=grants.upload, POST=grants.upload),
+    _route("/v1/g/{token}/check", GET=grants.check),
+    _route("/v1/g/{token}/{quality}", GET=grants.fetch),
+    _route("/v1/g/{token}/{quality}/check", GET=grants.check),
     _route("/v1/usage", GET=usage.show_own),
     _route("/v1/users/{user_id}/quota", GET=usage.show, PUT=usage.change),
     WebSocketRoute("/v1/ws", channel.channel),
@@ -82,7 +91,12 @@ def create_app(
             yield {"services": services}
             await services.settle()
 
-    return Starlette(routes=ROUTES, lifespan=lifespan, exception_handlers=handlers())
+    return Starlette(
+        routes=ROUTES,
+        lifespan=lifespan,
+        middleware=middleware(chosen),
+        exception_handlers=handlers(),
+    )
 
 
 def _explain(error: Exception, settings: Settings) -> str:
@@ -98,9 +112,6 @@ async def _assemble(
     settings: Settings, client: Any, clock: Callable[[], float] | None, stack: AsyncExitStack
 ) -> Services:
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    authenticator: Authenticator = OpenAuthenticator()
-    if settings.auth == "token":
-        authenticator = TokenAuthenticator(admin_token(settings.data))
     url = settings.database_url
     if client is None and url is None:
         embedded = EmbeddedMongo(settings.data, mongod=settings.mongod)
@@ -108,6 +119,7 @@ async def _assemble(
         url = await embedded.start()
     store = await open_store(settings, stack, url=url, client=client)
     clock = clock or store.clock
+    authenticator = _authenticator(settings, clock)
     # Uploads begun under a larger LADING_CHUNK_SIZE must still be able to go on.
     largest = max(settings.chunk_size, await store.manifests.largest_open_chunk())
     services = Services(
@@ -119,11 +131,13 @@ async def _assemble(
             store.chunks,
             store.blobs,
             quotas=store.quotas,
+            grants=store.grants,
             sweeper=store.sweeper,
             clock=clock,
             check_room=store.room.check,
         ),
-        authenticator=authenticator,
+        grants=store.grants,
+        authenticator=GrantAuthenticator(store.grants, authenticator, clock),
         budget=ByteBudget(settings.byte_budget, settings.user_byte_budget),
         max_message=largest + OVERHEAD,
         clock=clock,
@@ -132,11 +146,25 @@ async def _assemble(
     return services
 
 
+def _authenticator(settings: Settings, clock: Callable[[], float]) -> Authenticator:
+    match settings.auth:
+        case "token":
+            return TokenAuthenticator(admin_token(settings.data))
+        case "jwt":
+            return tokens.authenticator(settings, clock)
+        case "none":
+            return OpenAuthenticator()
+
+
 async def _start_chores(
     settings: Settings, store: Store, services: Services, stack: AsyncExitStack
 ) -> None:
     """Start what runs beside the requests, each until the server ends."""
-    chores = [store.room.watch(), services.note_activity(settings.upload_ttl / 4)]
+    chores = [
+        store.room.watch(),
+        services.note_activity(settings.upload_ttl / 4),
+        services.watch_grants(),
+    ]
     if isinstance(store.clock, DatabaseClock):
         chores.append(store.clock.keep())
     if settings.janitor:

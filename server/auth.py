@@ -15,7 +15,8 @@ from typing import Protocol
 
 from starlette.requests import HTTPConnection
 
-from protocol.errors import NotFound, Unauthorized
+from protocol.errors import Forbidden, NotFound, Unauthorized
+from protocol.grants import Action, Grant
 from protocol.manifest import Manifest
 
 COOKIE = "lading_token"
@@ -26,17 +27,36 @@ ADMIN = "admin"
 class Principal:
     """Someone with a valid credential. `expires` is in Unix seconds, None for ever.
 
-    `admin` may set quotas and see every user's; `may_grant` may mint grants for others.
+    `admin` may set quotas and see every user's; `may_grant` may mint grants for others. With a
+    `grant` it is the grant's bearer, who acts for its user and may do what it allows, no more.
     """
 
     user_id: str
     admin: bool = False
     may_grant: bool = False
     expires: float | None = None
+    grant: Grant | None = None
+
+    def check_action(self, action: Action | None) -> None:
+        """Raise Forbidden unless `action` is allowed; None is what no grant is for."""
+        if self.grant is not None and self.grant.action is not action:
+            raise Forbidden(f"This is a grant for {self.grant.action}, and for nothing else.")
+
+    def check_quality(self, quality: int) -> None:
+        """Raise Forbidden unless a file may be had in this quality; 0 is the original."""
+        if self.grant is not None:
+            self.grant.check_quality(quality)
 
     def check_owner(self, manifest: Manifest | None, upload_id: str) -> Manifest:
-        """The manifest, if it is this principal's; what is another's does not exist."""
-        if manifest is None or manifest.user_id != self.user_id:
+        """The manifest, if it is this principal's; what is another's does not exist.
+
+        The bearer of a download grant hears Forbidden of every other id, whether it exists or not.
+        """
+        grant = self.grant
+        if grant is not None and grant.action is Action.DOWNLOAD and grant.file_id != upload_id:
+            raise Forbidden("This grant is for another file.")
+        mine = manifest is not None and manifest.user_id == self.user_id
+        if manifest is None or not mine or (grant is not None and not grant.covers(manifest)):
             raise NotFound(f"There is no upload or file {upload_id}.")
         return manifest
 

@@ -26,6 +26,7 @@ from protocol.errors import (
     Unauthorized,
     UnsupportedMediaType,
 )
+from server.grants import redact
 
 log = structlog.get_logger()
 
@@ -105,7 +106,7 @@ async def http_error(_request: Request, error: Exception) -> Response:
 
 async def unexpected_error(request: Request, error: Exception) -> Response:
     """Starlette's handler for faults: logged with its trace, answered without it."""
-    log.error("fault", path=request.url.path, method=request.method, exc_info=error)
+    log.error("fault", path=redact(request.url.path), method=request.method, exc_info=error)
     return problem_response(Internal())
 
 

@@ -5,8 +5,11 @@ Values are checked where they mean something (`protocol/spec.py`). `/openapi.jso
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Annotated, Literal
 
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, RootModel
+
+from protocol.grants import HIGHEST_QUALITY, MAX_SECONDS, ORIGINAL
 from protocol.manifest import MAX_INTEGER
 from protocol.spec import UploadSpec
 
@@ -53,3 +56,50 @@ class SetQuota(Body):
     """A user's limit in bytes; null for none."""
 
     quota: int | None = Field(ge=0, le=MAX_INTEGER)
+
+
+HOUR = 3600.0
+
+
+class _Grant(Body):
+    """What both kinds of grants have. A field that is not known is refused: a bound with a slip of
+    the pen in its name would bind nothing."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    user_id: str | None = None
+    expires_in: float = Field(default=HOUR, gt=0, le=MAX_SECONDS)
+
+
+class NewUploadGrant(_Grant):
+    """A grant to upload; what is left out is the bearer's to choose."""
+
+    action: Literal["upload"]
+    name: str | None = None
+    directory: str | None = None
+    size: int | None = Field(default=None, ge=0, le=MAX_INTEGER)
+    max_size: int | None = Field(default=None, ge=0, le=MAX_INTEGER)
+    sha256: str | None = None
+    mime_types: list[str] | None = Field(default=None, min_length=1)
+    uses: int | None = Field(default=None, ge=1, le=MAX_INTEGER)
+
+
+class NewDownloadGrant(_Grant):
+    """A grant to download one file, in every quality or in one."""
+
+    action: Literal["download"]
+    file_id: str
+    quality: int | None = Field(default=None, ge=ORIGINAL, le=HIGHEST_QUALITY)
+
+
+class NewGrant(RootModel[NewUploadGrant | NewDownloadGrant]):
+    """A grant; `action` says of which kind."""
+
+    root: Annotated[
+        NewUploadGrant | NewDownloadGrant,
+        Discriminator(
+            "action",
+            custom_error_type="action",
+            custom_error_message="action must be upload or download",
+        ),
+    ]

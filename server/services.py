@@ -10,14 +10,20 @@ from typing import Any, Protocol
 
 from starlette.requests import HTTPConnection
 
+from protocol.errors import LadingError
+from protocol.grants import Action
 from server.auth import Authenticator, Principal, bearer
 from server.limits import ByteBudget
 from server.settings import Settings
 from server.uploads import Uploads
 from storage.database import Database
+from storage.grants import Grants
 
 ACTIVITY_SECONDS = 60.0
 """A piece that takes longer than this to arrive keeps its upload alive meanwhile."""
+
+GRANT_SECONDS = 2.0
+"""How often it is looked whether the grants of open connections were revoked."""
 
 
 class Drainable(Protocol):
@@ -35,9 +41,18 @@ class Drainable(Protocol):
         """Close as soon as what is in flight is answered."""
         ...
 
+    def revoke(self) -> None:
+        """Close: the grant that is the connection's credential was revoked."""
+        ...
+
     @property
     def user_id(self) -> str | None:
         """Whose connection it is, once that is known."""
+        ...
+
+    @property
+    def grant_id(self) -> str | None:
+        """The grant that is its credential, if one is."""
         ...
 
     @property
@@ -53,6 +68,7 @@ class Services:
     settings: Settings
     database: Database
     uploads: Uploads
+    grants: Grants
     authenticator: Authenticator
     budget: ByteBudget
     max_message: int
@@ -61,9 +77,17 @@ class Services:
     draining: bool = False
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
-    async def principal(self, connection: HTTPConnection) -> Principal:
-        """Who is asking; raises Unauthorized."""
-        return await self.authenticator.principal(bearer(connection))
+    async def principal(
+        self, connection: HTTPConnection, action: Action | None = None
+    ) -> Principal:
+        """Who is asking; raises Unauthorized.
+
+        A grant's bearer is let in where `action` is what the grant is for, else hears Forbidden:
+        a route that names none is closed to grants.
+        """
+        found = await self.authenticator.principal(bearer(connection))
+        found.check_action(action)
+        return found
 
     def connections_of(self, user_id: str) -> int:
         """How many channels a user has open."""
@@ -82,6 +106,22 @@ class Services:
             await asyncio.sleep(min(seconds, ACTIVITY_SECONDS))
             for channel in list(self.channels):
                 await channel.note_activity()
+
+    async def watch_grants(self) -> None:
+        """Every so often, close the connections whose grant was revoked."""
+        while True:
+            await asyncio.sleep(GRANT_SECONDS)
+            held = {channel.grant_id for channel in self.channels}
+            asked = [grant_id for grant_id in held if grant_id is not None]
+            if not asked:
+                continue
+            try:
+                living = await self.grants.living(asked, self.clock())
+            except LadingError:
+                continue  # a database that is down is told of by every other operation
+            for channel in list(self.channels):
+                if channel.grant_id in asked and channel.grant_id not in living:
+                    channel.revoke()
 
     async def drain(self, seconds: float) -> None:
         """Let every connection end: what is in flight is stored and answered, nothing new begins.

@@ -27,6 +27,7 @@ from storage.blobs.mongo import MongoBlobs
 from storage.chunks import Chunks
 from storage.clock import DatabaseClock
 from storage.database import Database, connect
+from storage.grants import Grants
 from storage.leases import Leases
 from storage.manifests import Manifests
 from storage.quotas import Quotas
@@ -51,6 +52,7 @@ class Store:
     blobs: Mapping[str, Blobs]
     quotas: Quotas
     leases: Leases
+    grants: Grants
     sweeper: Sweeper
     room: Room
 
@@ -151,4 +153,15 @@ async def open_store(
         tombstone_ttl=settings.tombstone_ttl,
         pace=settings.janitor_pace,
     )
-    return Store(database, clock, manifests, chunks, blobs, quotas, Leases(database), sweeper, room)
+    return Store(
+        database,
+        clock,
+        manifests,
+        chunks,
+        blobs,
+        quotas,
+        Leases(database),
+        Grants(database),
+        sweeper,
+        room,
+    )

@@ -21,6 +21,7 @@ from protocol.digests import Sha256, crc32c
 from protocol.errors import (
     AlreadyComplete,
     ChecksumMismatch,
+    Forbidden,
     Gone,
     Internal,
     InvalidArgument,
@@ -28,6 +29,7 @@ from protocol.errors import (
     NotFound,
     OutOfBounds,
     StorageFull,
+    TooLarge,
 )
 from protocol.manifest import (
     MAX_INTEGER,
@@ -47,6 +49,7 @@ from server.settings import Settings
 from server.sniff import HEAD_BYTES, content_type
 from storage.blobs.base import Blobs
 from storage.chunks import Chunks
+from storage.grants import Grants
 from storage.manifests import ANY_FILE, FileFilter, Manifests, new_id
 from storage.quotas import Account, Quotas
 
@@ -91,6 +94,7 @@ class Uploads:
         blobs: Mapping[str, Blobs],
         *,
         quotas: Quotas,
+        grants: Grants,
         sweeper: Sweeper,
         clock: Callable[[], float] = time.time,
         check_room: Callable[[], None] = _endless,
@@ -100,6 +104,7 @@ class Uploads:
         self._chunks = chunks
         self._blobs = blobs
         self._quotas = quotas
+        self._grants = grants
         self._sweeper = sweeper
         self._clock = clock
         self._check_room = check_room
@@ -110,37 +115,62 @@ class Uploads:
     # -- beginning
 
     async def create(self, principal: Principal, spec: UploadSpec) -> OpenUpload:
-        """A new upload of the principal's; raises InvalidArgument, QuotaExceeded, Unavailable."""
+        """A new upload of the principal's; raises InvalidArgument, QuotaExceeded, Unavailable.
+
+        With a grant also Forbidden, TooLarge, UnsupportedMediaType, and one use of it is counted.
+        """
         spec.check()
         self._check_room()
-        now = self._clock()
+        now, grant = self._clock(), principal.grant
+        if grant is not None:
+            spec = grant.admit(spec)
         guessed, _ = mimetypes.guess_type(spec.name)
+        mime_type = spec.mime_type or guessed or "application/octet-stream"
         manifest = Manifest(
             id=new_id(now),
             user_id=principal.user_id,
             name=spec.name,
             directory=spec.directory,
             size=spec.size,
-            mime_type=spec.mime_type or guessed or "application/octet-stream",
+            mime_type=mime_type,
             chunk_size=choose_chunk_size(spec.chunk_size, self._settings.chunk_size),
             sha256=spec.sha256,
             tags=spec.tags,
             fingerprint=spec.fingerprint,
+            grant_id=None if grant is None else grant.id,
+            max_size=None if grant is None else grant.limit,
             created_at=now,
             updated_at=now,
             expires_at=now + self._settings.upload_ttl,
         )
+        if grant is not None:
+            grant.check_type(mime_type)
+            await self._grants.use(grant, manifest.id, now)
+        await self._begin(manifest)
+        return self._share(manifest, 0)
+
+    async def _begin(self, manifest: Manifest) -> None:
+        """Reserve, then insert; a use of a grant, counted before, is given back on failure."""
         # Reserved first: a crash in between leaves a reservation, which the janitor gives back,
         # and never an upload that nothing was reserved for.
-        await self._quotas.reserve(principal.user_id, manifest.id, spec.size or 0)
+        try:
+            await self._quotas.reserve(manifest.user_id, manifest.id, manifest.size or 0)
+        except LadingError:
+            await self._give_back(manifest)
+            raise
         try:
             await self._manifests.insert(manifest)
         except StorageFull:
             # Certainly not kept. After any other failure it may be, or come to be: then the
-            # reservation stays, and the janitor gives it back if there is no upload.
-            await self._quotas.release(principal.user_id, manifest.id)
+            # reservation stays, and the janitor gives it back if there is no upload; a use of a
+            # grant stays counted, for there may be no more uploads than uses.
+            await self._quotas.release(manifest.user_id, manifest.id)
+            await self._give_back(manifest)
             raise
-        return self._share(manifest, 0)
+
+    async def _give_back(self, manifest: Manifest) -> None:
+        if manifest.grant_id is not None:
+            await self._grants.give_back(manifest.grant_id, manifest.id)
 
     async def open(self, principal: Principal, upload_id: str) -> tuple[OpenUpload, Coverage]:
         """An upload of the principal's to go on with, and what is durable of it.
@@ -187,11 +217,25 @@ class Uploads:
         _refuse_tombstone(manifest)
         return manifest
 
+    async def find(self, upload_id: str, user_id: str | None) -> Manifest:
+        """The manifest of an upload or file of that user's, or whosesoever if None.
+
+        For those who may act for every user; raises NotFound, Gone.
+        """
+        found = await self._manifests.get(check_id(upload_id))
+        if found is None or user_id not in (None, found.user_id):
+            raise NotFound(f"There is no upload or file {upload_id}.")
+        _refuse_tombstone(found)
+        return found
+
     async def unfinished(
         self, principal: Principal, fingerprint: str | None = None, most: int = 100
     ) -> list[tuple[Manifest, Coverage]]:
         """The principal's uploads under way, the newest first, with what is stored of each."""
-        manifests = await self._manifests.unfinished(principal.user_id, fingerprint, most)
+        grant_id = None if principal.grant is None else principal.grant.id
+        manifests = await self._manifests.unfinished(
+            principal.user_id, fingerprint, most, grant_id=grant_id
+        )
         return [(manifest, await self.coverage(manifest)) for manifest in manifests]
 
     async def files(
@@ -272,14 +316,17 @@ class Uploads:
         """Store a piece; it is durable on return, and once more changes nothing.
 
         `whole_cells` is for transports that fill cells: the piece must reach the end of its cell.
-        Raises ChecksumMismatch, OutOfBounds, ChunkConflict, AlreadyComplete, Gone, NotFound,
-        StorageFull, Unavailable; then nothing was stored.
+        Raises ChecksumMismatch, OutOfBounds, TooLarge, ChunkConflict, AlreadyComplete, Gone,
+        NotFound, StorageFull, Unavailable; then nothing was stored.
         """
         size = len(data)
         if crc32c(data) != checksum:
             raise ChecksumMismatch("The piece was damaged on its way; send it again.")
         manifest = await self._look(upload)
         check_bounds(slice_start, size, manifest.chunk_size, manifest.size)
+        if manifest.max_size is not None and slice_start + size > manifest.max_size:
+            limit = manifest.max_size
+            raise TooLarge(f"The grant allows at most {limit} bytes.", limit=limit)
         piece = Piece(slice_start, size, checksum)
         if manifest.state is State.READY:
             return await self._write_again(upload, piece)
@@ -393,13 +440,16 @@ class Uploads:
         if head is None:
             parts = [part async for part in self.read(manifest, 0, min(size, HEAD_BYTES))]
             head = b"".join(parts)
+        mime_type = content_type(manifest.mime_type, head)
+        if principal.grant is not None:
+            principal.grant.check_type(mime_type)
         published = await self._manifests.publish(
             manifest.id,
             now=self._clock(),
             size=size,
             crc32c=checksum,
             sha256=hashed,
-            mime=content_type(manifest.mime_type, head),
+            mime=mime_type,
         )
         published = published or await self._ended(manifest.id)
         if published.size != size:
@@ -440,17 +490,23 @@ class Uploads:
         return whole.hexdigest()
 
     async def remove(self, principal: Principal, upload_id: str) -> None:
-        """Delete an upload or file and its bytes; raises NotFound, Gone."""
+        """Delete an upload or file and its bytes; raises NotFound, Gone.
+
+        The bearer of a grant may abort what it began, and not delete the file that it became.
+        """
         manifest = await self.get(principal, upload_id)
+        mine = (State.UPLOADING,) if principal.grant else (State.UPLOADING, State.READY)
         now = self._clock()
         buried = await self._manifests.bury(
             manifest.id,
             now=now,
             becomes=State.DELETED,
             until=now + self._settings.tombstone_ttl,
-            only=(State.UPLOADING, State.READY),
+            only=mine,
         )
         if buried is None:
+            if principal.grant is not None and (await self._ended(manifest.id)).upload_end:
+                raise Forbidden("The upload is complete; a grant cannot delete the file.")
             # It died just now, by another's hand, or by ours and the answer was lost: the janitor
             # sees to the rest.
             return
@@ -458,6 +514,12 @@ class Uploads:
         if upload is not None:
             upload.manifest = buried
         await self._sweeper.empty(buried)
+
+    async def withdraw(self, principal: Principal, upload_id: str) -> None:
+        """Delete an upload of a transport that takes all or nothing: a grant is not used by it."""
+        manifest = await self.get(principal, upload_id)
+        await self.remove(principal, upload_id)
+        await self._give_back(manifest)
 
     # -- reading
 

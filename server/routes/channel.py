@@ -27,7 +27,9 @@ from protocol.errors import (
     NotFound,
     ShuttingDown,
     TooManyConnections,
+    Unauthorized,
 )
+from protocol.grants import Action
 from protocol.manifest import State
 from protocol.messages import OVERHEAD, SUBPROTOCOL, Chunk, Closed
 from protocol.receiver import Receiver
@@ -54,6 +56,9 @@ LEAST_SHARE = 4096
 
 VERIFYING_SECONDS = 1.0
 """How often a client hears how far the verification is."""
+
+RESUME_SECONDS = 5.0
+"""With an expired grant, the time to open an upload that it began."""
 
 
 async def channel(websocket: WebSocket) -> None:
@@ -97,6 +102,8 @@ class Arrivals(Protocol):
 
     arrived: int
     """Bytes that came so far."""
+    heard_at: float
+    """When bytes came last, on the loop's clock."""
     owner: str | None
     """The user whose connection it is, once that is known: long messages are his."""
 
@@ -193,16 +200,22 @@ class Channel:
     # -- time
 
     def _ring(self) -> None:
+        self._listen()
         deadline = self._receiver.deadline()
         if deadline > self._loop.time():
             self._alarm = self._loop.call_at(deadline, self._ring)
         else:
             self._server.spawn(self._tick())
 
+    def _listen(self) -> None:
+        """Bytes of a message that is not whole yet break the silence, too."""
+        if self._connection is None:
+            return
+        # While we do not read, the client cannot be blamed for silence.
+        paused = self._connection.paused
+        self._receiver.heard(self._loop.time() if paused else self._connection.heard_at)
+
     async def _tick(self) -> None:
-        if self._connection is not None and self._connection.paused:
-            # It is we who do not read: the client cannot be blamed for silence.
-            self._receiver.heard(self._loop.time())
         self._receiver.tick(self._loop.time())
         await self._flush()
         if not self._gone:
@@ -232,11 +245,22 @@ class Channel:
         self._uploads.pop(ref, None)
         self._receiver.lost(ref, error, self._loop.time())
 
-    # -- draining
+    # -- whose it is
 
     @property
     def user_id(self) -> str | None:
         return None if self._principal is None else self._principal.user_id
+
+    @property
+    def grant_id(self) -> str | None:
+        grant = None if self._principal is None else self._principal.grant
+        return None if grant is None else grant.id
+
+    def revoke(self) -> None:
+        self._receiver.rejected(Unauthorized("The grant was revoked."))
+        self._server.spawn(self._flush())
+
+    # -- draining
 
     @property
     def idle(self) -> bool:
@@ -305,6 +329,8 @@ class Channel:
         token = effect.token or self._websocket.cookies.get("lading_token")
         try:
             principal = await self._server.authenticator.principal(token)
+            principal.check_action(Action.UPLOAD)
+            self._check_same(principal)
         except LadingError as error:
             self._receiver.rejected(error)
             return
@@ -315,12 +341,22 @@ class Channel:
         self._principal = principal
         if self._connection is not None:
             self._connection.owner = principal.user_id
-        now = self._loop.time()
-        expires = None
+        now, expires, outlived = self._loop.time(), None, principal.grant is not None
         if principal.expires is not None:
-            expires = now + principal.expires - self._server.clock()
-        self._receiver.authenticated(principal.user_id, expires, now)
+            left = principal.expires - self._server.clock()
+            expires = now + (RESUME_SECONDS if outlived and left <= 0 else left)
+        self._receiver.authenticated(principal.user_id, expires, now, outlived=outlived)
         self._rearm()
+
+    def _check_same(self, principal: Principal) -> None:
+        """Raise Forbidden where a grant would replace another credential.
+
+        What is open here belongs to the one before, and pieces are not judged one by one.
+        """
+        if self._principal is None or principal.grant is None:
+            return
+        if self._principal.grant is None or self._principal.grant.id != principal.grant.id:
+            raise Forbidden("A grant cannot replace another credential; open a new connection.")
 
     async def _open(self, effect: effects.Open | effects.Reopen) -> None:
         assert self._principal is not None

@@ -6,6 +6,7 @@ Source: page 4 of the design.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 from starlette.datastructures import QueryParams
@@ -14,6 +15,7 @@ from starlette.responses import Response
 
 from protocol.digests import Sha256, crc32c, parse_digest_field
 from protocol.errors import ChecksumMismatch, InvalidArgument, LadingError, RequestTimeout, TooLarge
+from protocol.grants import ORIGINAL, Action
 from protocol.manifest import Manifest
 from protocol.spec import MAX_NAME, UploadSpec, check_id, check_tags, check_text
 from server.auth import Principal
@@ -34,12 +36,15 @@ MOST_LISTED = 1000
 async def create(request: Request) -> Response:
     """`POST /v1/files`: one small file, raw or as a form's file part."""
     server = services(request)
-    principal = await server.principal(request)
+    return await take(request, server, await server.principal(request, Action.UPLOAD))
+
+
+async def take(request: Request, server: Services, principal: Principal) -> Response:
+    """Take the body as a file of the principal's, all of it or nothing."""
     part = await _body(request)
     length = declared_length(request) if part.raw else None
-    limit = server.settings.small_file_limit
-    if length is not None and length > limit:
-        raise TooLarge(_too_large(limit), limit=limit)
+    if length is not None:
+        _check_length(server, principal, length)
     spec = UploadSpec(
         name=request.query_params.get("name") or part.name or "unnamed",
         size=length,
@@ -50,16 +55,24 @@ async def create(request: Request) -> Response:
     upload = await server.uploads.create(principal, spec)
     try:
         manifest = await _take(request, server, principal, upload, part)
-    except BaseException:
+    except BaseException as error:
         # Also when the client went away: half a small file is of no use to anyone.
-        server.spawn(_discard(server, principal, upload.manifest.id))
+        discarding = server.spawn(_discard(server, principal, upload.manifest.id))
+        if isinstance(error, LadingError):
+            # Who tries again must find quota and grant as they were.
+            await asyncio.shield(discarding)
         raise
     headers = {"Location": file_url(server.settings, manifest.id)}
     return answer(manifest_shape(manifest), 201, headers)
 
 
-def _too_large(limit: int) -> str:
-    return f"A file sent this way may have at most {limit} bytes; larger ones go by /v1/uploads."
+def _check_length(server: Services, principal: Principal, length: int) -> None:
+    """Raise TooLarge for more than is taken in one body: by the grant's bound, else the setting."""
+    limit, hint = server.settings.small_file_limit, "; larger ones go by /v1/uploads"
+    if principal.grant is not None and principal.grant.limit is not None:
+        limit, hint = principal.grant.limit, ""
+    if length > limit:
+        raise TooLarge(f"A file sent this way may have at most {limit} bytes{hint}.", limit=limit)
 
 
 async def _body(request: Request) -> FilePart:
@@ -72,11 +85,9 @@ async def _body(request: Request) -> FilePart:
 async def _take(
     request: Request, server: Services, principal: Principal, upload: OpenUpload, part: FilePart
 ) -> Manifest:
-    digest, position, limit = Sha256(), 0, server.settings.small_file_limit
-    head = b""
+    digest, position, head = Sha256(), 0, b""
     async for piece in _cells(server, part.stream, upload):
-        if position + len(piece) > limit:
-            raise TooLarge(_too_large(limit), limit=limit)
+        _check_length(server, principal, position + len(piece))
         digest.update(piece)
         head = head or piece[:HEAD_BYTES]
         await server.uploads.write(upload, position, piece, crc32c(piece))
@@ -126,7 +137,7 @@ def _check_digests(request: Request, digest: Sha256) -> None:
 
 async def _discard(server: Services, principal: Principal, upload_id: str) -> None:
     try:
-        await server.uploads.remove(principal, upload_id)
+        await server.uploads.withdraw(principal, upload_id)
     except LadingError:
         return  # the janitor removes what is left
 
@@ -134,8 +145,9 @@ async def _discard(server: Services, principal: Principal, upload_id: str) -> No
 async def fetch(request: Request) -> Response:
     """`GET`, `HEAD /v1/files/{id}`: the bytes."""
     server = services(request)
-    principal = await server.principal(request)
+    principal = await server.principal(request, Action.DOWNLOAD)
     manifest = await server.uploads.get(principal, request.path_params["id"])
+    principal.check_quality(ORIGINAL)
     return await respond(request, server.uploads, manifest)
 
 

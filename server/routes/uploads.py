@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from protocol.digests import crc32c
 from protocol.errors import InvalidArgument
+from protocol.grants import Action
 from protocol.manifest import MAX_INTEGER, State
 from protocol.spec import MAX_FINGERPRINT, check_text
 from server.bodies import declared_length, piece_checksum, read_body, read_json
@@ -23,7 +24,7 @@ from server.services import services
 async def create(request: Request) -> Response:
     """`POST /v1/uploads`: a new upload, as CREATE."""
     server = services(request)
-    principal = await server.principal(request)
+    principal = await server.principal(request, Action.UPLOAD)
     spec = (await read_json(request, NewUpload)).spec()
     upload = await server.uploads.create(principal, spec)
     stored = await server.uploads.coverage(upload.manifest)
@@ -34,7 +35,7 @@ async def create(request: Request) -> Response:
 async def put_piece(request: Request) -> Response:
     """`PUT /v1/uploads/{id}/chunks/{slice_start}`: one piece; durable when answered."""
     server = services(request)
-    principal = await server.principal(request)
+    principal = await server.principal(request, Action.UPLOAD)
     slice_start = _place(request.path_params["slice_start"])
     declared = piece_checksum(request)
     upload = await server.uploads.join(principal, request.path_params["id"])
@@ -62,7 +63,7 @@ def _place(text: str) -> int:
 async def finish(request: Request) -> Response:
     """`POST /v1/uploads/{id}/finish`: verify and publish, as FINISH."""
     server = services(request)
-    principal = await server.principal(request)
+    principal = await server.principal(request, Action.UPLOAD)
     body = await read_json(request, FinishUpload)
     manifest = await server.uploads.finish(
         principal, request.path_params["id"], body.size, body.sha256
@@ -73,7 +74,7 @@ async def finish(request: Request) -> Response:
 async def listing(request: Request) -> Response:
     """`GET /v1/uploads`: what can be gone on with, from any device."""
     server = services(request)
-    principal = await server.principal(request)
+    principal = await server.principal(request, Action.UPLOAD)
     fingerprint = request.query_params.get("fingerprint")
     if fingerprint is not None:
         check_text("fingerprint", fingerprint, MAX_FINGERPRINT)
@@ -85,7 +86,8 @@ async def listing(request: Request) -> Response:
 async def show(request: Request) -> Response:
     """`GET /v1/uploads/{id}`: one upload with what is missing of it."""
     server = services(request)
-    manifest = await server.uploads.get(await server.principal(request), request.path_params["id"])
+    principal = await server.principal(request, Action.UPLOAD)
+    manifest = await server.uploads.get(principal, request.path_params["id"])
     stored = await server.uploads.coverage(manifest)
     return answer(upload_shape(manifest, stored))
 
@@ -93,7 +95,7 @@ async def show(request: Request) -> Response:
 async def abort(request: Request) -> Response:
     """`DELETE /v1/uploads/{id}`: delete an unfinished upload and its chunks."""
     server = services(request)
-    principal = await server.principal(request)
+    principal = await server.principal(request, Action.UPLOAD)
     manifest = await server.uploads.get(principal, request.path_params["id"])
     if manifest.state is State.READY:
         raise InvalidArgument("The upload is complete; delete the file at /v1/files instead.")
