@@ -59,6 +59,12 @@ class Steps(Database):
 
         self.before(number, crash)
 
+    def recover(self) -> None:
+        """Operations reach the database again, and their answers come."""
+        self._before.clear()
+        self._lost.clear()
+        self._lose_writes = 0
+
     def lose(self, number: int) -> None:
         """Carry this operation out, then break the connection before its answer."""
         self._lost.add(self.taken + number)

@@ -1,0 +1,57 @@
+"""The policy as a table: every state, emptied or not, before and after its time."""
+
+from __future__ import annotations
+
+import pytest
+
+from janitor.policy import Action, decide
+from protocol.manifest import Manifest, State
+
+NOW = 1_790_000_000.0
+
+TIMES = {"before": NOW + 0.001, "at": NOW, "after": NOW - 1, "never": None}
+
+TABLE = """
+    state       emptied     before  at      after   never
+    uploading   no          keep    expire  expire  keep
+    uploading   yes         keep    expire  expire  keep
+    ready       no          keep    keep    keep    keep
+    ready       yes         keep    keep    keep    keep
+    expired     no          empty   empty   empty   empty
+    expired     yes         keep    purge   purge   keep
+    deleted     no          empty   empty   empty   empty
+    deleted     yes         keep    purge   purge   keep
+"""
+
+
+def rows() -> list[tuple[str, bool, str, str]]:
+    """State, emptied, time, action."""
+    (_, _, *times), *lines = (line.split() for line in TABLE.strip().splitlines())
+    return [
+        (state, emptied == "yes", time, action)
+        for state, emptied, *actions in lines
+        for time, action in zip(times, actions, strict=True)
+    ]
+
+
+@pytest.mark.parametrize(("state", "emptied", "time", "action"), rows())
+def test_what_becomes_of_it(state: str, emptied: bool, time: str, action: str) -> None:
+    manifest = Manifest(
+        id="0" * 24,
+        user_id="ann",
+        name="film.mp4",
+        size=1,
+        chunk_size=4096,
+        created_at=NOW,
+        updated_at=NOW,
+        expires_at=TIMES[time],
+        state=State(state),
+        emptied=emptied,
+    )
+    assert decide(manifest, NOW) is Action[action.upper()]
+
+
+def test_the_table_is_whole() -> None:
+    assert {state for state, *_ in rows()} == set(State)
+    assert {action for *_, action in rows()} == {action.name.lower() for action in Action}
+    assert len(rows()) == len(State) * 2 * len(TIMES)
