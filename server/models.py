@@ -5,9 +5,9 @@ Values are checked where they mean something (`protocol/spec.py`). `/openapi.jso
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, RootModel
+from pydantic import BaseModel, ConfigDict, Field, RootModel, model_validator
 
 from protocol.grants import HIGHEST_QUALITY, MAX_SECONDS, ORIGINAL
 from protocol.manifest import MAX_INTEGER
@@ -95,11 +95,11 @@ class NewDownloadGrant(_Grant):
 class NewGrant(RootModel[NewUploadGrant | NewDownloadGrant]):
     """A grant; `action` says of which kind."""
 
-    root: Annotated[
-        NewUploadGrant | NewDownloadGrant,
-        Discriminator(
-            "action",
-            custom_error_type="action",
-            custom_error_message="action must be upload or download",
-        ),
-    ]
+    root: Annotated[NewUploadGrant | NewDownloadGrant, Field(discriminator="action")]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _says_what_for(cls, value: Any) -> Any:
+        if value.get("action") not in ("upload", "download"):
+            raise ValueError("action must be upload or download")
+        return value
