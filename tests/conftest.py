@@ -96,8 +96,8 @@ def kept(mongo: Mongo) -> Kept:
     Tombstones are not counted; pieces without a manifest are.
     """
     manifests, chunks = mongo["shared"]["manifests"], mongo["shared"]["chunks"]
-    manifests.delete_many({})
-    chunks.delete_many({})
+    for collection in (manifests, chunks, mongo["shared"]["quotas"]):
+        collection.delete_many({})
 
     def count() -> tuple[int, int]:
         live = {"state": {"$in": ["uploading", "ready"]}}

@@ -84,6 +84,12 @@ class Process(Running):
         """The memory that the process has resident, in bytes."""
         return self._memory("VmRSS")
 
+    @property
+    def worked(self) -> float:
+        """The seconds of a processor that the process has used; exact to a hundredth."""
+        fields = Path(f"/proc/{self.child.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def _memory(self, name: str) -> int:
         for line in Path(f"/proc/{self.child.pid}/status").read_text().splitlines():
             key, _, value = line.partition(":")
