@@ -44,6 +44,10 @@ _KIN = (
 """Types that share a container: the first bytes alone do not tell them apart, the name does."""
 
 
+_BINARY = frozenset({*range(0x09), 0x0B, *range(0x0E, 0x1B), *range(0x1C, 0x20)})
+"""Bytes that no text holds (WHATWG MIME sniffing, section 3)."""
+
+
 def content_type(claimed: str, head: bytes) -> str:
     """The type of a file that begins with `head` and is said to be `claimed`."""
     markup = _markup(head)
@@ -64,7 +68,7 @@ def _is_text(claimed: str) -> bool:
 
 def _markup(head: bytes) -> str | None:
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip(b"\t\n\x0c\r ").lower()
-    if not text.startswith(b"<"):
+    if not text.startswith(b"<") or not _BINARY.isdisjoint(text):
         return None
     if b"<svg" in text:
         return "image/svg+xml"

@@ -1,0 +1,94 @@
+"""A deadline that moves while bytes come, on a clock of the test's own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from server.pace import PATIENCE_SECONDS, SLOWEST, Pace
+
+
+class Loop:
+    """Only what a Pace asks of a loop."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self._calls: list[tuple[float, Callable[[], None], Handle]] = []
+
+    def call_later(self, delay: float, callback: Callable[[], None]) -> Handle:
+        handle = Handle()
+        self._calls.append((self.now + delay, callback, handle))
+        return handle
+
+    def wait(self, seconds: float) -> None:
+        self.now += seconds
+        due = [call for call in self._calls if call[0] <= self.now]
+        self._calls = [call for call in self._calls if call[0] > self.now]
+        for _, callback, handle in due:
+            if not handle.cancelled:
+                callback()
+
+
+class Handle:
+    cancelled = False
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+
+class Scene:
+    def __init__(self) -> None:
+        loop: Any = Loop()
+        self.loop: Loop = loop
+        self.arrived = 0
+        self.paused = False
+        self.gave_up = 0
+        wide: asyncio.AbstractEventLoop = loop
+        self.pace = Pace(
+            wide,
+            arrived=lambda: self.arrived,
+            paused=lambda: self.paused,
+            too_slow=self._give_up,
+        )
+
+    def _give_up(self) -> None:
+        self.gave_up += 1
+
+
+def test_enough_bytes_move_the_deadline() -> None:
+    scene = Scene()
+    scene.pace.start()
+    for _ in range(10):
+        scene.arrived += int(PATIENCE_SECONDS * SLOWEST)
+        scene.loop.wait(PATIENCE_SECONDS)
+    assert scene.gave_up == 0
+
+
+def test_a_byte_a_second_is_too_slow_and_told_once() -> None:
+    scene = Scene()
+    scene.pace.start()
+    for _ in range(int(PATIENCE_SECONDS) * 3):
+        scene.arrived += 1
+        scene.loop.wait(1)
+    assert scene.gave_up == 1
+
+
+def test_who_is_not_read_is_not_slow() -> None:
+    scene = Scene()
+    scene.pace.start()
+    scene.paused = True
+    scene.loop.wait(PATIENCE_SECONDS)
+    scene.paused = False
+    scene.loop.wait(PATIENCE_SECONDS)
+    assert scene.gave_up == 0
+    scene.loop.wait(PATIENCE_SECONDS)
+    assert scene.gave_up == 1
+
+
+def test_after_stop_nothing_is_watched() -> None:
+    scene = Scene()
+    scene.pace.start()
+    scene.pace.stop()
+    scene.loop.wait(10 * PATIENCE_SECONDS)
+    assert scene.gave_up == 0
