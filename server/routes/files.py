@@ -7,19 +7,20 @@ Source: page 4 of the design.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from functools import partial
 
 from starlette.datastructures import QueryParams
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 
 from protocol.digests import Sha256, crc32c, parse_digest_field
-from protocol.errors import ChecksumMismatch, InvalidArgument, LadingError, RequestTimeout, TooLarge
+from protocol.errors import ChecksumMismatch, InvalidArgument, LadingError, TooLarge
 from protocol.grants import ORIGINAL, Action
 from protocol.manifest import Manifest
 from protocol.spec import MAX_NAME, UploadSpec, check_id, check_tags, check_text
 from server.auth import Principal
-from server.bodies import declared_length, read_json
+from server.bodies import arriving, declared_length, read_json, whole_number
 from server.downloads import respond
 from server.models import ChangeFile
 from server.routes.multipart import FilePart, file_part
@@ -78,16 +79,16 @@ def _check_length(server: Services, principal: Principal, length: int) -> None:
 async def _body(request: Request) -> FilePart:
     content_type = request.headers.get("content-type", "")
     if content_type.partition(";")[0].strip().lower() == "multipart/form-data":
-        return await file_part(content_type, request.stream())
-    return FilePart(None, content_type or None, request.stream(), raw=True)
+        return await file_part(content_type, arriving(request))
+    return FilePart(None, content_type or None, arriving(request), raw=True)
 
 
 async def _take(
     request: Request, server: Services, principal: Principal, upload: OpenUpload, part: FilePart
 ) -> Manifest:
     digest, position, head = Sha256(), 0, b""
-    async for piece in _cells(server, part.stream, upload):
-        _check_length(server, principal, position + len(piece))
+    stream = _limited(part.stream, partial(_check_length, server, principal))
+    async for piece in _cells(server, stream, upload):
         digest.update(piece)
         head = head or piece[:HEAD_BYTES]
         await server.uploads.write(upload, position, piece, crc32c(piece))
@@ -96,6 +97,17 @@ async def _take(
     return await server.uploads.finish(
         principal, upload.manifest.id, position, hashed=digest.hexdigest(), head=head
     )
+
+
+async def _limited(
+    stream: AsyncIterator[bytes], check: Callable[[int], None]
+) -> AsyncIterator[bytes]:
+    """The stream; TooLarge with the first byte that is too much."""
+    arrived = 0
+    async for data in stream:
+        arrived += len(data)
+        check(arrived)
+        yield data
 
 
 async def _cells(
@@ -116,8 +128,6 @@ async def _cells(
                 del buffer[:size]
         if buffer:
             yield bytes(buffer)
-    except ClientDisconnect as error:
-        raise RequestTimeout("The connection ended before the body did.") from error
     finally:
         hold.release()
 
@@ -224,6 +234,4 @@ def page_size(value: str | None) -> int:
     """How many entries a list answers, from its `limit` parameter."""
     if value is None:
         return LISTED
-    if not value.isascii() or not value.isdigit() or not 1 <= int(value[:9]) <= MOST_LISTED:
-        raise InvalidArgument(f"limit must be a number from 1 to {MOST_LISTED}.")
-    return int(value)
+    return whole_number("limit", value, 1, MOST_LISTED)

@@ -14,7 +14,7 @@ from protocol.errors import InvalidArgument
 from protocol.grants import Action
 from protocol.manifest import MAX_INTEGER, State
 from protocol.spec import MAX_FINGERPRINT, check_text
-from server.bodies import declared_length, piece_checksum, read_body, read_json
+from server.bodies import declared_length, piece_checksum, read_body, read_json, whole_number
 from server.models import FinishUpload, NewUpload
 from server.routes.files import page_size
 from server.routes.shapes import answer, manifest_shape, upload_shape
@@ -36,7 +36,7 @@ async def put_piece(request: Request) -> Response:
     """`PUT /v1/uploads/{id}/chunks/{slice_start}`: one piece; durable when answered."""
     server = services(request)
     principal = await server.principal(request, Action.UPLOAD)
-    slice_start = _place(request.path_params["slice_start"])
+    slice_start = whole_number("slice_start", request.path_params["slice_start"], 0, MAX_INTEGER)
     declared = piece_checksum(request)
     upload = await server.uploads.join(principal, request.path_params["id"])
     size = upload.manifest.chunk_size
@@ -52,12 +52,6 @@ async def put_piece(request: Request) -> Response:
     return answer(
         {"slice_start": slice_start, "size": written.size, "upload_size": written.upload_size}
     )
-
-
-def _place(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text[:17]) > MAX_INTEGER:
-        raise InvalidArgument(f"slice_start must be a number from 0 to {MAX_INTEGER}.")
-    return int(text)
 
 
 async def finish(request: Request) -> Response:
