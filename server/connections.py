@@ -54,6 +54,7 @@ class RequestProtocol(HttpToolsProtocol):
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         if len(self.connections) > self._services.settings.max_connections:
+            self.connections.discard(self)  # or those that are refused would keep others out
             self._refuse(TooManyConnections(), 503)
         else:
             self._await_headers()

@@ -36,10 +36,10 @@ class Pace:
         self._too_slow = too_slow
         self._timer: TimerHandle | None = None
 
-    def start(self, least: float = PATIENCE_SECONDS * SLOWEST) -> None:
-        """Watch from now on: `least` bytes must come in each `PATIENCE_SECONDS`."""
+    def start(self) -> None:
+        """Watch from now on."""
         self.stop()
-        self._arm(least)
+        self._arm()
 
     def stop(self) -> None:
         """Watch no longer."""
@@ -47,14 +47,14 @@ class Pace:
             self._timer.cancel()
             self._timer = None
 
-    def _arm(self, least: float) -> None:
-        before = self._arrived()
-        paused = self._paused()
+    def _arm(self) -> None:
+        before, paused = self._arrived(), self._paused()
+        least = PATIENCE_SECONDS * SLOWEST
 
         def look() -> None:
             self._timer = None
             if paused or self._paused() or self._arrived() - before >= least:
-                self._arm(least)
+                self._arm()
             else:
                 self._too_slow()
 
