@@ -23,6 +23,7 @@ from protocol.errors import (
     ChecksumMismatch,
     Forbidden,
     Gone,
+    Incomplete,
     Internal,
     InvalidArgument,
     LadingError,
@@ -435,7 +436,12 @@ class Uploads:
                 await self._check_digest(manifest, size, digest, hashed, progress)
             await self._quotas.keep(manifest.user_id, manifest.id, size)
             return manifest
-        checksum = prove([p async for p in self._chunks.pieces(manifest.id)], size)
+        try:
+            checksum = prove([p async for p in self._chunks.pieces(manifest.id)], size)
+        except Incomplete:
+            # Pieces are missing, too, where the upload was deleted a moment ago.
+            await self._ended(manifest.id)
+            raise
         hashed = await self._check_digest(manifest, size, digest, hashed, progress)
         if head is None:
             parts = [part async for part in self.read(manifest, 0, min(size, HEAD_BYTES))]
