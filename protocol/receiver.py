@@ -397,7 +397,7 @@ class Receiver:
                 m.Welcome(user_id, self.window, self._max_chunk_size, self._heartbeat, self._server)
             )
         else:
-            self._checking -= 1
+            self._checking = max(0, self._checking - 1)
             if user_id != self._user_id:
                 self._fail(Unauthorized("The new credential is another user's."), 4401)
                 return

@@ -176,6 +176,11 @@ def test_a_token_that_came_before_the_expiry_counts_however_long_its_check_takes
     assert renewed.feed(at(200)) == [EXPIRED, CLOSE_EXPIRED]
 
 
+def test_a_driver_may_move_the_expiry_by_itself() -> None:
+    revoked = desk(EXPIRING, OPEN, '= authenticated user_id="ann" expires=1')
+    assert revoked.feed(at(1)) == [EXPIRED, CLOSE_EXPIRED]
+
+
 def test_a_token_that_came_before_the_expiry_and_is_as_old_does_not_help() -> None:
     renewed = desk(EXPIRING, OPEN)
     beat(renewed, 99)
