@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from protocol.manifest import Manifest, State
 from storage.database import Database
-from storage.manifests import Manifests, from_document, new_id, to_document
+from storage.manifests import ANY_FILE, FileFilter, Manifests, from_document, new_id, to_document
 from tests.storage.faults import break_manifests
 
 NOW = 1_790_000_000.25
@@ -89,33 +90,33 @@ async def test_unfinished_uploads_of_one_user_the_newest_first(each_database: Da
     assert await manifests.unfinished("eve", None, 10) == []
 
 
-async def test_files_of_one_user_by_directory_and_prefix_in_pages(
-    each_database: Database,
-) -> None:
+async def test_files_of_one_user_by_each_filter_in_pages(each_database: Database) -> None:
     manifests = Manifests(each_database)
     names = ["a.png", "ab.png", "b.png", "a*.png"]
     files = [manifest(state=State.READY, name=name, directory="d") for name in names]
-    for each in [*files, manifest(state=State.READY, name="a", directory=""), manifest(name="a")]:
+    top = manifest(state=State.READY, name="a", mime_type="video/mp4", tags=("x", "y"))
+    deep = manifest(state=State.READY, name="e", directory="d/e", tags=("x",))
+    for each in [*files, top, deep, manifest(name="a")]:
         await manifests.insert(each)
     await manifests.insert(manifest(state=State.READY, user_id="bob", name="a", directory="d"))
 
-    async def found(
-        name: str | None = None, directory: str | None = "d", before: str | None = None
-    ) -> list[str]:
-        listed = await manifests.ready(
-            "ann", name=name, directory=directory, before=before, most=100
-        )
+    async def found(before: str | None = None, **wanted: Any) -> list[str]:
+        listed = await manifests.ready("ann", FileFilter(**wanted), before=before, most=100)
         return [each.name for each in listed]
 
-    assert await found() == names[::-1]
-    assert await found("a") == ["a*.png", "ab.png", "a.png"]
-    assert await found("a*") == ["a*.png"], "a prefix is text, not a pattern"
-    assert await found("", None) == ["a", *names[::-1]]
+    assert await found() == ["e", "a", *names[::-1]]
+    assert await found(directory="d") == names[::-1]
+    assert await found(directory="d", name="a") == ["a*.png", "ab.png", "a.png"]
+    assert await found(name="a*") == ["a*.png"], "a prefix is text, not a pattern"
     assert await found(directory="") == ["a"]
-    assert await found(directory="e") == []
+    assert await found(directory="D") == []
+    assert await found(below="d") == ["e"]
+    assert await found(mime_type="video/mp4") == ["a"]
+    assert await found(mime_type="video/*") == ["a"]
+    assert await found(tags=("x",)) == ["e", "a"]
+    assert await found(tags=("x", "y")) == ["a"]
     assert await found(before=files[2].id) == ["ab.png", "a.png"]
-    page = await manifests.ready("ann", name=None, directory=None, before=None, most=2)
-    assert len(page) == 2
+    assert len(await manifests.ready("ann", ANY_FILE, before=None, most=2)) == 2
 
 
 async def test_the_largest_cell_of_an_open_upload(each_database: Database) -> None:
