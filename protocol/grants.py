@@ -112,7 +112,7 @@ class Grant:
 
         Raises TooLarge, UnsupportedMediaType, Forbidden where it lies outside of the bounds.
         """
-        self._check_size(spec.size)
+        self.check_size(spec.size)
         if None not in (self.sha256, spec.sha256) and spec.sha256 != self.sha256:
             raise Forbidden("This grant is for a file with another SHA-256.")
         mime_type = spec.mime_type
@@ -129,7 +129,8 @@ class Grant:
             mime_type=mime_type,
         )
 
-    def _check_size(self, size: int | None) -> None:
+    def check_size(self, size: int | None) -> None:
+        """Raise TooLarge or Forbidden unless a file may have this size; None is yet unknown."""
         if size is None:
             return
         if self.limit is not None and size > self.limit:

@@ -76,6 +76,12 @@ def _check_length(server: Services, principal: Principal, length: int) -> None:
         raise TooLarge(f"A file sent this way may have at most {limit} bytes{hint}.", limit=limit)
 
 
+def _check_whole(principal: Principal, length: int) -> None:
+    """Raise Forbidden when the body came to an end and a grant is for a file of another size."""
+    if principal.grant is not None:
+        principal.grant.check_size(length)
+
+
 async def _body(request: Request) -> FilePart:
     content_type = request.headers.get("content-type", "")
     if content_type.partition(";")[0].strip().lower() == "multipart/form-data":
@@ -87,7 +93,8 @@ async def _take(
     request: Request, server: Services, principal: Principal, upload: OpenUpload, part: FilePart
 ) -> Manifest:
     digest, position, head = Sha256(), 0, b""
-    stream = _limited(part.stream, partial(_check_length, server, principal))
+    check, end = partial(_check_length, server, principal), partial(_check_whole, principal)
+    stream = _counted(part.stream, check, end)
     async for piece in _cells(server, stream, upload):
         digest.update(piece)
         head = head or piece[:HEAD_BYTES]
@@ -99,15 +106,16 @@ async def _take(
     )
 
 
-async def _limited(
-    stream: AsyncIterator[bytes], check: Callable[[int], None]
+async def _counted(
+    stream: AsyncIterator[bytes], check: Callable[[int], None], end: Callable[[int], None]
 ) -> AsyncIterator[bytes]:
-    """The stream; TooLarge with the first byte that is too much."""
+    """The stream; how many bytes came is told to `check` all the time, and to `end` once."""
     arrived = 0
     async for data in stream:
         arrived += len(data)
         check(arrived)
         yield data
+    end(arrived)
 
 
 async def _cells(
