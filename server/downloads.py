@@ -7,6 +7,7 @@ Source: page 4 of the design; RFC 9110, sections 13 and 14; RFC 6266; RFC 9530.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
@@ -36,7 +37,8 @@ def etag(manifest: Manifest) -> str:
 
 def disposition(manifest: Manifest, *, download: bool) -> str:
     """The `Content-Disposition` of a file, for any name (RFC 6266, RFC 8187)."""
-    shown = manifest.mime_type.startswith(SHOWN_INLINE) and manifest.mime_type not in NEVER_INLINE
+    plain_type = manifest.mime_type.partition(";")[0].strip().lower()
+    shown = plain_type.startswith(SHOWN_INLINE) and plain_type not in NEVER_INLINE
     kind = "inline" if shown and not download else "attachment"
     plain = "".join(
         c if c.isascii() and c.isprintable() and c not in '"\\%' else "_" for c in manifest.name
@@ -45,10 +47,6 @@ def disposition(manifest: Manifest, *, download: bool) -> str:
     if plain != manifest.name:
         field += f"; filename*=UTF-8''{quote(manifest.name, safe='')}"
     return field
-
-
-def _is_plain(character: str) -> bool:
-    return character.isascii() and character.isprintable() and character not in '"\\%'
 
 
 def _headers(manifest: Manifest, *, download: bool) -> dict[str, str]:
@@ -77,7 +75,7 @@ def _since(value: str | None) -> datetime | None:
         return None
     try:
         moment = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
@@ -93,10 +91,17 @@ def _is_unchanged(request: Request, manifest: Manifest) -> bool:
 
 
 def _range_field(request: Request, manifest: Manifest) -> str | None:
-    """The `Range` field, unless `If-Range` says that the client's part is of another file."""
+    """The `Range` field, unless `If-Range` says that the client's part is of another file.
+
+    It has a meaning for GET only (RFC 9110, 14.2).
+    """
+    if request.method != "GET":
+        return None
     condition = request.headers.get("if-range")
     if condition is None:
         return request.headers.get("range")
+    if manifest.state is not State.READY:
+        return None  # what still grows has no tag that could match
     if condition.startswith('"'):
         matches = condition == etag(manifest)
     else:
@@ -149,7 +154,7 @@ def _stream_parts(
     headers: dict[str, str],
 ) -> Response:
     """Several ranges in one answer: `multipart/byteranges` (RFC 9110, 14.6)."""
-    boundary = f"lading-{manifest.id}"
+    boundary = f"lading-{secrets.token_hex(16)}"  # not to be met in bytes that somebody chose
     heads = [
         f"\r\n--{boundary}\r\nContent-Type: {manifest.mime_type}\r\n"
         f"Content-Range: {content_range(start, end, manifest.size)}\r\n\r\n".encode("latin-1")
@@ -177,7 +182,7 @@ async def _respond_unfinished(
     size = manifest.size if manifest.size is not None else stored.end
     total = "*" if manifest.size is None else str(manifest.size)
     try:
-        ranges = parse(request.headers.get("range"), size)
+        ranges = parse(_range_field(request, manifest), size)
         start, end = ranges[0] if ranges else (0, size)
         if any(gap_start < end and start < gap_end for gap_start, gap_end in stored.missing):
             raise RangeNotSatisfiable(
