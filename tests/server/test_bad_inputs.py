@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import msgpack
@@ -31,6 +31,8 @@ from tests.wire import (
     channel,
     checksum,
 )
+
+T = TypeVar("T")
 
 CELL = 1024
 MIB = 2**20
@@ -71,6 +73,17 @@ async def goes_on(wire: Wire, ref: int) -> None:
         await wire.chunk(ref, start, DATA[start : start + CELL])
     await wire.stored(2)
     assert (await wire.finish(ref))["crc32c"] == checksum(DATA)
+
+
+async def quickly(server: Process, attempt: Callable[[], Awaitable[T]]) -> T:
+    """What `attempt` gives, which must not keep the server's processor for 50 ms. Other work of
+    this machine may slow one attempt down, not three."""
+    for _ in range(3):
+        before = server.worked
+        result = await attempt()
+        if server.worked - before < 0.05:
+            return result
+    raise AssertionError("the server worked on it for more than 50 ms")
 
 
 # -- pieces
@@ -215,11 +228,16 @@ async def test_what_is_no_message_ends_the_connection_quickly(
     server: Process, kept: Kept, packed: bytes
 ) -> None:
     async with unharmed(server, kept) as wire:
-        before = server.worked
         await wire.socket.send(packed)
         assert (await wire.problem(None))["code"] == "invalid-message"
         assert (await wire.closing()).code == 1002
-        assert server.worked - before <= 0.05
+
+    async def again() -> None:
+        async with channel(server) as wire:
+            await wire.socket.send(packed)
+            await wire.closing()
+
+    await quickly(server, again)
 
 
 # -- values that are not allowed
@@ -399,7 +417,9 @@ PAGES = {
 }
 
 
-@pytest.mark.parametrize("claimed", ["image/png", "text/html", "image/svg+xml", None])
+@pytest.mark.parametrize(
+    "claimed", ["image/png", "text/html", "image/SVG+xml; charset=utf-8", None]
+)
 @pytest.mark.parametrize("content", PAGES.values(), ids=PAGES)
 async def test_a_page_is_never_shown_whatever_it_is_called(
     http: httpx.AsyncClient, content: bytes, claimed: str | None
@@ -435,11 +455,12 @@ async def test_hostile_ranges_are_answered_quickly(
     server: Process, http: httpx.AsyncClient, ranges: str, status: int
 ) -> None:
     made = await http.post("/v1/files?name=x", content=DATA)
-    before = server.worked
-    response = await http.get(
-        made.headers["location"], headers=[(b"Range", ranges.encode("latin-1"))]
-    )
-    assert server.worked - before <= 0.05
+
+    async def ask() -> httpx.Response:
+        fields = [(b"Range", ranges.encode("latin-1"))]
+        return await http.get(made.headers["location"], headers=fields)
+
+    response = await quickly(server, ask)
     assert response.status_code == status
     if status == 416:
         assert response.json()["code"] == "range-not-satisfiable"
@@ -474,9 +495,7 @@ BODIES: dict[str, bytes] = {
 async def test_a_body_that_describes_no_upload(
     server: Process, http: httpx.AsyncClient, kept: Kept, body: bytes
 ) -> None:
-    before = server.worked
-    response = await http.post("/v1/uploads", content=body)
-    assert server.worked - before <= 0.05
+    response = await quickly(server, lambda: http.post("/v1/uploads", content=body))
     assert response.status_code == 400
     assert response.json()["code"] == "invalid-argument"
     assert kept() == (0, 0)
