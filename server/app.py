@@ -60,7 +60,7 @@ ROUTES = [
     _route("/v1/g/{token}/{quality}", GET=grants.fetch),
     _route("/v1/g/{token}/{quality}/check", GET=grants.check),
     _route("/v1/usage", GET=usage.show_own),
-    _route("/v1/users/{user_id}/quota", GET=usage.show, PUT=usage.change),
+    _route("/v1/users/{user_id:path}/quota", GET=usage.show, PUT=usage.change),
     WebSocketRoute("/v1/ws", channel.channel),
     _route("/v1/ws", GET=channel.not_an_upgrade),
 ]

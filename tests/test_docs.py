@@ -162,7 +162,8 @@ def served_routes() -> set[tuple[str, str]]:
             found.add(("GET", route.path))
         else:
             assert isinstance(route, Route)
-            found |= {(method, route.path) for method in (route.methods or ()) if method != "HEAD"}
+            methods = (route.methods or set()) - {"HEAD"}
+            found |= {(method, route.path_format) for method in methods}
     return found
 
 
