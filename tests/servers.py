@@ -99,11 +99,15 @@ class Process(Running):
 
 
 @contextmanager
-def process(data: Path, database_url: str, **settings: object) -> Iterator[Process]:
-    """Run a server; `settings` are named like the variables, without `LADING_`, in lower case."""
+def process(data: Path, database_url: str | None, **settings: object) -> Iterator[Process]:
+    """Run a server; `settings` are named like the variables, without `LADING_`, in lower case.
+
+    Without a `database_url` it has a database of its own.
+    """
     chosen = {"data": data, "port": 0, "database_url": database_url, **settings}
     own = {name: value for name, value in os.environ.items() if not name.startswith("LADING_")}
-    own |= {f"LADING_{name.upper()}": str(value) for name, value in chosen.items()}
+    given = {name: value for name, value in chosen.items() if value is not None}
+    own |= {f"LADING_{name.upper()}": str(value) for name, value in given.items()}
     data.mkdir(parents=True, exist_ok=True)
     log = data / "output"
     with log.open("wb") as output:
