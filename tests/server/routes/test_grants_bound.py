@@ -4,6 +4,7 @@ else, by any route."""
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -172,15 +173,15 @@ async def test_every_other_route_is_closed(users_server: Process, action: str) -
     mine = await put(users_server)
     fields = {} if action == "upload" else {"file_id": mine}
     minted = await mint(users_server, action=action, **fields)
+    filled = {"id": mine, "token": minted["token"], "quality": "0", "slice_start": "0"}
+    filled |= {"user_id": "ann", "name": "x"}
     opened = OPEN_TO_UPLOADS if action == "upload" else OPEN_TO_DOWNLOADS
     assert opened <= {*routes()} | {("HEAD", path) for method, path in routes() if method == "GET"}
     async with client(users_server, minted["token"]) as bearer:
         for method, path in set(routes()) - opened:
             if action == "upload" and method == "HEAD" and ("GET", path) in opened:
                 continue
-            url = path.format(
-                id=mine, token=minted["token"], quality=0, slice_start=0, user_id="ann", name="x"
-            )
+            url = re.sub(r"\{(\w+)(:\w+)?\}", lambda found: filled.get(found[1], "x"), path)
             answer = await bearer.request(method, url, json={"quota": 1, "name": "x"})
             assert answer.status_code == 403, (method, path)
             if method != "HEAD":
