@@ -500,8 +500,20 @@ class Uploads:
 
         The bearer of a grant may abort what it began, and not delete the file that it became.
         """
+        refusal = Forbidden("The upload is complete; a grant cannot delete the file.")
+        await self._delete(principal, upload_id, refusal if principal.grant else None)
+
+    async def abort(self, principal: Principal, upload_id: str) -> None:
+        """Delete an upload under way; raises AlreadyComplete when it is a file, NotFound, Gone."""
+        refusal = AlreadyComplete("The upload is complete; delete the file at /v1/files instead.")
+        await self._delete(principal, upload_id, refusal)
+
+    async def _delete(
+        self, principal: Principal, upload_id: str, refusal: LadingError | None
+    ) -> None:
+        """Delete an upload, or the file that it became unless there is a `refusal` of that."""
         manifest = await self.get(principal, upload_id)
-        mine = (State.UPLOADING,) if principal.grant else (State.UPLOADING, State.READY)
+        mine = (State.UPLOADING,) if refusal else (State.UPLOADING, State.READY)
         now = self._clock()
         buried = await self._manifests.bury(
             manifest.id,
@@ -511,8 +523,8 @@ class Uploads:
             only=mine,
         )
         if buried is None:
-            if principal.grant is not None and (await self._ended(manifest.id)).upload_end:
-                raise Forbidden("The upload is complete; a grant cannot delete the file.")
+            if refusal is not None and (await self._ended(manifest.id)).upload_end:
+                raise refusal
             # It died just now, by another's hand, or by ours and the answer was lost: the janitor
             # sees to the rest.
             return

@@ -10,9 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from protocol.digests import crc32c
-from protocol.errors import InvalidArgument
 from protocol.grants import Action
-from protocol.manifest import MAX_INTEGER, State
+from protocol.manifest import MAX_INTEGER
 from protocol.spec import MAX_FINGERPRINT, check_text
 from server.bodies import declared_length, piece_checksum, read_body, read_json, whole_number
 from server.models import FinishUpload, NewUpload
@@ -90,8 +89,5 @@ async def abort(request: Request) -> Response:
     """`DELETE /v1/uploads/{id}`: delete an unfinished upload and its chunks."""
     server = services(request)
     principal = await server.principal(request, Action.UPLOAD)
-    manifest = await server.uploads.get(principal, request.path_params["id"])
-    if manifest.state is State.READY:
-        raise InvalidArgument("The upload is complete; delete the file at /v1/files instead.")
-    await server.uploads.remove(principal, manifest.id)
+    await server.uploads.abort(principal, request.path_params["id"])
     return Response(status_code=204)

@@ -236,7 +236,7 @@ async def test_a_file_that_an_upload_became_is_out_of_the_grants_reach(
             await bearer.delete(f"/v1/files/{file}"),
         ):
             assert refusal(answer) == (403, "forbidden")
-        assert refusal(await bearer.delete(f"/v1/uploads/{file}"))[0] == 400
+        assert refusal(await bearer.delete(f"/v1/uploads/{file}"))[0] == 409
     async with client(users_server, user("ann")) as ann:
         assert (await ann.get(f"/v1/files/{file}")).content == b"bytes"
 
