@@ -132,12 +132,19 @@ async def _cells(
             buffer += data
             await server.uploads.touch(upload)
             while len(buffer) >= size:
-                yield bytes(buffer[:size])
-                del buffer[:size]
+                yield _cut(buffer, size)
         if buffer:
-            yield bytes(buffer)
+            yield _cut(buffer, len(buffer))
     finally:
         hold.release()
+
+
+def _cut(buffer: bytearray, size: int) -> bytes:
+    """The first bytes of the buffer, copied once and gone from it."""
+    with memoryview(buffer) as whole, whole[:size] as part:
+        piece = bytes(part)
+    del buffer[:size]
+    return piece
 
 
 def _check_digests(request: Request, digest: Sha256) -> None:
