@@ -1,0 +1,154 @@
+"""Clocks off by an hour or a day: servers whose system clock is wrong, or jumps while they run.
+
+The database's clock is right, and everything goes by it: uploads live for a minute here, and five
+janitors look for dead ones all the time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from bson import ObjectId
+
+from storage.manifests import new_id
+from tests.faults.fault import Base, Fault, Trial
+from tests.faults.processes import command
+from tests.faults.vault import USER, eventually
+from tests.faults.worlds import CHUNK, World, serving, some_bytes
+from tests.wire import cells, channel
+
+HOUR, DAY = 3600, 86_400
+
+LIVES_SECONDS = 60
+SWEPT_SECONDS = 0.05
+
+SOON, EARLY, LATE = 0.6, 0.3, 3.0
+"""An upload that expires so soon is alive a little earlier, and dead a little later (seconds)."""
+
+WRONG = """
+import time
+right, begin = time.time, time.monotonic()
+def wrong():
+    return right() + ({off} if time.monotonic() - begin < {jumps} else {then})
+time.time = wrong
+time.time_ns = lambda: int(wrong() * 1e9)
+"""
+"""The system clock is `off` by so many seconds, and by `then` from `jumps` on."""
+
+
+def wrong(off: int, then: int | None = None, jumps: float = 0.0) -> str:
+    """The program that makes the clock of a process wrong."""
+    return WRONG.format(off=off, jumps=jumps, then=off if then is None else then)
+
+
+CLOCKS = (wrong(HOUR), wrong(-HOUR), wrong(DAY), wrong(-DAY), wrong(DAY, then=-DAY, jumps=4.0))
+
+
+@dataclass
+class Clocks:
+    """Servers with wrong clocks, and who held the janitor's lease when the batch began."""
+
+    world: World
+    lease: tuple[str, int] | None = None
+
+    async def holder(self) -> tuple[str, int] | None:
+        """Who holds the janitor's lease, and how often it has changed hands."""
+        found = await self.world.vault.database.leases.find_one({})
+        return None if found is None else (found["holder"], found["fence"])
+
+    async def contest(self) -> None:
+        """Let any of the janitors take the lease."""
+        await self.world.vault.database.leases.delete_many({})
+        await eventually(self.holder)
+        self.lease = await self.holder()
+
+
+@asynccontextmanager
+async def world(base: Base, folder: Path) -> AsyncIterator[Clocks]:
+    url = base.database(folder.name)
+    lives = {"upload_ttl": LIVES_SECONDS, "janitor_interval": SWEPT_SECONDS}
+    async with serving(url, folder, before=CLOCKS, **lives) as made:
+        clocks = Clocks(made)
+        await clocks.contest()
+        yield clocks
+
+
+async def trial(clocks: Clocks, trial: Trial) -> None:
+    await asyncio.gather(live(clocks.world, trial), dying(clocks.world, trial))
+
+
+async def live(world: World, trial: Trial) -> None:
+    """An upload that goes on now here, now there, is never expired, and promises the right time."""
+    random = trial.random
+    data = some_bytes(random, cells=6)
+    servers = world.servers.running
+    async with channel(random.choice(servers)) as wire:
+        upload_id = (await wire.create(0, len(data), name=f"clock-{trial.number}"))["id"]
+    for start, piece in cells(data, CHUNK):
+        async with channel(random.choice(servers)) as wire:
+            upload = await wire.resume(0, upload_id)
+            left = upload["expires_at"] - time.time()
+            assert abs(left - LIVES_SECONDS) < LATE, f"it is to live for {left:.0f} s"
+            await wire.chunk(0, start, piece)
+            await wire.stored(1)
+        await asyncio.sleep(random.uniform(0, 0.2))
+    async with channel(random.choice(servers)) as wire:
+        await wire.resume(0, upload_id)
+        await wire.finish(0)
+    await world.vault.whole(random.choice(servers), upload_id, data)
+
+
+async def dying(world: World, trial: Trial) -> None:
+    """An upload that nobody touches is expired at its time, and not before."""
+    async with channel(trial.random.choice(world.servers.running)) as wire:
+        upload_id = (await wire.create(0, CHUNK, name=f"dying-{trial.number}"))["id"]
+    moment = datetime.now(UTC) + timedelta(seconds=SOON)
+    change = {"$set": {"expires_at": moment}}
+    await world.vault.database.manifests.update_one({"_id": ObjectId(upload_id)}, change)
+    while datetime.now(UTC) < moment - timedelta(seconds=EARLY):
+        assert (await world.vault.states())[upload_id] == "uploading", "expired before its time"
+        await asyncio.sleep(SWEPT_SECONDS)
+
+    async def expired() -> bool:
+        return (await world.vault.states())[upload_id] == "expired"
+
+    await eventually(expired, SOON + LATE)
+
+
+async def settle(clocks: Clocks) -> None:
+    """The lease stayed where it was, and no reservation that was just made is taken for an old
+    one."""
+    vault = clocks.world.vault
+    assert await clocks.holder() == clocks.lease, "the lease changed hands"
+    fresh = new_id(vault.clock())
+    await vault.quotas.reserve(USER, fresh, 1000)
+    where = {"database_url": clocks.world.servers.url, "data": clocks.world.server.data}
+    told = await command("janitor", "sweep", before=wrong(DAY), **where)
+    assert told.returncode == 0, told.stderr
+    assert fresh in (await vault.quotas.account(USER)).open, "a reservation was taken away"
+    await vault.quotas.release(USER, fresh)
+    await vault.sound()
+    await vault.clear()
+    await clocks.contest()
+
+
+FAULT = Fault(
+    name="clocks",
+    title="clock off by ±1 h, ±1 day",
+    how="five server processes whose system clock is wrong, one of which jumps by two days; a "
+    "janitor in each",
+    holds="no live upload expired, dead ones expire in time, one janitor at a time",
+    trials=200,
+    quick=20,
+    few=3,
+    world=world,
+    trial=trial,
+    settle=settle,
+    at_once=5,
+)

@@ -1,0 +1,59 @@
+"""A janitor in a process of its own, that works when it is told to.
+
+Run as `python -m tests.faults.janitor_process URL HOLDER`. For each line on its standard input it
+writes one of JSON: after `sweep` what the sweep did, null when it had no lease or lost it; after
+`hold` whether it took the lease. The loop and its lease are the
+server's own, but for a lease that ends sooner, so that many trials fit into an hour.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from typing import Any
+
+from janitor.loop import NAME, JanitorLoop
+from janitor.sweep import Check, Report
+from storage.leases import Leases
+from tests.faults.vault import Vault
+
+LEASE_SECONDS = 1.0
+
+MARK = "= "
+"""Begins every answer; other lines are the log's."""
+
+
+async def work(url: str, holder: str) -> None:
+    async with Vault(url) as vault:
+        leases = Leases(vault.database)
+        sweeper = vault.sweeper()
+
+        async def sweep(check: Check) -> Report:
+            return await sweeper.sweep(check=check)
+
+        loop = JanitorLoop(
+            leases,
+            sweep,
+            holder=holder,
+            interval=0.0,
+            lease_seconds=LEASE_SECONDS,
+            clock=vault.clock,
+        )
+        tell("ready")
+        while word := (await asyncio.to_thread(sys.stdin.readline)).strip():
+            if word == "sweep":
+                report = await loop.once()
+                tell(None if report is None else report.as_dict())
+            elif word == "hold":
+                now = vault.clock()
+                lease = await leases.acquire(NAME, holder, now=now, until=now + LEASE_SECONDS)
+                tell(lease is not None)
+
+
+def tell(what: Any) -> None:
+    print(MARK + json.dumps(what), flush=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(work(*sys.argv[1:]))

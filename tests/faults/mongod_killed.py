@@ -1,0 +1,121 @@
+"""mongod killed under load: SIGKILL while pieces are being stored, then started again.
+
+In nine of ten trials the test starts it again, in the tenth the server does: then it is the
+server's own, embedded one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+from storage.embedded import running
+from tests.faults.fault import Base, Fault, Trial
+from tests.faults.processes import Mongod, Servers
+from tests.faults.proxy import at, whole
+from tests.faults.uploader import Uploader
+from tests.faults.vault import Vault
+from tests.faults.worlds import CHUNK, USUAL, World, serving
+from tests.servers import Running, until
+
+AT_ONCE = 3
+CELLS = 24
+
+
+@dataclass
+class Own:
+    """A world with a mongod of its own, and a folder for worlds with an embedded one."""
+
+    world: World
+    mongod: Mongod
+    folder: Path
+    numbers: count[int]
+
+
+@asynccontextmanager
+async def world(_base: Base, folder: Path) -> AsyncIterator[Own]:
+    async with AsyncExitStack() as stack:
+        mongod = await stack.enter_async_context(Mongod(folder / "m"))
+        made = await stack.enter_async_context(serving(mongod.url("lading"), folder))
+        yield Own(made, mongod, folder, count(1))
+
+
+async def trial(own: Own, trial: Trial) -> None:
+    if trial.number % 10 == 3:
+        await embedded(own, trial)
+        return
+
+    async def strike() -> None:
+        own.mongod.kill()
+        await own.mongod.begin()
+
+    await load(own.world, trial, own.world.proxied, strike)
+    await own.world.vault.clear()
+
+
+async def embedded(own: Own, trial: Trial) -> None:
+    """The mongod of a fresh server is killed, and the server starts it again."""
+    folder = own.folder / f"e{next(own.numbers)}"
+    folder.mkdir()
+    async with Servers(folder, None, **USUAL) as servers:
+        server = await servers.start()
+
+        async def strike() -> None:
+            pid = int((server.data / "db" / "mongod.lock").read_text())
+            os.kill(pid, signal.SIGKILL)
+
+        url = running(server.data)
+        assert url is not None
+        async with Vault(url) as vault:
+            own.world.proxy.target = server.port
+            try:
+                made = World(vault, servers, own.world.proxy, server)
+                await load(made, trial, made.proxied, strike)
+            finally:
+                own.world.proxy.target = own.world.server.port
+
+
+async def load(
+    world: World, trial: Trial, where: Running, strike: Callable[[], Awaitable[None]]
+) -> None:
+    """Uploads at once, a fault when a random byte of them has gone by, and what must hold."""
+    random = trial.random
+    files = [random.randbytes(random.randint(CHUNK, CELLS * CHUNK)) for _ in range(AT_ONCE)]
+    uploaders = [
+        Uploader(data, f"load-{trial.number}-{place}", random) for place, data in enumerate(files)
+    ]
+    struck: asyncio.Task[None] | None = None
+
+    def begin() -> None:
+        nonlocal struck
+        struck = asyncio.ensure_future(strike())
+
+    world.proxy.usual = (at(random.randrange(sum(map(len, files))), begin), whole)
+    await asyncio.gather(*(uploader.run(lambda: where) for uploader in uploaders))
+    await until(lambda: struck is not None)
+    assert struck is not None
+    await struck
+    for uploader in uploaders:
+        await world.vault.keeps(uploader.id, uploader.acknowledged)
+        await world.vault.whole(world.server, uploader.id, uploader.data)
+    await world.sound(crashed=True)
+
+
+FAULT = Fault(
+    name="mongod-killed",
+    title="mongod killed under load",
+    how="SIGKILL while three uploads store pieces; started again by the test, in every tenth "
+    "trial by the server whose embedded mongod it is",
+    holds="no acknowledged piece lost, uploads go on by themselves",
+    trials=100,
+    quick=10,
+    few=2,
+    world=world,
+    trial=trial,
+)

@@ -1,0 +1,109 @@
+"""Quota race: twenty creations at once, by two server processes, for an account with room for
+three.
+
+Most come over WebSocket, some as small files over HTTP.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from tests.faults.fault import Base, Fault, Trial
+from tests.faults.vault import USER
+from tests.faults.worlds import World, two_servers
+from tests.wire import ABORT, CLOSED, CREATE, OPENED, PROBLEM, WINDOW, Wire, channel
+
+CREATIONS = 20
+ROOM_FOR = 3
+REF = 1
+
+
+@dataclass
+class Crowd:
+    """Two servers, with connections and HTTP clients in turn to the one and the other."""
+
+    world: World
+    wires: list[Wire]
+    clients: list[httpx.AsyncClient]
+
+
+@asynccontextmanager
+async def world(base: Base, folder: Path) -> AsyncIterator[Crowd]:
+    async with AsyncExitStack() as stack:
+        made = await stack.enter_async_context(two_servers(base, folder))
+        servers = made.servers.running
+        wires = [
+            await stack.enter_async_context(channel(servers[number % 2], close_timeout=1))
+            for number in range(CREATIONS)
+        ]
+        clients = [await stack.enter_async_context(server.http()) for server in servers]
+        yield Crowd(made, wires, clients)
+
+
+async def trial(crowd: Crowd, trial: Trial) -> None:
+    random, vault = trial.random, crowd.world.vault
+    size = random.randint(1, 5000)
+    by_http = random.choice((0, 0, 4))
+    stored = random.choice((0, random.randint(1, 5000)))
+    if stored:
+        answer = await crowd.clients[0].post("/v1/files?name=before", content=bytes(stored))
+        assert answer.status_code == 201
+    quota = stored + ROOM_FOR * size + random.randrange(size)
+    limit = {"quota": quota}
+    (await crowd.clients[1].put(f"/v1/users/{USER}/quota", json=limit)).raise_for_status()
+    wires = random.sample(crowd.wires, CREATIONS - by_http)
+    codes = await asyncio.gather(
+        *(create(wire, size) for wire in wires),
+        *(post(crowd.clients[number % 2], size) for number in range(by_http)),
+    )
+    assert sorted(codes) == sorted(["quota-exceeded"] * (CREATIONS - ROOM_FOR) + ["taken"] * 3)
+    account = await vault.quotas.account(USER)
+    assert account.used + account.reserved == stored + ROOM_FOR * size
+    assert account.used + account.reserved <= quota
+    await crowd.world.sound()
+    await asyncio.gather(*(abort(wire) for wire in wires))
+    account = await vault.quotas.account(USER)
+    files = codes[len(wires) :].count("taken")
+    assert (account.reserved, account.used) == (0, stored + size * files)
+    await vault.clear()
+
+
+async def create(wire: Wire, size: int) -> str:
+    """CREATE; `taken`, or the code of the refusal."""
+    await wire.send(CREATE, REF, {"name": "race", "size": size})
+    while (message := await wire.receive())[0] == WINDOW:
+        pass
+    assert message[0] in (OPENED, PROBLEM), message
+    return "taken" if message[0] == OPENED else str(message[2]["code"])
+
+
+async def post(client: httpx.AsyncClient, size: int) -> str:
+    """A whole small file; `taken`, or the code of the refusal."""
+    answer = await client.post("/v1/files?name=race", content=bytes(size))
+    assert answer.status_code in (201, 507), answer.text
+    return "taken" if answer.status_code == 201 else str(answer.json()["code"])
+
+
+async def abort(wire: Wire) -> None:
+    await wire.send(ABORT, REF)
+    while (message := await wire.receive())[0] != CLOSED:
+        assert message[0] in (WINDOW, PROBLEM), message
+
+
+FAULT = Fault(
+    name="quota-race",
+    title="quota race",
+    how="20 creations at once by two server processes, with room for three",
+    holds="exactly three, never over, given back to the byte",
+    trials=500,
+    quick=50,
+    few=4,
+    world=world,
+    trial=trial,
+)

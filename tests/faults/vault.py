@@ -1,0 +1,192 @@
+"""A look into the database past the server, and the promises that are checked there.
+
+It owns what must hold when a fault is over: acknowledged pieces are there, files are whole, nothing
+is left over, accounts are exact. Pieces and sums are read from MongoDB itself; the audit is the
+janitor's own, and is one more opinion.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Mapping
+from typing import Any, Self
+
+from bson import ObjectId
+
+from janitor.sweep import Sweeper
+from janitor.verify import YOUNG_SECONDS, Auditor, Finding, recount
+from protocol.manifest import Manifest, Piece
+from storage.blobs.mongo import MongoBlobs
+from storage.chunks import Chunks, object_id
+from storage.clock import DatabaseClock
+from storage.database import Database, connect
+from storage.manifests import Manifests, new_id
+from storage.quotas import Quotas
+from tests.servers import Running
+from tests.wire import checksum
+
+USER = "admin"
+"""The one user of servers that go by a token."""
+
+SMALL = 1024
+"""The cells of planted uploads."""
+
+
+class Vault:
+    """What the database at `url` holds."""
+
+    def __init__(self, url: str) -> None:
+        self.database = Database(connect(url))
+        self.clock = DatabaseClock(self.database)
+        self.manifests = Manifests(self.database)
+        self.chunks = Chunks(self.database)
+        self.quotas = Quotas(self.database)
+        self.blobs = {"mongo": MongoBlobs(self.chunks)}
+
+    async def __aenter__(self) -> Self:
+        await self.database.prepare()
+        await self.clock.sync()
+        return self
+
+    async def __aexit__(self, *_error: object) -> None:
+        await self.database.close()
+
+    async def clear(self) -> None:
+        """Forget everything."""
+        for name in ("manifests", "chunks", "quotas"):
+            await getattr(self.database, name).delete_many({})
+
+    def sweeper(self, *, tombstone_ttl: float = 0.0) -> Sweeper:
+        """A janitor's hands, in this process."""
+        return Sweeper(
+            self.manifests,
+            self.blobs,
+            self.quotas,
+            clock=self.clock,
+            tombstone_ttl=tombstone_ttl,
+        )
+
+    # -- looking
+
+    async def pieces(self, upload_id: str) -> dict[int, int]:
+        """The stored pieces of an upload, each with its bytes read and compared with its CRC."""
+        found: dict[int, int] = {}
+        async for piece in self.database.chunks.find({"upload_id": ObjectId(upload_id)}):
+            start, data = piece["slice_start"], piece["data"]
+            assert piece["_id"] == object_id(upload_id, start)
+            assert len(data) == piece["size"]
+            assert checksum(data) == piece["crc32c"], f"the piece at {start} is stored wrong"
+            found[start] = piece["size"]
+        return found
+
+    async def digest(self, upload_id: str) -> str:
+        """The SHA-256 of what is stored of an upload, as it lies there."""
+        found = hashlib.sha256()
+        query = {"upload_id": ObjectId(upload_id)}
+        async for piece in self.database.chunks.find(query).sort("slice_start", 1):
+            found.update(piece["data"])
+        return found.hexdigest()
+
+    async def count(self) -> int:
+        """How many pieces there are in all."""
+        return int(await self.database.chunks.count_documents({}))
+
+    async def states(self) -> dict[str, str]:
+        """The state of every upload."""
+        found = await self.database.manifests.find({}, {"state": 1}).to_list(None)
+        return {str(manifest["_id"]): manifest["state"] for manifest in found}
+
+    async def findings(self) -> list[Finding]:
+        """What an audit finds."""
+        auditor = Auditor(self.manifests, self.chunks, self.blobs, self.quotas, self.clock)
+        return [finding async for finding in auditor.findings()]
+
+    async def plant(self, count: int, pieces: int) -> list[str]:
+        """Uploads that expired an hour ago, of so many small pieces each; their ids."""
+        now = self.clock()
+        ids = [new_id(now) for _ in range(count)]
+        for upload_id in ids:
+            await self.quotas.reserve(USER, upload_id, pieces * SMALL)
+            manifest = Manifest(
+                id=upload_id,
+                user_id=USER,
+                name=upload_id,
+                size=pieces * SMALL,
+                chunk_size=SMALL,
+                created_at=now - 2 * 3600,
+                updated_at=now - 2 * 3600,
+                expires_at=now - 3600,
+            )
+            await self.manifests.insert(manifest)
+            for place in range(pieces):
+                data = place.to_bytes(4, "big") * (SMALL // 4)
+                piece = Piece(place * SMALL, SMALL, checksum(data))
+                await self.blobs["mongo"].write(upload_id, piece, data)
+        return ids
+
+    # -- the promises
+
+    async def keeps(self, upload_id: str, acknowledged: Mapping[int, int]) -> None:
+        """Every acknowledged piece is there."""
+        stored = await self.pieces(upload_id)
+        lost = {start: size for start, size in acknowledged.items() if stored.get(start) != size}
+        assert not lost, f"acknowledged and lost: {lost}"
+
+    async def whole(self, server: Running, upload_id: str, data: bytes) -> None:
+        """The file is served as it was sent, and its manifest tiles it exactly."""
+        async with server.http() as client:
+            answer = await client.get(f"/v1/files/{upload_id}")
+            manifest = (await client.get(f"/v1/manifests/{upload_id}")).json()
+        assert answer.status_code == 200, answer.text[:500]
+        served = hashlib.sha256(answer.content).hexdigest()
+        assert served == hashlib.sha256(data).hexdigest(), "other bytes are served"
+        assert (manifest["state"], manifest["size"]) == ("ready", len(data))
+        position = 0
+        for chunk in manifest["chunks"]:
+            assert chunk["slice_start"] == position, "the pieces do not tile the file"
+            position += chunk["size"]
+        assert position == len(data)
+        assert len(manifest["chunks"]) == len(await self.pieces(upload_id))
+
+    async def sound(self, server: Running | None = None, *, crashed: bool = False) -> None:
+        """Nothing is left over, every account is exact, and the audit agrees.
+
+        `crashed`: a server died, so the janitor may first do what it would have done in an hour.
+        """
+        if crashed:
+            await self.sweeper(tombstone_ttl=3600).sweep()
+            later = self.clock() + 2 * YOUNG_SECONDS
+            drift = await recount(self.manifests, self.quotas, USER, now=later, correct=True)
+            assert drift is None, drift
+        used = reserved = 0
+        known = set()
+        async for manifest in self.database.manifests.find({}):
+            known.add(manifest["_id"])
+            used += manifest["size"] if manifest["state"] == "ready" else 0
+            if manifest["state"] == "uploading":
+                reserved += manifest["size"] or await self._reach(manifest["_id"])
+        owners = set(await self.database.chunks.distinct("upload_id"))
+        assert owners <= known, f"pieces without a manifest: {owners - known}"
+        account = await self.quotas.account(USER)
+        assert (account.used, account.reserved) == (used, reserved), account
+        if server is not None:
+            async with server.http() as client:
+                told = (await client.get("/v1/usage")).json()
+            assert (told["used"], told["reserved"]) == (used, reserved), told
+        assert await self.findings() == []
+
+    async def _reach(self, upload_id: ObjectId) -> int:
+        """Where the last piece of an upload of unknown length ends: what is reserved for it."""
+        query: dict[str, Any] = {"upload_id": upload_id}
+        last = await self.database.chunks.find_one(query, sort=[("slice_start", -1)])
+        return 0 if last is None else last["slice_start"] + last["size"]
+
+
+async def eventually(condition: Any, seconds: float = 10) -> None:
+    """Wait until an awaitable condition holds, by asking."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + seconds
+    while not await condition():
+        assert loop.time() < deadline, "it did not happen in time"
+        await asyncio.sleep(0.01)
