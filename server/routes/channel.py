@@ -264,11 +264,16 @@ class Channel:
 
     @property
     def idle(self) -> bool:
-        # Pieces sent before GOAWAY was heard may still be on their way.
-        quiet = self._loop.time() - self._last_message >= QUIET_SECONDS
-        return quiet and self._receiver.idle
+        # Pieces sent before GOAWAY was heard may still be on their way, a long one half here.
+        heard = self._last_message
+        if self._connection is not None:
+            if self._connection.paused:
+                return False
+            heard = max(heard, self._connection.heard_at)
+        return self._receiver.idle and self._loop.time() - heard >= QUIET_SECONDS
 
     def drain(self, retry_after: int) -> None:
+        self._last_message = self._loop.time()  # it takes the client a moment to hear of it
         self._receiver.drain("shutdown", retry_after)
         self._server.spawn(self._flush())
 

@@ -1,0 +1,248 @@
+"""Bit flip at rest: a piece is changed in the database itself, cut short there, or deleted.
+
+Whatever is asked of it then, by whomever: wrong bytes never pass for right ones, and what is not
+damaged is still served. In the end the piece is put back as it was, and the file is whole again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import httpx
+
+from lading import Client
+from protocol.errors import LadingError
+from storage.chunks import object_id
+from tests.faults.fault import Base, Fault, Trial
+from tests.faults.processes import TOKEN, clean_environment
+from tests.faults.worlds import CHUNK, World, one_server
+from tests.wire import FINISH, PROBLEM, VERIFYING, Wire, cells, channel
+
+CELLS = 8
+REF = 2
+AUDIT = "from lading.cli import main; main()"
+
+
+@dataclass
+class Shelf:
+    """A world, its database's address, and a folder to download to."""
+
+    world: World
+    url: str
+    folder: Path
+
+
+@dataclass(frozen=True)
+class Damage:
+    """What was done to the piece of `upload_id` that holds `[start, end)`; `document` is as it
+    was before."""
+
+    kind: str
+    upload_id: str
+    start: int
+    end: int
+    document: dict[str, Any]
+
+
+@asynccontextmanager
+async def world(base: Base, folder: Path) -> AsyncIterator[Shelf]:
+    async with one_server(base, folder) as made:
+        yield Shelf(made, base.database(folder.name), folder)
+
+
+async def trial(shelf: Shelf, trial: Trial) -> None:
+    """Every fifth upload is damaged before FINISH, all others when they are files."""
+    random, world = trial.random, shelf.world
+    data = random.randbytes(random.randint(1, CELLS * CHUNK))
+    early = trial.number % 5 == 4
+    async with channel(world.server) as wire:
+        upload_id = await store(wire, data, f"flip-{trial.number}")
+        if not early:
+            await wire.finish(REF)
+        damage = await harm(world, random, data, upload_id)
+        if early and damage.kind != "deleted":
+            await refused_finish(wire, data, sha256_of(data))
+        await served_right(world, random, data, damage)
+        if not early:
+            await downloaded(shelf, data, damage)
+        await audited(shelf, damage, early=early, by_command=trial.number % 10 == 0)
+        await mend(world, damage)
+        if early:
+            await wire.finish(REF, sha256=sha256_of(data))
+    await world.vault.whole(world.server, upload_id, data)
+
+
+def sha256_of(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+async def store(wire: Wire, data: bytes, name: str) -> str:
+    """An upload with every piece stored; its id."""
+    upload = await wire.create(REF, len(data), name=name)
+    for start, piece in cells(data, CHUNK):
+        await wire.chunk(REF, start, piece)
+        await wire.stored(1)
+    return str(upload["id"])
+
+
+async def harm(world: World, random: Random, data: bytes, upload_id: str) -> Damage:
+    """Change one random piece past the server's back."""
+    start, piece = random.choice(cells(data, CHUNK))
+    key = {"_id": object_id(upload_id, start)}
+    chunks = world.vault.database.chunks
+    document = await chunks.find_one(key)
+    kind = random.choice(("flipped", "flipped", "flipped", "truncated", "deleted"))
+    if kind == "deleted":
+        await chunks.delete_one(key)
+    else:
+        stored = bytearray(document["data"])
+        if kind == "flipped":
+            place, bit = divmod(random.randrange(8 * len(stored)), 8)
+            stored[place] ^= 1 << bit
+        else:
+            del stored[random.randrange(len(stored)) :]
+        await chunks.update_one(key, {"$set": {"data": bytes(stored)}})
+    return Damage(kind, upload_id, start, start + len(piece), document)
+
+
+async def mend(world: World, damage: Damage) -> None:
+    """Put the piece back as from a backup."""
+    key = {"_id": damage.document["_id"]}
+    await world.vault.database.chunks.replace_one(key, damage.document, upsert=True)
+
+
+# -- what is asked of it
+
+
+async def refused_finish(wire: Wire, data: bytes, sha256: str) -> None:
+    """What is damaged is not published as the file that was declared."""
+    await wire.send(FINISH, REF, {"sha256": sha256})
+    while (message := await wire.receive())[0] == VERIFYING:
+        pass
+    number, _, problem = message
+    assert number == PROBLEM, "a damaged upload was published"
+    assert problem["code"] in ("checksum-mismatch", "internal"), problem
+
+
+async def served_right(world: World, random: Random, data: bytes, damage: Damage) -> None:
+    """Every answer is loud where the damage is, and right where it is not."""
+    inside = random.randrange(damage.start, damage.end)
+    over = (random.randint(0, inside), random.randint(inside + 1, len(data)))
+    touching = [None, over, (damage.start, damage.end)]
+    if damage.kind == "flipped":
+        touching.append((inside, inside + 1))
+    async with world.server.http() as http:
+        for wanted in touching:
+            await loud(http, damage.upload_id, data, wanted)
+        for low, high in ((0, damage.start), (damage.end, len(data))):
+            if low == high:
+                continue
+            begin = random.randrange(low, high)
+            end = random.randint(begin + 1, high)
+            for first, last in ((low, high), (begin, end)):
+                answer = await http.get(
+                    f"/v1/files/{damage.upload_id}", headers={"Range": f"bytes={first}-{last - 1}"}
+                )
+                assert answer.status_code == 206, answer.text[:300]
+                assert answer.content == data[first:last], "other bytes are served"
+
+
+async def loud(
+    http: httpx.AsyncClient, upload_id: str, data: bytes, wanted: tuple[int, int] | None
+) -> None:
+    """The answer fails, or breaks off after bytes that are right; it never ends as if whole."""
+    start, end = wanted or (0, len(data))
+    headers = {} if wanted is None else {"Range": f"bytes={start}-{end - 1}"}
+    got = b""
+    try:
+        async with http.stream("GET", f"/v1/files/{upload_id}", headers=headers) as answer:
+            if answer.status_code in (416, 500, 503):
+                return
+            assert answer.status_code in (200, 206), answer.status_code
+            async for block in answer.aiter_raw():
+                got += block
+    except httpx.TransportError:
+        assert data[start:end].startswith(got), "wrong bytes before the answer broke off"
+        assert len(got) < end - start
+        return
+    raise AssertionError(f"{end - start} bytes over a damaged piece came as a whole answer")
+
+
+async def downloaded(shelf: Shelf, data: bytes, damage: Damage) -> None:
+    """The client that users have says so, too, and leaves no file that looks whole."""
+    target = shelf.folder / f"{damage.upload_id}.bin"
+    async with Client(shelf.world.server.url, TOKEN, patience=0, connect_patience=0) as client:
+        try:
+            await client.download(damage.upload_id, target)
+        except LadingError:
+            pass
+        else:
+            raise AssertionError("a damaged file was downloaded")
+    assert not target.exists()
+    for left in shelf.folder.glob(f"*{damage.upload_id}*"):
+        left.unlink()
+
+
+async def audited(shelf: Shelf, damage: Damage, *, early: bool, by_command: bool) -> None:
+    """The audit names the piece, and nothing else."""
+    if by_command:
+        found = await command(shelf.url)
+    else:
+        findings = await shelf.world.vault.findings()
+        found = [(each.kind, each.id, each.detail) for each in findings]
+    if damage.kind == "deleted":
+        if early:
+            assert found == []  # it is not complete, and nobody said that it was
+            return
+        (kind, upload_id, detail) = found[0]
+        assert (len(found), kind) == (1, "incomplete"), found
+    else:
+        ((kind, upload_id, detail),) = found
+        assert kind == "damaged"
+    assert upload_id == damage.upload_id
+    assert str(damage.start) in detail, f"{detail!r} does not name the piece at {damage.start}"
+
+
+async def command(url: str) -> list[tuple[str, str, str]]:
+    """What `lading janitor verify` finds."""
+    child = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", AUDIT, "janitor", "verify", "--json"),
+        env=clean_environment(database_url=url),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    output, _ = await child.communicate()
+    lines = [json.loads(line) for line in output.splitlines()]
+    found = [(e["kind"], e["id"], e["detail"]) for e in lines if e["event"] == "finding"]
+    assert child.returncode == (1 if found else 0)
+    return found
+
+
+async def settle(shelf: Shelf) -> None:
+    """All pieces are back as they were: nothing is wrong any more."""
+    await shelf.world.vault.sound(shelf.world.server)
+    await shelf.world.vault.clear()
+
+
+FAULT = Fault(
+    name="bit-flip",
+    title="bit flip at rest",
+    how="one bit of a random piece is flipped in the database, in two of five trials its data is "
+    "cut short or the piece deleted; every fifth upload before FINISH",
+    holds="every read over it fails loudly or breaks off, ranges elsewhere are served, a damaged "
+    "upload is not published, `lading janitor verify` names the piece",
+    trials=200,
+    quick=40,
+    few=5,
+    world=world,
+    trial=trial,
+    settle=settle,
+)

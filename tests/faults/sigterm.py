@@ -1,0 +1,179 @@
+"""SIGTERM mid-upload: two uploads are under way when the server is asked to end.
+
+One is by the client that users have, one by the uploader that remembers every answer. In three of
+four trials another process takes over behind the same proxy at once; in the fourth the server is
+started anew at the same address, after the first one has ended. In half of the trials the line is
+so slow that a piece is on its way for longer than a connection may be quiet.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import signal
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lading import Client
+from lading.backoff import Timing
+from lading.progress import Progress, State
+from lading.upload import Upload
+from tests.faults.fault import Base, Fault, Trial
+from tests.faults.processes import TOKEN, ended
+from tests.faults.proxy import Gate, at, trickle, whole
+from tests.faults.uploader import Uploader
+from tests.faults.worlds import CHUNK, World, serving
+from tests.servers import Process, Running, until
+
+CELLS = 16
+SLOW_CELLS = 4
+
+DRAIN_SECONDS = 10.0
+"""The servers' setting: within it a server must be gone."""
+
+SLOW_SECONDS = 0.8
+"""How long a piece takes on a slow line: longer than a draining connection may be quiet."""
+
+STEPS = 24
+"""In so many parts a piece comes then."""
+
+
+@dataclass
+class Watched:
+    """An upload by `lading.Client`, and whether it heard that the server goes."""
+
+    data: bytes
+    name: str
+    upload: Upload | None = None
+    reasons: list[str] = field(default_factory=list)
+    """Why it waited before it connected again."""
+
+    def told(self, progress: Progress) -> None:
+        if progress.state is State.WAITING and progress.reason is not None:
+            self.reasons.append(progress.reason)
+
+    @property
+    def under_way(self) -> bool:
+        """Whether it has a connection on which the upload is open."""
+        return self.upload is not None and self.upload.progress.state is State.SENDING
+
+    async def run(self, where: Running, timing: Timing) -> str:
+        """The id of the finished file."""
+        async with Client(where.url, TOKEN, patience=60, timing=timing) as client:
+            what = io.BytesIO(self.data)
+            self.upload = client.upload(what, name=self.name, on_progress=self.told)
+            return str((await self.upload)["id"])
+
+
+@dataclass
+class Strike:
+    """The signal, sent once: when, and who was under way then."""
+
+    world: World
+    watched: Watched
+    uploader: Uploader
+    heir: Process | None
+    at: float = 0.0
+    client_open: bool = False
+    uploader_open: bool = False
+
+    def __call__(self) -> None:
+        if self.at:
+            return  # two connections may reach the byte at once; a second signal says: now
+        self.at = time.monotonic()
+        self.client_open = self.watched.under_way
+        self.uploader_open = bool(self.uploader.id) and not self.uploader.file
+        self.world.server.child.send_signal(signal.SIGTERM)
+        if self.heir is not None:
+            self.world.proxy.target = self.heir.port
+
+
+@asynccontextmanager
+async def world(base: Base, folder: Path) -> AsyncIterator[World]:
+    url = base.database(folder.name)
+    async with serving(url, folder, drain_seconds=DRAIN_SECONDS) as made:
+        yield made
+
+
+async def trial(world: World, trial: Trial) -> None:
+    random, victim = trial.random, world.server
+    anew, slow = trial.number % 4 == 3, trial.number % 2 == 0
+    most = (SLOW_CELLS if slow else CELLS) * CHUNK
+    files = [random.randbytes(random.randint(2 * CHUNK, most)) for _ in range(2)]
+    watched = Watched(files[0], f"term-{trial.number}-client")
+    growing = random.random() < 0.3
+    uploader = Uploader(files[1], f"term-{trial.number}-hand", random, growing=growing)
+    heir = None if anew else await world.servers.spare()
+    strike = Strike(world, watched, uploader, heir)
+    gate = at(random.randrange(sum(map(len, files))), strike)
+    world.proxy.target = victim.port
+    world.proxy.usual = (behind(gate, trickle(CHUNK // STEPS, SLOW_SECONDS / STEPS)), whole)
+    if not slow:
+        world.proxy.usual = (gate, whole)
+    uploads = asyncio.gather(
+        watched.run(world.proxied, Timing(random=random.random)),
+        uploader.run(lambda: world.proxied),
+    )
+    try:
+        await until(lambda: strike.at, 60)
+        await gone(world, victim, strike)
+        world.server = heir or await world.servers.start(port=victim.port)
+        file_id, _ = await uploads
+    finally:
+        uploads.cancel()
+    await check(world, strike, file_id)
+
+
+def behind(first: Gate, second: Gate) -> Gate:
+    """One gate behind the other."""
+    return lambda blocks: second(first(blocks))
+
+
+async def gone(world: World, victim: Process, strike: Strike) -> None:
+    """The server ends in time, as one that was asked to."""
+    code = await ended(victim.child, 2 * DRAIN_SECONDS)
+    took = time.monotonic() - strike.at
+    log = victim.log.read_text()
+    assert code == 0, f"the server ended with {code}\n{log}"
+    assert took <= DRAIN_SECONDS, f"it took {took:.1f} s"
+    assert not any(word in log for word in ('"fault"', '"error"', "Traceback")), log
+    world.servers.running.remove(victim)
+
+
+async def check(world: World, strike: Strike, file_id: str) -> None:
+    """Who was under way was told, and what it had sent was answered."""
+    watched, uploader = strike.watched, strike.uploader
+    assert watched.upload is not None
+    if strike.client_open and watched.upload.connections > 1:
+        told = any("restarting" in reason for reason in watched.reasons)
+        assert told, f"the client did not leave by itself: {watched.reasons}"
+    if strike.uploader_open and uploader.connections > 1:
+        assert uploader.farewells, "no GOAWAY was seen"
+    unanswered = [pieces for pieces in uploader.farewells if pieces]
+    assert not unanswered, f"pieces in flight were not answered: {unanswered}"
+    assert not uploader.refusals, uploader.refusals
+    sent, acknowledged = watched.upload.bytes_sent, watched.upload.bytes_acknowledged
+    assert (sent, acknowledged) == (len(watched.data), len(watched.data)), "sent twice"
+    await world.vault.keeps(uploader.id, uploader.acknowledged)
+    for upload_id, data in ((file_id, watched.data), (uploader.id, uploader.data)):
+        await world.vault.whole(world.server, upload_id, data)
+    await world.vault.sound(world.server)
+    await world.vault.clear()
+
+
+FAULT = Fault(
+    name="sigterm",
+    title="SIGTERM mid-upload",
+    how="SIGTERM when a random byte of two uploads has gone by, half of the time on a slow line; "
+    "another process takes over, in every fourth trial one at the same address",
+    holds="GOAWAY is seen, every piece in flight is acknowledged, none is sent twice, the uploads "
+    "go on elsewhere, sha256 equal, exit 0 within LADING_DRAIN_SECONDS",
+    trials=100,
+    quick=10,
+    few=2,
+    world=world,
+    trial=trial,
+)
