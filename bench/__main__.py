@@ -96,7 +96,9 @@ def main() -> int:
     options = parser.parse_args()
     if unknown := set(options.measures) - set(names):
         parser.error(f"there is no measure {', '.join(sorted(unknown))}; of: {', '.join(names)}")
-    rounds = options.rounds or (QUICK_ROUNDS if options.quick else ROUNDS)
+    rounds = options.rounds
+    if rounds is None:
+        rounds = QUICK_ROUNDS if options.quick else ROUNDS
     if rounds < 1:
         parser.error("--rounds must be at least 1")
     measures = [make(options.quick) for make in MEASURES]
