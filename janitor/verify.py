@@ -76,7 +76,10 @@ class Auditor:
                 yield Finding("orphan", manifest.id, f"{piece.size} bytes past the file's end")
             try:
                 checksum = prove(pieces, manifest.size)
-            except (Incomplete, InvalidArgument, AssertionError) as error:  # the last: they overlap
+            except Incomplete as error:
+                gaps = ", ".join(f"{start} to {end}" for start, end in error.extra["missing"])
+                yield Finding("incomplete", manifest.id, f"{error} Missing: {gaps}")
+            except (InvalidArgument, AssertionError) as error:  # the last: they overlap
                 yield Finding("incomplete", manifest.id, str(error))
             else:
                 if checksum != manifest.crc32c:
