@@ -43,10 +43,13 @@ has more to do than the others."""
 
 DEAD = ("deleted", "expired")
 
+TOMBSTONE_SECONDS = 3600.0
+"""How long tombstones are kept: by then no piece of the upload can still be on its way."""
+
 
 @dataclass
 class Stage:
-    """Two servers with tombstones that are due at once, and three connections to them."""
+    """Two servers, and three connections to them."""
 
     world: World
     finisher: Wire
@@ -59,7 +62,7 @@ async def world(base: Base, folder: Path) -> AsyncIterator[Stage]:
     url = base.database(folder.name)
     async with AsyncExitStack() as stack:
         made = await stack.enter_async_context(
-            serving(url, folder, before=("", ""), tombstone_ttl=0)
+            serving(url, folder, before=("", ""), tombstone_ttl=TOMBSTONE_SECONDS)
         )
         first, second = made.servers.running
         wires = [
@@ -80,7 +83,7 @@ async def trial(stage: Stage, trial: Trial) -> None:
         sweep(stage, random),
         write(stage.writer, last, random) if writes else nothing(),
     )
-    state = (await vault.states()).get(upload_id, "purged")
+    state = (await vault.states())[upload_id]
     check(state, str(told), aborted=aborted is not None, expired=bool(report.expired))
     if state == "ready":
         await vault.whole(stage.world.server, upload_id, data)
@@ -106,11 +109,16 @@ async def prepare(
         await stage.finisher.stored(1)
     for wire in (stage.aborter, stage.writer):
         await wire.resume(REF, upload["id"])
+    await let_expire(stage, upload["id"])
+    return upload["id"], pieces[-1]
+
+
+async def let_expire(stage: Stage, upload_id: str) -> None:
+    """Let its time be over, as if it had passed."""
     past = datetime.now(UTC) - timedelta(hours=1)
     await stage.world.vault.database.manifests.update_one(
-        {"_id": ObjectId(upload["id"])}, {"$set": {"expires_at": past}}
+        {"_id": ObjectId(upload_id)}, {"$set": {"expires_at": past}}
     )
-    return upload["id"], pieces[-1]
 
 
 # -- those who meet
@@ -144,7 +152,7 @@ async def abort(wire: Wire, random: Random) -> bool:
 
 async def sweep(stage: Stage, random: Random) -> Report:
     await asyncio.sleep(random.uniform(0, DELAY))
-    return await stage.world.vault.sweeper().sweep()
+    return await stage.world.vault.sweeper(tombstone_ttl=TOMBSTONE_SECONDS).sweep()
 
 
 async def write(wire: Wire, piece: tuple[int, bytes], random: Random) -> None:
@@ -159,12 +167,11 @@ async def write(wire: Wire, piece: tuple[int, bytes], random: Random) -> None:
 def check(state: str, told: str, *, aborted: bool, expired: bool) -> None:
     """Everyone was told the truth."""
     assert told in ("complete", "incomplete", "gone", "not-found"), told
-    dead = state in (*DEAD, "purged")
     if state == "ready":
         assert told == "complete"
         assert not aborted, "ABORT was answered, and the file is there"
         assert not expired, "the janitor expired a finished file"
-    elif dead:
+    elif state in DEAD:
         assert aborted or expired, "it died of nothing"
         assert aborted or told != "complete", "a finished file is gone"
     else:
@@ -177,11 +184,8 @@ async def two_sweeps(stage: Stage, upload_id: str) -> None:
     """After them nothing is left of what is dead."""
     vault = stage.world.vault
     for _ in range(2):
-        past = datetime.now(UTC) - timedelta(hours=1)
-        await vault.database.manifests.update_one(
-            {"_id": ObjectId(upload_id), "state": "uploading"}, {"$set": {"expires_at": past}}
-        )
-        await vault.sweeper().sweep()
+        await let_expire(stage, upload_id)
+        await vault.sweeper(tombstone_ttl=TOMBSTONE_SECONDS).sweep()
     assert await vault.states() == {}
     assert await vault.count() == 0, "orphans"
 
