@@ -87,7 +87,9 @@ def keep(result: Result, whole: bool) -> None:
 
 def main() -> int:
     """Run what the command line asks for; gives the exit code."""
-    parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="scripts/bench", description="Runs Lading and its peers in turn and compares them."
+    )
     names = [make(False).name for make in MEASURES]
     parser.add_argument("measures", nargs="*", metavar="MEASURE", help=f"of: {', '.join(names)}")
     parser.add_argument("--quick", action="store_true", help="small files, in under two minutes")
