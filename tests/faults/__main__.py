@@ -1,0 +1,148 @@
+"""`scripts/faults`: many trials of every fault, and the table of what came of them."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import secrets
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import structlog
+
+from storage.embedded import EmbeddedMongo
+from tests.faults.fault import Base, Fault, NotHere, Result, run
+from tests.faults.report import Record, keep, load, markdown, stamp, table
+from tests.faults.rows import ROWS
+
+INTERRUPTED = 130
+TOLD_EVERY = 10.0
+
+
+def arguments() -> argparse.Namespace:
+    names = [fault.name for fault in ROWS]
+    parser = argparse.ArgumentParser(prog="scripts/faults", description=__doc__)
+    parser.add_argument("--full", action="store_true", help="as many trials as the design says")
+    parser.add_argument("--only", action="append", choices=names, metavar="NAME", help="this row")
+    parser.add_argument("--trials", type=int, metavar="N", help="so many trials of each row")
+    parser.add_argument("--seed", help="of an earlier run, to have the same trials again")
+    parser.add_argument(
+        "--continue", action="store_true", dest="go_on", help="go on where the last run ended"
+    )
+    parser.add_argument("--minutes", type=float, help="end after so long, to be continued")
+    parser.add_argument("--because", default="", help="why fewer trials are run, for the page")
+    parser.add_argument("--write", type=Path, metavar="FILE", help="write the table as markdown")
+    parser.add_argument("--saved", action="store_true", help="run nothing, show what was kept")
+    parser.add_argument("--list", action="store_true", help="name the rows and end")
+    return parser.parse_args()
+
+
+class Runner:
+    """Runs the chosen rows and keeps what comes of them after each batch."""
+
+    def __init__(self, options: argparse.Namespace, rows: list[Fault]) -> None:
+        self._options = options
+        self._rows = rows
+        self._seed = options.seed or secrets.token_hex(4)
+        self._told = 0.0
+        self.records = load()
+
+    async def all(self) -> None:
+        """Every row; ends early when the minutes are over."""
+        with tempfile.TemporaryDirectory(prefix="lf-") as folder:
+            async with EmbeddedMongo(Path(folder, "data")) as mongo:
+                base = Base(mongo.url, Path(folder))
+                for fault in self._rows:
+                    await self._row(fault, base)
+
+    def _target(self, fault: Fault) -> tuple[int, str]:
+        """How many trials, and why no more."""
+        options = self._options
+        if options.trials is not None:
+            return options.trials, options.because or f"run with --trials {options.trials}"
+        if options.full:
+            return fault.trials, ""
+        return fault.quick, options.because or "the quick set; `scripts/faults --full` runs all"
+
+    async def _row(self, fault: Fault, base: Base) -> None:
+        trials, reason = self._target(fault)
+        record = self.records.get(fault.name)
+        if record is None or not self._options.go_on:
+            record = self.records[fault.name] = Record(self._seed)
+        record.reason = reason
+        stamp(record)
+        say(f"{fault.name}: {trials} trials, seed {record.seed}, from {record.result.trials}")
+        try:
+            await run(
+                fault,
+                base,
+                trials,
+                seed=record.seed,
+                result=record.result,
+                told=lambda result: self._keep(fault, trials, result),
+            )
+        except NotHere as error:
+            record.reason = str(error)
+            say(f"{fault.name}: not run: {error}")
+        keep(self.records)
+        for failure in record.result.told:
+            say(failure)
+
+    def _keep(self, fault: Fault, trials: int, result: Result) -> None:
+        keep(self.records)
+        if time.monotonic() - self._told >= TOLD_EVERY or result.trials >= trials:
+            self._told = time.monotonic()
+            say(
+                f"{fault.name}: {result.trials} of {trials}, {result.failures} failures, "
+                f"{result.seconds:.0f} s"
+            )
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+async def work(runner: Runner, minutes: float | None) -> None:
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    async with asyncio.timeout(None if minutes is None else minutes * 60):
+        await runner.all()
+
+
+def main() -> int:
+    options = arguments()
+    rows = [fault for fault in ROWS if not options.only or fault.name in options.only]
+    if options.list:
+        for fault in rows:
+            few, quick, full = (n * fault.steps for n in (fault.few, fault.quick, fault.trials))
+            print(f"{fault.name:20} {few:6} {quick:6} {full:6}  {fault.title}")
+        return 0
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    runner = Runner(options, rows)
+    code = 0
+    if not options.saved:
+        try:
+            asyncio.run(work(runner, options.minutes))
+        except TimeoutError:
+            say("The minutes are over; --continue goes on.")
+        except (KeyboardInterrupt, asyncio.CancelledError):
+            say("Ended; --continue goes on.")
+            code = INTERRUPTED
+    print(table(rows, runner.records))
+    if options.write is not None:
+        options.write.write_text(markdown(ROWS, runner.records), "utf-8")
+    failed = any(
+        record.result.failures
+        for fault in rows
+        if (record := runner.records.get(fault.name)) is not None
+    )
+    return code or int(failed)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,38 @@
+"""The rows of the table, in the order of page 5 of the design."""
+
+from __future__ import annotations
+
+from tests.faults import (
+    answers_lost,
+    anything,
+    bit_flip,
+    clocks,
+    endings,
+    janitors,
+    mongod_killed,
+    network,
+    primary_lost,
+    quota_race,
+    server_killed,
+    sigterm,
+    twins,
+)
+from tests.faults.fault import Fault
+
+ROWS: tuple[Fault, ...] = (
+    server_killed.FAULT,
+    mongod_killed.FAULT,
+    primary_lost.KILLED,
+    primary_lost.STOPPED,
+    network.FAULT,
+    answers_lost.FAULT,
+    twins.FAULT,
+    endings.FAULT,
+    janitors.TOGETHER,
+    janitors.HOLDER_LOST,
+    quota_race.FAULT,
+    bit_flip.FAULT,
+    clocks.FAULT,
+    sigterm.FAULT,
+    anything.FAULT,
+)
