@@ -22,9 +22,9 @@ MAX_FINGERPRINT = 512
 MAX_USER_ID = 256
 
 _WORD = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
-_MIME_TYPE = re.compile(rf'{_WORD}/{_WORD}([ \t]*;[ \t]*{_WORD}=({_WORD}|"[ -!#-~]*"))*')
-_TAG = re.compile(r"[^\x00-\x1f\x7f$.][^\x00-\x1f\x7f.]*")
-_ID = re.compile(r"[0-9a-f]{24}")
+MIME_TYPE = re.compile(rf'{_WORD}/{_WORD}([ \t]*;[ \t]*{_WORD}=({_WORD}|"[ -!#-~]*"))*')
+TAG = re.compile(r"[^\x00-\x1f\x7f$.][^\x00-\x1f\x7f.]*")
+ID = re.compile(r"[0-9a-f]{24}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,13 +80,13 @@ def check_tags(tags: tuple[str, ...]) -> None:
         raise InvalidArgument(f"An upload may have at most {MAX_TAGS} tags.")
     for tag in tags:
         check_text("tag", tag, MAX_TAG, empty=False)
-        if not _TAG.fullmatch(tag):
+        if not TAG.fullmatch(tag):
             raise InvalidArgument("A tag must not hold control characters, '.' or a leading '$'.")
 
 
 def check_mime_type(value: str) -> None:
     """Raise InvalidArgument unless `value` is a media type such as `video/mp4` (RFC 9110)."""
-    if len(value) > MAX_MIME_TYPE or not _MIME_TYPE.fullmatch(value):
+    if len(value) > MAX_MIME_TYPE or not MIME_TYPE.fullmatch(value):
         raise InvalidArgument("mime_type must be a media type such as video/mp4.")
 
 
@@ -98,7 +98,7 @@ def check_sha256(value: str) -> None:
 
 def check_id(value: str) -> str:
     """The id itself; InvalidArgument unless it is 24 lower-case hexadecimal digits."""
-    if not _ID.fullmatch(value):
+    if not ID.fullmatch(value):
         raise InvalidArgument("An id is 24 lower-case hexadecimal digits.")
     return value
 

@@ -17,7 +17,7 @@ from server.auth import Authenticator, Principal
 from storage.grants import Grants
 
 # An admin token has 43 characters and a JSON Web Token has dots: neither can look like this.
-_TOKEN = re.compile(r"lg_[A-Za-z0-9_-]{43}")
+TOKEN = re.compile(r"lg_[A-Za-z0-9_-]{43}")
 
 
 def new_token() -> str:
@@ -27,12 +27,12 @@ def new_token() -> str:
 
 def is_token(text: str) -> bool:
     """Whether this is a grant's token by its form."""
-    return _TOKEN.fullmatch(text) is not None
+    return TOKEN.fullmatch(text) is not None
 
 
 def redact(text: str) -> str:
     """The text without the tokens of grants in it, for the log."""
-    return _TOKEN.sub("lg_...", text)
+    return TOKEN.sub("lg_...", text)
 
 
 class GrantAuthenticator:

@@ -1,0 +1,90 @@
+"""Descriptions of usage, health and the pages."""
+
+from __future__ import annotations
+
+from protocol.errors import (
+    NotFound,
+    ShuttingDown,
+    Unavailable,
+)
+from server import answers, models
+from server.describe import (
+    JSON,
+    Operation,
+    Reply,
+    json_body,
+    one,
+)
+
+HTML = {"text/html": {"type": "string"}}
+
+OPERATIONS: dict[tuple[str, str], Operation] = {
+    ("GET", "/v1/usage"): Operation(
+        name="getUsage",
+        group="Usage",
+        summary="What the caller has stored and may store",
+        replies=one(answers.Usage, "In bytes."),
+    ),
+    ("GET", "/v1/users/{user_id}/quota"): Operation(
+        name="getQuota",
+        group="Usage",
+        summary="The same of one user",
+        text="Only an admin may see another's.",
+        replies=one(answers.Usage, "In bytes."),
+        refuses=(NotFound,),
+    ),
+    ("PUT", "/v1/users/{user_id}/quota"): Operation(
+        name="setQuota",
+        group="Usage",
+        summary="Set a user's quota",
+        text="For an admin. What is stored already stays.",
+        body=json_body(models.SetQuota, {"quota": 1000000000}),
+        replies=one(answers.Usage, "As it is now."),
+    ),
+    ("GET", "/livez"): Operation(
+        name="isAlive",
+        group="Service",
+        summary="Whether the process lives",
+        replies=one(answers.Status, "It does."),
+        open=True,
+    ),
+    ("GET", "/readyz"): Operation(
+        name="isReady",
+        group="Service",
+        summary="Whether it can do its work",
+        replies=one(answers.Status, "It can."),
+        refuses=(ShuttingDown, Unavailable),
+        open=True,
+    ),
+    ("GET", "/healthz"): Operation(
+        name="getHealth",
+        group="Service",
+        summary="Both, with the parts",
+        replies={
+            200: Reply("All is well.", {JSON: answers.Health}),
+            503: Reply("Something is not.", {JSON: answers.Health}),
+        },
+        open=True,
+    ),
+    ("GET", "/openapi.json"): Operation(
+        name="getDescription",
+        group="Service",
+        summary="This description",
+        replies={200: Reply("An OpenAPI 3.1 document.", {JSON: {"type": "object"}})},
+        open=True,
+    ),
+    ("GET", "/docs"): Operation(
+        name="getReference",
+        group="Service",
+        summary="The same as a page to read",
+        replies={200: Reply("The page.", HTML)},
+        open=True,
+    ),
+    ("GET", "/"): Operation(
+        name="getHome",
+        group="Service",
+        summary="A page that says that the server runs",
+        replies={200: Reply("The page.", HTML)},
+        open=True,
+    ),
+}
