@@ -14,6 +14,7 @@ from protocol.errors import Incomplete, InvalidArgument, LadingError
 from protocol.manifest import Manifest, State, prove
 from storage.blobs.base import Blobs
 from storage.chunks import Chunks
+from storage.contents import SPAN, Contents, base
 from storage.manifests import Manifests, born
 from storage.quotas import Account, Quotas
 
@@ -48,7 +49,7 @@ class Auditor:
     ) -> None:
         self._manifests = manifests
         self._chunks = chunks
-        self._blobs = blobs
+        self._contents = Contents(chunks, blobs)
         self._quotas = quotas
         self._clock = clock
         self.pieces = 0
@@ -69,11 +70,14 @@ class Auditor:
                 yield drift
 
     async def _upload(self, manifest: Manifest, read: bool) -> AsyncIterator[Finding]:
-        pieces = [piece async for piece in self._chunks.pieces(manifest.id, 0, manifest.size)]
+        end = SPAN if manifest.size is None else manifest.size
+        pieces = [piece async for piece in self._contents.pieces(manifest, 0, end)]
         if manifest.state is State.READY:
             assert manifest.size is not None
-            async for piece in self._chunks.pieces(manifest.id, manifest.size):
-                yield Finding("orphan", manifest.id, f"{piece.size} bytes past the file's end")
+            async for piece in self._contents.strays(manifest):
+                replaced = piece.slice_start < base(manifest)
+                where = "that were replaced" if replaced else "past the file's end"
+                yield Finding("orphan", manifest.id, f"{piece.size} bytes {where}")
             try:
                 checksum = prove(pieces, manifest.size)
             except Incomplete as error:
@@ -88,7 +92,7 @@ class Auditor:
             self.pieces += 1
             self.size += piece.size
             try:
-                found = await self._blobs[manifest.blobs].read(manifest.id, piece.slice_start)
+                found = await self._contents.read(manifest, piece.slice_start)
             except LadingError as error:
                 yield Finding("damaged", manifest.id, str(error))
             else:

@@ -41,6 +41,7 @@ class Action(StrEnum):
 
     UPLOAD = "upload"
     DOWNLOAD = "download"
+    MEDIA_UPLOAD = "media-upload"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +49,9 @@ class Grant:
     """What was minted. Sizes are bytes, times are Unix seconds; None and () leave a field open.
 
     An upload grant allows `uses` creations, of which `used` are made, of uploads that belong to
-    `user_id`. A download grant allows `file_id`, in every quality or in the one that is named.
+    `user_id`. A download grant allows `file_id`, in every quality or in the one that is named. A
+    grant for media-upload allows to send the bytes of `file_id`, an upload that exists, as often
+    as need be. `minter` is empty where the server minted it by itself.
     """
 
     id: str
@@ -151,10 +154,10 @@ class Grant:
     # -- what exists already
 
     def covers(self, manifest: Manifest) -> bool:
-        """Whether this is an upload that was created with the grant, or the file to download."""
-        if self.action is Action.DOWNLOAD:
-            return manifest.id == self.file_id
-        return manifest.grant_id == self.id
+        """Whether this is an upload that was created with the grant, or the file that it names."""
+        if self.action is Action.UPLOAD:
+            return manifest.grant_id == self.id
+        return manifest.id == self.file_id
 
     def check_quality(self, quality: int) -> None:
         """Raise Forbidden unless the bearer may have the file in this quality."""

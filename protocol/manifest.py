@@ -25,6 +25,9 @@ MIN_CHUNK_SIZE = 1024
 MAX_CHUNK_SIZE = 15 * 1024 * 1024
 """A chunk is one document of at most 16 MiB; the rest is room for its other fields."""
 
+MAX_ATTEMPT = 1000
+"""How often the bytes of one upload may be given up for others."""
+
 Range = tuple[int, int]
 """Bytes from `start` up to, not including, `end`."""
 
@@ -80,6 +83,8 @@ class Manifest:
     """The grant that it was created with; its bearer may go on with it."""
     max_size: int | None = None
     """The most bytes that the grant allows, for as long as the size is not known."""
+    attempt: int = 0
+    """How often its bytes were given up for others; pieces of earlier attempts do not count."""
     emptied: bool = False
     """Of a tombstone: its bytes are deleted and its quota is given back."""
 

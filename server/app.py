@@ -20,7 +20,18 @@ from server.errors import handlers
 from server.grants import GrantAuthenticator
 from server.hosts import middleware
 from server.limits import ByteBudget
-from server.routes import channel, files, grants, health, manifests, pages, uploads, usage
+from server.routes import (
+    channel,
+    files,
+    grants,
+    health,
+    manifests,
+    media,
+    pages,
+    tags,
+    uploads,
+    usage,
+)
 from server.services import Services
 from server.settings import Settings, load
 from server.store import Store, janitor, open_store
@@ -59,6 +70,11 @@ ROUTES = [
     _route("/v1/g/{token}/check", GET=grants.check),
     _route("/v1/g/{token}/{quality}", GET=grants.fetch),
     _route("/v1/g/{token}/{quality}/check", GET=grants.check),
+    _route("/v1/media", POST=media.create),
+    _route("/v1/media/{id}", GET=media.show),
+    _route("/v1/media/{id}/finalize", POST=media.finalize),
+    _route("/v1/tags", GET=tags.listing, POST=tags.create),
+    _route("/v1/tags/{name:path}", GET=tags.show, PATCH=tags.rename, DELETE=tags.remove),
     _route("/v1/usage", GET=usage.show_own),
     _route("/v1/users/{user_id:path}/quota", GET=usage.show, PUT=usage.change),
     WebSocketRoute("/v1/ws", channel.channel),
@@ -132,11 +148,13 @@ async def _assemble(
             store.blobs,
             quotas=store.quotas,
             grants=store.grants,
+            tags=store.tags,
             sweeper=store.sweeper,
             clock=clock,
             check_room=store.room.check,
         ),
         grants=store.grants,
+        tags=store.tags,
         authenticator=GrantAuthenticator(store.grants, authenticator, clock),
         budget=ByteBudget(settings.byte_budget, settings.user_byte_budget),
         max_message=largest + OVERHEAD,

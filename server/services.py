@@ -18,6 +18,7 @@ from server.settings import Settings
 from server.uploads import Uploads
 from storage.database import Database
 from storage.grants import Grants
+from storage.tags import Tags
 
 ACTIVITY_SECONDS = 60.0
 """A piece that takes longer than this to arrive keeps its upload alive meanwhile."""
@@ -69,6 +70,7 @@ class Services:
     database: Database
     uploads: Uploads
     grants: Grants
+    tags: Tags
     authenticator: Authenticator
     budget: ByteBudget
     max_message: int

@@ -31,6 +31,7 @@ from storage.grants import Grants
 from storage.leases import Leases
 from storage.manifests import Manifests
 from storage.quotas import Quotas
+from storage.tags import Tags
 
 log = structlog.get_logger()
 
@@ -53,6 +54,7 @@ class Store:
     quotas: Quotas
     leases: Leases
     grants: Grants
+    tags: Tags
     sweeper: Sweeper
     room: Room
 
@@ -162,6 +164,7 @@ async def open_store(
         quotas,
         Leases(database),
         Grants(database),
+        Tags(database),
         sweeper,
         room,
     )

@@ -21,6 +21,7 @@ from protocol.digests import Sha256, crc32c
 from protocol.errors import (
     AlreadyComplete,
     ChecksumMismatch,
+    ChunkConflict,
     Forbidden,
     Gone,
     Incomplete,
@@ -31,8 +32,10 @@ from protocol.errors import (
     OutOfBounds,
     StorageFull,
     TooLarge,
+    Unavailable,
 )
 from protocol.manifest import (
+    MAX_ATTEMPT,
     MAX_INTEGER,
     Coverage,
     Manifest,
@@ -50,15 +53,19 @@ from server.settings import Settings
 from server.sniff import HEAD_BYTES, content_type
 from storage.blobs.base import Blobs
 from storage.chunks import Chunks
+from storage.contents import Contents
 from storage.grants import Grants
 from storage.manifests import ANY_FILE, FileFilter, Manifests, new_id
 from storage.quotas import Account, Quotas
+from storage.tags import Tags
 
 WATERMARK_SECONDS = 1.0
 """The manifest's `upload_size` and `expires_at` are refreshed at most this often."""
 
 REMEMBERED = 1024
 """Uploads of which the last piece came by a request of its own, and whose next one may."""
+
+_REPLACED = "The bytes of the upload were replaced by others meanwhile; try again."
 
 Progress = Callable[[int, int], None]
 """Called with the bytes verified so far and those to verify in all."""
@@ -71,6 +78,13 @@ class OpenUpload:
     manifest: Manifest
     stored: int
     touched_at: float
+
+    def know(self, manifest: Manifest, stored: int) -> None:
+        """Take in what was read; of an earlier attempt it may come late, and is nothing new."""
+        if manifest.attempt > self.manifest.attempt:
+            self.manifest, self.stored = manifest, stored
+        elif manifest.attempt == self.manifest.attempt:
+            self.manifest, self.stored = manifest, max(self.stored, stored)
 
 
 class Written(NamedTuple):
@@ -96,16 +110,17 @@ class Uploads:
         *,
         quotas: Quotas,
         grants: Grants,
+        tags: Tags,
         sweeper: Sweeper,
         clock: Callable[[], float] = time.time,
         check_room: Callable[[], None] = _endless,
     ) -> None:
         self._settings = settings
         self._manifests = manifests
-        self._chunks = chunks
-        self._blobs = blobs
+        self._contents = Contents(chunks, blobs)
         self._quotas = quotas
         self._grants = grants
+        self._tags = tags
         self._sweeper = sweeper
         self._clock = clock
         self._check_room = check_room
@@ -182,7 +197,7 @@ class Uploads:
         if manifest.state is State.READY:
             assert manifest.size is not None
             return self._share(manifest, manifest.size), Coverage(manifest.size, manifest.size, [])
-        stored = coverage([p async for p in self._chunks.pieces(manifest.id)], manifest.size)
+        stored = await self.coverage(manifest)
         # What the index shows may be younger than the journal; the touch makes it durable.
         touched = await self._touch(manifest, stored.upload_size)
         return self._share(touched, stored.upload_size), stored
@@ -196,6 +211,8 @@ class Uploads:
         upload = self._open.get(manifest.id)
         if upload is None:
             upload = self._share(manifest, (await self.coverage(manifest)).upload_size)
+        elif manifest.attempt > upload.manifest.attempt:
+            upload.know(manifest, manifest.upload_size)
         self._recent.append(upload)
         return upload
 
@@ -205,8 +222,7 @@ class Uploads:
             upload = OpenUpload(manifest, stored, manifest.updated_at)
             self._open[manifest.id] = upload
         else:
-            upload.manifest = manifest
-            upload.stored = max(upload.stored, stored)
+            upload.know(manifest, stored)
         return upload
 
     # -- looking
@@ -267,13 +283,11 @@ class Uploads:
             tags=manifest.tags if tags is None else tags,
         )
         changed.check()
+        now = self._clock()
         found = await self._manifests.describe(
-            manifest.id,
-            name=changed.name,
-            directory=changed.directory,
-            tags=changed.tags,
-            now=self._clock(),
+            manifest.id, name=name, directory=directory, tags=tags, now=now
         )
+        await self._tags.note(manifest.user_id, tags or (), now)
         return found or await self._ended(manifest.id)
 
     async def remove_directory(self, principal: Principal, directory: str) -> int:
@@ -289,11 +303,13 @@ class Uploads:
 
     async def coverage(self, manifest: Manifest) -> Coverage:
         """What is stored of an upload."""
-        return coverage([p async for p in self._chunks.pieces(manifest.id)], manifest.size)
+        return coverage([p async for p in self._contents.pieces(manifest)], manifest.size)
 
     def pieces(self, manifest: Manifest) -> AsyncIterator[Piece]:
         """The stored pieces of an upload or file, in order."""
-        return self._chunks.pieces(manifest.id, 0, manifest.size)
+        if manifest.size is None:
+            return self._contents.pieces(manifest)
+        return self._contents.pieces(manifest, 0, manifest.size)
 
     async def usage(self, user_id: str) -> Account:
         """What a user has and may have."""
@@ -340,13 +356,15 @@ class Uploads:
         ):
             upload.manifest = await self._ended(manifest.id)
             return await self._write_again(upload, piece)
-        fresh = await self._blobs[manifest.blobs].write(manifest.id, piece, data)
+        fresh = await self._contents.write(manifest, piece, data)
         if fresh:
             # A RESUME at this moment may have counted the piece already.
             upload.stored = min(upload.stored + size, manifest.size or MAX_INTEGER)
         # A piece that was there may have come from a connection whose journal sync is still due:
         # the touch carries it, too.
         await self.touch(upload, at_once=not fresh)
+        if upload.manifest.attempt != manifest.attempt:
+            return await self.write(upload, slice_start, data, checksum, whole_cells=whole_cells)
         return Written(size, upload.stored)
 
     async def _look(self, upload: OpenUpload) -> Manifest:
@@ -368,14 +386,14 @@ class Uploads:
             return
         upload.touched_at = now
         try:
-            upload.manifest = await self._touch(upload.manifest, upload.stored)
+            touched = await self._touch(upload.manifest, upload.stored)
         except LadingError:
             upload.touched_at = before
             raise
-        upload.stored = max(upload.stored, upload.manifest.upload_size)
+        upload.know(touched, touched.upload_size)
 
     async def _write_again(self, upload: OpenUpload, piece: Piece) -> Written:
-        if await self._chunks.at(upload.manifest.id, piece.slice_start) != piece:
+        if await self._contents.at(upload.manifest, piece.slice_start) != piece:
             raise AlreadyComplete("The upload is complete; nothing can be added to it.")
         return Written(piece.size, upload.stored)
 
@@ -384,11 +402,26 @@ class Uploads:
         start = cell_start(slice_start, manifest.chunk_size)
         if slice_start == start:
             return
-        before = await self._chunks.before(manifest.id, slice_start)
+        before = await self._contents.before(manifest, slice_start)
         if before is None or before.end != slice_start:
             raise OutOfBounds(
                 "A piece must begin at the start of its cell or where a stored piece ends."
             )
+
+    async def begin_again(self, upload: OpenUpload) -> None:
+        """Give up the bytes of an upload for others, which are then stored as into a new one.
+
+        Raises NotFound, Gone, and ChunkConflict when that was done too often. Nothing happens when
+        the upload is complete, or when another began it again.
+        """
+        manifest = upload.manifest
+        if manifest.attempt >= MAX_ATTEMPT:
+            raise ChunkConflict("Other bytes are stored, and were replaced too often: abort it.")
+        now = self._clock()
+        begun = await self._manifests.begin_again(manifest.id, manifest.attempt, now)
+        begun = begun or await self._ended(manifest.id)
+        upload.know(begun, begun.upload_size)
+        await self._contents.forget(manifest)
 
     async def _touch(self, manifest: Manifest, stored: int) -> Manifest:
         now = self._clock()
@@ -397,11 +430,12 @@ class Uploads:
             now=now,
             expires_at=now + self._settings.upload_ttl,
             upload_size=stored,
+            attempt=manifest.attempt,
         )
         return touched or await self._ended(manifest.id)
 
     async def _ended(self, upload_id: str) -> Manifest:
-        """The manifest of an upload that is no longer under way: ready, or an error."""
+        """The manifest of an upload that ended: ready, or an error. Or it has begun again."""
         manifest = await self._manifests.get(upload_id)
         if manifest is None:
             raise NotFound(f"There is no upload or file {upload_id}.")
@@ -437,7 +471,7 @@ class Uploads:
             await self._quotas.keep(manifest.user_id, manifest.id, size)
             return manifest
         try:
-            checksum = prove([p async for p in self._chunks.pieces(manifest.id)], size)
+            checksum = prove([p async for p in self._contents.pieces(manifest)], size)
         except Incomplete:
             # Pieces are missing, too, where the upload was deleted a moment ago.
             await self._ended(manifest.id)
@@ -449,15 +483,21 @@ class Uploads:
         mime_type = content_type(manifest.mime_type, head)
         if principal.grant is not None:
             principal.grant.check_type(mime_type)
+        now = self._clock()
+        await self._tags.note(manifest.user_id, manifest.tags, now)
+        await self._contents.forget(manifest)
         published = await self._manifests.publish(
             manifest.id,
-            now=self._clock(),
+            now=now,
             size=size,
             crc32c=checksum,
             sha256=hashed,
             mime=mime_type,
+            attempt=manifest.attempt,
         )
         published = published or await self._ended(manifest.id)
+        if published.attempt != manifest.attempt:
+            raise Unavailable(_REPLACED)
         if published.size != size:
             raise InvalidArgument(f"Another FINISH, with the size {published.size}, was faster.")
         await self._quotas.keep(manifest.user_id, manifest.id, size)
@@ -548,7 +588,7 @@ class Uploads:
         """
         if start >= end:
             return
-        first = await self._chunks.before(manifest.id, start + 1)
+        first = await self._contents.before(manifest, start + 1)
         position = start if first is None else first.slice_start
         fetch = asyncio.create_task(self._fetch(manifest, position))
         try:
@@ -563,9 +603,11 @@ class Uploads:
             fetch.cancel()
 
     async def _fetch(self, manifest: Manifest, slice_start: int) -> tuple[Piece, bytes]:
-        found = await self._blobs[manifest.blobs].read(manifest.id, slice_start)
+        found = await self._contents.read(manifest, slice_start)
         if found is None:
-            await self._ended(manifest.id)  # if it was deleted meanwhile, that is the answer
+            # If it was deleted meanwhile, that is the answer.
+            if (await self._ended(manifest.id)).attempt != manifest.attempt:
+                raise Unavailable(_REPLACED)
             raise Internal(f"The bytes of {manifest.id} at {slice_start} are gone.")
         return found
 

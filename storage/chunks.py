@@ -33,7 +33,7 @@ def object_id(upload_id: str, slice_start: int) -> bytes:
 
 
 class Chunks:
-    """The pieces of all uploads."""
+    """The pieces of all uploads. `slice_start` is a place here, see `contents.py`."""
 
     def __init__(self, database: Database) -> None:
         self._collection = database.chunks
@@ -134,9 +134,14 @@ class Chunks:
         )
         return found
 
-    async def delete(self, upload_id: str, most: int) -> int:
-        """Delete up to `most` pieces of an upload; gives how many there were."""
-        query = {"upload_id": ObjectId(upload_id)}
+    async def delete(self, upload_id: str, most: int, before: int | None = None) -> int:
+        """Delete up to `most` pieces of an upload; gives how many there were.
+
+        With `before` only those that begin before that place.
+        """
+        query: dict[str, Any] = {"upload_id": ObjectId(upload_id)}
+        if before is not None:
+            query["slice_start"] = {"$lt": before}
         found = await persist(
             lambda: self._collection.find(query, _INDEXED).limit(most).to_list(most)
         )

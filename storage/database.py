@@ -67,6 +67,7 @@ class Database:
         self.quotas = self._collection("quotas")
         self.leases = self._collection("leases")
         self.grants = self._collection("grants")
+        self.tags = self._collection("tags")
 
     def _collection(self, name: str) -> Any:
         return self._database.get_collection(
@@ -93,6 +94,7 @@ class Database:
         await self.grants.create_index([("token", 1)], name="token", unique=True)
         await self.grants.create_index([("minter", 1), ("_id", -1)], name="minter")
         await self.grants.create_index("kept_until", name="kept_until", expireAfterSeconds=0)
+        await self.tags.create_index([("user_id", 1), ("name", 1)], name="name", unique=True)
 
     async def _create(self, name: str, **options: Any) -> None:
         try:

@@ -31,6 +31,9 @@ KEPT_SECONDS = 30 * 24 * 3600.0
 """How long an expired grant is kept for those who go on with an upload that it began. While it is
 still asked for, it is kept on."""
 
+KEPT_ELSE_SECONDS = 24 * 3600.0
+"""How long other expired grants are kept, so that their bearers hear that they expired."""
+
 NOTED = 256
 """Uploads noted with their grant: far more than are created in the time of one retry."""
 
@@ -42,11 +45,12 @@ def to_document(grant: Grant, token: str) -> dict[str, Any]:
     document = {name: getattr(grant, name) for name in _FIELDS}
     document["action"] = str(grant.action)
     document["mime_types"] = list(grant.mime_types)
+    kept = KEPT_SECONDS if grant.action is Action.UPLOAD else KEPT_ELSE_SECONDS
     return {
         "_id": ObjectId(grant.id),
         "token": _digest(token),
         "noted": [],
-        "kept_until": _moment(grant.expires_at + KEPT_SECONDS),
+        "kept_until": _moment(grant.expires_at + kept),
         **document,
     }
 

@@ -23,6 +23,7 @@ from storage.database import Database, persist
 LISTED_AT_ONCE = 500
 
 _TIMES = ("created_at", "updated_at", "expires_at")
+_LIVING = (State.UPLOADING, State.READY)
 _FIELDS = tuple(field.name for field in fields(Manifest) if field.name != "id")
 
 
@@ -110,6 +111,11 @@ def _begins(prefix: str) -> dict[str, str]:
     return {"$gte": prefix, "$lt": prefix + "\U0010ffff"}
 
 
+def _same(attempt: int) -> int | dict[str, list[int | None]]:
+    """The condition for an attempt; documents without the field are in the first one."""
+    return attempt or {"$in": [0, None]}
+
+
 class Manifests:
     """The manifests of all uploads."""
 
@@ -149,18 +155,23 @@ class Manifests:
         return await self._list(query, most)
 
     async def describe(
-        self, upload_id: str, *, name: str, directory: str, tags: tuple[str, ...], now: float
+        self,
+        upload_id: str,
+        *,
+        name: str | None = None,
+        directory: str | None = None,
+        tags: tuple[str, ...] | None = None,
+        now: float,
     ) -> Manifest | None:
-        """Change what is said of a file or upload. None when it is neither any more."""
-        change = {
-            "$set": {
-                "name": name,
-                "directory": directory,
-                "tags": list(tags),
-                "updated_at": _moment(now),
-            }
-        }
-        return await self._change(upload_id, (State.UPLOADING, State.READY), change)
+        """Change what is said of a file or upload; None leaves a field as it is.
+
+        None when it is neither any more.
+        """
+        said: dict[str, Any] = {"name": name, "directory": directory}
+        said["tags"] = None if tags is None else list(tags)
+        change = {field: value for field, value in said.items() if value is not None}
+        change["updated_at"] = _moment(now)
+        return await self._change(upload_id, _LIVING, {"$set": change})
 
     async def _list(self, query: dict[str, Any], most: int) -> list[Manifest]:
         found = await persist(
@@ -169,9 +180,17 @@ class Manifests:
         return [from_document(document) for document in found]
 
     async def touch(
-        self, upload_id: str, *, now: float, expires_at: float | None, upload_size: int
+        self,
+        upload_id: str,
+        *,
+        now: float,
+        expires_at: float | None,
+        upload_size: int,
+        attempt: int = 0,
     ) -> Manifest | None:
-        """Note activity: the watermark grows, expiry moves. None when it is not under way.
+        """Note activity: the watermark grows, expiry moves.
+
+        None when it is not under way, or in another attempt.
 
         On return all that was read of the upload before is durable too: a journaled write
         carries every earlier one with it.
@@ -182,14 +201,30 @@ class Manifests:
         }
         if expires_at is None:
             del change["$max"]["expires_at"]
-        return await self._change(upload_id, (State.UPLOADING,), change)
+        return await self._change(upload_id, (State.UPLOADING,), change, attempt=_same(attempt))
+
+    async def begin_again(self, upload_id: str, attempt: int, now: float) -> Manifest | None:
+        """Begin the attempt after `attempt`, with nothing stored. None when that is over."""
+        change = {
+            "$set": {"attempt": attempt + 1, "upload_size": 0, "updated_at": _moment(now)},
+        }
+        return await self._change(upload_id, (State.UPLOADING,), change, attempt=_same(attempt))
 
     async def publish(
-        self, upload_id: str, *, now: float, size: int, crc32c: int, sha256: str | None, mime: str
+        self,
+        upload_id: str,
+        *,
+        now: float,
+        size: int,
+        crc32c: int,
+        sha256: str | None,
+        mime: str,
+        attempt: int = 0,
     ) -> Manifest | None:
         """Make the upload ready: the one write that lets others see it. None when it is not open.
 
-        The length is part of the comparison: two finishes with different ones cannot both win.
+        The length is part of the comparison: two finishes with different ones cannot both win. So
+        is the attempt: what was proven of one must not publish the bytes of another.
         """
         change = {
             "$set": {
@@ -204,7 +239,8 @@ class Manifests:
                 "expires_at": None,
             }
         }
-        return await self._change(upload_id, (State.UPLOADING,), change, size={"$in": [None, size]})
+        same = {"size": {"$in": [None, size]}, "attempt": _same(attempt)}
+        return await self._change(upload_id, (State.UPLOADING,), change, **same)
 
     async def bury(
         self, upload_id: str, *, now: float, becomes: State, until: float, only: tuple[State, ...]

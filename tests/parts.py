@@ -23,6 +23,7 @@ from storage.database import Database
 from storage.grants import Grants
 from storage.manifests import Manifests
 from storage.quotas import Quotas
+from storage.tags import Tags
 
 NOW = 1_790_000_000.0
 TTL = 86_400.0
@@ -76,6 +77,7 @@ class Parts:
             self.blobs,
             quotas=self.quotas,
             grants=Grants(self.database),
+            tags=Tags(self.database),
             sweeper=self.sweeper,
             clock=self.clock,
         )

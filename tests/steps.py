@@ -20,10 +20,12 @@ _OPERATIONS = (
     "find_one",
     "find_one_and_update",
     "update_one",
+    "update_many",
+    "count_documents",
     "delete_one",
     "delete_many",
 )
-_READS = ("find", "find_one")
+_READS = ("find", "find_one", "count_documents")
 
 
 class Crash(Exception):
@@ -39,6 +41,7 @@ class Steps(Database):
         self.chunks = _Collection(self.chunks, self)
         self.quotas = _Collection(self.quotas, self)
         self.leases = _Collection(self.leases, self)
+        self.tags = _Collection(self.tags, self)
         self.taken = 0
         """How many operations began."""
         self._before: dict[int, Action] = {}

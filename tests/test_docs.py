@@ -351,6 +351,7 @@ def test_curl_examples_ask_for_routes_that_exist(block: Block) -> None:
         (url,) = [word for word in words if word.startswith("$URL")]
         path = url.removeprefix("$URL").partition("?")[0]
         path = path.replace("$LOCATION", "/v1/files/0").replace("$UPLOAD", "/v1/uploads/0")
+        path = path.replace("$PRESIGNED", "/v1/g/0")
         method = "POST" if {"-F", "-d", "--data-binary"} & set(words) else "GET"
         if "-X" in words:
             method = words[words.index("-X") + 1]

@@ -95,7 +95,7 @@ async def _take(
     digest, position, head = Sha256(), 0, b""
     check, end = partial(_check_length, server, principal), partial(_check_whole, principal)
     stream = _counted(part.stream, check, end)
-    async for piece in _cells(server, stream, upload):
+    async for piece in cells(server, stream, upload):
         digest.update(piece)
         head = head or piece[:HEAD_BYTES]
         await server.uploads.write(upload, position, piece, crc32c(piece))
@@ -118,7 +118,7 @@ async def _counted(
     end(arrived)
 
 
-async def _cells(
+async def cells(
     server: Services, stream: AsyncIterator[bytes], upload: OpenUpload
 ) -> AsyncIterator[bytes]:
     """The stream in whole cells, under a share of the byte budget while it lasts."""

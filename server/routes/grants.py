@@ -23,7 +23,8 @@ from server.downloads import respond
 from server.grants import is_token, new_token
 from server.models import NewDownloadGrant, NewGrant, NewUploadGrant
 from server.routes.files import page_size, take
-from server.routes.shapes import answer, moment
+from server.routes.media import take_media
+from server.routes.shapes import answer, grant_url, moment
 from server.services import Services, services
 from server.settings import Settings
 from storage.manifests import new_id
@@ -74,7 +75,7 @@ def _minted(settings: Settings, grant: Grant, token: str) -> dict[str, Any]:
     return {
         "id": grant.id,
         "token": token,
-        "url": f"{public}/v1/g/{token}",
+        "url": grant_url(settings, token),
         # http becomes ws, https wss; a relative address stays one.
         "ws_url": f"{public.replace('http', 'ws', 1)}/v1/ws",
         "expires_at": moment(grant.expires_at),
@@ -136,20 +137,25 @@ async def revoke(request: Request) -> Response:
 # -- using them
 
 
-async def _bearer(request: Request, server: Services, action: Action) -> tuple[Principal, Grant]:
+async def _bearer(
+    request: Request, server: Services, action: Action, *others: Action
+) -> tuple[Principal, Grant]:
     token = request.path_params["token"]
     if not is_token(token):
         raise Unauthorized("This address needs the token of a grant.")
     principal = await server.authenticator.principal(token)
-    principal.check_action(action)
     assert principal.grant is not None
+    if principal.grant.action not in others:
+        principal.check_action(action)
     return principal, principal.grant
 
 
 async def upload(request: Request) -> Response:
     """`PUT`, `POST /v1/g/{token}`: the body is the file, or a form with one file part."""
     server = services(request)
-    principal, _ = await _bearer(request, server, Action.UPLOAD)
+    principal, grant = await _bearer(request, server, Action.UPLOAD, Action.MEDIA_UPLOAD)
+    if grant.action is Action.MEDIA_UPLOAD:
+        return await take_media(request, server, principal)
     return await take(request, server, principal)
 
 

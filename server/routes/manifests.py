@@ -36,7 +36,7 @@ async def _text(uploads: Uploads, manifest: Manifest, shape: dict[str, Any]) -> 
     separator = ""
     lines: list[str] = []
     async for piece in uploads.pieces(manifest):
-        lines.append(separator + json.dumps(chunk_shape(manifest.id, piece)))
+        lines.append(separator + json.dumps(chunk_shape(manifest, piece)))
         separator = ", "
         if len(lines) == WRITTEN_AT_ONCE:
             yield "".join(lines)

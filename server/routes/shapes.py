@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from protocol.manifest import Coverage, Manifest, Piece
 from server.settings import Settings
-from storage.chunks import object_id
+from storage.contents import identity
 
 
 def moment(seconds: float | None) -> str | None:
@@ -54,10 +54,10 @@ def upload_shape(manifest: Manifest, stored: Coverage) -> dict[str, Any]:
     }
 
 
-def chunk_shape(upload_id: str, piece: Piece) -> dict[str, Any]:
+def chunk_shape(manifest: Manifest, piece: Piece) -> dict[str, Any]:
     """One entry of a manifest's `chunks`."""
     return {
-        "object_id": object_id(upload_id, piece.slice_start).hex(),
+        "object_id": identity(manifest, piece).hex(),
         "slice_start": piece.slice_start,
         "size": piece.size,
     }
@@ -66,6 +66,11 @@ def chunk_shape(upload_id: str, piece: Piece) -> dict[str, Any]:
 def file_url(settings: Settings, upload_id: str) -> str:
     """Where a file is fetched: absolute when the public address is known, else relative."""
     return f"{settings.public_url or ''}/v1/files/{upload_id}"
+
+
+def grant_url(settings: Settings, token: str) -> str:
+    """Where a grant is used, absolute or relative likewise."""
+    return f"{settings.public_url or ''}/v1/g/{token}"
 
 
 def answer(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

@@ -34,8 +34,11 @@ class Blobs(Protocol):
         """
         ...
 
-    async def delete(self, upload_id: str, most: int) -> int:
-        """Delete up to `most` pieces of an upload, bytes and documents; gives how many."""
+    async def delete(self, upload_id: str, most: int, before: int | None = None) -> int:
+        """Delete up to `most` pieces of an upload, bytes and documents; gives how many.
+
+        With `before` only those that begin before that place.
+        """
         ...
 
 

@@ -28,5 +28,5 @@ class MongoBlobs:
             verify(upload_id, *found)
         return found
 
-    async def delete(self, upload_id: str, most: int) -> int:
-        return await self._chunks.delete(upload_id, most)
+    async def delete(self, upload_id: str, most: int, before: int | None = None) -> int:
+        return await self._chunks.delete(upload_id, most, before)

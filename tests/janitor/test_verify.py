@@ -12,9 +12,11 @@ import pytest
 from bson import ObjectId
 
 from janitor.verify import YOUNG_SECONDS, Finding, recount
+from protocol.digests import crc32c
 from protocol.manifest import Manifest, Piece
 from storage.blobs.mongo import MongoBlobs
 from storage.chunks import object_id
+from storage.contents import Contents
 from storage.database import Database
 from storage.manifests import new_id
 from tests.janitor.scene import CELL, NOW, TOMBSTONE_TTL, TTL, Scene
@@ -113,6 +115,26 @@ async def test_a_piece_past_the_end_of_a_file(scene: Scene) -> None:
     await scene.store(manifest, 2)
     (finding,) = await scene.audit()
     assert finding == Finding("orphan", manifest.id, f"{CELL} bytes past the file's end")
+
+
+async def test_pieces_of_bytes_that_were_replaced(scene: Scene) -> None:
+    manifest = await scene.begin(cells=2)
+    begun = await scene.manifests.begin_again(manifest.id, 0, scene.clock())
+    assert begun is not None
+    assert await scene.audit() == [], "they go with the upload, or when it is finished"
+    data = b"x" * CELL
+    for cell in range(2):
+        piece = Piece(cell * CELL, CELL, crc32c(data))
+        await Contents(scene.chunks, scene.blobs).write(begun, piece, data)
+    checksum = crc32c(2 * data)
+    await scene.manifests.publish(
+        manifest.id, now=0, size=2 * CELL, crc32c=checksum, sha256=None, mime="a/b", attempt=1
+    )
+    await scene.quotas.keep("ann", manifest.id, 2 * CELL)
+    finding = Finding("orphan", manifest.id, f"{CELL} bytes that were replaced")
+    assert await scene.audit() == [finding] * 2
+    await Contents(scene.chunks, scene.blobs).forget(begun)
+    assert await scene.audit() == []
 
 
 async def test_what_is_purged_between_two_looks_is_no_orphan(scene: Scene, steps: Steps) -> None:

@@ -222,6 +222,12 @@ def test_a_download_grant_covers_its_file() -> None:
     assert not download.covers(manifest(ID, ID))
 
 
+def test_a_grant_for_a_medium_covers_that_and_not_what_was_created_with_it() -> None:
+    medium = grant(action=Action.MEDIA_UPLOAD, file_id=OTHER)
+    assert medium.covers(manifest(OTHER, None))
+    assert not medium.covers(manifest(ID, ID))
+
+
 def test_a_quality_is_bound_when_it_is_named() -> None:
     for quality in range(7):
         grant(file_id=ID).check_quality(quality)

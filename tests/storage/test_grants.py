@@ -10,7 +10,14 @@ import pytest
 from protocol.errors import Forbidden
 from protocol.grants import Action, Grant
 from storage.database import Database
-from storage.grants import KEPT_SECONDS, NOTED, Grants, from_document, to_document
+from storage.grants import (
+    KEPT_ELSE_SECONDS,
+    KEPT_SECONDS,
+    NOTED,
+    Grants,
+    from_document,
+    to_document,
+)
 from storage.manifests import new_id
 
 NOW = 4_000_000_000.25
@@ -150,6 +157,16 @@ async def test_the_database_forgets_grants_that_expired_long_ago(database: Datab
     indexes = await database.grants.index_information()
     assert indexes["kept_until"]["expireAfterSeconds"] == 0
     assert await kept_until(database) == pytest.approx(each.expires_at + KEPT_SECONDS, abs=0.01)
+
+
+@pytest.mark.parametrize("action", [Action.DOWNLOAD, Action.MEDIA_UPLOAD])
+async def test_grants_that_begin_nothing_are_forgotten_soon(
+    database: Database, action: Action
+) -> None:
+    each = grant(action=action, file_id=new_id())
+    await Grants(database).insert(each, TOKEN)
+    until = pytest.approx(each.expires_at + KEPT_ELSE_SECONDS, abs=0.01)
+    assert await kept_until(database) == until
 
 
 async def test_who_still_uses_an_old_grant_keeps_it(database: Database) -> None:

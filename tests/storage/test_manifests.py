@@ -152,6 +152,43 @@ async def test_a_touch_without_an_expiry_leaves_it(each_database: Database) -> N
     assert touched.expires_at == upload.expires_at
 
 
+async def test_what_is_not_described_stays(each_database: Database) -> None:
+    manifests = Manifests(each_database)
+    await manifests.insert(FULL)
+    for change in ({"name": "n"}, {"directory": ""}, {"tags": ()}, {"tags": ("z",)}, {}):
+        before = await manifests.get(FULL.id)
+        assert before is not None
+        described = await manifests.describe(FULL.id, now=NOW + 1, **change)
+        assert described == replace(before, updated_at=NOW + 1, **change)
+
+
+async def test_an_attempt_begins_once_and_with_nothing_stored(each_database: Database) -> None:
+    manifests, upload = Manifests(each_database), manifest(upload_size=50)
+    await manifests.insert(upload)
+    # As documents are that were made when there were no attempts.
+    await each_database.manifests.update_one({}, {"$unset": {"attempt": ""}})
+    begun = await manifests.begin_again(upload.id, 0, NOW + 1)
+    assert begun == replace(upload, attempt=1, upload_size=0, updated_at=NOW + 1)
+    assert await manifests.begin_again(upload.id, 0, NOW + 2) is None
+    assert await manifests.begin_again(upload.id, 1, NOW + 3) is not None
+    assert await published(manifests, upload, 100) is None
+    assert await manifests.touch(upload.id, now=NOW, expires_at=NOW, upload_size=9) is None
+    found = await manifests.get(upload.id)
+    assert found == replace(upload, attempt=2, upload_size=0, updated_at=NOW + 3)
+    again = {"now": NOW, "expires_at": NOW, "upload_size": 9, "attempt": 2}
+    assert await manifests.touch(upload.id, **again) == replace(  # type: ignore[arg-type]
+        found, updated_at=NOW, upload_size=9
+    )
+
+
+@pytest.mark.parametrize("state", [State.READY, State.EXPIRED, State.DELETED])
+async def test_only_an_open_upload_begins_again(each_database: Database, state: State) -> None:
+    manifests, upload = Manifests(each_database), manifest(state=state)
+    await manifests.insert(upload)
+    assert await manifests.begin_again(upload.id, 0, NOW) is None
+    assert await manifests.get(upload.id) == upload
+
+
 @pytest.mark.parametrize("state", [State.READY, State.EXPIRED, State.DELETED])
 async def test_only_an_open_upload_is_touched(each_database: Database, state: State) -> None:
     manifests, upload = Manifests(each_database), manifest(state=state)

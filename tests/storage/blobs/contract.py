@@ -141,6 +141,18 @@ class Contract:
         assert await rig.bytes_kept(upload_id) == 0
         assert await rig.blobs.read(other, 0) == (piece(0, b"y"), b"y")
 
+    async def test_deleting_what_lies_before_a_place_leaves_the_rest(self, rig: Rig) -> None:
+        upload_id, starts = new_id(), [0, 1, 2**53 - 1, 2**53, 2**53 + 1, 1001 * 2**53 - 1]
+        for start in starts:
+            await rig.blobs.write(upload_id, piece(start, b"x"), b"x")
+        assert await rig.blobs.delete(upload_id, 2, 2**53) == 2
+        assert await rig.blobs.delete(upload_id, 2, 2**53) == 1
+        assert await rig.blobs.delete(upload_id, 2, 2**53) == 0
+        assert [each.slice_start async for each in rig.chunks.pieces(upload_id)] == starts[3:]
+        assert await rig.bytes_kept(upload_id) == 3
+        assert await rig.blobs.read(upload_id, 2**53) == (piece(2**53, b"x"), b"x")
+        assert await rig.blobs.delete(upload_id, 10) == 3
+
     async def test_deleting_twice_at_once_is_no_harm(self, rig: Rig) -> None:
         upload_id = new_id()
         for start in range(20):

@@ -1,0 +1,97 @@
+"""What is stored of an upload: the pieces of its present attempt, whichever driver has the bytes.
+
+Pieces are never replaced. Where an upload must get other bytes than it has, it begins a new attempt
+(`Manifests.begin_again`), whose pieces lie at places of their own: `slice_start` of a piece is
+counted from the beginning of the file, its *place* is `attempt * 2**53 + slice_start`, and so the
+identity of a piece is the upload's id and its place. Whatever is still on its way for an earlier
+attempt, a piece or a deletion, meets nothing that a later one stored.
+
+It owns the places. It refuses to know when an upload begins again.
+Source: page 2 of the design, "The data".
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+
+from protocol.manifest import MAX_INTEGER, Manifest, Piece
+from storage.blobs.base import Blobs
+from storage.chunks import Chunks, object_id
+
+SPAN = MAX_INTEGER + 1
+"""How far the places of two attempts are apart; no file is larger."""
+
+DELETED_AT_ONCE = 64
+
+
+def base(manifest: Manifest) -> int:
+    """The place of the first byte in the present attempt."""
+    return manifest.attempt * SPAN
+
+
+def identity(manifest: Manifest, piece: Piece) -> bytes:
+    """The 20 bytes by which a piece of the present attempt is kept."""
+    return object_id(manifest.id, base(manifest) + piece.slice_start)
+
+
+def _moved(piece: Piece, by: int) -> Piece:
+    return piece._replace(slice_start=piece.slice_start + by) if by else piece
+
+
+class Contents:
+    """The pieces of uploads by their manifests. `slice_start` is counted from the file's start."""
+
+    def __init__(self, chunks: Chunks, blobs: Mapping[str, Blobs]) -> None:
+        self._chunks = chunks
+        self._blobs = blobs
+
+    async def pieces(
+        self, manifest: Manifest, start: int = 0, end: int = SPAN
+    ) -> AsyncIterator[Piece]:
+        """The stored pieces that begin in `[start, end)`, by place, from the index alone."""
+        zero = base(manifest)
+        async for piece in self._chunks.pieces(manifest.id, zero + start, zero + end):
+            yield _moved(piece, -zero)
+
+    async def at(self, manifest: Manifest, slice_start: int) -> Piece | None:
+        """The piece that begins at `slice_start`."""
+        zero = base(manifest)
+        found = await self._chunks.at(manifest.id, zero + slice_start)
+        return None if found is None else _moved(found, -zero)
+
+    async def before(self, manifest: Manifest, offset: int) -> Piece | None:
+        """The last piece that begins before `offset`."""
+        zero = base(manifest)
+        found = await self._chunks.before(manifest.id, zero + offset)
+        return None if found is None or found.slice_start < zero else _moved(found, -zero)
+
+    async def write(self, manifest: Manifest, piece: Piece, data: bytes) -> bool:
+        """Make a piece durable; what it gives and raises is that of `Blobs.write`."""
+        blobs = self._blobs[manifest.blobs]
+        return await blobs.write(manifest.id, _moved(piece, base(manifest)), data)
+
+    async def read(self, manifest: Manifest, slice_start: int) -> tuple[Piece, bytes] | None:
+        """A piece and its bytes, verified; what it gives and raises is that of `Blobs.read`."""
+        zero = base(manifest)
+        found = await self._blobs[manifest.blobs].read(manifest.id, zero + slice_start)
+        return None if found is None else (_moved(found[0], -zero), found[1])
+
+    async def strays(self, manifest: Manifest) -> AsyncIterator[Piece]:
+        """Pieces that are no part of a finished file: of earlier attempts, or past its end.
+
+        Their `slice_start` is their place.
+        """
+        assert manifest.size is not None
+        zero = base(manifest)
+        if zero:
+            async for piece in self._chunks.pieces(manifest.id, 0, zero):
+                yield piece
+        async for piece in self._chunks.pieces(manifest.id, zero + manifest.size):
+            yield piece
+
+    async def forget(self, manifest: Manifest) -> None:
+        """Delete the pieces of the attempts before the one that `manifest` is in."""
+        zero, deleted = base(manifest), DELETED_AT_ONCE
+        while zero and deleted == DELETED_AT_ONCE:
+            blobs = self._blobs[manifest.blobs]
+            deleted = await blobs.delete(manifest.id, DELETED_AT_ONCE, zero)

@@ -1,0 +1,128 @@
+"""Attempts lie apart: what is stored, found and deleted of one is nothing to another."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from protocol.digests import crc32c
+from protocol.manifest import MAX_ATTEMPT, Manifest, Piece
+from storage.blobs.mongo import MongoBlobs
+from storage.chunks import Chunks, object_id
+from storage.contents import SPAN, Contents, base, identity
+from storage.database import Database
+from storage.manifests import new_id
+
+CELL = 1024
+BYTES = b"a" * CELL
+PIECE = Piece(0, CELL, crc32c(BYTES))
+
+
+def manifest(attempt: int = 0, size: int | None = 4 * CELL) -> Manifest:
+    return Manifest(
+        id=new_id(),
+        user_id="ann",
+        name="a",
+        size=size,
+        chunk_size=CELL,
+        created_at=0,
+        updated_at=0,
+        expires_at=None,
+        attempt=attempt,
+    )
+
+
+def at(slice_start: int) -> Piece:
+    return PIECE._replace(slice_start=slice_start)
+
+
+def contents(database: Database) -> Contents:
+    chunks = Chunks(database)
+    return Contents(chunks, {"mongo": MongoBlobs(chunks)})
+
+
+async def places(database: Database) -> list[int]:
+    found = await database.chunks.find({}, {"slice_start": 1}).to_list(None)
+    return sorted(document["slice_start"] for document in found)
+
+
+def test_the_identity_of_a_piece_is_its_offset_at_first() -> None:
+    first = manifest()
+    assert identity(first, at(CELL)) == object_id(first.id, CELL)
+    again = replace(first, attempt=3)
+    assert identity(again, at(CELL)) == object_id(first.id, 3 * 2**53 + CELL)
+    assert len(identity(replace(first, attempt=MAX_ATTEMPT), at(SPAN - 1))) == 20
+
+
+@pytest.mark.parametrize("attempt", [0, 1, MAX_ATTEMPT])
+async def test_what_is_stored_is_found_where_the_client_put_it(
+    each_database: Database, attempt: int
+) -> None:
+    kept, upload = contents(each_database), manifest(attempt)
+    for start in (0, CELL, 3 * CELL, SPAN - CELL):
+        assert await kept.write(upload, at(start), BYTES) is True
+        assert await kept.write(upload, at(start), BYTES) is False
+    assert [p async for p in kept.pieces(upload)] == [
+        at(start) for start in (0, CELL, 3 * CELL, SPAN - CELL)
+    ]
+    assert [p async for p in kept.pieces(upload, CELL, 2 * CELL)] == [at(CELL)]
+    assert await kept.at(upload, CELL) == at(CELL)
+    assert await kept.at(upload, 2 * CELL) is None
+    assert await kept.before(upload, 3 * CELL) == at(CELL)
+    assert await kept.before(upload, SPAN) == at(SPAN - CELL)
+    assert await kept.before(upload, 0) is None
+    assert await kept.read(upload, 3 * CELL) == (at(3 * CELL), BYTES)
+    assert await kept.read(upload, 2 * CELL) is None
+    assert [p - base(upload) for p in await places(each_database)] == [
+        0,
+        CELL,
+        3 * CELL,
+        SPAN - CELL,
+    ]
+
+
+async def test_another_attempt_has_nothing_and_conflicts_with_nothing(
+    each_database: Database,
+) -> None:
+    kept, first = contents(each_database), manifest()
+    for start in (0, SPAN - CELL):
+        await kept.write(first, at(start), BYTES)
+    again = replace(first, attempt=1)
+    assert [p async for p in kept.pieces(again)] == []
+    assert await kept.before(again, CELL) is None
+    assert await kept.at(again, 0) is None
+    assert await kept.read(again, 0) is None
+    other = Piece(0, 3, crc32c(b"bcd"))
+    assert await kept.write(again, other, b"bcd") is True
+    assert await kept.read(again, 0) == (other, b"bcd")
+    assert await kept.read(first, 0) == (PIECE, BYTES)
+
+
+async def test_earlier_attempts_are_forgotten_and_the_present_one_stays(
+    each_database: Database,
+) -> None:
+    kept, first = contents(each_database), manifest()
+    for attempt in range(4):
+        for cell in range(70):  # more than are deleted at once
+            await kept.write(replace(first, attempt=attempt), at(cell * CELL), BYTES)
+    beside = manifest()
+    await kept.write(beside, PIECE, BYTES)
+    present = replace(first, attempt=2)
+    await kept.forget(present)
+    assert len(await places(each_database)) == 2 * 70 + 1
+    assert len([p async for p in kept.pieces(present)]) == 70
+    await kept.forget(first)
+    await kept.forget(beside)
+    assert len(await places(each_database)) == 2 * 70 + 1
+
+
+async def test_strays_are_what_is_no_part_of_a_finished_file(each_database: Database) -> None:
+    kept, present = contents(each_database), manifest(attempt=2)
+    for cell in range(4):
+        await kept.write(present, at(cell * CELL), BYTES)
+    assert [p async for p in kept.strays(present)] == []
+    await kept.write(replace(present, attempt=1), at(CELL), BYTES)
+    await kept.write(present, at(4 * CELL), BYTES)
+    found = [p.slice_start async for p in kept.strays(present)]
+    assert found == [SPAN + CELL, 2 * SPAN + 4 * CELL]
