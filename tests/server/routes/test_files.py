@@ -147,6 +147,7 @@ async def test_the_limit_is_a_setting_and_holds_at_the_byte(
         writer.write(b"3e9\r\n" + bytes(1001) + b"\r\n")
         assert (await reader.readline()).startswith(b"HTTP/1.1 413 ")
         writer.close()
+        await writer.wait_closed()
 
 
 async def test_a_body_that_is_too_large_need_not_be_sent(server: Process) -> None:
@@ -157,6 +158,7 @@ async def test_a_body_that_is_too_large_need_not_be_sent(server: Process) -> Non
     )
     assert (await reader.readline()).startswith(b"HTTP/1.1 413 ")
     writer.close()
+    await writer.wait_closed()
 
 
 # -- digests
