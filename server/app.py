@@ -13,7 +13,7 @@ from starlette.routing import Route, WebSocketRoute
 
 from protocol.errors import LadingError
 from protocol.messages import OVERHEAD
-from server import tokens
+from server import openapi, tokens
 from server.auth import Authenticator, OpenAuthenticator, TokenAuthenticator, admin_token
 from server.chores import Chores
 from server.errors import handlers
@@ -54,6 +54,8 @@ def _route(path: str, **handlers: Handler) -> Route:
 
 ROUTES = [
     _route("/", GET=pages.home),
+    _route("/docs", GET=pages.reference),
+    _route("/openapi.json", GET=pages.description),
     _route("/livez", GET=health.live),
     _route("/readyz", GET=health.ready),
     _route("/healthz", GET=health.healthy),
@@ -107,12 +109,14 @@ def create_app(
             yield {"services": services}
             await services.settle()
 
-    return Starlette(
+    app = Starlette(
         routes=ROUTES,
         lifespan=lifespan,
         middleware=middleware(chosen),
         exception_handlers=handlers(),
     )
+    app.state.pages = pages.Pages.of(openapi.build(ROUTES, chosen.public_url))
+    return app
 
 
 def _explain(error: Exception, settings: Settings) -> str:

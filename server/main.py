@@ -15,9 +15,10 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
+from typing import TextIO, cast
 
 import structlog
 import uvicorn
@@ -38,6 +39,23 @@ FAILED = 1
 USAGE = 2
 
 
+class Output:
+    """Standard output, for the log. What cannot be written to it is lost and stops nothing.
+
+    Its disk may be the one that is full, or nobody reads it any more; the server must go on, or at
+    least bring its database up again when there is room.
+    """
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            sys.stdout.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            sys.stdout.flush()
+
+
 def configure_log() -> None:
     """Structured lines on standard output: JSON, or for eyes when a terminal is there."""
     shared: list[structlog.types.Processor] = [
@@ -49,7 +67,7 @@ def configure_log() -> None:
         renderer = structlog.dev.ConsoleRenderer()
     structlog.configure(
         processors=[*shared, structlog.processors.format_exc_info, renderer],
-        logger_factory=structlog.PrintLoggerFactory(),
+        logger_factory=structlog.PrintLoggerFactory(cast(TextIO, Output())),
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
     )
     handler = logging.StreamHandler(sys.stdout)
