@@ -54,7 +54,13 @@ class Api:
         await self._http.aclose()
 
     async def json(
-        self, method: str, path: str, params: Params | None = None, *, patience: float = 0.0
+        self,
+        method: str,
+        path: str,
+        params: Params | None = None,
+        *,
+        body: Mapping[str, Any] | None = None,
+        patience: float = 0.0,
     ) -> dict[str, Any]:
         """The JSON object that a request is answered with; an empty one for an empty answer.
 
@@ -65,7 +71,7 @@ class Api:
         doubts = 0
         while True:
             try:
-                return await self._once(method, path, params)
+                return await self._once(method, path, params, body)
             except LadingError as failure:
                 again = judge(failure)
                 doubts += again.limit is not None
@@ -76,11 +82,13 @@ class Api:
                     raise
             await self.timing.sleep(delay)
 
-    async def _once(self, method: str, path: str, params: Params | None) -> dict[str, Any]:
-        async with self.stream(method, path, params=params) as response:
-            body = await _body(response)
+    async def _once(
+        self, method: str, path: str, params: Params | None, body: Mapping[str, Any] | None
+    ) -> dict[str, Any]:
+        async with self.stream(method, path, params=params, body=body) as response:
+            received = await _body(response)
         try:
-            answer = response.json() if body else {}
+            answer = response.json() if received else {}
         except ValueError as error:
             raise self.stranger() from error
         if not isinstance(answer, dict):
@@ -99,6 +107,7 @@ class Api:
         *,
         params: Params | None = None,
         headers: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
     ) -> AsyncIterator[httpx.Response]:
         """One request, once; its answer is open for reading. Raises LadingError."""
         token = await self.credential.get()
@@ -108,6 +117,7 @@ class Api:
             self.address.url + path,
             params=params,
             headers={**authorization, **(headers or {})},
+            json=body,
         )
         try:
             response = await self._http.send(request, stream=True)

@@ -18,6 +18,8 @@ from lading.commands.put import put
 from lading.commands.rm import rm
 from lading.commands.serve import serve
 from lading.commands.status import status
+from lading.commands.token import token as token_command
+from lading.commands.usage import usage
 from lading.version import VERSION
 
 app = typer.Typer(
@@ -51,9 +53,8 @@ def before(
     context.obj = Common(server, token, as_json)
 
 
-for command in (serve, put, get, ls, rm, status):
+for command in (serve, put, get, ls, rm, status, token_command, usage):
     app.command()(command)
-
 
 app.add_typer(janitor, name="janitor")
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 from typing import Any, BinaryIO, Self
+from urllib.parse import quote
 
 from lading import lookup
 from lading.address import Address, Credential, Token, find
@@ -142,17 +144,29 @@ class Client:
     # -- what is there
 
     async def list(
-        self, *, name: str | None = None, directory: str | None = None, tags: Iterable[str] = ()
+        self,
+        *,
+        name: str | None = None,
+        directory: str | None = None,
+        tags: Iterable[str] = (),
+        mime_type: str | None = None,
+        limit: int | None = None,
     ) -> AsyncIterator[dict[str, Any]]:
-        """The manifests of finished files with all these tags, the newest first; `name` is a
-        prefix."""
-        wanted = set(tags)
-        params: dict[str, Any] = {"limit": lookup.PAGE, "tag": sorted(wanted)}
-        params |= {"name": name} if name is not None else {}
-        params |= {"directory": directory} if directory is not None else {}
-        async for manifest in lookup.pages(self._api, params, patience=self._request_patience):
-            if wanted <= set(manifest["tags"]):
+        """The manifests of finished files with all these tags, the newest first.
+
+        `name` is a prefix; `mime_type` is exact, or all of a kind as in `video/*`. With `limit`
+        so many at most.
+        """
+        left = sys.maxsize if limit is None else limit
+        params: dict[str, Any] = {"limit": min(lookup.PAGE, max(left, 1)), "tag": sorted(set(tags))}
+        asked = {"name": name, "directory": directory, "mime_type": mime_type}
+        params |= {key: value for key, value in asked.items() if value is not None}
+        if left > 0:
+            async for manifest in lookup.pages(self._api, params, patience=self._request_patience):
                 yield manifest
+                left -= 1
+                if left == 0:
+                    return
 
     async def manifest(self, file_id: str) -> dict[str, Any]:
         """The manifest of a file or unfinished upload, with its chunks."""
@@ -177,10 +191,78 @@ class Client:
         except NotFound:
             return await self.manifest(file_id)
 
-    async def _request(
-        self, method: str, path: str, params: dict[str, Any] | None = None
+    # -- what others may do, and how much may be stored
+
+    async def grant(
+        self,
+        file_id: str | None = None,
+        *,
+        quality: int | None = None,
+        name: str | None = None,
+        directory: str | None = None,
+        size: int | None = None,
+        max_size: int | None = None,
+        sha256: str | None = None,
+        mime_types: Iterable[str] = (),
+        uses: int | None = None,
+        user_id: str | None = None,
+        expires_in: float = 3600.0,
     ) -> dict[str, Any]:
-        return await self._api.json(method, path, params, patience=self._request_patience)
+        """Mint a token with which its bearer may do one thing and needs no other credential.
+
+        With `file_id` it is for downloading that file, in every quality or in one; else for
+        uploading what lies within the bounds: what is not given is not bound. Sizes are bytes,
+        `expires_in` is seconds; `uses` uploads may be created, one if not given. `user_id` is whom
+        an upload will belong to, or whose the file must be. Gives `id`, `token`, `url`, `ws_url`
+        and `expires_at`, the addresses absolute.
+        """
+        bounds: dict[str, Any] = {
+            "action": "upload" if file_id is None else "download",
+            "file_id": file_id,
+            "quality": quality,
+            "name": name,
+            "directory": directory,
+            "size": size,
+            "max_size": max_size,
+            "sha256": sha256,
+            "mime_types": [*mime_types] or None,
+            "uses": uses,
+            "user_id": user_id,
+            "expires_in": expires_in,
+        }
+        given = {key: value for key, value in bounds.items() if value is not None}
+        answer = await self._request("POST", "/v1/grants", body=given)
+        socket = answer["ws_url"]
+        return {
+            **answer,
+            "url": self.address.absolute(answer["url"]),
+            "ws_url": self.address.socket_url if socket.startswith("/") else socket,
+        }
+
+    async def usage(self, user_id: str | None = None) -> dict[str, Any]:
+        """What a user has stored and may store: `user_id`, `used`, `reserved` and `quota` in
+        bytes, the last one None for no limit. The caller, if no user is given."""
+        return await self._request("GET", "/v1/usage" if user_id is None else _quota(user_id))
+
+    async def set_quota(self, user_id: str, quota: int | None) -> dict[str, Any]:
+        """Set how many bytes a user may have, None for no limit; gives the usage. Admins only."""
+        return await self._request("PUT", _quota(user_id), body={"quota": quota})
+
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        params: dict[str, Any] | None = None,
+        *,
+        body: dict[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        patience = self._request_patience
+        return await self._api.json(method, path, params, body=body, patience=patience)
+
+
+def _quota(user_id: str) -> str:
+    # Points, too: a client that reads an address as a path would take `..` for a step upwards.
+    return f"/v1/users/{quote(user_id, safe='').replace('.', '%2E')}/quota"
 
 
 def _target(

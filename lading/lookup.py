@@ -44,7 +44,7 @@ async def already_there(
     """The manifest of a finished file with the same name, directory, size and SHA-256.
 
     The local file is read for its SHA-256 only when all the rest is the same; `tell` then hears
-    how many bytes are hashed.
+    how many bytes are hashed. Raises Forbidden to the bearer of a grant, who may not look.
     """
     params = {"name": source.name, "directory": directory, "limit": PAGE}
     seen = 0
@@ -62,13 +62,18 @@ async def already_there(
     return None
 
 
-async def unfinished(api: Api, source: Source, directory: str) -> str | None:
-    """The id of the newest unfinished upload of the same file, if there is one."""
+async def unfinished(
+    api: Api, source: Source, directory: str, *, renamed: bool = False
+) -> str | None:
+    """The id of the newest unfinished upload of the same file, if there is one.
+
+    `renamed`: it may have got another name and directory, as grants give them.
+    """
     answer = await api.json("GET", "/v1/uploads", {"fingerprint": source.fingerprint})
     for manifest in entries(api, answer, "uploads"):
         if (
             manifest["state"] == "uploading"
-            and (manifest["name"], manifest["directory"]) == (source.name, directory)
+            and (renamed or (manifest["name"], manifest["directory"]) == (source.name, directory))
             and manifest["size"] == source.size
         ):
             return str(manifest["_id"])

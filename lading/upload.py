@@ -23,7 +23,7 @@ from lading.progress import File, Progress, State, Wish
 from lading.source import Readable, Source, open_source
 from lading.transfer import Transfer
 from protocol import messages as m
-from protocol.errors import ChecksumMismatch, Gone, LadingError, NotFound
+from protocol.errors import ChecksumMismatch, Forbidden, Gone, LadingError, NotFound
 from protocol.spec import UploadSpec
 
 
@@ -63,6 +63,7 @@ class Upload:
         self._looked = False
         self._remembered = False
         self._asked = False
+        self._granted = False
         self._restarted = False
         self._on_progress = on_progress
         self._news = asyncio.Event()
@@ -132,12 +133,17 @@ class Upload:
     async def _look(self, source: Source) -> File | None:
         """Before a new upload is made: is the file there, or a part of it?"""
         if self._wish.resume and source.rereadable and not self._asked:
-            there = await already_there(self._api, source, self._wish.directory, self.hashing)
+            try:
+                there = await already_there(self._api, source, self._wish.directory, self.hashing)
+            except Forbidden:
+                there, self._granted = None, True
             if there is not None:
                 self.skipped = True
                 return as_file(there)
         if self._wish.resume and (source.rereadable or self._asked):
-            self.id = await unfinished(self._api, source, self._wish.directory)
+            self.id = await unfinished(
+                self._api, source, self._wish.directory, renamed=self._granted
+            )
             self._remembered = self.id is not None
             self._reached()
         self._looked = True

@@ -1,7 +1,7 @@
 """The settings, all from `LADING_*` environment variables, and what each may be.
 
-It owns names, defaults and the reading of sizes and durations. It refuses to act on them. A wrong
-value stops the server with one line that names the variable, its value and what is allowed.
+It owns names and defaults. It refuses to act on them. A wrong value stops the server with one line
+that names the variable, its value and what is allowed.
 Source: page 4 of the design, "Settings that outside checks use".
 """
 
@@ -25,39 +25,8 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from protocol.manifest import MAX_CHUNK_SIZE, MIN_CHUNK_SIZE
+from protocol.units import parse_duration, parse_size
 from storage.database import is_address
-
-_UNITS = {
-    "": 1,
-    "b": 1,
-    "kb": 10**3,
-    "mb": 10**6,
-    "gb": 10**9,
-    "tb": 10**12,
-    "kib": 2**10,
-    "mib": 2**20,
-    "gib": 2**30,
-    "tib": 2**40,
-}
-_SPANS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_QUANTITY = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)\s*")
-
-
-def _quantity(value: Any, units: dict[str, Any], example: str) -> float:
-    match = _QUANTITY.fullmatch(str(value))
-    if match is None or match[2].lower() not in units:
-        raise ValueError(f"must be a number with or without a unit, such as {example}")
-    return float(match[1]) * float(units[match[2].lower()])
-
-
-def parse_size(value: Any) -> int:
-    """Bytes from `32MB`, `4MiB` or a plain number."""
-    return int(_quantity(value, _UNITS, "32MB or 4MiB"))
-
-
-def parse_duration(value: Any) -> float:
-    """Seconds from `90s`, `24h` or a plain number."""
-    return _quantity(value, _SPANS, "90s or 24h")
 
 
 def _comma_list(value: Any) -> Any:

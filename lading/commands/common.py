@@ -10,7 +10,7 @@ import contextlib
 import signal
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 
@@ -43,7 +43,16 @@ class Common:
     json: bool = False
 
 
+T = TypeVar("T")
 Work = Callable[[Client, Output], Awaitable[int]]
+
+
+def parsed(option: str, parse: Callable[[str], T], text: str | None) -> T | None:
+    """The value of an option; what cannot be read is a mistake in the command."""
+    try:
+        return None if text is None else parse(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{error}.", param_hint=option) from None
 
 
 def run(

@@ -23,6 +23,13 @@ def ls(
     name: Annotated[
         str | None, typer.Option("--name", help="Only files whose name begins so.")
     ] = None,
+    mime_type: Annotated[
+        str | None,
+        typer.Option("--mime-type", help="Only files of this type; video/* is all of a kind."),
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, help="So many at most, the newest.")
+    ] = None,
     uploads: Annotated[
         bool, typer.Option("--uploads", help="The unfinished uploads instead.")
     ] = False,
@@ -40,14 +47,23 @@ def ls(
                 if directory in (None, each["directory"])
                 and each["name"].startswith(name or "")
                 and set(tag or ()) <= set(each["tags"])
-            ]
+                and _is_of(each["mime_type"], mime_type)
+            ][:limit]
         else:
-            listed = client.list(name=name, directory=directory, tags=tag or ())
+            listed = client.list(
+                name=name, directory=directory, tags=tag or (), mime_type=mime_type, limit=limit
+            )
             found = [each async for each in listed]
         show(output, found)
         return DONE
 
     run(context, server, token, as_json, work)
+
+
+def _is_of(mime_type: str, wanted: str | None) -> bool:
+    if wanted is not None and wanted.endswith("/*"):
+        return mime_type.startswith(wanted[:-1])
+    return wanted in (None, mime_type)
 
 
 def show(output: Output, manifests: list[dict[str, Any]]) -> None:

@@ -18,6 +18,7 @@ from protocol.errors import (
 )
 from tests.lading.conftest import Clock
 from tests.lading.fake import Fake, respond
+from tests.servers import Process
 
 
 def api(fake: Fake, clock: Clock, token: Token = "secret") -> Api:
@@ -34,6 +35,14 @@ async def plain(fake: Fake, clock: Clock) -> AsyncIterator[Api]:
 async def test_json_comes_back(fake: Fake, plain: Api) -> None:
     fake.on_request = lambda path: respond({"path": path})
     assert await plain.json("GET", "/x", {"a": "b"}) == {"path": "/x"}
+
+
+async def test_a_body_is_json(server: Process, clock: Clock) -> None:
+    real = Api(Address(server.url), Credential(server.token), clock.timing())
+    made = await real.json("POST", "/v1/uploads", body={"name": "a", "size": 3})
+    assert (made["name"], made["size"]) == ("a", 3)
+    await real.json("DELETE", f"/v1/uploads/{made['_id']}")
+    await real.close()
 
 
 async def test_what_is_refused_is_raised(fake: Fake, plain: Api) -> None:

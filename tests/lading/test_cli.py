@@ -11,7 +11,7 @@ from lading.version import VERSION
 def test_the_commands() -> None:
     result = CliRunner().invoke(app, ["--help"])
     assert result.exit_code == 0
-    for command in ("serve", "put", "get", "ls", "rm", "status"):
+    for command in ("serve", "put", "get", "ls", "rm", "status", "token", "usage"):
         assert f"\n  {command} " in result.output
         assert CliRunner().invoke(app, [command, "--help"]).exit_code == 0
 

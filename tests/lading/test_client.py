@@ -5,16 +5,19 @@ import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 from random import Random
+from typing import Any
 
+import httpx
 import pytest
 
 import lading as package
+from lading import lookup
 from lading.client import Client
 from lading.errors import NoServer
 from lading.progress import State
-from protocol.errors import InvalidArgument, LadingError, NotFound, Unauthorized
+from protocol.errors import Forbidden, InvalidArgument, LadingError, NotFound, Unauthorized
 from tests.lading.conftest import AT_ONCE
-from tests.servers import Process, process, until
+from tests.servers import Process, inside, process, until
 from tests.wire import channel
 
 
@@ -90,6 +93,100 @@ async def test_files_are_listed(lading: Client) -> None:
     ids = [each["_id"] async for each in lading.list(directory="l", tags=["a", "b"])]
     assert ids == [made[1]["id"]]
     assert [each async for each in lading.list(directory="no such")] == []
+
+
+async def test_files_are_listed_by_type_and_so_many_at_most(lading: Client) -> None:
+    for number, kind in enumerate(["image/png", "image/gif", "text/plain"]):
+        await lading.upload(io.BytesIO(b"x"), name=f"kind-{number}", mime_type=kind)
+
+    async def found(**wanted: Any) -> list[str]:
+        return [each["name"] async for each in lading.list(name="kind-", **wanted)]
+
+    assert await found(mime_type="image/*") == ["kind-1", "kind-0"]
+    assert await found(mime_type="image/png") == ["kind-0"]
+    assert await found(limit=2) == ["kind-2", "kind-1"]
+    assert await found(limit=9) == ["kind-2", "kind-1", "kind-0"]
+    assert await found(limit=0) == []
+
+
+async def test_a_limit_is_kept_over_pages(lading: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(5):
+        await lading.upload(io.BytesIO(b"x"), name=f"paged-{number}", resume=False)
+    monkeypatch.setattr(lookup, "PAGE", 2)
+    for limit in (1, 2, 3, 5, 9, None):
+        found = [each["name"] async for each in lading.list(name="paged-", limit=limit)]
+        assert found == [f"paged-{number}" for number in (4, 3, 2, 1, 0)][:limit]
+
+
+async def test_a_grant_to_upload(lading: Client, server: Process) -> None:
+    minted = await lading.grant(
+        name="granted.png", directory="g", max_size=10, mime_types=["image/*"], user_id="ann"
+    )
+    assert set(minted) == {"id", "token", "url", "ws_url", "expires_at"}
+    assert minted["url"] == f"{server.url}/v1/g/{minted['token']}"
+    assert minted["ws_url"] == server.channel
+    async with httpx.AsyncClient(trust_env=False) as browser:
+        sent = await browser.put(minted["url"], content=b"x", headers={"Content-Type": "image/png"})
+        assert (sent.status_code, sent.json()["user_id"]) == (201, "ann")
+        assert (sent.json()["name"], sent.json()["directory"]) == ("granted.png", "g")
+        assert (await browser.put(minted["url"], content=b"x")).status_code == 403
+    async with Client(server.url, (await lading.grant(uses=2))["token"]) as bearer:
+        for name in ("a", "b"):
+            await bearer.upload(io.BytesIO(b"by grant"), name=name)
+        with pytest.raises(Forbidden):
+            await bearer.upload(io.BytesIO(b"by grant"), name="c")
+
+
+async def test_an_upload_by_a_grant_is_gone_on_with_under_the_name_that_the_grant_gave_it(
+    lading: Client, server: Process, tmp_path: Path
+) -> None:
+    path = tmp_path / "mine.bin"
+    path.write_bytes(Random(12).randbytes(20 * 2**20))
+    minted = await lading.grant(name="theirs.bin", directory="granted")
+    async with Client(server.url, minted["token"], timing=AT_ONCE) as bearer:
+        upload = bearer.upload(path, chunk_size=256 * 1024)
+        async for progress in upload:
+            if progress.stored >= 2**20:
+                break
+        await upload.stop()
+        again = bearer.upload(path)
+        file = await again
+    assert (file["id"], again.resumed_from >= 2**20) == (upload.id, True)
+    assert (await lading.manifest(file["id"]))["name"] == "theirs.bin"
+
+
+async def test_a_grant_to_download(lading: Client) -> None:
+    file = await lading.upload(io.BytesIO(b"shown"), name="a")
+    minted = await lading.grant(file["id"], quality=0, expires_in=60)
+    async with httpx.AsyncClient(trust_env=False) as browser:
+        assert (await browser.get(minted["url"])).content == b"shown"
+    with pytest.raises(NotFound):
+        await lading.grant("0" * 24)
+
+
+async def test_addresses_of_a_server_that_knows_its_own_are_taken_as_they_are(
+    tmp_path: Path, database_url: str
+) -> None:
+    # The public name is not one that this machine could look up; only what is told is looked at.
+    public = "https://lading.test"
+    async with inside(tmp_path, database_url, public_url=public) as server:
+        port = server.server.servers[0].sockets[0].getsockname()[1]
+        async with Client(f"http://127.0.0.1:{port}", server.token) as client:
+            minted = await client.grant()
+    assert minted["url"] == f"{public}/v1/g/{minted['token']}"
+    assert minted["ws_url"] == "wss://lading.test/v1/ws"
+
+
+async def test_usage_and_quotas(lading: Client) -> None:
+    own = await lading.usage()
+    assert own["user_id"] == "admin"
+    assert own == await lading.usage("admin")
+    for user in ("jo", "a/b", "..", "jo@example.org", "é"):
+        assert await lading.set_quota(user, 77) == {
+            "user_id": user, "used": 0, "reserved": 0, "quota": 77
+        }  # fmt: skip
+        assert (await lading.usage(user))["quota"] == 77
+        assert (await lading.set_quota(user, None))["quota"] is None
 
 
 async def test_unfinished_uploads_are_listed(lading: Client, server: Process) -> None:

@@ -1,6 +1,11 @@
+import asyncio
 from pathlib import Path
 
+import pytest
+
 from tests.lading.commands.conftest import Shell
+from tests.servers import Process
+from tests.wire import channel
 
 
 def test_lines_for_programs(shell: Shell, movie: Path) -> None:
@@ -22,6 +27,35 @@ def test_filters(shell: Shell, movie: Path) -> None:
     assert found("--directory", "ls-d", "--tag", "a", "--tag", "b") == [both]
     assert found("--name", "ls-2") == [first]
     assert found("--name", "nothing") == []
+    assert found("--directory", "ls-d", "--mime-type", "video/mp4") == [both, first]
+    assert found("--directory", "ls-d", "--mime-type", "video/*") == [both, first]
+    assert found("--directory", "ls-d", "--mime-type", "image/*") == []
+    assert found("--directory", "ls-d", "--limit", "1") == [both]
+    assert found("--directory", "ls-d", "--limit", "2", "--tag", "b") == [both]
+
+
+async def test_filters_of_unfinished_uploads(shell: Shell, server: Process) -> None:
+    async with channel(server) as wire:
+        one = await wire.create(0, 10, name="ls-6.png", directory="ls-u", mime_type="image/png")
+        two = await wire.create(1, 10, name="ls-7.mp4", directory="ls-u", mime_type="video/mp4")
+
+    def found(*options: str) -> list[str]:
+        lines = shell.lines("ls", "--uploads", "--directory", "ls-u", *options)
+        return [line.split("\t")[0] for line in lines]
+
+    def check() -> None:
+        assert found() == [two["id"], one["id"]]
+        assert found("--limit", "1") == [two["id"]]
+        assert found("--mime-type", "image/png") == [one["id"]]
+        assert found("--mime-type", "video/*") == [two["id"]]
+        assert found("--mime-type", "image/*", "--name", "ls-7") == []
+
+    await asyncio.to_thread(check)
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "x"])
+def test_a_limit_is_a_number(shell: Shell, limit: str) -> None:
+    assert shell.run("ls", "--limit", limit).exit_code == 2
 
 
 def test_json(shell: Shell, movie: Path) -> None:
