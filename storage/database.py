@@ -90,7 +90,8 @@ class Database:
         for field in ("directory", "tags"):
             keys = [("user_id", 1), ("state", 1), (field, 1), ("_id", -1)]
             await self.manifests.create_index(keys, name=f"user_{field}")
-        await self.manifests.create_index([("state", 1), ("expires_at", 1)], name="expiry")
+        due = [("state", 1), ("emptied", 1), ("expires_at", 1)]
+        await self.manifests.create_index(due, name="due")
         await self.grants.create_index([("token", 1)], name="token", unique=True)
         await self.grants.create_index([("minter", 1), ("_id", -1)], name="minter")
         await self.grants.create_index("kept_until", name="kept_until", expireAfterSeconds=0)

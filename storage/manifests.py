@@ -276,11 +276,12 @@ class Manifests:
         """Uploads that the janitor may have to do something about, by id, those after `after`."""
         tombs = [str(State.EXPIRED), str(State.DELETED)]
         over = {"$lte": _moment(now)}
+        # Each is one range of the index `due`, so tombstones whose time is not over cost nothing.
         query: dict[str, Any] = {
             "$or": [
-                {"state": str(State.UPLOADING), "expires_at": over},
-                {"state": {"$in": tombs}, "expires_at": over},
-                {"state": {"$in": tombs}, "emptied": {"$ne": True}},
+                {"state": str(State.UPLOADING), "emptied": False, "expires_at": over},
+                {"state": {"$in": tombs}, "emptied": True, "expires_at": over},
+                {"state": {"$in": tombs}, "emptied": False},
             ]
         }
         if after is not None:

@@ -9,6 +9,7 @@ Source: page 5 of the design, "anything, in any order".
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import hashlib
 import os
 import random
@@ -573,6 +574,8 @@ def world(database_url: str) -> Iterator[World]:
 
 @pytest.mark.timeout(0)
 def test_any_steps_in_any_order(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    # As long as it takes: many steps do, and so does the search for the fewest that fail.
+    faulthandler.cancel_dump_traceback_later()
     least = int(os.environ.get("LADING_MODEL_STEPS", FEW_STEPS))
     machine = type("Model", (Machine,), {"world": world})
     while world.tally.steps < least:

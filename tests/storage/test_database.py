@@ -50,7 +50,7 @@ async def test_preparing_makes_the_indexes_and_once_more_is_no_harm(database: Da
     await asyncio.gather(*(database.prepare() for _ in range(4)))
     pieces = (await database.chunks.index_information())["pieces"]
     assert pieces["key"] == [("upload_id", 1), ("slice_start", 1), ("size", 1), ("crc32c", 1)]
-    assert {"user", "expiry"} <= set(await database.manifests.index_information())
+    assert {"user", "due"} <= set(await database.manifests.index_information())
 
 
 async def test_pieces_are_kept_without_compression(database: Database) -> None:

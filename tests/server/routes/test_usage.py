@@ -217,7 +217,6 @@ async def test_what_can_be_nobodys_name_is_refused(admin: httpx.AsyncClient, nam
         "{}",
         '{"quota": -1}',
         '{"quota": 1.5}',
-        '{"quota": 1e3}',
         '{"quota": NaN}',
         '{"quota": true}',
         '{"quota": "10"}',

@@ -1,0 +1,22 @@
+"""A few trials of every row of the table; `scripts/faults` runs more."""
+
+from __future__ import annotations
+
+import secrets
+
+import pytest
+
+from tests.faults.fault import Base, Fault, NotHere, run
+from tests.faults.rows import ROWS
+
+
+@pytest.mark.parametrize(
+    "fault", [fault for fault in ROWS if fault.few], ids=lambda fault: fault.name
+)
+async def test_promise_holds(fault: Fault, base: Base) -> None:
+    seed = secrets.token_hex(4)
+    try:
+        result = await run(fault, base, fault.few, seed=seed)
+    except NotHere as reason:
+        pytest.skip(str(reason))
+    assert not result.failures, "\n".join([f"seed {seed}", *result.told])
