@@ -211,7 +211,7 @@ class Uploads:
         upload = self._open.get(manifest.id)
         if upload is None:
             upload = self._share(manifest, (await self.coverage(manifest)).upload_size)
-        elif manifest.attempt > upload.manifest.attempt:
+        else:
             upload.know(manifest, manifest.upload_size)
         self._recent.append(upload)
         return upload

@@ -8,7 +8,6 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
-from starlette.requests import Request
 
 from protocol.errors import NotFound, Unauthorized
 from protocol.manifest import Manifest
@@ -17,13 +16,7 @@ from server.auth import (
     Principal,
     TokenAuthenticator,
     admin_token,
-    bearer,
 )
-
-
-def request(**headers: str) -> Request:
-    listed = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
-    return Request({"type": "http", "headers": listed})
 
 
 def owned_by(user_id: str) -> Manifest:
@@ -88,19 +81,3 @@ def test_of_servers_that_start_at_once_all_have_one_token(tmp_path: Path) -> Non
         tokens = set(pool.map(admin_token, [tmp_path] * 16))
     assert len(tokens) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["admin-token"]
-
-
-@pytest.mark.parametrize("header", ["Bearer abc", "bearer abc", "BEARER   abc  "])
-def test_a_bearer_token_is_taken_from_the_header(header: str) -> None:
-    assert bearer(request(authorization=header, cookie="lading_token=other")) == "abc"
-
-
-@pytest.mark.parametrize("header", ["", "Bearer", "Bearer ", "Basic abc", "abc"])
-def test_another_authorization_is_refused_though_there_is_a_cookie(header: str) -> None:
-    with pytest.raises(Unauthorized):
-        bearer(request(authorization=header, cookie="lading_token=abc"))
-
-
-def test_the_pages_cookie_is_taken_where_there_is_no_header() -> None:
-    assert bearer(request(cookie="lading_token=abc")) == "abc"
-    assert bearer(request()) is None

@@ -138,8 +138,8 @@ async def test_a_wrong_or_missing_token_is_unauthorized(server: Process, token: 
 
 
 async def test_the_pages_cookie_is_a_credential(server: Process) -> None:
-    cookie = {"Cookie": f"lading_token={server.token}"}
-    async with dial(server, additional_headers=cookie) as wire:
+    page = {"Cookie": f"lading_token={server.token}", "Origin": server.url}
+    async with dial(server, additional_headers=page) as wire:
         await wire.hello(None)
 
 
