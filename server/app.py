@@ -28,6 +28,7 @@ from server.routes import (
     manifests,
     media,
     pages,
+    session,
     tags,
     uploads,
     usage,
@@ -54,6 +55,8 @@ def _route(path: str, **handlers: Handler) -> Route:
 
 ROUTES = [
     _route("/", GET=pages.home),
+    _route("/assets/{file}", GET=pages.asset),
+    _route("/widget/{file}", GET=pages.widget),
     _route("/docs", GET=pages.reference),
     _route("/openapi.json", GET=pages.description),
     _route("/livez", GET=health.live),
@@ -77,6 +80,7 @@ ROUTES = [
     _route("/v1/media/{id}/finalize", POST=media.finalize),
     _route("/v1/tags", GET=tags.listing, POST=tags.create),
     _route("/v1/tags/{name:path}", GET=tags.show, PATCH=tags.rename, DELETE=tags.remove),
+    _route("/v1/session", POST=session.begin, DELETE=session.end),
     _route("/v1/usage", GET=usage.show_own),
     _route("/v1/users/{user_id:path}/quota", GET=usage.show, PUT=usage.change),
     WebSocketRoute("/v1/ws", channel.channel),

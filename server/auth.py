@@ -13,13 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from starlette.requests import HTTPConnection
-
 from protocol.errors import Forbidden, NotFound, Unauthorized
 from protocol.grants import Action, Grant
 from protocol.manifest import Manifest
 
-COOKIE = "lading_token"
 ADMIN = "admin"
 
 
@@ -114,14 +111,3 @@ def admin_token(data: Path) -> str:
     finally:
         draft.unlink()
     return token
-
-
-def bearer(connection: HTTPConnection) -> str | None:
-    """The credential of a request: its bearer token, else the page's cookie."""
-    header = connection.headers.get("authorization")
-    if header is not None:
-        scheme, _, token = header.partition(" ")
-        if scheme.lower() != "bearer" or not token.strip():
-            raise Unauthorized("The Authorization header must be: Bearer TOKEN.")
-        return token.strip()
-    return connection.cookies.get(COOKIE)

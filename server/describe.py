@@ -152,6 +152,14 @@ PATH = {
         0,
     ),
     "name": Parameter("name", "The tag.", _TAG_SCHEMA, "path", True, "holiday"),
+    "file": Parameter(
+        "file",
+        "A name that the page, or a module, names.",
+        {"type": "string", "minLength": 1},
+        "path",
+        True,
+        "lading.js",
+    ),
     "user_id": Parameter(
         "user_id",
         "A user.",

@@ -12,7 +12,8 @@ from starlette.requests import HTTPConnection
 
 from protocol.errors import LadingError
 from protocol.grants import Action
-from server.auth import Authenticator, Principal, bearer
+from server.auth import Authenticator, Principal
+from server.credentials import bearer
 from server.limits import ByteBudget
 from server.settings import Settings
 from server.uploads import Uploads
@@ -87,7 +88,8 @@ class Services:
         A grant's bearer is let in where `action` is what the grant is for, else hears Forbidden:
         a route that names none is closed to grants.
         """
-        found = await self.authenticator.principal(bearer(connection))
+        token = bearer(connection, self.settings.public_url)
+        found = await self.authenticator.principal(token)
         found.check_action(action)
         return found
 

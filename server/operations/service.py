@@ -1,4 +1,4 @@
-"""Descriptions of usage, health and the pages."""
+"""Descriptions of usage, sessions, health and the pages."""
 
 from __future__ import annotations
 
@@ -9,14 +9,34 @@ from protocol.errors import (
 )
 from server import answers, models
 from server.describe import (
+    ANYTHING,
     JSON,
     Operation,
     Reply,
+    header,
     json_body,
     one,
 )
 
 HTML = {"text/html": {"type": "string"}}
+
+
+def _file(name: str, summary: str) -> Operation:
+    return Operation(
+        name=name,
+        group="Service",
+        summary=summary,
+        replies={
+            200: Reply(
+                "The file.", ANYTHING, {"ETag": "Weak.", "Cache-Control": "How to keep it."}
+            ),
+            304: Reply("The copy that is there already is still good.", {}, {"ETag": "Its tag."}),
+        },
+        parameters=(header("If-None-Match", "The `ETag` of the copy that is there already."),),
+        refuses=(NotFound,),
+        open=True,
+    )
+
 
 OPERATIONS: dict[tuple[str, str], Operation] = {
     ("GET", "/v1/usage"): Operation(
@@ -40,6 +60,19 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         text="For an admin. What is stored already stays.",
         body=json_body(models.SetQuota, {"quota": 1000000000}),
         replies=one(answers.Usage, "As it is now."),
+    ),
+    ("POST", "/v1/session"): Operation(
+        name="beginSession",
+        group="Service",
+        summary="Keep the bearer token in the web page's cookie",
+        replies={204: Reply("It is kept.", headers={"Set-Cookie": "For this server's own pages."})},
+    ),
+    ("DELETE", "/v1/session"): Operation(
+        name="endSession",
+        group="Service",
+        summary="Forget the cookie",
+        replies={204: Reply("It is forgotten.", headers={"Set-Cookie": "Empty, and expired."})},
+        open=True,
     ),
     ("GET", "/livez"): Operation(
         name="isAlive",
@@ -83,8 +116,14 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("GET", "/"): Operation(
         name="getHome",
         group="Service",
-        summary="A page that says that the server runs",
-        replies={200: Reply("The page.", HTML)},
+        summary="The web page",
+        text="With `?token=` that becomes the page's cookie, and the answer leads to the page.",
+        replies={
+            200: Reply("The page.", HTML),
+            303: Reply("To the page without the token.", headers={"Location": "The page."}),
+        },
         open=True,
     ),
+    ("GET", "/assets/{file}"): _file("getAsset", "A script, style or picture of the web page"),
+    ("GET", "/widget/{file}"): _file("getWidget", "A module of the browser client"),
 }

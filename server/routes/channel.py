@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from typing import Protocol
-from urllib.parse import urlsplit
 
 import structlog
 from starlette.requests import Request
@@ -34,6 +33,7 @@ from protocol.manifest import State
 from protocol.messages import OVERHEAD, SUBPROTOCOL, Chunk, Closed
 from protocol.receiver import Receiver
 from server.auth import Principal
+from server.credentials import cookie_token, is_own_origin
 from server.errors import problem_response
 from server.limits import Hold, Throttle
 from server.routes.shapes import file_url
@@ -89,12 +89,9 @@ def _refusal(websocket: WebSocket, server: Services) -> LadingError | None:
 
 def _is_allowed(origin: str, websocket: WebSocket, server: Services) -> bool:
     """The server's own pages, and those of the allow-list, by exact comparison."""
-    if origin in server.settings.allowed_origins or origin == server.settings.public_url:
+    if origin in server.settings.allowed_origins:
         return True
-    try:
-        return urlsplit(origin).netloc == websocket.headers.get("host")
-    except ValueError:
-        return False
+    return is_own_origin(origin, websocket, server.settings.public_url)
 
 
 class Arrivals(Protocol):
@@ -331,8 +328,9 @@ class Channel:
             log.debug("closed-before-close", code=effect.code)
 
     async def _authenticate(self, effect: effects.Authenticate) -> None:
-        token = effect.token or self._websocket.cookies.get("lading_token")
+        public_url = self._server.settings.public_url
         try:
+            token = effect.token or cookie_token(self._websocket, public_url)
             principal = await self._server.authenticator.principal(token)
             principal.check_action(Action.UPLOAD)
             self._check_same(principal)
