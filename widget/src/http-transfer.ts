@@ -1,0 +1,165 @@
+/**
+ * One upload by plain HTTP, piece by piece, for networks and policies that refuse WebSocket.
+ *
+ * Owns the requests and how many run at once; what is sent next is `Pieces`, as over WebSocket.
+ * Source: docs/http-api.md, "Uploads".
+ */
+
+import { judge, UploadError } from "./errors.js";
+import type { Api, Json } from "./http.js";
+import { asRanges, type CompleteFile, completeFile, openedUpload } from "./messages.js";
+import { Pieces, type Range } from "./pieces.js";
+import type { Freight } from "./transfer.js";
+
+/** Browsers open six connections to a server; some are left to the page. */
+const AT_ONCE = 4;
+const MOST_DAMAGED = 5;
+
+export class HttpTransfer {
+  private pieces!: Pieces;
+  private id = "";
+  private running = 0;
+  private damaged = 0;
+  private finishing = false;
+  private readonly over = new AbortController();
+  private readonly signal: AbortSignal;
+  private resolve!: (file: CompleteFile) => void;
+  private reject!: (error: unknown) => void;
+
+  constructor(
+    private readonly freight: Freight,
+    private readonly api: Api,
+  ) {
+    this.signal = AbortSignal.any([freight.signal, this.over.signal]);
+  }
+
+  /** The finished file. Rejects with Again or UploadError, or when the signal is aborted. */
+  async run(): Promise<CompleteFile> {
+    const { freight } = this;
+    const ended = new Promise<CompleteFile>((resolve, reject) => {
+      this.resolve = resolve;
+      this.reject = reject;
+    });
+    const stop = (): void => this.reject(freight.signal.reason);
+    freight.signal.addEventListener("abort", stop);
+    try {
+      await Promise.race([ended, this.open()]);
+      this.pump();
+      return await ended;
+    } finally {
+      freight.signal.removeEventListener("abort", stop);
+      this.over.abort();
+    }
+  }
+
+  private async open(): Promise<void> {
+    const { entry, source, listener } = this.freight;
+    const found =
+      "id" in entry
+        ? await this.request("GET", `/v1/uploads/${entry.id}`)
+        : await this.request("POST", "/v1/uploads", entry.wish);
+    const upload = openedUpload({ ...found, id: found["_id"] });
+    this.id = upload.id;
+    this.pieces = new Pieces(upload);
+    source.opened(upload, AT_ONCE * upload.chunk_size, () => this.pump());
+    listener.opened(upload);
+    if (upload.state === "ready") this.resolve(fileOf(found));
+  }
+
+  private pump(): void {
+    try {
+      if (this.signal.aborted || this.finishing) return;
+      this.offer();
+      while (this.running < AT_ONCE) {
+        const piece = this.pieces.take(Number.MAX_SAFE_INTEGER);
+        if (piece === null) break;
+        void this.carry(piece);
+      }
+      if (this.pieces.size !== null && this.pieces.settled) void this.finish();
+    } catch (error) {
+      this.reject(error);
+    }
+  }
+
+  private offer(): void {
+    const { source } = this.freight;
+    source.check();
+    if (this.pieces.size !== null) return;
+    if (source.size === null) this.pieces.offer(source.offered);
+    else this.pieces.end(source.size);
+  }
+
+  private async carry([start, end]: Range): Promise<void> {
+    this.running += 1;
+    try {
+      const { buffer, crc32c } = await this.freight.source.read(start, end, 0);
+      await this.put(start, buffer, crc32c);
+      this.freight.source.release(start);
+      this.pieces.arrived(start);
+      this.damaged = 0;
+      this.freight.listener.stored(this.pieces.stored);
+    } catch (error) {
+      const size = this.pieces.answered(start);
+      if (!isDamage(error) || this.damaged >= MOST_DAMAGED) return this.failed(error);
+      this.damaged += 1;
+      this.pieces.again(start, size);
+    } finally {
+      this.running -= 1;
+      this.pump();
+    }
+  }
+
+  private async put(start: number, body: Uint8Array<ArrayBuffer>, crc32c: number): Promise<void> {
+    const headers = {
+      "Content-Type": "application/octet-stream",
+      "X-Lading-Crc32c": String(crc32c),
+    };
+    const path = `/v1/uploads/${this.id}/chunks/${start}`;
+    await this.api.json("PUT", path, { body, headers, signal: this.signal });
+  }
+
+  private async finish(): Promise<void> {
+    this.finishing = true;
+    try {
+      const { source, listener, sha256 } = this.freight;
+      source.confirm();
+      listener.verifying(0);
+      const wish = { size: this.pieces.size, sha256 };
+      this.resolve(fileOf(await this.request("POST", `/v1/uploads/${this.id}/finish`, wish)));
+    } catch (error) {
+      this.unfinished(error);
+    }
+  }
+
+  private unfinished(error: unknown): void {
+    if (!(error instanceof UploadError)) return this.reject(error);
+    // A digest that differs is no matter of trying the same bytes again.
+    if (error.code === "checksum-mismatch") return this.reject(error);
+    if (error.code !== "incomplete") return this.failed(error);
+    this.pieces.restart(asRanges(error.facts["missing"] ?? []));
+    if (this.pieces.settled) return this.failed(error);
+    this.finishing = false;
+    this.pump();
+  }
+
+  private failed(error: unknown): void {
+    try {
+      this.reject(judge(error));
+    } catch (hopeless) {
+      this.reject(hopeless);
+    }
+  }
+
+  private request(method: string, path: string, json?: unknown): Promise<Json> {
+    return this.api.json(method, path, { json, signal: this.signal });
+  }
+}
+
+function isDamage(error: unknown): boolean {
+  return error instanceof UploadError && error.code === "checksum-mismatch";
+}
+
+function fileOf(manifest: Json): CompleteFile {
+  const id = String(manifest["_id"]);
+  return completeFile({ ...manifest, id, url: `/v1/files/${id}` });
+}

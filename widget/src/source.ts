@@ -1,0 +1,271 @@
+/**
+ * Where the bytes of an upload come from: a blob that can be read again, or a stream that cannot.
+ *
+ * Owns reading piece by piece, and the buffer of a stream's bytes that are not durable yet. Refuses
+ * to know connections.
+ */
+
+import { Checksums, crc32cHere } from "./checksum.js";
+import { UploadError } from "./errors.js";
+import { fingerprintOf, randomFingerprint } from "./fingerprint.js";
+import type { OpenedUpload } from "./messages.js";
+import type { Piece } from "./seal.js";
+
+/** What can be uploaded: a file or blob, or bytes as they come. */
+export type Uploadable = Blob | ReadableStream<Uint8Array> | AsyncIterable<Uint8Array>;
+
+export interface Source {
+  /** Bytes of the whole, or null while that is not known. */
+  readonly size: number | null;
+  /** The end of what can be read by now. */
+  readonly offered: number;
+  /** Whether every byte can be had again, so that the upload may start over. */
+  readonly rereadable: boolean;
+  /** The text by which the upload is known again. */
+  fingerprint(): Promise<string>;
+  /** A connection opened the upload; `wake` is called when more can be read, or never will be. */
+  opened(upload: OpenedUpload, window: number, wake: () => void): void;
+  /** Throws when the source broke. */
+  check(): void;
+  /** Read `[start, end)` into a buffer with `room` free bytes before it. */
+  read(start: number, end: number, room: number): Promise<Piece>;
+  /** The bytes of the piece at `start` are durable and will not be asked for again. */
+  release(start: number): void;
+  /** Throws UploadError `source-changed` when the source is not what it was at the start. */
+  confirm(): void;
+  /** Let go of everything. What can be read again may be read again after this. */
+  close(): void;
+}
+
+/** The source for what the caller gave; `name` is the one it is uploaded under. */
+export function openSource(what: Uploadable, name: string): Source {
+  return what instanceof Blob ? new BlobSource(what, name) : new StreamSource(what);
+}
+
+function changed(cause?: unknown): UploadError {
+  return new UploadError("source-changed", { detail: String(cause ?? "The size differs.") }, { cause });
+}
+
+class BlobSource implements Source {
+  readonly size: number;
+  readonly rereadable = true;
+  private readonly modified: number;
+  private checksums: Checksums | undefined;
+  private known: Promise<string> | undefined;
+
+  constructor(
+    private readonly blob: Blob,
+    private readonly name: string,
+  ) {
+    this.size = blob.size;
+    this.modified = this.lastModified();
+  }
+
+  get offered(): number {
+    return this.size;
+  }
+
+  fingerprint(): Promise<string> {
+    this.known ??= this.identify();
+    return this.known;
+  }
+
+  private async identify(): Promise<string> {
+    if (!isFile(this.blob)) return randomFingerprint();
+    try {
+      return await fingerprintOf(this.blob, this.name);
+    } catch (error) {
+      if (isUnreadable(error)) throw changed(error);
+      return randomFingerprint(); // nothing here can hash: the upload is only found by its id
+    }
+  }
+
+  opened(upload: OpenedUpload): void {
+    if (upload.size !== this.size) throw changed();
+  }
+
+  check(): void {
+    // A file that broke says so when it is read.
+  }
+
+  async read(start: number, end: number, room: number): Promise<Piece> {
+    let piece: Piece;
+    try {
+      this.checksums ??= new Checksums();
+      piece = await this.checksums.seal(this.blob.slice(start, end), room);
+    } catch (error) {
+      throw changed(error);
+    }
+    if (piece.buffer.length !== room + end - start) throw changed();
+    return piece;
+  }
+
+  release(): void {
+    // A file keeps its bytes.
+  }
+
+  confirm(): void {
+    if (this.blob.size !== this.size || this.lastModified() !== this.modified) throw changed();
+  }
+
+  close(): void {
+    this.checksums?.end();
+    this.checksums = undefined;
+  }
+
+  private lastModified(): number {
+    return isFile(this.blob) ? this.blob.lastModified : 0;
+  }
+}
+
+function isFile(blob: Blob): blob is File {
+  return "lastModified" in blob && "name" in blob;
+}
+
+function isUnreadable(error: unknown): boolean {
+  return ["NotReadableError", "NotFoundError"].includes((error as Error).name);
+}
+
+interface Cell {
+  readonly parts: Uint8Array[];
+  size: number;
+}
+
+/** Bytes that come once. Those not durable yet are held: a window and a piece at most. */
+class StreamSource implements Source {
+  size: number | null = null;
+  offered = 0;
+  readonly rereadable = false;
+  private readonly known = randomFingerprint();
+  private readonly cells = new Map<number, Cell>();
+  private held = 0;
+  private limit = 0;
+  private chunkSize = 0;
+  private broken: UploadError | undefined;
+  private iterator: AsyncIterator<Uint8Array> | undefined;
+  private closed = false;
+  private wake: () => void = () => undefined;
+  private makeRoom: () => void = () => undefined;
+
+  constructor(private readonly blocks: ReadableStream<Uint8Array> | AsyncIterable<Uint8Array>) {}
+
+  fingerprint(): Promise<string> {
+    return Promise.resolve(this.known);
+  }
+
+  opened(upload: OpenedUpload, window: number, wake: () => void): void {
+    this.chunkSize = upload.chunk_size;
+    this.limit = Math.max(window, upload.chunk_size) + upload.chunk_size;
+    this.wake = wake;
+    const holes = upload.missing.reduce((sum, [start, end]) => sum + end - start, 0);
+    const end = upload.upload_size + holes;
+    for (const cell of [...this.cells.keys()]) {
+      const start = cell * this.chunkSize;
+      const missing = upload.missing.some(([low, high]) => low <= start && start < high);
+      if (start < end && !missing) this.release(start);
+    }
+    if (this.iterator === undefined) {
+      this.iterator = iterate(this.blocks);
+      void this.fill(this.iterator);
+    }
+  }
+
+  private async fill(iterator: AsyncIterator<Uint8Array>): Promise<void> {
+    try {
+      for (;;) {
+        const { done, value } = await iterator.next();
+        if (done || this.closed) break;
+        await this.take(value);
+      }
+      this.size = this.offered;
+    } catch (cause) {
+      this.broken = new UploadError("source-failed", { detail: String(cause) }, { cause });
+    }
+    this.wake();
+  }
+
+  private async take(block: Uint8Array): Promise<void> {
+    // The block is the caller's, who may fill it with other bytes next.
+    let rest = block.slice();
+    while (rest.length > 0) {
+      while (this.held >= this.limit && !this.closed) {
+        await new Promise<void>((resolve) => (this.makeRoom = resolve));
+      }
+      if (this.closed) return;
+      const at = this.offered % this.chunkSize;
+      const part = rest.subarray(0, this.chunkSize - at);
+      this.append((this.offered - at) / this.chunkSize, part);
+      rest = rest.subarray(part.length);
+      this.wake();
+    }
+  }
+
+  private append(index: number, part: Uint8Array): void {
+    const cell = this.cells.get(index) ?? { parts: [], size: 0 };
+    this.cells.set(index, cell);
+    cell.parts.push(part);
+    cell.size += part.length;
+    this.offered += part.length;
+    this.held += part.length;
+  }
+
+  check(): void {
+    if (this.broken !== undefined) throw this.broken;
+  }
+
+  async read(start: number, end: number, room: number): Promise<Piece> {
+    const skipped = start % this.chunkSize;
+    const cell = this.cells.get((start - skipped) / this.chunkSize);
+    if (cell === undefined || cell.size < skipped + end - start) {
+      throw new UploadError("source-failed", { detail: "Bytes that were let go of are missing." });
+    }
+    const whole = new Uint8Array(cell.size);
+    let at = 0;
+    for (const part of cell.parts) {
+      whole.set(part, at);
+      at += part.length;
+    }
+    const buffer = new Uint8Array(room + end - start);
+    buffer.set(whole.subarray(skipped, skipped + end - start), room);
+    return { buffer, crc32c: (await crc32cHere())(buffer.subarray(room)) };
+  }
+
+  release(start: number): void {
+    const index = Math.floor(start / this.chunkSize);
+    this.held -= this.cells.get(index)?.size ?? 0;
+    this.cells.delete(index);
+    this.makeRoom();
+  }
+
+  confirm(): void {
+    // A stream cannot change behind our back.
+  }
+
+  close(): void {
+    this.closed = true;
+    this.cells.clear();
+    this.makeRoom();
+    // Ends a recording or a download that would go on for nobody.
+    void this.iterator?.return?.()?.catch(() => undefined);
+  }
+}
+
+/** Not every browser's ReadableStream can be iterated. */
+function iterate(
+  blocks: ReadableStream<Uint8Array> | AsyncIterable<Uint8Array>,
+): AsyncIterator<Uint8Array> {
+  if (Symbol.asyncIterator in blocks) {
+    return (blocks as AsyncIterable<Uint8Array>)[Symbol.asyncIterator]();
+  }
+  const reader = (blocks as ReadableStream<Uint8Array>).getReader();
+  return {
+    next: async () => {
+      const { done, value } = await reader.read();
+      return done ? { done: true, value: undefined } : { done: false, value };
+    },
+    return: async () => {
+      await reader.cancel();
+      return { done: true, value: undefined };
+    },
+  };
+}
