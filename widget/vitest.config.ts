@@ -1,5 +1,15 @@
+import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 
+const source = (name: string): string => fileURLToPath(new URL(`src/${name}.ts`, import.meta.url));
+
 export default defineConfig({
+  resolve: {
+    // The examples name the package as its users do.
+    alias: [
+      { find: /^lading$/, replacement: source("index") },
+      { find: /^lading\/uppy$/, replacement: source("uppy") },
+    ],
+  },
   test: { include: ["tests/**/*.test.ts"], testTimeout: 20_000, hookTimeout: 40_000 },
 });

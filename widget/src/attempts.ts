@@ -56,6 +56,7 @@ export class Attempts implements Listener {
   private unopened = 0;
   private everOpened = false;
   private doubts = 0;
+  private reached = 0;
 
   constructor(
     private readonly cargo: Cargo,
@@ -95,6 +96,8 @@ export class Attempts implements Listener {
   async recover(failure: unknown): Promise<number> {
     this.noteOpening(failure);
     if (await this.startOver(failure)) return 0;
+    // A digest that differs from all the bytes: the same bytes again do not cure it.
+    if (isWrong(failure)) throw failure;
     const again = judge(failure);
     if (again.limit !== undefined) {
       this.doubts += 1;
@@ -133,23 +136,25 @@ export class Attempts implements Listener {
   opened(upload: OpenedUpload): void {
     if (!this.overHttp) [this.everOpened, this.unopened] = [true, 0];
     if (this.remembered && this.id === upload.id) this.resumedFrom ||= upload.upload_size;
-    if (upload.upload_size > 0) this.progressed();
+    this.progressed(upload.upload_size);
     this.id = upload.id;
     this.looked = true;
     this.listener.opened(upload);
   }
 
   stored(total: number): void {
-    this.progressed();
+    this.progressed(total);
     this.listener.stored(total);
   }
 
   verifying(done: number): void {
-    this.progressed();
     this.listener.verifying(done);
   }
 
-  private progressed(): void {
+  /** Only more stored bytes than ever before are progress. */
+  private progressed(bytes: number): void {
+    if (bytes <= this.reached) return;
+    this.reached = bytes;
     this.backoff.progressed();
     this.doubts = 0;
   }
@@ -232,12 +237,12 @@ export class Attempts implements Listener {
   private async startOver(failure: unknown): Promise<boolean> {
     const code = failure instanceof UploadError ? failure.code : "";
     const lost = code === "gone" || (code === "not-found" && this.remembered);
-    const wrong = code === "checksum-mismatch";
+    const wrong = isWrong(failure);
     if (!(lost || wrong) || this.restarted || !this.cargo.source.rereadable) return false;
     const useless = wrong ? this.id : undefined;
     [this.restarted, this.looked, this.asked, this.remembered] = [true, true, false, false];
     this.id = undefined;
-    this.resumedFrom = 0;
+    this.resumedFrom = this.reached = 0;
     if (useless !== undefined) await this.delete(useless).catch(() => undefined);
     return true;
   }
@@ -254,6 +259,11 @@ export class Attempts implements Listener {
       await api.json("DELETE", `/v1/files/${id}`);
     }
   }
+}
+
+/** Whether the whole differs from its digest. Of a single piece it is an Again. */
+function isWrong(failure: unknown): failure is UploadError {
+  return failure instanceof UploadError && failure.code === "checksum-mismatch";
 }
 
 function isNetwork(failure: unknown): boolean {

@@ -13,7 +13,7 @@ import { fromHex, messages, type MessageVector, plain } from "./vectors.js";
 
 /** The message that a vector's items mean. */
 function messageOf({ name, items }: MessageVector): ClientMessage {
-  const [, first, second] = items as [number, never, never];
+  const [, first, second] = plain(items) as [number, never, never];
   const rest = second as Record<string, never>;
   switch (name) {
     case "HELLO":

@@ -1,0 +1,103 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+
+import { Checksums } from "../src/checksum.js";
+import { crc32cByTables } from "../src/crc32c.js";
+import { type Answer, type Job, sealed } from "../src/seal.js";
+import { someBytes } from "./steps.js";
+
+const BYTES = someBytes(1000);
+const BLOB = new Blob([BYTES]);
+
+/** What a browser's worker does, on this thread. */
+class FakeWorker {
+  static readonly all: FakeWorker[] = [];
+  static broken = false;
+  onmessage: ((event: { data: Answer }) => void) | null = null;
+  onerror: ((event: { preventDefault: () => void }) => void) | null = null;
+  jobs = 0;
+  ended = false;
+
+  constructor(readonly url: URL) {
+    FakeWorker.all.push(this);
+    if (FakeWorker.broken) queueMicrotask(() => this.onerror?.({ preventDefault: () => undefined }));
+  }
+
+  postMessage({ id, blob, room }: Job): void {
+    this.jobs += 1;
+    if (FakeWorker.broken) return;
+    sealed(blob, room, crc32cByTables).then(
+      (piece) => this.onmessage?.({ data: { id, piece } }),
+      ({ name, message }: Error) => this.onmessage?.({ data: { id, error: { name, message } } }),
+    );
+  }
+
+  terminate(): void {
+    this.ended = true;
+  }
+}
+
+let checksums: Checksums[] = [];
+function use(): Checksums {
+  const made = new Checksums();
+  checksums.push(made);
+  return made;
+}
+
+afterEach(() => {
+  for (const each of checksums) each.end();
+  checksums = [];
+  vi.unstubAllGlobals();
+});
+
+async function expectPiece(each: Checksums): Promise<void> {
+  const { buffer, crc32c } = await each.seal(BLOB, 32);
+  expect(buffer.subarray(32)).toEqual(BYTES);
+  expect(crc32c).toBe(crc32cByTables(BYTES));
+}
+
+test("without workers it is done here", async () => {
+  vi.stubGlobal("Worker", undefined);
+  await expectPiece(use());
+});
+
+test("where a worker may not be made it is done here", async () => {
+  vi.stubGlobal("Worker", class {
+    constructor() {
+      throw new DOMException("Refused by the policy", "SecurityError");
+    }
+  });
+  await expectPiece(use());
+});
+
+describe("with workers", () => {
+  beforeEach(() => {
+    FakeWorker.all.length = 0;
+    FakeWorker.broken = false;
+    vi.stubGlobal("Worker", FakeWorker);
+  });
+
+  test("one serves everyone, and ends with the last", async () => {
+    const [first, second] = [use(), use()];
+    await expectPiece(first);
+    await expectPiece(second);
+    expect(FakeWorker.all.map(({ jobs }) => jobs)).toEqual([2]);
+    first.end();
+    first.end();
+    expect(FakeWorker.all[0]?.ended).toBe(false);
+    second.end();
+    expect(FakeWorker.all[0]?.ended).toBe(true);
+  });
+
+  test("one that cannot load leaves its jobs to this thread", async () => {
+    FakeWorker.broken = true;
+    await expectPiece(use());
+  });
+
+  test("what cannot be read is told by its name", async () => {
+    const unreadable = new Blob([BYTES]);
+    const error = new DOMException("The file is gone", "NotReadableError");
+    vi.spyOn(unreadable, "arrayBuffer").mockRejectedValue(error);
+    const rejected = expect.objectContaining({ name: "NotReadableError" }) as Error;
+    await expect(use().seal(unreadable, 0)).rejects.toEqual(rejected);
+  });
+});
