@@ -1,3 +1,14 @@
+# The web page and the browser client, which the server serves.
+FROM node:22-bookworm-slim AS page
+
+WORKDIR /src/widget
+COPY widget/package.json widget/package-lock.json widget/.npmrc ./
+# No package's own scripts run; browsers for the tests are not wanted here either.
+RUN npm ci --ignore-scripts --no-audit --no-fund
+COPY widget ./
+RUN npm run build
+
+
 # Python 3.11 on Debian 12: the pair that every test of this project runs on.
 FROM python:3.11-slim-bookworm AS build
 
@@ -16,6 +27,7 @@ COPY storage storage
 COPY janitor janitor
 COPY server server
 COPY lading lading
+COPY --from=page /src/server/page server/page
 # The embedded database stays out of the image. It is for a machine where nothing else is installed; beside containers
 # a MongoDB of its own is one line of compose.yaml, gets security fixes, and can grow into a cluster. What only installing
 # needed leaves with it.

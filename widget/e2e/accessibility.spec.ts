@@ -1,0 +1,129 @@
+/** The page without a mouse, without eyes, in the dark: axe on every view, and a way through by keyboard. */
+
+import { join } from "node:path";
+import AxeBuilder from "@axe-core/playwright";
+import type { Page } from "@playwright/test";
+import { MB, sample } from "./samples.js";
+import { expect, test } from "./world.js";
+
+async function sound(page: Page, view: string): Promise<void> {
+  const { violations } = await new AxeBuilder({ page }).analyze();
+  const told = violations.map(({ id, help, nodes }) => `${id}: ${help}: ${nodes.map(({ html }) => html).join(" | ")}`);
+  expect(told, view).toEqual([]);
+}
+
+for (const colorScheme of ["light", "dark"] as const) {
+  test(`every view is sound in ${colorScheme}`, async ({ library, page, context, server, network, folder }) => {
+    await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+    await sound(page, "empty");
+    for (const type of ["video/mp4", "audio/mpeg", "text/plain"]) await server.put(`a.${type.split("/")[1]}`, "x", type, ["a tag"]);
+    await server.ask("/v1/uploads", { method: "POST", body: JSON.stringify({ name: "other.mp4", size: 9 }) });
+    await page.reload();
+    await expect(page.getByRole("heading", { name: "Unfinished uploads" })).toBeVisible();
+    await sound(page, "library");
+
+    network.rate = 4 * MB;
+    const path = join(folder, "film.mp4");
+    await sample(path, 30 * MB);
+    await library.choose(path);
+    await expect.poll(() => server.stored()).toBeGreaterThan(0);
+    await sound(page, "uploading");
+    await library.status.getByRole("button", { name: "Pause", exact: true }).click();
+    await expect(library.status.getByText("Paused")).toBeVisible();
+    await sound(page, "paused");
+    network.rate = Infinity;
+    await library.status.getByRole("button", { name: "Resume", exact: true }).click();
+    await expect(library.complete).toBeVisible();
+    await sound(page, "done");
+
+    const dialog = await library.open("a.plain");
+    await sound(page, "a file");
+    await dialog.getByRole("button", { name: "Copy link" }).click();
+    await expect(dialog.getByLabel("The link")).toBeVisible();
+    await dialog.getByRole("button", { name: "Delete" }).click();
+    await expect(page.getByRole("dialog", { name: "Delete this file?" })).toBeVisible();
+    await sound(page, "a question");
+
+    await context.clearCookies();
+    await page.goto(`${network.url}/?token=wrong`);
+    await expect(page.getByLabel("Token")).toBeVisible();
+    await sound(page, "signing in");
+  });
+}
+
+test("a failed upload is sound and told to screen readers", async ({ library, page, server, folder }) => {
+  await server.ask("/v1/users/admin/quota", { method: "PUT", body: '{"quota": 1000}' });
+  const path = join(folder, "film.mp4");
+  await sample(path, MB);
+  await library.choose(path);
+  await expect(page.getByRole("alert").getByText(/film\.mp4: The file does not fit into your quota/)).toBeAttached();
+  await expect(page.getByRole("list", { name: "Failed uploads" })).toBeVisible();
+  await sound(page, "failed");
+});
+
+test("the course of an upload is told to screen readers", async ({ library, page, server, network, folder }) => {
+  await page.evaluate(() => {
+    const told: string[] = [];
+    const voice = document.querySelector('[aria-live="polite"]');
+    new MutationObserver(() => told.push(voice?.textContent ?? "")).observe(voice as Node, { childList: true, characterData: true, subtree: true });
+    (window as unknown as { told: string[] }).told = told;
+  });
+  network.rate = 12 * MB;
+  const path = join(folder, "film.mp4");
+  await sample(path, 40 * MB);
+  await library.choose(path);
+  await expect(library.complete).toBeVisible();
+  expect(await server.files()).toHaveLength(1);
+  const told = await page.evaluate(() => (window as unknown as { told: string[] }).told);
+  expect(told[0]).toBe("Uploading film.mp4.");
+  expect(told).toEqual(expect.arrayContaining(["25 percent uploaded.", "50 percent uploaded.", "75 percent uploaded."]));
+  expect(told.at(-1)).toBe("film.mp4 is uploaded.");
+});
+
+test("everything can be done by keyboard", async ({ library, page, server, folder }) => {
+  const path = join(folder, "note.txt");
+  await sample(path, 5000);
+  await page.keyboard.press("Tab");
+  await expect(page.getByRole("link", { name: "Skip to the library" })).toBeFocused();
+
+  await reach(page, "Choose files");
+  const choosing = page.waitForEvent("filechooser");
+  await page.keyboard.press("Enter");
+  await (await choosing).setFiles(path);
+  await expect(library.complete).toBeVisible();
+
+  await reach(page, "note.txt");
+  await page.keyboard.press("Enter");
+  const dialog = page.getByRole("dialog", { name: "note.txt" });
+  await expect(dialog).toBeVisible();
+  // The focus stays inside.
+  for (let step = 0; step < 12; step++) {
+    await page.keyboard.press("Tab");
+    expect(await page.evaluate(() => document.activeElement === document.body || document.activeElement?.closest("dialog") !== null)).toBe(true);
+  }
+  await reach(page, "Delete");
+  await page.keyboard.press("Enter");
+  await expect(page.getByRole("button", { name: "Keep it" })).toBeFocused();
+  await page.keyboard.press("Escape");
+  await expect(page.getByRole("dialog", { name: "Delete this file?" })).toBeHidden();
+  await expect(dialog.getByRole("button", { name: "Delete" })).toBeFocused();
+  await page.keyboard.press("Enter");
+  await page.keyboard.press("Shift+Tab");
+  await page.keyboard.press("Enter");
+  await expect(dialog).toBeHidden();
+  await expect(page.getByRole("heading", { name: "Library" })).toBeFocused();
+  expect(await server.files()).toEqual([]);
+});
+
+/** Press Tab until what is named so has the focus. */
+async function reach(page: Page, name: string): Promise<void> {
+  for (let step = 0; step < 60; step++) {
+    await page.keyboard.press("Tab");
+    const focused = await page.evaluate(() => {
+      const element = document.activeElement;
+      return element?.getAttribute("aria-label") ?? element?.textContent ?? "";
+    });
+    if (focused.includes(name)) return;
+  }
+  throw new Error(`${name} cannot be reached by keyboard`);
+}

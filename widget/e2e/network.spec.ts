@@ -1,0 +1,190 @@
+/** What must not stop an upload: a network that is cut, a server that dies, a tab that goes, a proxy, an expiry. */
+
+import { createHmac } from "node:crypto";
+import { join } from "node:path";
+import { MB, sample } from "./samples.js";
+import { expect, test } from "./world.js";
+
+test("a network that is cut in the middle", async ({ library, page, server, network, folder }) => {
+  network.rate = 6 * MB;
+  const path = join(folder, "film.mp4");
+  const sha256 = await sample(path, 30 * MB);
+  await library.choose(path);
+  await expect.poll(() => server.stored()).toBeGreaterThan(4 * MB);
+  network.cut();
+  await expect(page.getByText("No connection to the server.")).toBeVisible();
+  const [before] = await server.uploads();
+  expect(before?.upload_size).toBeLessThan(30 * MB);
+  network.rate = Infinity;
+  network.mend();
+  await expect(library.complete).toBeVisible({ timeout: 30_000 });
+  await expect(page.getByText("No connection to the server.")).toBeHidden();
+  const [file] = await server.files();
+  expect(file?._id).toBe(before?._id);
+  expect(await server.sha256(file?._id ?? "")).toBe(sha256);
+});
+
+test("a browser that is offline for a while", async ({ library, page, context, server, network, folder }) => {
+  network.rate = 6 * MB;
+  const path = join(folder, "film.mp4");
+  await sample(path, 20 * MB);
+  await library.choose(path);
+  await expect.poll(() => server.stored()).toBeGreaterThan(0);
+  await context.setOffline(true);
+  await expect(page.getByText("No connection to the server.")).toBeVisible();
+  network.rate = Infinity;
+  await context.setOffline(false);
+  await expect(library.complete).toBeVisible();
+});
+
+test("a server that is killed and started again", async ({ library, server, network, folder }) => {
+  network.rate = 6 * MB;
+  const path = join(folder, "film.mp4");
+  const sha256 = await sample(path, 30 * MB);
+  await library.choose(path);
+  await expect.poll(() => server.stored()).toBeGreaterThan(8 * MB);
+  await server.kill();
+  await server.restart();
+  const [before] = await server.uploads();
+  expect(before?.upload_size).toBeGreaterThan(8 * MB);
+  network.rate = Infinity;
+  await expect(library.complete).toBeVisible({ timeout: 30_000 });
+  const [file] = await server.files();
+  expect(file?._id).toBe(before?._id);
+  expect(await server.sha256(file?._id ?? "")).toBe(sha256);
+});
+
+test("a tab that is reloaded: the same file goes on where it was", async ({ library, page, server, network, folder }) => {
+  network.rate = 6 * MB;
+  const path = join(folder, "film.mp4");
+  const sha256 = await sample(path, 30 * MB);
+  await library.choose(path);
+  await expect.poll(() => server.stored()).toBeGreaterThan(8 * MB);
+  page.on("dialog", (dialog) => void dialog.accept());
+  await page.reload();
+  const row = page.locator(".unfinished > li");
+  await expect(row).toContainText("film.mp4");
+  await expect(page.getByText("Choose the same file again")).toBeVisible();
+  const [before] = await server.uploads();
+  const sent = network.sent;
+  network.rate = Infinity;
+  await library.choose(path);
+  await expect(library.complete).toBeVisible();
+  await expect(row).toBeHidden();
+  const [file] = await server.files();
+  expect(file?._id).toBe(before?._id);
+  expect(await server.sha256(file?._id ?? "")).toBe(sha256);
+  // Only what was missing went over the wire.
+  expect(network.sent - sent).toBeLessThan(30 * MB - 8 * MB + 4 * MB);
+});
+
+test("a proxy that knows no WebSocket", async ({ library, server, network, folder }) => {
+  network.blocksWebSocket = true;
+  const path = join(folder, "film.mp4");
+  const sha256 = await sample(path, 20 * MB);
+  await library.choose(path);
+  await expect(library.complete).toBeVisible({ timeout: 30_000 });
+  expect(network.upgrades).toBe(0);
+  const [file] = await server.files();
+  expect(await server.sha256(file?._id ?? "")).toBe(sha256);
+});
+
+test("a recording whose length nobody knows", async ({ library, page, server }) => {
+  await library.page.evaluate(async () => {
+    const { Upload } = (await import(new URL("widget/lading.js", document.baseURI).href)) as typeof import("../src/index.js");
+    const canvas = document.createElement("canvas");
+    const context = canvas.getContext("2d");
+    const recorder = new MediaRecorder(canvas.captureStream(30), { mimeType: "video/webm", videoBitsPerSecond: 8e6 });
+    const parts = new ReadableStream<Uint8Array>({
+      start(controller) {
+        recorder.ondataavailable = async ({ data }) => {
+          if (data.size > 0) controller.enqueue(new Uint8Array(await data.arrayBuffer()));
+          if (recorder.state === "inactive") controller.close();
+        };
+      },
+    });
+    let frames = 0;
+    const draw = () => {
+      if (context) {
+        context.fillStyle = `hsl(${frames * 7} 80% 50%)`;
+        context.fillRect(0, 0, 300, 150);
+      }
+      if (++frames < 60) requestAnimationFrame(draw);
+      else recorder.stop();
+    };
+    recorder.start(100);
+    draw();
+    await new Upload(parts, { name: "recording.webm", type: "video/webm" }).start();
+  });
+  const [file] = await server.files();
+  expect(file?.name).toBe("recording.webm");
+  expect(file?.size).toBeGreaterThan(1000);
+  await page.reload();
+  const dialog = await library.open("recording.webm");
+  const video = dialog.locator("video");
+  await expect.poll(() => video.evaluate((element: HTMLVideoElement) => element.readyState)).toBeGreaterThan(0);
+});
+
+test.describe("with users", () => {
+  const secret = "a secret of the tests, of more than 256 bits";
+  test.use({ settings: { LADING_AUTH: "jwt", LADING_JWT_SECRET: secret, LADING_JWT_AUDIENCE: "lading" } });
+
+  function tokenFor(seconds: number): string {
+    const part = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");
+    const exp = Math.floor(Date.now() / 1000) + seconds;
+    const text = `${part({ alg: "HS256", typ: "JWT" })}.${part({ sub: "ann", aud: "lading", exp })}`;
+    return `${text}.${createHmac("sha256", secret).update(text).digest("base64url")}`;
+  }
+
+  test("a token that expires in mid-upload is replaced", async ({ page, server, network }) => {
+    server.token = tokenFor(600);
+    network.rate = 4 * MB;
+    let asked = 0;
+    await page.exposeFunction("freshToken", () => {
+      asked += 1;
+      return tokenFor(3);
+    });
+    await page.goto(`${network.url}/docs`);
+    // That page runs no scripts of its own; its policy is passed over to have a bare one.
+    await page.route("**/bare", (route) => route.fulfill({ contentType: "text/html", body: "<!doctype html><title>Bare</title>" }));
+    await page.goto(`${network.url}/bare`);
+    const name = await page.evaluate(async () => {
+      const { Upload } = (await import(new URL("widget/lading.js", document.baseURI).href)) as typeof import("../src/index.js");
+      const { freshToken } = window as unknown as { freshToken: () => Promise<string> };
+      const file = new File([new Uint8Array(24_000_000).fill(7)], "long.bin");
+      return (await new Upload(file, { token: freshToken }).start()).name;
+    });
+    expect(name).toBe("long.bin");
+    expect(asked).toBeGreaterThan(1);
+    expect((await server.files()).map(({ size }) => size)).toEqual([24_000_000]);
+  });
+
+  test("the page asks a user to sign in, and again when the token expired", async ({ page, server, network }) => {
+    server.token = tokenFor(600);
+    await page.goto(network.url);
+    await page.getByLabel("Token").fill("not a token");
+    await page.getByRole("button", { name: "Sign in" }).click();
+    await expect(page.getByRole("alert").last()).toContainText("sign in again");
+    await page.getByLabel("Token").fill(tokenFor(2));
+    await page.getByRole("button", { name: "Sign in" }).click();
+    await expect(page.getByText("ann", { exact: true })).toBeVisible();
+    await expect(page.getByLabel("Token")).toBeVisible();
+    await page.getByLabel("Token").fill(tokenFor(600));
+    await page.getByRole("button", { name: "Sign in" }).click();
+    await expect(page.getByRole("heading", { name: "Library" })).toBeVisible();
+    await page.getByRole("button", { name: "Sign out" }).click();
+    await expect(page.getByLabel("Token")).toBeVisible();
+  });
+});
+
+test("the token leaves the address bar, and is kept where scripts cannot read it", async ({ library, page, context, server, network }) => {
+  expect(page.url()).toBe(`${network.url}/`);
+  const [cookie] = await context.cookies();
+  expect(cookie).toMatchObject({ name: "lading_token", value: server.token, httpOnly: true, sameSite: "Strict" });
+  expect(await page.evaluate(() => document.cookie)).toBe("");
+  await page.goto(`${network.url}/?token=wrong`);
+  await expect(library.page.getByRole("heading", { name: "Library" })).toBeVisible(); // signed in already
+  await context.clearCookies();
+  await page.goto(`${network.url}/?token=wrong`);
+  await expect(page.getByText("The token in the address is not a good one.")).toBeVisible();
+});

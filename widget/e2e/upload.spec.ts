@@ -1,0 +1,179 @@
+/** Uploading by the page: large, paused, cancelled, dropped, odd, refused. */
+
+import { appendFile, rm, truncate, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { MB, sample } from "./samples.js";
+import { expect, test } from "./world.js";
+
+test("500 MB arrive as they were sent", async ({ library, server, folder }) => {
+  test.slow();
+  const path = join(folder, "film.mp4");
+  const sha256 = await sample(path, 500 * MB);
+  await library.choose(path);
+  await expect(library.complete).toBeVisible({ timeout: 120_000 });
+  await expect(library.card("film.mp4")).toBeVisible();
+  const [file] = await server.files();
+  expect(file?.size).toBe(500 * MB);
+  expect(await server.sha256(file?._id ?? "")).toBe(sha256);
+});
+
+test("several files at once, each told when it is there", async ({ library, page, server, folder }) => {
+  const paths = ["a.bin", "b.bin", "c.bin", "d.bin"].map((name) => join(folder, name));
+  for (const path of paths) await sample(path, 3 * MB);
+  await library.choose(...paths);
+  await expect(library.complete).toBeVisible();
+  await expect(page.locator(".card")).toHaveCount(4);
+  expect((await server.files()).map(({ name }) => name).sort()).toEqual(["a.bin", "b.bin", "c.bin", "d.bin"]);
+});
+
+test("an upload is paused and goes on", async ({ library, page, server, network, folder }) => {
+  network.rate = 6 * MB;
+  const path = join(folder, "film.mp4");
+  const sha256 = await sample(path, 30 * MB);
+  await library.choose(path);
+  await expect.poll(() => server.stored()).toBeGreaterThan(4 * MB);
+  await library.status.getByRole("button", { name: "Pause", exact: true }).click();
+  await expect(library.status.getByText("Paused")).toBeVisible();
+  // What was on its way is stored still; then nothing more is.
+  let before = -1;
+  await expect.poll(async () => {
+    const [now, then] = [await server.stored(), before];
+    before = now;
+    return now === then;
+  }, { intervals: [700] }).toBe(true);
+  expect(before).toBeLessThan(30 * MB);
+  network.rate = Infinity;
+  await library.status.getByRole("button", { name: "Resume", exact: true }).click();
+  await expect(library.complete).toBeVisible();
+  const [file] = await server.files();
+  expect(await server.sha256(file?._id ?? "")).toBe(sha256);
+  await expect(page.getByRole("heading", { name: "Unfinished uploads" })).toBeHidden();
+});
+
+test("a cancelled upload leaves nothing on the server", async ({ library, server, network, folder }) => {
+  network.rate = 6 * MB;
+  const path = join(folder, "film.mp4");
+  await sample(path, 30 * MB);
+  await library.choose(path);
+  await expect.poll(() => server.stored()).toBeGreaterThan(4 * MB);
+  await library.status.getByRole("button", { name: "Cancel", exact: true }).click();
+  await expect.poll(() => server.uploads()).toEqual([]);
+  expect(await server.files()).toEqual([]);
+  const usage = (await (await server.ask("/v1/usage")).json()) as { used: number; reserved: number };
+  expect([usage.used, usage.reserved]).toEqual([0, 0]);
+});
+
+test("files are dropped on the page", async ({ library, page, server }) => {
+  const transfer = await page.evaluateHandle(() => {
+    const dropped = new DataTransfer();
+    dropped.items.add(new File([new Uint8Array(100_000)], "dropped.bin"));
+    dropped.items.add(new File(["hello"], "note.txt", { type: "text/plain" }));
+    return dropped;
+  });
+  const place = page.locator(".uppy-Dashboard");
+  await place.dispatchEvent("dragover", { dataTransfer: transfer });
+  await place.dispatchEvent("drop", { dataTransfer: transfer });
+  await expect(library.complete).toBeVisible();
+  expect((await server.files()).map(({ name, size }) => [name, size]).sort()).toEqual([
+    ["dropped.bin", 100_000],
+    ["note.txt", 5],
+  ]);
+});
+
+test("an empty file is a file", async ({ library, server, folder }) => {
+  const path = join(folder, "empty.txt");
+  await writeFile(path, "");
+  await library.choose(path);
+  await expect(library.card("empty.txt")).toBeVisible();
+  expect((await server.files()).map(({ size }) => size)).toEqual([0]);
+});
+
+for (const name of ["ünïcödé 文件 🎬.bin", "a&b <i>c \"d\" 'e' #?%2F.bin", "\u202egpj.exe", "x".repeat(200) + ".bin"]) {
+  test(`a name is only a name: ${name.slice(0, 30)}`, async ({ library, page, server, folder }) => {
+    const path = join(folder, name);
+    await writeFile(path, "hello");
+    await library.choose(path);
+    await expect(page.locator(".card-name")).toHaveText(name);
+    const [file] = await server.files();
+    expect(file?.name).toBe(name);
+    const dialog = await library.open(name);
+    const download = page.waitForEvent("download");
+    await dialog.getByRole("link", { name: "Download" }).click();
+    expect(await (await download).failure()).toBeNull();
+  });
+}
+
+test.describe("with a quota", () => {
+  test.use({ settings: { LADING_DEFAULT_QUOTA: "2MB" } });
+
+  test("a file that does not fit is refused in one sentence", async ({ library, page, server, folder }) => {
+    const [large, small] = [join(folder, "large.bin"), join(folder, "small.bin")];
+    await sample(large, 3 * MB);
+    await sample(small, MB);
+    await library.choose(large);
+    const told = page.getByRole("list", { name: "Failed uploads" }).getByText("large.bin");
+    await expect(told).toBeVisible();
+    await expect(page.getByText(/does not fit into your quota: .* of .* are free\. Delete files/)).toHaveCount(2);
+    await library.choose(small);
+    await expect(library.card("small.bin")).toBeVisible();
+    await expect(page.locator(".usage")).toContainText("of 1.9 MB");
+    expect((await server.files()).map(({ name }) => name)).toEqual(["small.bin"]);
+  });
+});
+
+test("a file that changes or goes during its upload is told of", async ({ library, page, server, network, folder }) => {
+  const told = page.getByRole("list", { name: "Failed uploads" });
+  for (const [name, change] of [
+    ["grown.bin", (path: string) => appendFile(path, "more")],
+    ["cut.bin", (path: string) => truncate(path, MB)],
+    ["gone.bin", (path: string) => rm(path)],
+  ] as const) {
+    network.rate = 6 * MB;
+    const path = join(folder, name);
+    await sample(path, 30 * MB);
+    await library.choose(path);
+    await expect.poll(async () => (await server.uploads()).find((each) => each.name === name)?.upload_size ?? 0).toBeGreaterThan(0);
+    await change(path);
+    network.rate = Infinity;
+    await expect(told.getByText(name)).toBeVisible();
+    await expect(told).toContainText("The file was changed, moved or deleted during the upload; choose it again.");
+    await library.status.getByRole("button", { name: "Cancel", exact: true }).click();
+    await expect(told).toBeHidden();
+  }
+  expect(await server.files()).toEqual([]);
+});
+
+test("two tabs with the same file help each other", async ({ library, page, context, server, network, folder }) => {
+  network.rate = 6 * MB;
+  const path = join(folder, "film.mp4");
+  const sha256 = await sample(path, 30 * MB);
+  await library.choose(path);
+  await expect.poll(() => server.stored()).toBeGreaterThan(0);
+  const other = library.in(await context.newPage());
+  await other.enter();
+  await other.choose(path);
+  await expect(library.complete).toBeVisible();
+  await expect(other.complete).toBeVisible();
+  const files = await server.files();
+  expect(files).toHaveLength(1);
+  expect(await server.sha256(files[0]?._id ?? "")).toBe(sha256);
+  expect(await server.uploads()).toEqual([]);
+  await expect(page.locator(".card")).toHaveCount(1);
+});
+
+test("leaving during an upload is asked about, and not after it", async ({ library, page, server, network, folder }) => {
+  network.rate = 6 * MB;
+  const path = join(folder, "film.mp4");
+  await sample(path, 20 * MB);
+  await library.choose(path);
+  await expect.poll(() => server.stored()).toBeGreaterThan(0);
+  const asked = page.waitForEvent("dialog");
+  const leaving = page.close({ runBeforeUnload: true });
+  const dialog = await asked;
+  expect(dialog.type()).toBe("beforeunload");
+  await dialog.dismiss();
+  await leaving;
+  network.rate = Infinity;
+  await expect(library.complete).toBeVisible();
+  await page.goto("about:blank");
+});

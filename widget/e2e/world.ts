@@ -1,0 +1,101 @@
+/**
+ * What each test of the page has: a server of its own, a network before it, a browser on the page.
+ * A test fails when the page asked anyone else for anything, or broke its own policy.
+ */
+
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test as base, expect, type Locator, type Page } from "@playwright/test";
+import { Proxy } from "./proxy.js";
+import { Server, type Settings } from "./server.js";
+
+interface World {
+  settings: Settings;
+  server: Server;
+  network: Proxy;
+  folder: string;
+  library: LadingPage;
+}
+
+export const test = base.extend<World>({
+  settings: [{}, { option: true }],
+  server: async ({ settings }, use) => {
+    const server = await Server.start(settings);
+    await use(server);
+    await server.stop();
+  },
+  network: async ({ server }, use) => {
+    const network = await Proxy.before(server.port);
+    await use(network);
+    await network.close();
+  },
+  folder: async ({}, use) => {
+    const folder = await mkdtemp(join(tmpdir(), "lading-e2e-"));
+    await use(folder);
+    await rm(folder, { recursive: true, force: true });
+  },
+  page: async ({ page }, use) => {
+    const strays: string[] = [];
+    page.on("console", (message) => {
+      if (/Content.Security.Policy/i.test(message.text())) strays.push(message.text());
+    });
+    page.on("pageerror", (error) => strays.push(String(error)));
+    page.on("request", (request) => {
+      const url = new URL(request.url());
+      if (/^(http|ws)/.test(url.protocol) && url.hostname !== "127.0.0.1") strays.push(request.url());
+    });
+    await use(page);
+    expect(strays).toEqual([]);
+  },
+  library: async ({ page, server, network }, use) => {
+    const library = new LadingPage(page, server, network.url);
+    await library.enter();
+    await use(library);
+  },
+});
+
+export { expect };
+
+/** The page as people see it. */
+export class LadingPage {
+  readonly status: Locator;
+
+  constructor(readonly page: Page, private readonly server: Server, private readonly url: string) {
+    this.status = page.locator(".uppy-StatusBar");
+  }
+
+  async enter(): Promise<void> {
+    await this.page.goto(`${this.url}/?token=${this.server.token}`);
+    await expect(this.page.getByRole("heading", { name: "Library" })).toBeVisible();
+  }
+
+  /** The same in another tab. */
+  in(page: Page): LadingPage {
+    return new LadingPage(page, this.server, this.url);
+  }
+
+  /** Choose files as the file dialog does. */
+  async choose(...paths: string[]): Promise<void> {
+    const more = this.page.getByRole("button", { name: "Add more files" });
+    const input = this.page.locator("input.uppy-Dashboard-input[multiple]").first();
+    await expect(more.or(this.page.getByText("Drop files here, or"))).toBeVisible();
+    if (await more.isVisible()) await more.click();
+    await input.setInputFiles(paths);
+  }
+
+  get complete(): Locator {
+    return this.status.getByText("Complete", { exact: true });
+  }
+
+  card(name: string): Locator {
+    return this.page.locator(".card-open").filter({ hasText: name });
+  }
+
+  async open(name: string): Promise<Locator> {
+    await this.card(name).click();
+    const dialog = this.page.getByRole("dialog", { name });
+    await expect(dialog).toBeVisible();
+    return dialog;
+  }
+}

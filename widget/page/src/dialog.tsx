@@ -1,0 +1,81 @@
+/** The browser's own `<dialog>`: it keeps the focus inside, closes by Escape, and gives the focus back. */
+
+import type { ComponentChildren } from "preact";
+import { useEffect, useId, useRef, useState } from "preact/hooks";
+import { Icon } from "./icons.js";
+import { sentenceHere } from "./words.js";
+
+interface DialogProps {
+  title: string;
+  onClose: () => void;
+  wide?: boolean;
+  children: ComponentChildren;
+}
+
+export function Dialog({ title, onClose, wide = false, children }: DialogProps) {
+  const element = useRef<HTMLDialogElement>(null);
+  const id = useId();
+  useEffect(() => {
+    const before = document.activeElement;
+    element.current?.showModal();
+    return () => {
+      // Taken out while open, a dialog gives the focus to nobody.
+      if (before instanceof HTMLElement && before.isConnected) before.focus();
+    };
+  }, []);
+  return (
+    <dialog
+      ref={element}
+      class={wide ? "dialog wide" : "dialog"}
+      aria-labelledby={id}
+      onClose={onClose}
+      onClick={(event) => {
+        if (event.target === element.current) onClose();
+      }}
+    >
+      <div class="dialog-inside">
+        <header>
+          <h2 id={id}>{title}</h2>
+          <button type="button" class="plain" aria-label="Close" onClick={onClose}>
+            <Icon name="close" />
+          </button>
+        </header>
+        {children}
+      </div>
+    </dialog>
+  );
+}
+
+interface ConfirmProps {
+  title: string;
+  text: string;
+  action: string;
+  onConfirm: () => Promise<void>;
+  onClose: () => void;
+}
+
+/** Asks before something that cannot be undone; the button that undoes nothing has the focus. */
+export function Confirm({ title, text, action, onConfirm, onClose }: ConfirmProps) {
+  const [failure, setFailure] = useState("");
+  const [busy, setBusy] = useState(false);
+  const confirm = async () => {
+    setBusy(true);
+    try {
+      await onConfirm();
+      onClose();
+    } catch (error) {
+      setBusy(false);
+      setFailure(sentenceHere(error));
+    }
+  };
+  return (
+    <Dialog title={title} onClose={onClose}>
+      <p class="breakable">{text}</p>
+      {failure && <p class="problem" role="alert">{failure}</p>}
+      <div class="actions">
+        <button type="button" class="danger" disabled={busy} onClick={confirm}>{action}</button>
+        <button type="button" autofocus onClick={onClose}>Keep it</button>
+      </div>
+    </Dialog>
+  );
+}

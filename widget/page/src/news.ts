@@ -1,0 +1,18 @@
+/** What one part of the page tells the others: the files on the server changed, or the session ended. */
+
+import { useEffect } from "preact/hooks";
+
+export type News = "files" | "signed-out";
+
+const target = new EventTarget();
+
+export function tell(news: News): void {
+  target.dispatchEvent(new Event(news));
+}
+
+export function useNews(news: News, heard: () => void): void {
+  useEffect(() => {
+    target.addEventListener(news, heard);
+    return () => target.removeEventListener(news, heard);
+  }, [news, heard]);
+}

@@ -1,0 +1,90 @@
+/** Uploads that are not finished and not under way in this tab: of other tabs, other devices, other days. */
+
+import { useCallback, useEffect, useRef, useState } from "preact/hooks";
+import { abortUpload, listUploads, type Upload } from "./api.js";
+import { Confirm } from "./dialog.js";
+import { Icon, kindOf } from "./icons.js";
+import { announce } from "./live.js";
+import { tell, useNews } from "./news.js";
+import { moment, percent, size } from "./words.js";
+
+const WATCHING = 2_000;
+const IDLE = 15_000;
+
+/** The list, asked for again and again while someone looks. */
+function useUnfinished(): Upload[] {
+  const [uploads, setUploads] = useState<Upload[]>([]);
+  const timer = useRef<ReturnType<typeof setTimeout>>();
+  const look = useCallback(async () => {
+    clearTimeout(timer.current);
+    let found: Upload[] | null = null;
+    if (document.visibilityState === "visible") {
+      found = await listUploads().catch(() => null);
+      if (found) setUploads(found);
+    }
+    clearTimeout(timer.current);
+    timer.current = setTimeout(look, found?.length ? WATCHING : IDLE);
+  }, []);
+  useEffect(() => {
+    void look();
+    document.addEventListener("visibilitychange", look);
+    return () => {
+      document.removeEventListener("visibilitychange", look);
+      clearTimeout(timer.current);
+    };
+  }, [look]);
+  useNews("files", look);
+  return uploads;
+}
+
+export function Unfinished({ here }: { here: ReadonlySet<string> }) {
+  const uploads = useUnfinished().filter(({ _id }) => !here.has(_id));
+  const [aborting, setAborting] = useState<Upload | null>(null);
+  const heading = useRef<HTMLHeadingElement>(null);
+  const abort = async ({ _id, name }: Upload) => {
+    await abortUpload(_id);
+    announce(`The upload of ${name} is aborted.`);
+    tell("files");
+    heading.current?.focus();
+  };
+  if (uploads.length === 0 && !aborting) return null;
+  return (
+    <section class="panel" aria-labelledby="unfinished">
+      <h2 id="unfinished" tabIndex={-1} ref={heading}>Unfinished uploads</h2>
+      <p class="hint">Choose the same file again, here or on another device, to go on where it stopped.</p>
+      <ul class="unfinished">
+        {uploads.map((upload) => <Row key={upload._id} upload={upload} onAbort={() => setAborting(upload)} />)}
+      </ul>
+      {aborting && (
+        <Confirm
+          title="Abort this upload?"
+          text={`What the server has of ${aborting.name} is deleted.`}
+          action="Abort"
+          onConfirm={() => abort(aborting)}
+          onClose={() => setAborting(null)}
+        />
+      )}
+    </section>
+  );
+}
+
+function Row({ upload, onAbort }: { upload: Upload; onAbort: () => void }) {
+  const { name, size: total, upload_size: done, expires_at } = upload;
+  const known = total === null ? size(done) : `${size(done)} of ${size(total)} · ${percent(done, total)} %`;
+  return (
+    <li>
+      <span class="unfinished-sign"><Icon name={kindOf(upload.mime_type)} /></span>
+      <div class="unfinished-facts">
+        <p class="breakable" dir="auto">{name}</p>
+        <progress aria-label={`Stored of ${name}`} {...(total === null ? {} : { max: Math.max(1, total), value: done })} />
+        <p class="hint">
+          {known}
+          {expires_at && <> · kept until {moment(expires_at)}</>}
+        </p>
+      </div>
+      <button type="button" class="plain" aria-label={`Abort the upload of ${name}`} onClick={onAbort}>
+        <Icon name="trash" />
+      </button>
+    </li>
+  );
+}

@@ -1,0 +1,145 @@
+/** The place where files are dropped, and what became of them. */
+
+import type { Meta } from "@uppy/core";
+import Dashboard from "@uppy/dashboard";
+import { useCallback, useEffect, useRef, useState } from "preact/hooks";
+import { Icon } from "./icons.js";
+import { Unfinished } from "./unfinished.js";
+import { serverId, uppy } from "./uploads.js";
+import { sentence } from "./words.js";
+
+interface Failure {
+  id: string;
+  name: string;
+  text: string;
+}
+
+/** The uploads that failed, until they are tried again or taken away. */
+function useFailures(): [Failure[], (id: string) => void] {
+  const [failures, setFailures] = useState<Failure[]>([]);
+  const without = useCallback((id: string) => setFailures((all) => all.filter((each) => each.id !== id)), []);
+  useEffect(() => {
+    const add = (file: { id: string; name: string } | undefined, error: unknown) => {
+      if (!file) return;
+      without(file.id);
+      setFailures((before) => [...before, { id: file.id, name: file.name, text: sentence(error) }]);
+    };
+    const gone = (file: { id: string } | undefined) => file && without(file.id);
+    const none = () => setFailures([]);
+    uppy.on("upload-error", add);
+    uppy.on("restriction-failed", add);
+    uppy.on("upload-retry", gone);
+    uppy.on("upload-success", gone);
+    uppy.on("file-removed", gone);
+    uppy.on("retry-all", none);
+    uppy.on("cancel-all", none);
+    return () => {
+      uppy.off("upload-error", add);
+      uppy.off("restriction-failed", add);
+      uppy.off("upload-retry", gone);
+      uppy.off("upload-success", gone);
+      uppy.off("file-removed", gone);
+      uppy.off("retry-all", none);
+      uppy.off("cancel-all", none);
+    };
+  }, [without]);
+  return [failures, without];
+}
+
+/** Whether the browser is offline, or an upload has lost the server and was not heard of since. */
+function useOffline(): boolean {
+  const [lost, setLost] = useState(false);
+  const [offline, setOffline] = useState(!navigator.onLine);
+  useEffect(() => {
+    const look = () => setOffline(!navigator.onLine);
+    const losing = () => setLost(true);
+    const heard = () => setLost(false);
+    window.addEventListener("online", look);
+    window.addEventListener("offline", look);
+    uppy.on("upload-stalled", losing);
+    for (const event of HEARD) uppy.on(event, heard);
+    return () => {
+      window.removeEventListener("online", look);
+      window.removeEventListener("offline", look);
+      uppy.off("upload-stalled", losing);
+      for (const event of HEARD) uppy.off(event, heard);
+    };
+  }, []);
+  return offline || lost;
+}
+
+const HEARD = ["upload-progress", "upload-success", "upload-error", "file-removed"] as const;
+
+/** The ids that the server knows the uploads of this tab by. */
+function useHere(): ReadonlySet<string> {
+  const [here, setHere] = useState<ReadonlySet<string>>(new Set());
+  useEffect(() => {
+    const look = () => {
+      const ids = new Set(uppy.getFiles().flatMap((file) => serverId(file) ?? []));
+      setHere((before) => ([...before].join() === [...ids].join() ? before : ids));
+    };
+    uppy.on("state-update", look);
+    return () => void uppy.off("state-update", look);
+  }, []);
+  return here;
+}
+
+export function Uploader() {
+  const place = useRef<HTMLDivElement>(null);
+  const [failures, dismiss] = useFailures();
+  const offline = useOffline();
+  const here = useHere();
+  useEffect(() => {
+    if (!place.current) return;
+    uppy.use(Dashboard<Meta, Record<string, unknown>>, {
+      target: place.current,
+      inline: true,
+      width: "100%",
+      height: "100%",
+      theme: "auto",
+      proudlyDisplayPoweredByUppy: false,
+      showRemoveButtonAfterComplete: true,
+      // What goes wrong stays to be read, below, and is not a note that goes by.
+      disableInformer: true,
+      singleFileFullScreen: false,
+      note: "Of any size. Whatever breaks in between, an upload goes on where it stopped.",
+      locale: {
+        strings: {
+          dashboardTitle: "Choose and watch uploads",
+          dropPasteFiles: "Drop files here, or %{browseFiles}",
+          browseFiles: "Choose files",
+        },
+      },
+    });
+    // A label counts for a region only.
+    place.current.querySelector(".uppy-Dashboard")?.setAttribute("role", "region");
+    return () => {
+      const dashboard = uppy.getPlugin("Dashboard");
+      if (dashboard) uppy.removePlugin(dashboard);
+    };
+  }, []);
+  return (
+    <div class="uploader">
+      <h2 class="unseen">Upload</h2>
+      {offline && (
+        <p class="banner" role="status">
+          <Icon name="offline" /> No connection to the server. Uploads go on by themselves when it is back.
+        </p>
+      )}
+      <div ref={place} class="dashboard" />
+      {failures.length > 0 && (
+        <ul class="failures" aria-label="Failed uploads">
+          {failures.map(({ id, name, text }) => (
+            <li key={id} class="problem">
+              <div><strong class="breakable" dir="auto">{name}</strong> {text}</div>
+              <button type="button" class="plain" aria-label={`Dismiss the message about ${name}`} onClick={() => dismiss(id)}>
+                <Icon name="close" />
+              </button>
+            </li>
+          ))}
+        </ul>
+      )}
+      <Unfinished here={here} />
+    </div>
+  );
+}

@@ -1,0 +1,66 @@
+/**
+ * The uploads of this tab: Uppy with the Lading plugin, and what is said of their course.
+ * Owns the one Uppy. Refuses to know how it is shown.
+ */
+
+import Uppy, { type Meta } from "@uppy/core";
+import { UploadError } from "../../src/errors.js";
+import Lading from "../../src/uppy.js";
+import { home } from "./api.js";
+import { announce } from "./live.js";
+import { tell } from "./news.js";
+import { sentence } from "./words.js";
+
+type Body = Record<string, unknown>;
+
+export const uppy = new Uppy<Meta, Body>({
+  autoProceed: true,
+  // A file that is done may be uploaded again; one that is under way may not.
+  onBeforeFileAdded: (file, files) => {
+    const same = files[file.id];
+    return same === undefined || same.progress.uploadComplete === true;
+  },
+});
+uppy.setOptions({
+  locale: {
+    strings: { noDuplicates: "This file is being uploaded already; wait until it is done." },
+    pluralize: uppy.locale.pluralize,
+  },
+});
+uppy.use(Lading<Meta, Body>, { url: home.href });
+
+/** The id that the server knows a file's upload by; undefined until it gave one. */
+export function serverId(file: object): string | undefined {
+  return (file as { lading?: { id: string } }).lading?.id;
+}
+
+/** Whether leaving the page would break off an upload. */
+export function underWay(): boolean {
+  return uppy.getFiles().some(({ progress, error }) => progress.uploadStarted && !progress.uploadComplete && !error);
+}
+
+window.addEventListener("beforeunload", (event) => {
+  if (underWay()) event.preventDefault();
+});
+
+let quarter = 0;
+
+uppy.on("upload", (_id, files) => {
+  quarter = 0;
+  announce(files.length === 1 ? `Uploading ${files[0]?.name}.` : `Uploading ${files.length} files.`);
+});
+uppy.on("progress", (percent) => {
+  const passed = Math.floor(percent / 25);
+  if (passed > quarter && passed < 4) announce(`${passed * 25} percent uploaded.`);
+  quarter = Math.max(quarter, passed);
+});
+uppy.on("upload-success", (file) => {
+  if (file) announce(`${file.name} is uploaded.`);
+  tell("files");
+});
+uppy.on("upload-error", (file, error) => {
+  announce(`${file?.name}: ${sentence(error)}`, "assertive");
+  if (error instanceof UploadError && error.code === "unauthorized") tell("signed-out");
+  tell("files");
+});
+uppy.on("file-removed", () => tell("files"));

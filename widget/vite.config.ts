@@ -1,0 +1,38 @@
+/**
+ * What the server serves: the web page, and with `--mode widget` the browser client as one module.
+ * Both go into the Python package, so that a wheel and an image carry them.
+ */
+import { defineConfig, type UserConfig } from "vite";
+
+const page: UserConfig = {
+  root: "page",
+  // Addresses relative to the page: the server may be below any path of a site.
+  base: "./",
+  // The helpers of React's JSX are there under the same names.
+  oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
+  build: {
+    outDir: "../../server/page",
+    emptyOutDir: true,
+    target: "es2022",
+    // The page's policy allows no data: scripts, and a picture of its own is cached for ever.
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    chunkSizeWarningLimit: 1024,
+  },
+  worker: { format: "es" },
+};
+
+const widget: UserConfig = {
+  base: "./",
+  publicDir: false,
+  build: {
+    outDir: "../server/page/widget",
+    emptyOutDir: true,
+    target: "es2022",
+    lib: { entry: "src/index.ts", formats: ["es"], fileName: () => "lading.js" },
+  },
+  // Beside the module, under a name that lasts: who imports the one finds the other.
+  worker: { format: "es", rolldownOptions: { output: { entryFileNames: "[name].js" } } },
+};
+
+export default defineConfig(({ mode }) => (mode === "widget" ? widget : page));
