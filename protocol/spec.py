@@ -103,11 +103,11 @@ def check_id(value: str) -> str:
     return value
 
 
-def choose_chunk_size(asked: int | None, usual: int) -> int:
+def choose_chunk_size(asked: int | None, usual: int, largest: int) -> int:
     """The cell size of a new upload: what was asked for, within the limits, else the usual one.
 
-    The server's usual size is also the largest, since it bounds what a connection may cost.
+    `largest` bounds what a connection may cost.
     """
     if asked is None:
         return usual
-    return min(max(asked, MIN_CHUNK_SIZE), usual, MAX_CHUNK_SIZE)
+    return min(max(asked, MIN_CHUNK_SIZE), largest, MAX_CHUNK_SIZE)

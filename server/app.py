@@ -145,7 +145,7 @@ async def _assemble(
     clock = clock or store.clock
     authenticator = _authenticator(settings, clock)
     # Uploads begun under a larger LADING_CHUNK_SIZE must still be able to go on.
-    largest = max(settings.chunk_size, await store.manifests.largest_open_chunk())
+    largest = max(settings.largest_chunk, await store.manifests.largest_open_chunk())
     services = Services(
         settings=settings,
         database=store.database,

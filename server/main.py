@@ -24,6 +24,7 @@ import structlog
 import uvicorn
 from starlette.applications import Starlette
 
+from lading.memory import keep_freed
 from lading.version import VERSION
 from server import tokens
 from server.app import create_app
@@ -199,6 +200,7 @@ def serve() -> int:
         print(error, file=sys.stderr)
         return USAGE
     configure_log()
+    keep_freed()
     app = create_app(settings)
     # Of a start that failed uvicorn logs the trace; where the reason is known, it says all.
     logging.getLogger("uvicorn.error").addFilter(lambda _: not hasattr(app.state, "failure"))

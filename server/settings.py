@@ -40,6 +40,11 @@ Duration = Annotated[float, BeforeValidator(parse_duration)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_list)]
 
 
+LARGEST_ASKED = 4 * 2**20
+"""A client may ask for cells of so many bytes, whatever the usual ones are: over a line with a
+long way, or where every message costs, larger ones are better."""
+
+
 class WrongSettings(Exception):
     """A setting has a value that is not allowed; the message is one line for each."""
 
@@ -66,7 +71,7 @@ class Settings(BaseSettings):
     allowed_origins: Names = ()
     allowed_hosts: Names = ()
     trusted_proxies: Names = ()
-    chunk_size: Size = Field(default=4 * 2**20, ge=MIN_CHUNK_SIZE, le=MAX_CHUNK_SIZE)
+    chunk_size: Size = Field(default=2**20, ge=MIN_CHUNK_SIZE, le=MAX_CHUNK_SIZE)
     byte_budget: Size = Field(default=192 * 2**20, ge=2**20)
     small_file_limit: Size = Field(default=32 * 10**6, ge=1, le=2 * 10**9)
     upload_ttl: Duration = Field(default=24 * 3600.0, gt=0)
@@ -126,6 +131,11 @@ class Settings(BaseSettings):
                 "the server may only listen on loopback, such as 127.0.0.1"
             )
         return self
+
+    @property
+    def largest_chunk(self) -> int:
+        """The largest cell, in bytes, that a client may ask for."""
+        return max(self.chunk_size, LARGEST_ASKED)
 
 
 def is_loopback(host: str) -> bool:

@@ -149,7 +149,9 @@ class Uploads:
             directory=spec.directory,
             size=spec.size,
             mime_type=mime_type,
-            chunk_size=choose_chunk_size(spec.chunk_size, self._settings.chunk_size),
+            chunk_size=choose_chunk_size(
+                spec.chunk_size, self._settings.chunk_size, self._settings.largest_chunk
+            ),
             sha256=spec.sha256,
             tags=spec.tags,
             fingerprint=spec.fingerprint,

@@ -16,6 +16,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from bench.clients import Job, work
+from lading.memory import keep_freed
 from protocol.codec import decode_server, encode
 from protocol.messages import SUBPROTOCOL
 from protocol.sender import Completed, Failed, Opened, Sender, Welcomed
@@ -27,6 +28,7 @@ WRITE_LIMIT = 2**20
 
 def upload(job: Job) -> float:
     """Store the file; the seconds from CREATE to COMPLETE."""
+    keep_freed()  # as the `lading` command does
     # uvloop sends a message without copying what the socket does not take at once, as asyncio does
     # from Python 3.12 on.
     with (

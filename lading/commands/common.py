@@ -15,6 +15,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from lading.client import Client
+from lading.memory import keep_freed
 from lading.output import Output
 from protocol.errors import LadingError
 
@@ -59,6 +60,7 @@ def run(
     context: typer.Context, server: str | None, token: str | None, as_json: bool, work: Work
 ) -> None:
     """Do a command's work with a client, and exit with its code."""
+    keep_freed()
     common: Common = context.obj or Common()
     output = Output(as_json=as_json or common.json)
 

@@ -128,9 +128,9 @@ USUAL = 4 * 1024 * 1024
 
 
 @pytest.mark.parametrize(
-    ("asked", "usual", "chosen"),
+    ("asked", "largest", "chosen"),
     [
-        (None, USUAL, USUAL),
+        (None, USUAL, 4096),
         (1, USUAL, MIN_CHUNK_SIZE),
         (MIN_CHUNK_SIZE, USUAL, MIN_CHUNK_SIZE),
         (5000, USUAL, 5000),
@@ -138,8 +138,10 @@ USUAL = 4 * 1024 * 1024
         (USUAL + 1, USUAL, USUAL),
         (MAX_INTEGER, USUAL, USUAL),
         (MAX_INTEGER, MAX_INTEGER, MAX_CHUNK_SIZE),
-        (1, 512, 512),  # the usual size is the largest, also where it is below the smallest
+        (1, 512, 512),  # the largest counts, also where it is below the smallest
     ],
 )
-def test_the_chunk_size_stays_within_the_limits(asked: int | None, usual: int, chosen: int) -> None:
-    assert choose_chunk_size(asked, usual) == chosen
+def test_the_chunk_size_stays_within_the_limits(
+    asked: int | None, largest: int, chosen: int
+) -> None:
+    assert choose_chunk_size(asked, 4096, largest) == chosen

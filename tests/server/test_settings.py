@@ -25,7 +25,8 @@ def test_the_defaults_are_those_of_the_design() -> None:
     settings = load()
     assert settings.host == "127.0.0.1"
     assert settings.auth == "token"
-    assert settings.chunk_size == 4 * 2**20
+    assert settings.chunk_size == 2**20
+    assert settings.largest_chunk == 4 * 2**20
     assert settings.small_file_limit == 32_000_000
     assert settings.upload_ttl == 24 * 3600
 

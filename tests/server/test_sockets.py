@@ -129,7 +129,7 @@ async def test_messages_of_many_connections_stay_within_the_byte_budget(
     message = frame(BINARY, msgpack.packb([CHUNK, 1, 0, checksum(data), data]))
 
     async def half(wire: Raw) -> None:
-        wire.send(CREATE, 1, {"name": "a", "size": len(data)})
+        wire.send(CREATE, 1, {"name": "a", "size": len(data), "chunk_size": len(data)})
         assert (await wire.message())[0] == OPENED
         wire.write(message[:-1])
 

@@ -196,7 +196,7 @@ async def test_a_lost_connection_is_gone_on_with(
 async def test_a_piece_is_stored_though_its_sender_is_gone(
     server: Process, http: httpx.AsyncClient
 ) -> None:
-    data = os.urandom(2 * 2**20)
+    data = os.urandom(2**20)
     async with channel(server) as wire:
         upload = await wire.create(1, len(data))
         await wire.chunk(1, 0, data)
