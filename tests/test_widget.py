@@ -1,0 +1,83 @@
+"""The browser package: its types, its own tests, and what `npm pack` makes of it.
+
+Runs npm in `widget/` and shows what it says. It refuses to know what is tested there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+WIDGET = Path(__file__).parent.parent / "widget"
+
+
+def lacking() -> str | None:
+    """What the package's tests need and this machine has not."""
+    if shutil.which("npm") is None:
+        return "npm is not installed"
+    if not (WIDGET / "node_modules" / "vitest").exists():
+        return "widget/node_modules is not there: scripts/install test makes it"
+    return None
+
+
+@pytest.fixture(autouse=True)
+def npm() -> None:
+    """Tests are skipped without npm, and fail where all must run."""
+    reason = lacking()
+    if reason is not None:
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+
+
+def run(*command: str) -> str:
+    """What a command printed; the test fails with all of it when the command does."""
+    ended = subprocess.run(
+        command,
+        cwd=WIDGET,
+        env={**os.environ, "FORCE_COLOR": "0", "NO_COLOR": "1"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, f"{' '.join(command)}\n{ended.stdout}\n{ended.stderr}"
+    return ended.stdout
+
+
+def test_types() -> None:
+    run("npm", "run", "typecheck")
+
+
+def test_the_package_in_node() -> None:
+    print(run("npm", "run", "test"))
+
+
+def exported(value: Any) -> list[str]:
+    """Every file that `exports` of package.json names."""
+    if isinstance(value, str):
+        return [value.removeprefix("./")]
+    return [name for each in value.values() for name in exported(each)]
+
+
+def test_the_packed_package_holds_what_it_exports_and_no_more_than_it_needs() -> None:
+    # The build's own lines come before the list.
+    said = run("npm", "pack", "--dry-run", "--json", "--loglevel", "error")
+    [packed] = json.loads(said[said.index("[\n") :])
+    files = {entry["path"] for entry in packed["files"]}
+    package = json.loads((WIDGET / "package.json").read_text())
+    assert set(exported(package["exports"])) <= files
+    assert {"dist/package/crc32c.worker.js", "README.md"} <= files
+    assert {name.split("/")[0] for name in files} == {"dist", "package.json", "README.md"}
+
+
+def test_the_packed_package_can_be_imported() -> None:
+    run("npm", "run", "build:package")
+    code = "const { Upload } = await import('lading'); console.log(typeof Upload)"
+    assert run("node", "--input-type=module", "--eval", code).strip() == "function"
