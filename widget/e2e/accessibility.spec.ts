@@ -39,7 +39,7 @@ for (const colorScheme of ["light", "dark"] as const) {
     const dialog = await library.open("a.plain");
     await sound(page, "a file");
     await dialog.getByRole("button", { name: "Copy link" }).click();
-    await expect(dialog.getByLabel("The link")).toBeVisible();
+    await expect(dialog.getByRole("textbox", { name: "The link" })).toBeVisible();
     await dialog.getByRole("button", { name: "Delete" }).click();
     await expect(page.getByRole("dialog", { name: "Delete this file?" })).toBeVisible();
     await sound(page, "a question");

@@ -1,6 +1,6 @@
 /** The page: who is signed in, the uploads on one side, the library on the other, a file in front. */
 
-import { useCallback, useEffect, useState } from "preact/hooks";
+import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import { getUsage, signOut, type Usage } from "./api.js";
 import { Mark } from "./icons.js";
 import { Library } from "./library.js";
@@ -65,6 +65,16 @@ export function App() {
 
 function Home({ usage, onLeave }: { usage: Usage; onLeave: () => void }) {
   const [open, setOpen] = useOpenFile();
+  const deleted = useRef(false);
+  useEffect(() => {
+    // The card that would have the focus back is gone.
+    if (open === null && deleted.current) document.getElementById("library")?.focus();
+    deleted.current = false;
+  }, [open]);
+  const forget = () => {
+    deleted.current = true;
+    setOpen(null);
+  };
   return (
     <>
       <a class="skip" href="#library">Skip to the library</a>
@@ -81,7 +91,7 @@ function Home({ usage, onLeave }: { usage: Usage; onLeave: () => void }) {
         <Uploader />
         <Library onOpen={setOpen} />
       </main>
-      {open && <Viewer key={open} id={open} onClose={() => setOpen(null)} />}
+      {open && <Viewer key={open} id={open} onClose={() => setOpen(null)} onDeleted={forget} />}
     </>
   );
 }

@@ -84,6 +84,12 @@ function useHere(): ReadonlySet<string> {
   return here;
 }
 
+/** What the Dashboard leaves out: its label counts for a region only, and the items of one file are a list too. */
+function giveRoles(place: HTMLElement | null): void {
+  place?.querySelector(".uppy-Dashboard:not([role])")?.setAttribute("role", "region");
+  place?.querySelector(".uppy-Dashboard-files:not([role])")?.setAttribute("role", "list");
+}
+
 export function Uploader() {
   const place = useRef<HTMLDivElement>(null);
   const [failures, dismiss] = useFailures();
@@ -111,9 +117,11 @@ export function Uploader() {
         },
       },
     });
-    // A label counts for a region only.
-    place.current.querySelector(".uppy-Dashboard")?.setAttribute("role", "region");
+    const seen = new MutationObserver(() => giveRoles(place.current));
+    seen.observe(place.current, { childList: true, subtree: true });
+    giveRoles(place.current);
     return () => {
+      seen.disconnect();
       const dashboard = uppy.getPlugin("Dashboard");
       if (dashboard) uppy.removePlugin(dashboard);
     };

@@ -10,7 +10,13 @@ import { moment, sentenceHere, size } from "./words.js";
 
 const DURATIONS = [[3600, "1 hour"], [86_400, "1 day"], [604_800, "1 week"], [2_592_000, "30 days"]] as const;
 
-export function Viewer({ id, onClose }: { id: string; onClose: () => void }) {
+interface ViewerProps {
+  id: string;
+  onClose: () => void;
+  onDeleted: () => void;
+}
+
+export function Viewer({ id, onClose, onDeleted }: ViewerProps) {
   const [file, setFile] = useState<Manifest | null>(null);
   const [failure, setFailure] = useState("");
   useEffect(() => {
@@ -26,7 +32,7 @@ export function Viewer({ id, onClose }: { id: string; onClose: () => void }) {
       {file && (
         <>
           <Media file={file} />
-          <Actions file={file} onDeleted={onClose} />
+          <Actions file={file} onDeleted={onDeleted} />
           <div class="details">
             <Name key={file.name} file={file} onChanged={changed} />
             <Tags file={file} onChanged={changed} />
