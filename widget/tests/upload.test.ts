@@ -429,6 +429,7 @@ describe("time", () => {
     const { upload, end } = begun(FILE, { ...clock, fetch, patience: 60 });
     let failed = false;
     end.catch(() => (failed = true));
+    await until(() => upload.lastError);
     await clock.advance(20_000);
     expect([failed, upload.state, upload.lastError?.code]).toEqual([false, "connecting", "network"]);
     await clock.advance(80_000);
