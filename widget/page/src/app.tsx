@@ -43,6 +43,7 @@ export function App() {
   }, []);
   useEffect(() => void look(), [look]);
   useNews("files", look);
+  useNews("uploads", look);
   useNews("signed-out", useCallback(() => setSignedOut(true), []));
 
   const leave = async () => {

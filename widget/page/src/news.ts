@@ -1,8 +1,8 @@
-/** What one part of the page tells the others: the files on the server changed, or the session ended. */
+/** What one part of the page tells the others: files or uploads on the server changed, or the session ended. */
 
 import { useEffect } from "preact/hooks";
 
-export type News = "files" | "signed-out";
+export type News = "files" | "uploads" | "signed-out";
 
 const target = new EventTarget();
 

@@ -4,6 +4,7 @@ import type { Meta } from "@uppy/core";
 import Dashboard from "@uppy/dashboard";
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import { Icon } from "./icons.js";
+import { tell } from "./news.js";
 import { Unfinished } from "./unfinished.js";
 import { serverId, uppy } from "./uploads.js";
 import { sentence } from "./words.js";
@@ -73,6 +74,7 @@ const HEARD = ["upload-progress", "upload-success", "upload-error", "file-remove
 /** The ids that the server knows the uploads of this tab by. */
 function useHere(): ReadonlySet<string> {
   const [here, setHere] = useState<ReadonlySet<string>>(new Set());
+  useEffect(() => tell("uploads"), [here]);
   useEffect(() => {
     const look = () => {
       const ids = new Set(uppy.getFiles().flatMap((file) => serverId(file) ?? []));
