@@ -15,6 +15,7 @@ from protocol.errors import LadingError
 from protocol.messages import OVERHEAD
 from server import openapi, tokens
 from server.auth import Authenticator, OpenAuthenticator, TokenAuthenticator, admin_token
+from server.census import Census
 from server.chores import Chores
 from server.errors import handlers
 from server.grants import GrantAuthenticator
@@ -93,11 +94,13 @@ def create_app(
     *,
     client: Any = None,
     clock: Callable[[], float] | None = None,
+    census: Census | None = None,
 ) -> Starlette:
     """The server as an ASGI application.
 
     `client` may be a MongoDB client made elsewhere: PyMongo's async one, Motor's or
     mongomock-motor's; else the database of the settings is used, or a private one is started.
+    `census` counts the connections of all processes where there are several.
     """
     chosen = settings or load()
 
@@ -105,7 +108,7 @@ def create_app(
     async def lifespan(app: Starlette) -> AsyncIterator[dict[str, Any]]:
         async with AsyncExitStack() as stack:
             try:
-                services = await _assemble(chosen, client, clock, stack)
+                services = await _assemble(chosen, client, clock, census, stack)
             except (EmbeddedError, LadingError, OSError) as error:
                 app.state.failure = _explain(error, chosen)
                 raise
@@ -133,7 +136,11 @@ def _explain(error: Exception, settings: Settings) -> str:
 
 
 async def _assemble(
-    settings: Settings, client: Any, clock: Callable[[], float] | None, stack: AsyncExitStack
+    settings: Settings,
+    client: Any,
+    clock: Callable[[], float] | None,
+    census: Census | None,
+    stack: AsyncExitStack,
 ) -> Services:
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     url = settings.database_url
@@ -165,6 +172,7 @@ async def _assemble(
         tags=store.tags,
         authenticator=GrantAuthenticator(store.grants, authenticator, clock),
         budget=ByteBudget(settings.byte_budget, settings.user_byte_budget),
+        census=census or Census(),
         max_message=largest + OVERHEAD,
         clock=clock,
     )

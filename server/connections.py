@@ -53,8 +53,11 @@ class RequestProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        if len(self.connections) > self._services.settings.max_connections:
+        census = self._services.census
+        census.note_connections(len(self.connections))
+        if census.connections > self._services.settings.max_connections:
             self.connections.discard(self)  # or those that are refused would keep others out
+            census.note_connections(len(self.connections))
             self._refuse(TooManyConnections(), 503)
         else:
             self._await_headers()
@@ -62,6 +65,7 @@ class RequestProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._quiet()
         super().connection_lost(exc)
+        self._services.census.note_connections(len(self.connections))
 
     def handle_websocket_upgrade(self) -> None:
         self._quiet()

@@ -14,7 +14,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
@@ -33,6 +33,8 @@ from server.connections import RequestProtocol
 from server.services import Services
 from server.settings import Settings, WrongSettings, load
 from server.sockets import ChannelProtocol
+from server.workers import WorkerFailed, serve_together
+from storage.embedded import EmbeddedError
 
 log = structlog.get_logger()
 
@@ -78,19 +80,34 @@ def configure_log() -> None:
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
 
 
-def listen(settings: Settings) -> socket.socket:
-    """The listening socket; with port 0 the system chooses one."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+def listen(settings: Settings) -> list[socket.socket]:
+    """A listening socket for each worker; with port 0 the system chooses one for all of them."""
     try:
-        listener.bind((settings.host, settings.port))
+        # Without SO_REUSEPORT: where another server listens, this one must not join it.
+        first = _bind(settings.host, settings.port)
+        if settings.workers == 1:
+            return [first]
+        port = first.getsockname()[1]
+        first.close()
+        return [_bind(settings.host, port, shared=True) for _ in range(settings.workers)]
     except OSError as error:
-        listener.close()
         raise WrongSettings(
             f"LADING_HOST={settings.host}, LADING_PORT={settings.port}: cannot listen there "
             f"({error.strerror}); choose another port, or stop what uses it"
         ) from error
+
+
+def _bind(host: str, port: int, *, shared: bool = False) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        listener.bind((host, port))
+    except OSError:
+        listener.close()
+        raise
     return listener
 
 
@@ -106,18 +123,16 @@ def address(settings: Settings, listener: socket.socket) -> str:
 class Server(uvicorn.Server):
     """Uvicorn, telling when it is ready and draining before it goes."""
 
-    def __init__(self, config: uvicorn.Config, settings: Settings, url: str) -> None:
+    def __init__(
+        self, config: uvicorn.Config, settings: Settings, ready: Callable[[], None]
+    ) -> None:
         super().__init__(config)
         self._settings = settings
-        self._url = url
-        self._note = settings.data / "server.json"
+        self._ready = ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        token = admin_token(self._settings.data) if self._settings.auth == "token" else None
-        note = {"url": self._url, "token": token, "pid": os.getpid()}
-        _write_private(self._note, json.dumps(note) + "\n")
-        print(ready_lines(self._url, token, self._settings), flush=True)
+        self._ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for server in self.servers:
@@ -126,7 +141,6 @@ class Server(uvicorn.Server):
         log.info("draining", channels=len(services.channels))
         await services.drain(self._settings.drain_seconds)
         await super().shutdown(sockets)
-        self._note.unlink(missing_ok=True)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -144,6 +158,26 @@ class Server(uvicorn.Server):
         if self.should_exit:
             self.force_exit = True
         super().handle_exit(sig, frame)
+
+
+class Note:
+    """`server.json` in the data directory, and the lines that say that the server is ready."""
+
+    def __init__(self, settings: Settings, url: str) -> None:
+        self._settings = settings
+        self._url = url
+        self._path = settings.data / "server.json"
+
+    def write(self) -> None:
+        """Tell programs and people."""
+        token = admin_token(self._settings.data) if self._settings.auth == "token" else None
+        note = {"url": self._url, "token": token, "pid": os.getpid()}
+        _write_private(self._path, json.dumps(note) + "\n")
+        print(ready_lines(self._url, token, self._settings), flush=True)
+
+    def remove(self) -> None:
+        """The server is gone."""
+        self._path.unlink(missing_ok=True)
 
 
 def ready_lines(url: str, token: str | None, settings: Settings) -> str:
@@ -195,23 +229,50 @@ def serve() -> int:
         settings = load()
         if settings.auth == "jwt":
             tokens.authenticator(settings, time.time)  # wrong keys are told of before all else
-        listener = listen(settings)
+        listeners = listen(settings)
     except WrongSettings as error:
         print(error, file=sys.stderr)
         return USAGE
     configure_log()
-    keep_freed()
-    app = create_app(settings)
+    note = Note(settings, address(settings, listeners[0]))
+    try:
+        if settings.workers > 1:
+            return _serve_together(settings, listeners, note)
+        keep_freed()
+        app = create_app(settings)
+        config = configuration(app, settings.trusted_proxies)
+        return run(Server(config, settings, note.write), app, listeners[0])
+    finally:
+        note.remove()
+
+
+def run(server: Server, app: Starlette, listener: socket.socket) -> int:
+    """Run a server in a loop of its own until it is told to stop; gives the exit code."""
     # Of a start that failed uvicorn logs the trace; where the reason is known, it says all.
     logging.getLogger("uvicorn.error").addFilter(lambda _: not hasattr(app.state, "failure"))
-    config = configuration(app, settings.trusted_proxies)
-    server = Server(config, settings, address(settings, listener))
     try:
-        with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+        with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
             runner.run(server.serve(sockets=[listener]))
     except SystemExit:
         # Uvicorn's word for a lifespan that failed; a reason that is not known was logged.
         if hasattr(app.state, "failure"):
             print(app.state.failure, file=sys.stderr)
+        return FAILED
+    return 0
+
+
+def _serve_together(settings: Settings, listeners: list[socket.socket], note: Note) -> int:
+    try:
+        settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if settings.auth == "token":
+            admin_token(settings.data)  # made before the workers look for it
+        asyncio.run(serve_together(settings, listeners, note.write))
+    except OSError as error:
+        print(f"LADING_DATA={settings.data}: cannot be used ({error.strerror})", file=sys.stderr)
+        return FAILED
+    except EmbeddedError as error:
+        print(error, file=sys.stderr)
+        return FAILED
+    except WorkerFailed:
         return FAILED
     return 0

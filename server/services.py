@@ -13,6 +13,7 @@ from starlette.requests import HTTPConnection
 from protocol.errors import LadingError
 from protocol.grants import Action
 from server.auth import Authenticator, Principal
+from server.census import Census
 from server.credentials import bearer
 from server.limits import ByteBudget
 from server.settings import Settings
@@ -48,11 +49,6 @@ class Drainable(Protocol):
         ...
 
     @property
-    def user_id(self) -> str | None:
-        """Whose connection it is, once that is known."""
-        ...
-
-    @property
     def grant_id(self) -> str | None:
         """The grant that is its credential, if one is."""
         ...
@@ -74,6 +70,7 @@ class Services:
     tags: Tags
     authenticator: Authenticator
     budget: ByteBudget
+    census: Census
     max_message: int
     clock: Callable[[], float] = time.time
     channels: set[Drainable] = field(default_factory=set)
@@ -92,10 +89,6 @@ class Services:
         found = await self.authenticator.principal(token)
         found.check_action(action)
         return found
-
-    def connections_of(self, user_id: str) -> int:
-        """How many channels a user has open."""
-        return sum(channel.user_id == user_id for channel in self.channels)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run `work` to its end even when the connection that asked for it is gone."""

@@ -82,6 +82,7 @@ class Settings(BaseSettings):
     default_quota: Size | None = Field(default=None, ge=0)
     free_space_floor: Size = Field(default=512 * 2**20, ge=0)
     drain_seconds: Duration = Field(default=20.0, ge=0, le=3600)
+    workers: int = Field(default=1, ge=1, le=64)
     max_connections: int = Field(default=20_000, ge=1)
     max_user_connections: int = Field(default=1_000, ge=1)
     user_byte_budget: Size | None = Field(default=None, ge=2**20)

@@ -224,6 +224,7 @@ class ChannelProtocol(WebSocketsSansIOProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
+        self._services.census.note_connections(len(self.connections))
         self._forget_unread()
         self._release()
         self.frames = []

@@ -18,7 +18,7 @@ from typing import Any
 import httpx
 
 from server.app import create_app
-from server.main import Server, address, configuration, listen
+from server.main import Note, Server, address, configuration, listen
 from server.services import Services
 from server.settings import load
 
@@ -161,17 +161,19 @@ async def inside(
 ) -> AsyncIterator[Inside]:
     """Run a server in this loop; `settings` are named like the fields of `Settings`."""
     chosen = load(data=data, port=0, database_url=database_url, **settings)
-    listener = listen(chosen)
-    url = address(chosen, listener)
-    server = Server(configuration(create_app(chosen, client=client, clock=clock)), chosen, url)
+    (listener,) = listen(chosen)
+    note = Note(chosen, address(chosen, listener))
+    config = configuration(create_app(chosen, client=client, clock=clock))
+    server = Server(config, chosen, note.write)
     served = asyncio.create_task(server.serve(sockets=[listener]))
     await until(lambda: server.started or served.done())
     if served.done():
         served.result()
-    note = json.loads((data / "server.json").read_text())
+    told = json.loads((data / "server.json").read_text())
     services: Services = server.lifespan.state["services"]
-    running = Inside(note["url"], note["token"], data, services, server, served)
+    running = Inside(told["url"], told["token"], data, services, server, served)
     try:
         yield running
     finally:
         await running.stop()
+        note.remove()

@@ -82,8 +82,6 @@ def _refusal(websocket: WebSocket, server: Services) -> LadingError | None:
         return Forbidden(f"Pages of {origin[:200]} may not connect here.")
     if server.draining:
         return ShuttingDown()
-    if len(server.channels) >= server.settings.max_connections:
-        return TooManyConnections()
     return None
 
 
@@ -127,6 +125,7 @@ class Channel:
         self._turn = asyncio.Lock()
         self._uploads: dict[int, OpenUpload] = {}
         self._principal: Principal | None = None
+        self._counted_as: str | None = None
         self._hold: Hold | None = None
         self._finishing: set[asyncio.Task[None]] = set()
         self._gone = False
@@ -149,6 +148,8 @@ class Channel:
         finally:
             self._gone = True
             self._server.channels.discard(self)
+            if self._counted_as is not None:
+                self._server.census.leave(self._counted_as)
             self._alarm.cancel()
             self._let_go()
             for task in self._finishing:
@@ -245,10 +246,6 @@ class Channel:
     # -- whose it is
 
     @property
-    def user_id(self) -> str | None:
-        return None if self._principal is None else self._principal.user_id
-
-    @property
     def grant_id(self) -> str | None:
         grant = None if self._principal is None else self._principal.grant
         return None if grant is None else grant.id
@@ -337,10 +334,13 @@ class Channel:
         except LadingError as error:
             self._receiver.rejected(error)
             return
-        mine = self._server.connections_of(principal.user_id)
+        mine = self._server.census.of(principal.user_id)
         if self._principal is None and mine >= self._server.settings.max_user_connections:
             self._receiver.rejected(TooManyConnections(f"You have {mine} connections open."))
             return
+        if self._counted_as is None:
+            self._counted_as = principal.user_id
+            self._server.census.enter(principal.user_id)
         self._principal = principal
         if self._connection is not None:
             self._connection.owner = principal.user_id
