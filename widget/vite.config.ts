@@ -5,6 +5,7 @@
 import { defineConfig, type UserConfig } from "vite";
 
 const page: UserConfig = {
+  logLevel: "warn",
   root: "page",
   // Addresses relative to the page: the server may be below any path of a site.
   base: "./",
@@ -23,6 +24,7 @@ const page: UserConfig = {
 };
 
 const widget: UserConfig = {
+  logLevel: "warn",
   base: "./",
   publicDir: false,
   build: {

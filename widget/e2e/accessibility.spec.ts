@@ -108,7 +108,9 @@ test("everything can be done by keyboard", async ({ library, page, server, folde
   await expect(page.getByRole("dialog", { name: "Delete this file?" })).toBeHidden();
   await expect(dialog.getByRole("button", { name: "Delete" })).toBeFocused();
   await page.keyboard.press("Enter");
+  await expect(page.getByRole("button", { name: "Keep it" })).toBeFocused();
   await page.keyboard.press("Shift+Tab");
+  await expect(page.getByRole("dialog", { name: "Delete this file?" }).getByRole("button", { name: "Delete" })).toBeFocused();
   await page.keyboard.press("Enter");
   await expect(dialog).toBeHidden();
   await expect(page.getByRole("heading", { name: "Library" })).toBeFocused();
