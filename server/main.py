@@ -177,7 +177,8 @@ class Note:
 
     def remove(self) -> None:
         """The server is gone."""
-        self._path.unlink(missing_ok=True)
+        with suppress(OSError):
+            self._path.unlink()
 
 
 def ready_lines(url: str, token: str | None, settings: Settings) -> str:

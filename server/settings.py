@@ -41,8 +41,8 @@ Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_list)]
 
 
 LARGEST_ASKED = 4 * 2**20
-"""A client may ask for cells of so many bytes, whatever the usual ones are: over a line with a
-long way, or where every message costs, larger ones are better."""
+"""Unless an operator chose a size, clients may ask for cells of up to so many bytes: over a line with
+a long way, or where every message costs, larger ones are better."""
 
 
 class WrongSettings(Exception):
@@ -136,7 +136,7 @@ class Settings(BaseSettings):
     @property
     def largest_chunk(self) -> int:
         """The largest cell, in bytes, that a client may ask for."""
-        return max(self.chunk_size, LARGEST_ASKED)
+        return self.chunk_size if "chunk_size" in self.model_fields_set else LARGEST_ASKED
 
 
 def is_loopback(host: str) -> bool:

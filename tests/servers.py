@@ -143,11 +143,13 @@ class Inside(Running):
     services: Services
     server: Server
     served: asyncio.Task[None]
+    note: Note
 
     async def stop(self) -> None:
         """End it as a signal does."""
         self.server.should_exit = True
         await self.served
+        self.note.remove()
 
 
 @asynccontextmanager
@@ -171,9 +173,8 @@ async def inside(
         served.result()
     told = json.loads((data / "server.json").read_text())
     services: Services = server.lifespan.state["services"]
-    running = Inside(told["url"], told["token"], data, services, server, served)
+    running = Inside(told["url"], told["token"], data, services, server, served, note)
     try:
         yield running
     finally:
         await running.stop()
-        note.remove()

@@ -27,6 +27,7 @@ def test_the_defaults_are_those_of_the_design() -> None:
     assert settings.auth == "token"
     assert settings.chunk_size == 2**20
     assert settings.largest_chunk == 4 * 2**20
+    assert load(chunk_size=2**20).largest_chunk == 2**20
     assert settings.small_file_limit == 32_000_000
     assert settings.upload_ttl == 24 * 3600
 
