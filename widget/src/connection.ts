@@ -18,7 +18,7 @@ export interface Socket {
   onmessage: ((event: never) => void) | null;
   onerror: ((event: never) => void) | null;
   onclose: ((event: never) => void) | null;
-  send(data: Uint8Array<ArrayBuffer>): void;
+  send(data: Uint8Array<ArrayBuffer> | Blob): void;
   close(code?: number): void;
 }
 
@@ -85,7 +85,7 @@ export class Connection {
     if (seconds > 0) this.rhythm = seconds * 1000;
   }
 
-  send(data: Uint8Array<ArrayBuffer>): void {
+  send(data: Uint8Array<ArrayBuffer> | Blob): void {
     if (this.over.signal.aborted) return;
     this.said = this.timing.now();
     this.socket.send(data);

@@ -5,21 +5,21 @@
  */
 
 import { loadCrc32c } from "./crc32c.js";
-import { type Answer, type Job, sealed } from "./seal.js";
+import { type Answer, type Job, summed } from "./sums.js";
 
 const scope = self as unknown as {
   onmessage: ((event: MessageEvent<Job>) => void) | null;
-  postMessage(message: Answer, transfer: Transferable[]): void;
+  postMessage(message: Answer): void;
 };
 
 const loaded = loadCrc32c();
 
-scope.onmessage = async ({ data: { id, blob, room } }) => {
+scope.onmessage = async ({ data: { id, blob } }) => {
   try {
-    const piece = await sealed(blob, room, await loaded);
-    scope.postMessage({ id, piece }, [piece.buffer.buffer]);
+    const { crc32c } = await summed(blob, await loaded);
+    scope.postMessage({ id, crc32c });
   } catch (error) {
     const { name, message } = error as Error;
-    scope.postMessage({ id, error: { name, message } }, []);
+    scope.postMessage({ id, error: { name, message } });
   }
 };

@@ -9,6 +9,7 @@ import { judge, UploadError } from "./errors.js";
 import type { Api, Json } from "./http.js";
 import { asRanges, type CompleteFile, completeFile, openedUpload } from "./messages.js";
 import { Pieces, type Range } from "./pieces.js";
+import type { Summed } from "./sums.js";
 import type { Freight } from "./transfer.js";
 
 /** Browsers open six connections to a server; some are left to the page. */
@@ -92,8 +93,8 @@ export class HttpTransfer {
   private async carry([start, end]: Range): Promise<void> {
     this.running += 1;
     try {
-      const { buffer, crc32c } = await this.freight.source.read(start, end, 0);
-      await this.put(start, buffer, crc32c);
+      const { data, crc32c } = await this.freight.source.read(start, end, true);
+      await this.put(start, data, crc32c);
       this.freight.source.release(start);
       this.pieces.arrived(start);
       this.damaged = 0;
@@ -109,7 +110,7 @@ export class HttpTransfer {
     }
   }
 
-  private async put(start: number, body: Uint8Array<ArrayBuffer>, crc32c: number): Promise<void> {
+  private async put(start: number, body: Summed["data"], crc32c: number): Promise<void> {
     const headers = {
       "Content-Type": "application/octet-stream",
       "X-Lading-Crc32c": String(crc32c),

@@ -16,7 +16,7 @@ export type Json = Readonly<Record<string, unknown>>;
 
 export interface Request {
   readonly json?: unknown;
-  readonly body?: Uint8Array<ArrayBuffer>;
+  readonly body?: Uint8Array<ArrayBuffer> | Blob;
   readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal | undefined;
 }

@@ -12,9 +12,6 @@ import type { Range } from "./pieces.js";
 
 export const SUBPROTOCOL = "lading.v1";
 
-/** Bytes that the header of a CHUNK takes at most, before its payload. */
-export const HEADER_ROOM = 32;
-
 /** What is asked of the server when an upload is created. Sizes in bytes; null: not known yet. */
 export interface Wish {
   readonly name: string;
@@ -100,7 +97,7 @@ export type ServerMessage =
 
 const encoder = new Encoder({ ignoreUndefined: true });
 
-/** The bytes of a message. CHUNK has a way of its own: `chunkHeader`. */
+/** The bytes of a message. CHUNK is its header and the payload, wherever that lies: `chunkHeader`. */
 export function encode(message: ClientMessage): Uint8Array<ArrayBuffer> {
   return encoder.encode(items(message));
 }
@@ -126,12 +123,13 @@ function items(message: ClientMessage): unknown[] {
   }
 }
 
-/**
- * The bytes of CHUNK that go before its payload of `size` bytes.
- *
- * They are written in front of the payload where that lies already, so that it is not copied.
- */
-export function chunkHeader(ref: number, start: number, crc32c: number, size: number): Uint8Array {
+/** The bytes of CHUNK that go before its payload of `size` bytes. */
+export function chunkHeader(
+  ref: number,
+  start: number,
+  crc32c: number,
+  size: number,
+): Uint8Array<ArrayBuffer> {
   const head = encoder.encode([4, ref, start, crc32c]);
   const header = new Uint8Array(head.length + 5);
   header.set(head);
@@ -139,19 +137,6 @@ export function chunkHeader(ref: number, start: number, crc32c: number, size: nu
   header[head.length] = 0xc6; // bin, with a length of 32 bits
   new DataView(header.buffer).setUint32(head.length + 1, size);
   return header;
-}
-
-/** A whole CHUNK made in place: `buffer` holds `HEADER_ROOM` free bytes, then the payload. */
-export function chunk(
-  ref: number,
-  start: number,
-  crc32c: number,
-  buffer: Uint8Array<ArrayBuffer>,
-): Uint8Array<ArrayBuffer> {
-  const header = chunkHeader(ref, start, crc32c, buffer.length - HEADER_ROOM);
-  const begin = HEADER_ROOM - header.length;
-  buffer.set(header, begin);
-  return buffer.subarray(begin);
 }
 
 // -- in

@@ -5,11 +5,11 @@
  * to know connections.
  */
 
-import { Checksums, crc32cHere } from "./checksum.js";
+import { Checksums, crc32cHere, summedHere } from "./checksum.js";
 import { UploadError } from "./errors.js";
 import { fingerprintOf, randomFingerprint } from "./fingerprint.js";
 import type { OpenedUpload } from "./messages.js";
-import type { Piece } from "./seal.js";
+import type { Summed } from "./sums.js";
 
 /** What can be uploaded: a file or blob, or bytes as they come. */
 export type Uploadable = Blob | ReadableStream<Uint8Array> | AsyncIterable<Uint8Array>;
@@ -27,8 +27,8 @@ export interface Source {
   opened(upload: OpenedUpload, window: number, wake: () => void): void;
   /** Throws when the source broke. */
   check(): void;
-  /** Read `[start, end)` into a buffer with `room` free bytes before it. */
-  read(start: number, end: number, room: number): Promise<Piece>;
+  /** The bytes `[start, end)` and their sum; never a blob unless `blobs` can be sent. */
+  read(start: number, end: number, blobs: boolean): Promise<Summed>;
   /** The bytes of the piece at `start` are durable and will not be asked for again. */
   release(start: number): void;
   /** Throws UploadError `source-changed` when the source is not what it was at the start. */
@@ -88,16 +88,15 @@ class BlobSource implements Source {
     // A file that broke says so when it is read.
   }
 
-  async read(start: number, end: number, room: number): Promise<Piece> {
-    let piece: Piece;
+  async read(start: number, end: number, blobs: boolean): Promise<Summed> {
+    const slice = this.blob.slice(start, end);
     try {
+      if (!blobs) return await summedHere(slice);
       this.checksums ??= new Checksums();
-      piece = await this.checksums.seal(this.blob.slice(start, end), room);
+      return await this.checksums.sum(slice);
     } catch (error) {
       throw changed(error);
     }
-    if (piece.buffer.length !== room + end - start) throw changed();
-    return piece;
   }
 
   release(): void {
@@ -213,7 +212,7 @@ class StreamSource implements Source {
     if (this.broken !== undefined) throw this.broken;
   }
 
-  async read(start: number, end: number, room: number): Promise<Piece> {
+  async read(start: number, end: number): Promise<Summed> {
     const skipped = start % this.chunkSize;
     const cell = this.cells.get((start - skipped) / this.chunkSize);
     if (cell === undefined || cell.size < skipped + end - start) {
@@ -225,9 +224,8 @@ class StreamSource implements Source {
       whole.set(part, at);
       at += part.length;
     }
-    const buffer = new Uint8Array(room + end - start);
-    buffer.set(whole.subarray(skipped, skipped + end - start), room);
-    return { buffer, crc32c: (await crc32cHere())(buffer.subarray(room)) };
+    const data = whole.subarray(skipped, skipped + end - start);
+    return { data, crc32c: (await crc32cHere())(data) };
   }
 
   release(start: number): void {

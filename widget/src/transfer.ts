@@ -10,16 +10,16 @@ import { Connection, type SocketConstructor } from "./connection.js";
 import type { Credential } from "./credential.js";
 import { Again, judge, type UploadError, fromProblem } from "./errors.js";
 import {
-  chunk,
+  chunkHeader,
   type CompleteFile,
   decodeServer,
   encode,
-  HEADER_ROOM,
   type OpenedUpload,
 } from "./messages.js";
 import { type Entry, type Event, explain, REF, Sender } from "./sender.js";
 import type { Range } from "./pieces.js";
 import type { Source } from "./source.js";
+import type { Summed } from "./sums.js";
 import { CLIENT } from "./version.js";
 
 /** Milliseconds until WELCOME must have come, and until CLOSED after ABORT. */
@@ -51,6 +51,7 @@ export class SocketTransfer {
   private readonly over = new AbortController();
   /** Bytes taken to be read and not handed to the connection. */
   private taken = 0;
+  private blobs = false;
   private leaving: Again | undefined;
   private parting: UploadError | undefined;
   private closed: () => void = () => undefined;
@@ -73,6 +74,8 @@ export class SocketTransfer {
   /** The finished file. Rejects with Again or UploadError, or when the signal is aborted. */
   async run(constructor: SocketConstructor, url: string): Promise<CompleteFile> {
     const { signal, timing } = this.freight;
+    // Of a constructor that was handed in it is not known whether it takes blobs.
+    this.blobs = constructor === globalThis.WebSocket;
     const stop = (): void => this.reject(signal.reason);
     signal.addEventListener("abort", stop);
     try {
@@ -198,11 +201,11 @@ export class SocketTransfer {
     const { connection, sender } = this;
     this.taken += end - start;
     try {
-      const { buffer, crc32c } = await this.freight.source.read(start, end, HEADER_ROOM);
+      const { data, crc32c } = await this.freight.source.read(start, end, this.blobs);
       await connection?.room();
       this.taken -= end - start;
       if (this.leaving === undefined && sender.open) {
-        connection?.send(chunk(REF, start, crc32c, buffer));
+        connection?.send(this.joined(chunkHeader(REF, start, crc32c, end - start), data));
       } else {
         sender.pieces?.answered(start);
         this.maybeLeave();
@@ -210,6 +213,15 @@ export class SocketTransfer {
     } catch (error) {
       this.reject(error);
     }
+  }
+
+  /** One message of two parts, without a copy where the browser joins them as it sends. */
+  private joined(head: Uint8Array<ArrayBuffer>, data: Summed["data"]): Uint8Array<ArrayBuffer> | Blob {
+    if (this.blobs || data instanceof Blob) return new Blob([head, data]);
+    const whole = new Uint8Array(head.length + data.length);
+    whole.set(head);
+    whole.set(data, head.length);
+    return whole;
   }
 
   private ping(): void {

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 
 import { Checksums } from "../src/checksum.js";
 import { crc32cByTables } from "../src/crc32c.js";
-import { type Answer, type Job, sealed } from "../src/seal.js";
+import { type Answer, type Job, summed } from "../src/sums.js";
 import { someBytes } from "./steps.js";
 
 const BYTES = someBytes(1000);
@@ -22,11 +22,11 @@ class FakeWorker {
     if (FakeWorker.broken) queueMicrotask(() => this.onerror?.({ preventDefault: () => undefined }));
   }
 
-  postMessage({ id, blob, room }: Job): void {
+  postMessage({ id, blob }: Job): void {
     this.jobs += 1;
     if (FakeWorker.broken) return;
-    sealed(blob, room, crc32cByTables).then(
-      (piece) => this.onmessage?.({ data: { id, piece } }),
+    summed(blob, crc32cByTables).then(
+      ({ crc32c }) => this.onmessage?.({ data: { id, crc32c } }),
       ({ name, message }: Error) => this.onmessage?.({ data: { id, error: { name, message } } }),
     );
   }
@@ -49,15 +49,15 @@ afterEach(() => {
   vi.unstubAllGlobals();
 });
 
-async function expectPiece(each: Checksums): Promise<void> {
-  const { buffer, crc32c } = await each.seal(BLOB, 32);
-  expect(buffer.subarray(32)).toEqual(BYTES);
+async function expectSum(each: Checksums): Promise<Blob | Uint8Array> {
+  const { data, crc32c } = await each.sum(BLOB);
   expect(crc32c).toBe(crc32cByTables(BYTES));
+  return data;
 }
 
 test("without workers it is done here", async () => {
   vi.stubGlobal("Worker", undefined);
-  await expectPiece(use());
+  expect(await expectSum(use())).toEqual(BYTES);
 });
 
 test("where a worker may not be made it is done here", async () => {
@@ -66,7 +66,7 @@ test("where a worker may not be made it is done here", async () => {
       throw new DOMException("Refused by the policy", "SecurityError");
     }
   });
-  await expectPiece(use());
+  await expectSum(use());
 });
 
 describe("with workers", () => {
@@ -78,8 +78,8 @@ describe("with workers", () => {
 
   test("one serves everyone, and ends with the last", async () => {
     const [first, second] = [use(), use()];
-    await expectPiece(first);
-    await expectPiece(second);
+    expect(await expectSum(first)).toBe(BLOB);
+    await expectSum(second);
     expect(FakeWorker.all.map(({ jobs }) => jobs)).toEqual([2]);
     first.end();
     first.end();
@@ -90,7 +90,7 @@ describe("with workers", () => {
 
   test("one that cannot load leaves its jobs to this thread", async () => {
     FakeWorker.broken = true;
-    await expectPiece(use());
+    await expectSum(use());
   });
 
   test("what cannot be read is told by its name", async () => {
@@ -98,6 +98,6 @@ describe("with workers", () => {
     const error = new DOMException("The file is gone", "NotReadableError");
     vi.spyOn(unreadable, "arrayBuffer").mockRejectedValue(error);
     const rejected = expect.objectContaining({ name: "NotReadableError" }) as Error;
-    await expect(use().seal(unreadable, 0)).rejects.toEqual(rejected);
+    await expect(use().sum(unreadable)).rejects.toEqual(rejected);
   });
 });

@@ -171,16 +171,17 @@ export class Peer {
     return this.route(method, pathname, searchParams, init.body);
   };
 
-  private route(
+  private async route(
     method: string, path: string, query: URLSearchParams, body: unknown,
-  ): Response {
+  ): Promise<Response> {
     const [, , , id, what, start] = path.split("/");
     if (id === undefined && method === "GET") return this.list(query.get("fingerprint"));
     if (id === undefined) return this.shown(this.create(JSON.parse(body as string) as Facts));
     const upload = this.uploads.get(id);
     if (upload === undefined) return refuse(404, "not-found");
     if (what === "chunks") {
-      upload.pieces.set(Number(start), (body as Uint8Array).slice());
+      const data = new Uint8Array(await new Response(body as Blob).arrayBuffer());
+      upload.pieces.set(Number(start), data);
       return Response.json({ slice_start: Number(start) });
     }
     if (what === "finish") {
@@ -242,11 +243,13 @@ export class PeerSocket implements Socket {
     queueMicrotask(() => this.tell(this.onopen, {}));
   }
 
-  send(data: Uint8Array<ArrayBuffer>): void {
-    const items = decode(data.slice()) as Items;
-    queueMicrotask(() => {
-      if (!this.closed) this.peer.receive(this, items);
-    });
+  send(data: Uint8Array<ArrayBuffer> | Blob): void {
+    if (data instanceof Blob) void data.arrayBuffer().then((bytes) => this.deliver(bytes));
+    else queueMicrotask(() => this.deliver(data.slice()));
+  }
+
+  private deliver(data: ArrayBuffer | Uint8Array): void {
+    if (!this.closed) this.peer.receive(this, decode(data) as Items);
   }
 
   close(): void {

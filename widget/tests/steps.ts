@@ -37,12 +37,14 @@ export class Clock implements Timing {
   readonly sleep = (milliseconds: number, signal: AbortSignal): Promise<void> =>
     new Promise((resolve) => {
       if (signal.aborted) return resolve();
-      const sleeper = { at: this.time + milliseconds, wake: resolve };
-      this.sleepers.add(sleeper);
-      signal.addEventListener("abort", () => {
+      const wake = (): void => {
         this.sleepers.delete(sleeper);
+        signal.removeEventListener("abort", wake);
         resolve();
-      });
+      };
+      const sleeper = { at: this.time + milliseconds, wake };
+      this.sleepers.add(sleeper);
+      signal.addEventListener("abort", wake);
     });
 
   /** Move on, in steps in which everything happens that is due. */
@@ -51,9 +53,7 @@ export class Clock implements Timing {
     while (this.time < end) {
       this.time = Math.min(end, this.time + 1000);
       for (const sleeper of [...this.sleepers]) {
-        if (sleeper.at > this.time) continue;
-        this.sleepers.delete(sleeper);
-        sleeper.wake();
+        if (sleeper.at <= this.time) sleeper.wake();
       }
       await settle();
     }

@@ -6,28 +6,27 @@
 
 import type { Crc32c } from "./crc32c.js";
 
-/** Bytes with `room` free bytes before them, and their CRC-32C. */
-export interface Piece {
-  readonly buffer: Uint8Array<ArrayBuffer>;
+/** A run of bytes and their CRC-32C. A blob's bytes stay where they are until they are sent. */
+export interface Summed {
+  readonly data: Uint8Array<ArrayBuffer> | Blob;
   readonly crc32c: number;
 }
 
 export interface Job {
   readonly id: number;
   readonly blob: Blob;
-  readonly room: number;
 }
 
 export type Answer =
-  | { readonly id: number; readonly piece: Piece }
+  | { readonly id: number; readonly crc32c: number }
   | { readonly id: number; readonly error: { readonly name: string; readonly message: string } };
 
 /** Read a blob and sum its bytes, on this thread. Rejects with what reading it rejects with. */
-export async function sealed(blob: Blob, room: number, crc32c: Crc32c): Promise<Piece> {
+export async function summed(
+  blob: Blob,
+  crc32c: Crc32c,
+): Promise<{ data: Uint8Array<ArrayBuffer>; crc32c: number }> {
   const data = new Uint8Array(await blob.arrayBuffer());
-  const sum = crc32c(data);
-  if (room === 0) return { buffer: data, crc32c: sum };
-  const buffer = new Uint8Array(room + data.length);
-  buffer.set(data, room);
-  return { buffer, crc32c: sum };
+  if (data.length !== blob.size) throw new DOMException("The file is shorter.", "NotReadableError");
+  return { data, crc32c: crc32c(data) };
 }
