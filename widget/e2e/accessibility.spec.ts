@@ -86,8 +86,9 @@ test("everything can be done by keyboard", async ({ library, page, server, folde
   await page.keyboard.press("Tab");
   await expect(page.getByRole("link", { name: "Skip to the library" })).toBeFocused();
 
-  await reach(page, "Choose files");
+  // Asked for early: it takes the browser a moment to hand its file dialog over.
   const choosing = page.waitForEvent("filechooser");
+  await reach(page, "Choose files");
   await page.keyboard.press("Enter");
   await (await choosing).setFiles(path);
   await expect(library.complete).toBeVisible();
