@@ -7,14 +7,23 @@ run, and where its numbers are printed. Source: page 6 of the design.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from bench.scene import Scene
 
 MIB = 2**20
 GIB = 2**30
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a measure may know of the run: `room` are the bytes free where the data will lie."""
+
+    quick: bool = False
+    room: int = 0
 
 
 class Sample(NamedTuple):
@@ -27,7 +36,8 @@ class Sample(NamedTuple):
     costs: Mapping[str, float]
 
 
-Run = Callable[[Scene], Awaitable[Sample]]
+Run = Callable[[Any], Awaitable[Sample]]
+"""Runs a side once; it is given what the measure's `stage` gave."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,44 +53,64 @@ class Side:
 class Goal:
     """A bound for the value of a side, or for its ratio to that of the side `over`.
 
-    Sides are named by their place in the measure. A ratio is taken in each round and its median
-    counts: what slows a round down slows both sides.
+    With `cost` it is that cost and not the value. Sides are named by their place in the measure.
+    A ratio is taken in each round and its median counts: what slows a round down slows both
+    sides. `row` is the number of the target on the design's page.
     """
 
+    row: int
     title: str
     side: int
     over: int | None = None
+    cost: str | None = None
     at_least: float | None = None
     at_most: float | None = None
 
     def values(self, rounds: Sequence[Sequence[Sample]]) -> list[float]:
         """The value or ratio of each round; a round has one sample for each side."""
         if self.over is None:
-            return [samples[self.side].value for samples in rounds]
-        return [samples[self.side].value / samples[self.over].value for samples in rounds]
+            return [self._of(samples[self.side]) for samples in rounds]
+        return [self._of(samples[self.side]) / self._of(samples[self.over]) for samples in rounds]
+
+    def _of(self, sample: Sample) -> float:
+        return sample.value if self.cost is None else sample.costs[self.cost]
 
     def met(self, median: float) -> bool:
         """Whether the median keeps within the bound."""
         enough = self.at_least is None or median >= self.at_least
         return enough and (self.at_most is None or median <= self.at_most)
 
+    def reached(self, median: float) -> float:
+        """The share of the bound that was reached: 1 is just enough, more is better."""
+        if self.at_least is not None:
+            return median / self.at_least
+        assert self.at_most is not None
+        return self.at_most / median
+
     @property
     def bound(self) -> str:
         """The bound as it is printed."""
-        parts = []
-        if self.at_least is not None:
-            parts.append(f"≥ {self.at_least:g}")
-        if self.at_most is not None:
-            parts.append(f"≤ {self.at_most:g}")
-        return ", ".join(parts)
+        return f"≥ {self.at_least:g}" if self.at_least is not None else f"≤ {self.at_most:g}"
+
+
+@asynccontextmanager
+async def bare(scene: Scene) -> AsyncIterator[Scene]:
+    """The stage of sides that need the scene only, and put everything else up themselves."""
+    yield scene
+
+
+Stage = Callable[[Scene], AbstractAsyncContextManager[Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """A row of the design's table of targets. `name` is how it is chosen on the command line.
+    """A row of the design's table of targets, or two rows that come from the same runs.
 
-    With `warm_up` a round goes before that does not count: a database that has just been started
-    fills its cache and makes its journal files, which costs whoever comes first.
+    `name` is how it is chosen on the command line. `stage` is entered once and holds what all
+    rounds share, such as a large file that is only read. With `warm_up` a round goes before that
+    does not count: a database that has just been started fills its cache and makes its journal
+    files, which costs whoever comes first. `rounds` is the most that make sense, where each is
+    long and its value hardly varies.
     """
 
     name: str
@@ -88,7 +118,10 @@ class Measure:
     unit: str
     sides: tuple[Side, ...]
     goals: tuple[Goal, ...]
+    note: str = ""
     warm_up: bool = True
+    rounds: int | None = None
+    stage: Stage = field(default=bare, repr=False)
 
 
 class Spread(NamedTuple):
@@ -104,6 +137,15 @@ def spread(values: Sequence[float]) -> Spread:
     return Spread(statistics.median(values), min(values), max(values))
 
 
+def percentile(values: Sequence[float], percent: float) -> float:
+    """The smallest of the values that at least `percent` per cent of them do not exceed."""
+    ordered = sorted(values)
+    return ordered[max(0, -int(-len(ordered) * percent // 100) - 1)]
+
+
 def in_words(size: int) -> str:
-    """A number of bytes for a title: `4 GiB`, `100 MiB`."""
-    return f"{size // GIB} GiB" if size % GIB == 0 else f"{size // MIB} MiB"
+    """A number of bytes for a title: `4 GiB`, `100 MiB`, `64 KiB`."""
+    for unit, name in ((GIB, "GiB"), (MIB, "MiB")):
+        if size % unit == 0:
+            return f"{size // unit} {name}"
+    return f"{size // 1024} KiB"

@@ -13,7 +13,7 @@ import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from storage import launch
 
@@ -28,13 +28,15 @@ class ChildFailed(Exception):
     """A child ended when it should not have; the text is the end of what it wrote."""
 
 
+def program(*command: str) -> list[str]:
+    """A command line that ends when this process does, and may open many files."""
+    # `launch` takes the parent and the program first.
+    return [sys.executable, "-I", "-S", launch.__file__, str(os.getpid()), *command]
+
+
 def python(*arguments: str) -> list[str]:
     """A command line for this interpreter that ends when this process does."""
-    # Only arguments of this program follow; `launch` takes the parent and the program first.
-    return [
-        *(sys.executable, "-I", "-S", launch.__file__),
-        *(str(os.getpid()), sys.executable, *arguments),
-    ]
+    return program(sys.executable, *arguments)
 
 
 @asynccontextmanager
@@ -98,20 +100,51 @@ async def ask(module: str, job: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
+def family(pid: int) -> list[int]:
+    """A process and all that it has started, and these in turn."""
+    found = [pid]
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        for child_pid in (task / "children").read_text().split():
+            found += family(int(child_pid))
+    return found
+
+
 def cpu_seconds(pid: int) -> float:
-    """The CPU time a process has used, in user and kernel mode, over all its threads."""
+    """The CPU time that a process and its family have used, in user and kernel mode."""
+    return sum(_own_cpu_seconds(member) for member in family(pid))
+
+
+def _own_cpu_seconds(pid: int) -> float:
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / _TICKS
 
 
-def memory(pid: int) -> tuple[int, int]:
-    """The resident bytes of a process: now, and at most since it was started."""
+class Memory(NamedTuple):
+    """The resident bytes of a process and its family: now, and at most since `forget_peak`."""
+
+    now: int
+    peak: int
+
+
+def memory(pid: int) -> Memory:
+    """What a process and its family have resident; the peak is the sum of each one's own."""
+    found = [_own_memory(member) for member in family(pid)]
+    return Memory(sum(one.now for one in found), sum(one.peak for one in found))
+
+
+def _own_memory(pid: int) -> Memory:
     found = {}
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         name, _, value = line.partition(":")
         if name in ("VmRSS", "VmHWM"):
             found[name] = int(value.split()[0]) * 1024
-    return found["VmRSS"], found["VmHWM"]
+    return Memory(found["VmRSS"], found["VmHWM"])
+
+
+def forget_peak(pid: int) -> None:
+    """From here on the peak of the process and its family counts anew."""
+    for member in family(pid):
+        Path(f"/proc/{member}/clear_refs").write_text("5")
 
 
 def machine_cpu_seconds() -> float:

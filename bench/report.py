@@ -1,7 +1,7 @@
-"""From samples to results, and from results to a table.
+"""From samples to results, and from results to tables and a picture.
 
-It owns the form of `bench/results/*.json` and of the table, which is made from that form alone. It
-refuses to know how anything was measured.
+It owns the form of `bench/results/*.json` and of the tables, which are made from that form alone.
+It refuses to know how anything was measured.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from bench.measure import Goal, Measure, Sample, Side, spread
+from bench.plot import Bar, bars
 
 Result = dict[str, Any]
 
-BEGIN, END = "<!-- last run -->\n", "<!-- end of last run -->"
-"""What the table of the last whole run stands between in `docs/performance.md`."""
+MET, MISSED = "met", "**missed**"
 
 
 def summarize(measure: Measure, rounds: Sequence[Sequence[Sample]]) -> Result:
@@ -24,6 +24,7 @@ def summarize(measure: Measure, rounds: Sequence[Sequence[Sample]]) -> Result:
         "name": measure.name,
         "title": measure.title,
         "unit": measure.unit,
+        "note": measure.note,
         "sides": [_side(side, own) for side, own in zip(measure.sides, columns, strict=True)],
         "goals": [_goal(goal, rounds) for goal in measure.goals],
     }
@@ -45,10 +46,13 @@ def _side(side: Side, samples: Sequence[Sample]) -> Result:
 
 def _goal(goal: Goal, rounds: Sequence[Sequence[Sample]]) -> Result:
     values = goal.values(rounds)
+    median = spread(values).median
     return {
+        "row": goal.row,
         "title": goal.title,
         "bound": goal.bound,
-        "met": goal.met(spread(values).median),
+        "met": goal.met(median),
+        "reached": round(goal.reached(median), 3),
         **_rounded(values),
     }
 
@@ -59,55 +63,99 @@ def _rounded(values: Sequence[float]) -> Result:
 
 
 def table(result: Result) -> str:
-    """All measures of a run as Markdown."""
-    run, kinds = result["run"], result["machine"]
-    quick = ", quick: small files, so only a first look" if run["quick"] else ""
-    versions = ", ".join(f"{name} {value}" for name, value in result["versions"].items())
+    """All measures of a run as Markdown: the targets, then each measure with its numbers."""
+    run = result["run"]
+    quick = "; quick: small sizes and few rounds, so only a first look" if run["quick"] else ""
     parts = [
-        f"{run['when']}, medians of {run['rounds']} rounds{quick}; {kinds['cores']} cores, "
-        f"{kinds['processor']}, {kinds['file_system']}; load before: {kinds['load_before']}.",
-        f"Versions: {versions}.",
+        f"{run['when']}, medians of up to {run['rounds']} rounds{quick}. {place(result)}",
+        grid(
+            ["#", "goal", "median", "min", "max", "rounds", "target", ""],
+            [_target(goal) for goal in goals(result)],
+        ),
     ]
     for measure in result["measures"]:
         parts += [f"### {measure['title']}", *_tables(measure)]
     return "\n\n".join(parts) + "\n"
 
 
+def picture(result: Result) -> str:
+    """The targets of a run as SVG."""
+    found = [
+        Bar(goal["title"], goal["reached"], f"{number(goal['median'])} (target {goal['bound']})")
+        for goal in goals(result)
+    ]
+    return bars("How far each target was reached; more is better", found)
+
+
+def goals(result: Result) -> list[Result]:
+    """The goals of all measures, by their number in the design."""
+    found = [goal for measure in result["measures"] for goal in measure["goals"]]
+    return sorted(found, key=lambda goal: int(goal["row"]))
+
+
+def _target(goal: Result) -> list[str]:
+    verdict = MET if goal["met"] else MISSED
+    count = str(len(goal["rounds"]))
+    return [str(goal["row"]), goal["title"], *_numbers(goal), count, goal["bound"], verdict]
+
+
+def place(result: Result) -> str:
+    """What a run was made on, in a sentence or two."""
+    kinds = result["machine"]
+    versions = ", ".join(f"{name} {value}" for name, value in result["versions"].items())
+    return (
+        f"{kinds['cores']} cores, {kinds['processor']}, {kinds['file_system']}; load before: "
+        f"{kinds['load_before']}. Versions: {versions}."
+    )
+
+
 def _tables(measure: Result) -> Iterable[str]:
-    sides, goals, unit = measure["sides"], measure["goals"], measure["unit"]
-    yield _grid(
+    sides, unit = measure["sides"], measure["unit"]
+    if measure["note"]:
+        yield measure["note"]
+    yield grid(
         ["side", "durable", f"{unit}, median", "min", "max"],
         [[side["name"], side["durable"], *_numbers(side)] for side in sides],
     )
-    yield _grid(
-        ["goal", "median", "min", "max", "target", ""],
-        [
-            [goal["title"], *_numbers(goal), goal["bound"], "met" if goal["met"] else "missed"]
-            for goal in goals
-        ],
-    )
     costs = list(dict.fromkeys(name for side in sides for name in side["median_costs"]))
     if costs:
-        yield _grid(["cost, median", *costs], [_costs(side, costs) for side in sides])
+        yield grid(["cost, median", *costs], [_costs(side, costs) for side in sides])
 
 
 def _costs(side: Result, names: Sequence[str]) -> list[str]:
-    return [side["name"], *(_number(side["median_costs"].get(name)) for name in names)]
+    return [side["name"], *(number(side["median_costs"].get(name)) for name in names)]
 
 
 def _numbers(found: Result) -> list[str]:
-    return [_number(found[name]) for name in ("median", "least", "most")]
+    return [number(found[name]) for name in ("median", "least", "most")]
 
 
-def _number(value: float | None) -> str:
+def number(value: float | None) -> str:
+    """A number with as many digits as can be meant."""
     if value is None:
         return ""
-    return f"{value:.0f}" if value >= 20 else f"{value:.2f}"
+    if value >= 20:
+        return f"{value:,.0f}"
+    return f"{value:.2f}" if value >= 0.1 else f"{value:.2g}"
 
 
-def _grid(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def grid(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A Markdown table whose columns line up in a terminal too."""
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     lines = [head, ["-" * width for width in widths], *rows]
     padded = ([c.ljust(w) for c, w in zip(line, widths, strict=True)] for line in lines)
     return "\n".join(f"| {' | '.join(cells)} |" for cells in padded)
+
+
+def between(page: str, name: str, text: str) -> str:
+    """The page with `text` in the place that is kept for it.
+
+    That is what stands between the lines `<!-- name -->` and `<!-- end of name -->`; ValueError
+    when the page has no such place.
+    """
+    begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
+    head, found, rest = page.partition(begin)
+    _, closed, tail = rest.partition(end)
+    if not found or not closed:
+        raise ValueError(f"there is no place for {name}")
+    return f"{head}{begin}{text}{end}{tail}"

@@ -1,4 +1,4 @@
-"""What the sides share: one disk, one mongod, the source files, and a Lading server when asked for.
+"""What the sides share: one disk, one mongod, the source files, and Lading servers when asked for.
 
 It owns their lives and leaves nothing behind. It refuses to know what is measured.
 Before each run of a side the databases of all sides are dropped and the disk is at rest, so that
@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +26,16 @@ from storage.embedded import EmbeddedMongo
 PEER_DATABASE = "peer"
 """Where peers that use MongoDB keep their data; Lading has its own database."""
 
-DATABASES = ("lading", PEER_DATABASE)
+LADING_DATABASE = "lading"
+SECOND_DATABASE = "lading_second"
+"""For a second Lading server that is to share nothing with the first but the mongod."""
+
+DATABASES = (LADING_DATABASE, SECOND_DATABASE, PEER_DATABASE)
+
+Settings = Mapping[str, object]
+
+LARGEST_SOURCE = 2**30
+"""Larger files are this one again and again: no side looks for what it has stored before."""
 
 START_SECONDS = 60.0
 POLL_SECONDS = 0.02
@@ -39,11 +48,21 @@ class NoRoom(Exception):
 
 @dataclass(frozen=True, slots=True)
 class LadingServer:
-    """A Lading server that runs."""
+    """A Lading server that runs; `pid` is its first process, with the others below it."""
 
     pid: int
     url: str
     token: str
+
+    @property
+    def job(self) -> dict[str, Any]:
+        """What a client needs to speak to it."""
+        return {"url": self.url, "token": self.token}
+
+
+def room_for(size: int) -> int:
+    """The bytes that must be free for an upload of `size`: source, data, journal, checkpoint."""
+    return 2 * min(size, LARGEST_SOURCE) + 2 * size
 
 
 class Scene:
@@ -57,8 +76,8 @@ class Scene:
     @classmethod
     @asynccontextmanager
     async def open(cls, place: Path) -> AsyncIterator[Self]:
-        """A scene in a new directory under `place`, which is deleted in the end."""
-        scratch = _new_directory(place)
+        """A scene in a new directory in `place`, which is deleted in the end."""
+        scratch = Path(tempfile.mkdtemp(prefix="bench-", dir=place))
         try:
             async with EmbeddedMongo(scratch / "mongo") as mongo:
                 scene = cls(scratch, mongo)
@@ -82,15 +101,22 @@ class Scene:
         build = await self._client.server_info()
         return str(build["version"])
 
+    def directory(self, name: str) -> Path:
+        """A new directory; it goes with the scene."""
+        return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self.scratch))
+
     async def source(self, size: int) -> Path:
-        """A file of `size` random bytes, made once; reading it does not touch the disk."""
-        path = self.scratch / f"source-{size}"
+        """A file of random bytes, made once, to upload `size` bytes from.
+
+        It has `size` bytes, at most LARGEST_SOURCE; reading it does not touch the disk.
+        """
+        free = shutil.disk_usage(self.scratch).free
+        if free < room_for(size):
+            raise NoRoom(f"{room_for(size) >> 20} MiB of room are needed, {free >> 20} are free.")
+        length = min(size, LARGEST_SOURCE)
+        path = self.scratch / f"source-{length}"
         if not path.exists():
-            # The source itself, the data, and as much again for journal and checkpoint.
-            free = shutil.disk_usage(self.scratch).free
-            if free < 4 * size:
-                raise NoRoom(f"{4 * size >> 20} MiB of room are needed, {free >> 20} are free.")
-            await asyncio.to_thread(_fill, path, size)
+            await asyncio.to_thread(_fill, path, length)
         return path
 
     async def clear(self) -> None:
@@ -101,15 +127,22 @@ class Scene:
         await asyncio.to_thread(os.sync)
 
     @asynccontextmanager
-    async def lading(self) -> AsyncIterator[LadingServer]:
-        """A fresh Lading server on the scene's mongod, as a process of its own."""
-        data = Path(tempfile.mkdtemp(prefix="server-", dir=self.scratch))
-        environment = {
-            "LADING_HOST": "127.0.0.1",
-            "LADING_PORT": "0",
-            "LADING_DATA": str(data),
-            "LADING_DATABASE_URL": self.mongo_url,
+    async def lading(
+        self, settings: Settings | None = None, *, database: str = LADING_DATABASE
+    ) -> AsyncIterator[LadingServer]:
+        """A fresh Lading server on the scene's mongod, as a process of its own.
+
+        `settings` are named like the variables, without `LADING_` and in lower case.
+        """
+        data = self.directory("server")
+        given = {
+            "host": "127.0.0.1",
+            "port": "0",
+            "data": data,
+            "database_url": self.mongo_url.replace("/?", f"/{database}?"),
+            **(settings or {}),
         }
+        environment = {f"LADING_{name.upper()}": str(value) for name, value in given.items()}
         log = data / "log"
         command = python("-m", "lading", "serve")
         async with child(command, environment=environment, log=log) as process:
@@ -122,21 +155,17 @@ async def _ready(process: asyncio.subprocess.Process, note: Path, log: Path) -> 
     loop = asyncio.get_running_loop()
     deadline = loop.time() + START_SECONDS
     while process.returncode is None and loop.time() < deadline:
-        found = _read(note)
+        found = tail(note)
         if found:
             told: dict[str, Any] = json.loads(found)
             return told
         await asyncio.sleep(POLL_SECONDS)
-    raise ChildFailed(f"The server did not start:\n{_read(log)[-2000:]}")
+    raise ChildFailed(f"The server did not start:\n{tail(log)}")
 
 
-def _new_directory(place: Path) -> Path:
-    place.mkdir(parents=True, exist_ok=True)
-    return Path(tempfile.mkdtemp(prefix="bench-", dir=place))
-
-
-def _read(path: Path) -> str:
-    return path.read_text() if path.exists() else ""
+def tail(path: Path) -> str:
+    """The end of a text file; empty when it is not there."""
+    return path.read_text()[-2000:] if path.exists() else ""
 
 
 def _fill(path: Path, size: int) -> None:

@@ -6,20 +6,36 @@ They run as processes of their own, so that what they cost is not counted as a s
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 Job = dict[str, Any]
 
 
-def work(upload: Callable[[Job], float]) -> None:
-    """Do the job on standard input; prints the seconds it took and the CPU time of this process.
+def work(task: Callable[[Job], Job]) -> None:
+    """Do the job on standard input; prints what `task` gave, and the CPU time of this process.
 
-    `upload` gives the seconds from the first request of the upload to the last answer.
+    By `seconds` a task tells how long it took from its first request to the last answer.
     """
     job = json.load(sys.stdin)
     before = time.process_time()
-    seconds = upload(job)
-    json.dump({"seconds": seconds, "cpu_seconds": time.process_time() - before}, sys.stdout)
+    result = task(job)
+    json.dump({**result, "cpu_seconds": time.process_time() - before}, sys.stdout)
+
+
+class Source:
+    """The bytes to upload, as long as is asked for: those of the file again and again."""
+
+    def __init__(self, path: str) -> None:
+        self._descriptor = os.open(path, os.O_RDONLY)
+        self._length = Path(path).stat().st_size
+
+    def read(self, start: int, end: int) -> bytes:
+        """The bytes `[start, end)`, which do not go over the end of the file."""
+        data = os.pread(self._descriptor, end - start, start % self._length)
+        assert len(data) == end - start
+        return data

@@ -1,0 +1,149 @@
+"""How cost grows: each curve takes time and memory at several sizes of one thing.
+
+It owns the curves and their arithmetic. It refuses to know how they are drawn and printed.
+Source: page 6 of the design.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from bench import uploads
+from bench.measure import MIB, Options
+from bench.measures import idle_connections, many_pieces, many_uploads, server_processes
+from bench.process import ask, forget_peak, memory
+from bench.scene import Scene, room_for
+
+Values = Mapping[str, float]
+"""What was taken at one point; each name carries its unit."""
+
+PEAK = uploads.PEAK
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """What is varied, the sizes it is given, and a run that takes all of them in turn."""
+
+    name: str
+    title: str
+    along: str
+    points: tuple[int, ...]
+    run: Callable[[Scene, Sequence[int]], Awaitable[list[Values]]] = field(repr=False)
+
+
+def curves(options: Options) -> list[Curve]:
+    """All curves, smaller when it is to be quick or the disk has little room."""
+    quick = options.quick
+    wanted = (16, 64) if quick else (16, 64, 256, 1024, 4096)
+    sizes = tuple(size for size in wanted if room_for(size * MIB) <= options.room)
+    return [
+        Curve("file-size", "Against the size of a file", "MiB", sizes, _file_size),
+        Curve(
+            "piece-count",
+            "Against the number of pieces that are stored",
+            "pieces of 4 KiB",
+            (100, 1_000) if quick else (100, 1_000, 10_000, 100_000),
+            _piece_count,
+        ),
+        Curve(
+            "uploads",
+            "Against the number of uploads at once",
+            "uploads of 8 MiB",
+            (1, 10) if quick else (1, 10, 50, 200),
+            _uploads,
+        ),
+        Curve(
+            "connections",
+            "Against the number of idle connections",
+            "connections",
+            (100, 300) if quick else (100, 1_000, 3_000, 10_000),
+            _connections,
+        ),
+        Curve(
+            "processes",
+            "Against the number of server processes",
+            "processes",
+            (1, 2) if quick else (1, 2, 3, 4),
+            _processes,
+        ),
+    ]
+
+
+def medians(rounds: Sequence[Sequence[Values]]) -> list[dict[str, float]]:
+    """For each point the median of what the rounds gave there."""
+    return [
+        {name: statistics.median(values[name] for values in at_point) for name in at_point[0]}
+        for at_point in zip(*rounds, strict=True)
+    ]
+
+
+def growth(points: Sequence[Values], name: str) -> float:
+    """The last value ÷ the first: 1 is flat."""
+    return points[-1][name] / points[0][name]
+
+
+async def _file_size(scene: Scene, points: Sequence[int]) -> list[Values]:
+    found = []
+    for point in points:
+        sent = await uploads.over_websocket(scene, point * MIB)
+        found.append(_transfer(sent))
+    return found
+
+
+async def _uploads(scene: Scene, points: Sequence[int]) -> list[Values]:
+    found = []
+    for point in points:
+        sent = await uploads.over_websocket(scene, 8 * MIB, point, many_uploads.SETTINGS)
+        found.append(_transfer(sent))
+    return found
+
+
+def _transfer(sent: uploads.Transfer) -> Values:
+    return {
+        "s/GB": 1e9 / sent.rate,
+        uploads.SERVER_CPU: sent.costs[uploads.SERVER_CPU],
+        PEAK: sent.costs[PEAK],
+    }
+
+
+TIMED = 500
+
+
+async def _piece_count(scene: Scene, points: Sequence[int]) -> list[Values]:
+    """One upload that is filled further and further."""
+    size = (points[-1] + TIMED) * many_pieces.PIECE
+    source = await scene.source(size)
+    await scene.clear()
+    found: list[Values] = []
+    async with scene.lading() as server:
+        filling = many_pieces.Filling(server, source, size)
+        for point in points:
+            await filling.fill(point - filling.stored)
+            forget_peak(server.pid)
+            sample = await filling.take(TIMED)
+            values = {"ms for a piece": sample.value, **sample.costs}
+            found.append({**values, PEAK: memory(server.pid).peak / MIB})
+    return found
+
+
+async def _connections(scene: Scene, points: Sequence[int]) -> list[Values]:
+    await scene.clear()
+    async with scene.lading(idle_connections.SETTINGS) as server:
+        job = {**server.job, "pid": server.pid, "steps": list(points), "hold": 0.1}
+        told = await ask("bench.clients.idle", job)
+    return [
+        {"ms to open one": step["seconds"] * 1e3, "RSS, MiB": step["resident"] / MIB}
+        for step in told["steps"]
+    ]
+
+
+async def _processes(scene: Scene, points: Sequence[int]) -> list[Values]:
+    found: list[Values] = []
+    async with server_processes.serving(scene, tuple(points)) as servers:
+        for server in servers:
+            sample = await server_processes.load(scene, server, 1_000)
+            values = {"ms for a list of 100 files": 1e3 / sample.value}
+            found.append({**values, "RSS, MiB": sample.costs["RSS, MiB"]})
+    return found

@@ -1,0 +1,103 @@
+"""The time of a piece when 100,000 are stored ÷ when 100 are, and RESUME of 100,000 (target 9)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.measure import Goal, Measure, Options, Sample, Side
+from bench.process import ask
+from bench.scene import SECOND_DATABASE, LadingServer, Scene
+from bench.uploads import DURABLE
+
+PIECE = 4096
+"""Bytes of a piece, so small that what each piece costs shows."""
+
+FEW, MANY = 100, 100_000
+AT_ONCE = 8
+"""Pieces on their way while the time is taken."""
+
+RESUME = "RESUME, ms"
+
+
+@dataclass(slots=True)
+class Filling:
+    """One upload of small pieces, which is filled further and further."""
+
+    server: LadingServer
+    source: Path
+    size: int
+    upload: str | None = None
+    stored: int = 0
+
+    async def fill(self, pieces: int) -> None:
+        """Store so many more as fast as it goes.
+
+        A connection may say 2,000 things a second, so it takes several.
+        """
+        await self._store(pieces, at_once=64, connections=4)
+
+    async def take(self, pieces: int) -> Sample:
+        """Store so many more over one connection; ms for each, and ms of the RESUME before."""
+        told = await self._store(pieces, at_once=AT_ONCE, connections=1)
+        return Sample(told["seconds"] / pieces * 1e3, {RESUME: told["opening"] * 1e3})
+
+    async def _store(self, pieces: int, **how: int) -> dict[str, Any]:
+        job = {"path": str(self.source), "size": self.size, "chunk_size": PIECE}
+        place = {"upload": self.upload, "first": self.stored, "pieces": pieces}
+        told = await ask("bench.clients.pieces", {**self.server.job, **job, **place, **how})
+        self.upload, self.stored = told["upload"], self.stored + pieces
+        return told
+
+
+@dataclass(frozen=True, slots=True)
+class Uploads:
+    """An upload that is long under way, and a server with a database of its own for new ones."""
+
+    long: Filling
+    fresh: LadingServer
+
+
+def measure(options: Options) -> Measure:
+    many, timed = (5_000, 500) if options.quick else (MANY, 1_000)
+    size = 2 * many * PIECE
+
+    @asynccontextmanager
+    async def stage(scene: Scene) -> AsyncIterator[Uploads]:
+        source = await scene.source(size)
+        await scene.clear()
+        async with scene.lading() as server, scene.lading(database=SECOND_DATABASE) as fresh:
+            long = Filling(server, source, size)
+            await long.fill(many)
+            yield Uploads(long, fresh)
+
+    async def few(uploads: Uploads) -> Sample:
+        short = Filling(uploads.fresh, uploads.long.source, size)
+        await short.fill(FEW)
+        return await short.take(timed)
+
+    async def more(uploads: Uploads) -> Sample:
+        return await uploads.long.take(timed)
+
+    note = f"Pieces of 4 KiB, {AT_ONCE} on their way at once, {timed:,} timed in each run; each "
+    note += "side has a server and a database of its own."
+    if many != MANY:
+        note += f" The targets are set for {MANY:,}."
+    return Measure(
+        name="many-pieces",
+        title=f"Storing one more piece when {many:,} are stored",
+        unit="ms",
+        sides=(
+            Side(f"Lading, {FEW:,} stored", DURABLE, few),
+            Side(f"Lading, {many:,} stored", DURABLE, more),
+        ),
+        goals=(
+            Goal(9, f"a piece after {many:,} ÷ after {FEW:,}", side=1, over=0, at_most=1.1),
+            Goal(9, f"RESUME of {many:,} pieces, ms", side=1, cost=RESUME, at_most=200),
+        ),
+        note=note,
+        stage=stage,
+    )

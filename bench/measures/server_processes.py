@@ -1,0 +1,109 @@
+"""What two server processes do ÷ what one does, where the database is not the limit (target 12)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from bench.measure import MIB, Goal, Measure, Options, Run, Sample, Side
+from bench.process import ask, cpu_seconds, machine_cpu_seconds, memory
+from bench.scene import LadingServer, Scene
+from bench.uploads import NOTHING_WRITTEN
+
+FILES = 100
+LISTING = f"/v1/files?limit={FILES}"
+"""What is asked for: one query for the database, and much to do for the server."""
+
+CONNECTIONS = 16
+"""Enough that the kernel, which deals them out by lot, gives some to each process."""
+ALLOWED = "most that the cores allow, ratio"
+
+
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """Servers of the same files, one and several processes of them."""
+
+    scene: Scene
+    one: LadingServer
+    several: LadingServer
+
+
+def measure(options: Options) -> Measure:
+    requests = 400 if options.quick else 3_000
+
+    @asynccontextmanager
+    async def stage(scene: Scene) -> AsyncIterator[Servers]:
+        async with serving(scene, (1, 2)) as (one, two):
+            yield Servers(scene, one, two)
+
+    def listing(processes: int) -> Run:
+        async def run(servers: Servers) -> Sample:
+            server = servers.one if processes == 1 else servers.several
+            return await load(servers.scene, server, requests)
+
+        return run
+
+    cores = len(os.sched_getaffinity(0))
+    return Measure(
+        name="server-processes",
+        title="Lists of 100 files over HTTP, with one server process and with two",
+        unit="lists/s",
+        sides=(
+            Side("Lading, one process", NOTHING_WRITTEN, listing(1)),
+            Side("Lading, two processes (LADING_WORKERS=2)", NOTHING_WRITTEN, listing(2)),
+        ),
+        goals=(Goal(12, "two server processes ÷ one", side=1, over=0, at_least=1.7),),
+        note=f"The client, mongod and the servers share the {cores} cores of this machine. With "
+        "one process the client and mongod have the other core; two processes must share both "
+        "with them. The last cost says what ratio the CPU times leave room for at most.",
+        stage=stage,
+    )
+
+
+@asynccontextmanager
+async def serving(scene: Scene, processes: tuple[int, ...]) -> AsyncIterator[list[LadingServer]]:
+    """Servers with so many processes each, on one database that has FILES files of one user."""
+    source = await scene.source(MIB)
+    await scene.clear()
+    async with AsyncExitStack() as stack:
+        servers = [
+            await stack.enter_async_context(scene.lading({"workers": number}))
+            for number in processes
+        ]
+        job = {**servers[0].job, "tus": False, "path": str(source), "size": 1024}
+        await ask("bench.clients.small_files", {**job, "files": FILES, "connections": 4})
+        yield servers
+
+
+async def load(scene: Scene, server: LadingServer, requests: int) -> Sample:
+    """Ask a server for lists; lists per second."""
+    job = {**server.job, "path": LISTING}
+    whole, own = machine_cpu_seconds(), cpu_seconds(server.pid)
+    mongod = cpu_seconds(scene.mongo_pid)
+    told = await ask(
+        "bench.clients.requests", {**job, "requests": requests, "connections": CONNECTIONS}
+    )
+    own = (cpu_seconds(server.pid) - own) / requests
+    mongod = (cpu_seconds(scene.mongo_pid) - mongod) / requests
+    client = told["cpu_seconds"] / requests
+    rest = (machine_cpu_seconds() - whole) / requests - own - mongod - client
+    costs = {
+        "server CPU ms/list": own * 1e3,
+        "mongod CPU ms/list": mongod * 1e3,
+        "client CPU ms/list": client * 1e3,
+        "elsewhere CPU ms/list": rest * 1e3,
+        "RSS, MiB": memory(server.pid).now / MIB,
+        ALLOWED: allowed(len(os.sched_getaffinity(0)), own, mongod + client),
+    }
+    return Sample(requests / told["seconds"], costs)
+
+
+def allowed(cores: int, server: float, others: float) -> float:
+    """How many times faster two processes can be at most, on so many cores.
+
+    A request costs the server process and the others so much CPU time. One process is kept busy
+    by one core; with two the cores are shared by all.
+    """
+    return min(2.0, cores * server / (server + others))

@@ -1,0 +1,178 @@
+"""Servers that Lading is compared with: @tus/server, tuspyserver, nginx.
+
+It owns how each is started, with the settings that its own documentation shows, and where it keeps
+its files. It refuses to know what is asked of them. None is durable: what they were sent is in the
+page cache when they answer. `scripts/bench` installs them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+import socket
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.process import ROOT, ChildFailed, child, program
+from bench.scene import POLL_SECONDS, START_SECONDS, Scene, tail
+
+HERE = Path(__file__).parent
+VENV = ROOT / "build" / "bench-peers"
+"""Where `scripts/bench` puts the Python peer and what it needs, apart from Lading's own."""
+
+NOT_DURABLE = "no: in the page cache"
+
+NGINX = """\
+daemon off;
+pid {place}/nginx.pid;
+error_log stderr warn;
+{user}
+events {{}}
+http {{
+  access_log off;
+  sendfile on;
+  tcp_nopush on;
+  client_body_temp_path {place}/body;
+  proxy_temp_path {place}/proxy;
+  fastcgi_temp_path {place}/fastcgi;
+  uwsgi_temp_path {place}/uwsgi;
+  scgi_temp_path {place}/scgi;
+  server {{
+    listen 127.0.0.1:{port};
+    root {files};
+  }}
+}}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A peer that runs. `files` is the directory of what it stores or serves."""
+
+    pid: int
+    url: str
+    files: Path
+
+    @property
+    def job(self) -> dict[str, Any]:
+        """What a client needs to speak to it."""
+        return {"url": self.url, "token": None}
+
+
+def has_tus_server() -> bool:
+    """Whether `@tus/server` is installed, and Node to run it."""
+    return shutil.which("node") is not None and (HERE.parent / "node_modules" / "@tus").is_dir()
+
+
+def has_nginx() -> bool:
+    """Whether nginx is installed."""
+    return shutil.which("nginx") is not None
+
+
+@asynccontextmanager
+async def tus_server(scene: Scene) -> AsyncIterator[Peer]:
+    """`@tus/server` with `@tus/file-store`; uploads are created at its URL."""
+    files, port = scene.directory("tus-server"), _free_port()
+    command = [_found("node"), str(HERE / "tus_server.mjs"), str(files), str(port)]
+    async with _running(command, scene, port) as pid:
+        yield Peer(pid, f"http://127.0.0.1:{port}/files", files)
+    await asyncio.to_thread(shutil.rmtree, files)
+
+
+@asynccontextmanager
+async def tuspyserver(scene: Scene) -> AsyncIterator[Peer]:
+    """`tuspyserver` on uvicorn; uploads are created at its URL."""
+    files, port = scene.directory("tuspyserver"), _free_port()
+    script = HERE / "tuspyserver_app.py"
+    command = [str(VENV / "bin" / "python"), str(script), str(files), str(port)]
+    async with _running(command, scene, port) as pid:
+        yield Peer(pid, f"http://127.0.0.1:{port}/files/", files)
+    await asyncio.to_thread(shutil.rmtree, files)
+
+
+@asynccontextmanager
+async def nginx(scene: Scene, files: Path) -> AsyncIterator[Peer]:
+    """nginx, which serves the directory `files`."""
+    place, port = scene.directory("nginx"), _free_port()
+    user = "user root;" if os.geteuid() == 0 else ""  # the scratch directory is its owner's only
+    text = NGINX.format(place=place, port=port, files=files, user=user)
+    (place / "nginx.conf").write_text(text)
+    command = [_found("nginx"), "-p", str(place), "-e", "stderr", "-c", str(place / "nginx.conf")]
+    async with _running(command, scene, port) as pid:
+        yield Peer(pid, f"http://127.0.0.1:{port}", files)
+
+
+async def versions() -> dict[str, str]:
+    """The versions of the peers that are installed."""
+    found = {}
+    for name, command, pattern in (
+        ("node", ["node", "--version"], r"v(\S+)"),
+        ("nginx", ["nginx", "-v"], r"nginx/(\S+)"),
+        ("tuspyserver", [str(VENV / "bin" / "python"), "-c", _PYTHON], r"(\S+)"),
+        ("@tus/server", ["node", "-p", _NODE.format("server")], r"(\S+)"),
+        ("@tus/file-store", ["node", "-p", _NODE.format("file-store")], r"(\S+)"),
+    ):
+        if match := re.search(pattern, await _output(command)):
+            found[name] = match[1]
+    return found
+
+
+_PYTHON = "from importlib.metadata import version; print(version('tuspyserver'))"
+_NODE = "JSON.parse(fs.readFileSync('bench/node_modules/@tus/{}/package.json')).version"
+
+
+async def _output(command: Sequence[str]) -> str:
+    """What a command says on both streams; nothing where it is not there or fails."""
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            cwd=ROOT,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+    except OSError:
+        return ""
+    output, _ = await process.communicate()
+    return output.decode() if process.returncode == 0 else ""
+
+
+def _found(name: str) -> str:
+    path = shutil.which(name)
+    if path is None:
+        raise ChildFailed(f"{name} is not installed; scripts/bench tries to.")
+    return path
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@asynccontextmanager
+async def _running(command: Sequence[str], scene: Scene, port: int) -> AsyncIterator[int]:
+    """Run a peer until the end of the block; gives its process id when it takes connections."""
+    log = scene.directory("log") / "log"
+    async with child(program(*command), environment={}, log=log) as process:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + START_SECONDS
+        while process.returncode is None and loop.time() < deadline:
+            if _listens(port):
+                yield process.pid
+                return
+            await asyncio.sleep(POLL_SECONDS)
+        raise ChildFailed(f"{Path(command[0]).name} did not start:\n{tail(log)}")
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), 1).close()
+    except OSError:
+        return False
+    return True
