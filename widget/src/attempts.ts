@@ -1,9 +1,9 @@
 /**
  * The attempts by which one upload reaches its end.
  *
- * Owns finding an earlier start of the same upload, the choice between WebSocket and plain HTTP, and
- * what a failure means for the next attempt. Refuses to know when the next one begins: pausing,
- * waiting and the network are `upload.ts`'s. Source: docs/wire-protocol.md, "Close codes" and rule 7.
+ * Owns finding an earlier start of the same upload, the choice between WebSocket and plain HTTP,
+ * and what a failure means for the next attempt. Refuses to know when that begins: pausing,
+ * waiting and the network are `upload.ts`'s. Source: docs/wire-protocol.md, "Close codes", rule 7.
  */
 
 import { Backoff, type Timing } from "./backoff.js";

@@ -46,7 +46,14 @@ function makeTables(): readonly Int32Array[] {
 /** Eight bytes at a time ("slicing by eight"). */
 export function crc32cByTables(data: Uint8Array): number {
   const [t0, t1, t2, t3, t4, t5, t6, t7] = (tables ??= makeTables()) as [
-    Int32Array, Int32Array, Int32Array, Int32Array, Int32Array, Int32Array, Int32Array, Int32Array,
+    Int32Array,
+    Int32Array,
+    Int32Array,
+    Int32Array,
+    Int32Array,
+    Int32Array,
+    Int32Array,
+    Int32Array,
   ];
   const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
   const whole = data.length - (data.length % 8);

@@ -1,8 +1,8 @@
 /**
  * The credential in use, and when it must be renewed.
  *
- * Owns the caller's token or the function that gives one. Refuses to know what it opens: a token of
- * the server, a JSON Web Token, a grant's (`lg_…`), or none, which leaves it to the page's cookie.
+ * Owns the caller's token or the function that gives one. Refuses to know what it opens: it may be
+ * the server's, a JSON Web Token, a grant's (`lg_…`), or none, which leaves it to a cookie.
  */
 
 /** Why a token is asked for: at first, before it expires, or since the server refused the last. */

@@ -22,7 +22,7 @@ const SENTENCES: Readonly<Record<string, string>> = {
   "not-found": "The upload is not on the server any more; start it again.",
   "request-timeout": "The network was too slow for the server; try again.",
   "chunk-conflict":
-    "The server holds other bytes for this upload than the file has; cancel it and upload the file again.",
+    "The server holds other bytes than the file has; cancel this upload and begin a new one.",
   incomplete: "The server still misses parts of the file; try again.",
   "already-complete": "The upload is finished and takes nothing more; start a new one.",
   gone: "The upload stood still for too long and was removed; start it again.",
@@ -47,14 +47,20 @@ const SENTENCES: Readonly<Record<string, string>> = {
 };
 
 const RETRYABLE = new Set([
-  "request-timeout", "checksum-mismatch", "rate-limited", "too-many-connections", "unavailable",
-  "shutting-down", "storage-full", "network",
+  "request-timeout",
+  "checksum-mismatch",
+  "rate-limited",
+  "too-many-connections",
+  "unavailable",
+  "shutting-down",
+  "storage-full",
+  "network",
 ]);
 
 /** Why an upload failed. `message` is one sentence for the user: what happened and what to do. */
 export class UploadError extends Error {
   override readonly name = "UploadError";
-  /** One of the server's codes, or `network`, `no-server`, `source-changed`, `source-failed`, `cancelled`. */
+  /** One of the server's codes, or one of those that only this package has. */
   readonly code: string;
   /** Whether the same upload may succeed later without a change. */
   readonly retryable: boolean;

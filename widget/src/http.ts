@@ -29,9 +29,9 @@ export class Api {
     private readonly fetch: typeof globalThis.fetch,
   ) {}
 
-  /** An address of the server's, absolute. */
-  absolute(path: string): string {
-    return new URL(path, `${this.base}/`).href;
+  /** An address that the server gave, absolute: the server may be below a path of a site. */
+  absolute(address: string): string {
+    return address.startsWith("/") ? this.base + address : address;
   }
 
   /** Where the WebSocket channel is. */

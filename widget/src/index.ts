@@ -5,6 +5,7 @@ export type { Socket, SocketConstructor } from "./connection.js";
 export type { Token, TokenReason } from "./credential.js";
 export { UploadError } from "./errors.js";
 export type { Network } from "./network.js";
+export type { UploadOptions } from "./options.js";
 export type { Uploadable } from "./source.js";
 export {
   type Manifest,
@@ -12,7 +13,6 @@ export {
   type Progress,
   Upload,
   type UploadEvents,
-  type UploadOptions,
   type UploadState,
 } from "./upload.js";
 export { VERSION } from "./version.js";

@@ -97,7 +97,7 @@ export type ServerMessage =
 
 const encoder = new Encoder({ ignoreUndefined: true });
 
-/** The bytes of a message. CHUNK is its header and the payload, wherever that lies: `chunkHeader`. */
+/** The bytes of a message. Of CHUNK see `chunkHeader`. */
 export function encode(message: ClientMessage): Uint8Array<ArrayBuffer> {
   return encoder.encode(items(message));
 }

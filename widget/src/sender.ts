@@ -7,14 +7,7 @@
  * Source: docs/wire-protocol.md, "Rules" and "Order".
  */
 
-import {
-  Again,
-  askedWait,
-  fromProblem,
-  judge,
-  networkError,
-  type UploadError,
-} from "./errors.js";
+import { Again, askedWait, fromProblem, judge, networkError, type UploadError } from "./errors.js";
 import {
   asRanges,
   type ClientMessage,

@@ -43,7 +43,11 @@ export function openSource(what: Uploadable, name: string): Source {
 }
 
 function changed(cause?: unknown): UploadError {
-  return new UploadError("source-changed", { detail: String(cause ?? "The size differs.") }, { cause });
+  return new UploadError(
+    "source-changed",
+    { detail: String(cause ?? "The size differs.") },
+    { cause },
+  );
 }
 
 class BlobSource implements Source {

@@ -131,7 +131,11 @@ export class SocketTransfer {
     const { source, listener } = this.freight;
     switch (event.type) {
       case "opened":
-        source.opened(event.upload, this.sender.window, this.guarded(() => this.pump()));
+        source.opened(
+          event.upload,
+          this.sender.window,
+          this.guarded(() => this.pump()),
+        );
         return listener.opened(event.upload);
       case "stored":
         source.release(event.start);
@@ -216,7 +220,10 @@ export class SocketTransfer {
   }
 
   /** One message of two parts, without a copy where the browser joins them as it sends. */
-  private joined(head: Uint8Array<ArrayBuffer>, data: Summed["data"]): Uint8Array<ArrayBuffer> | Blob {
+  private joined(
+    head: Uint8Array<ArrayBuffer>,
+    data: Summed["data"],
+  ): Uint8Array<ArrayBuffer> | Blob {
     if (this.blobs || data instanceof Blob) return new Blob([head, data]);
     const whole = new Uint8Array(head.length + data.length);
     whole.set(head);

@@ -5,15 +5,21 @@
  * travel (`transfer.ts`, `http-transfer.ts`) and what a failure means (`attempts.ts`).
  */
 
-import { Attempts, type Request, type Transport } from "./attempts.js";
-import { realTiming, type Timing } from "./backoff.js";
-import type { SocketConstructor } from "./connection.js";
-import { Credential, type Token } from "./credential.js";
-import { Again, UploadError } from "./errors.js";
+import { Attempts } from "./attempts.js";
+import type { Timing } from "./backoff.js";
 import { Emitter } from "./emitter.js";
-import { Api } from "./http.js";
+import { Again, networkError, UploadError } from "./errors.js";
 import type { CompleteFile, OpenedUpload } from "./messages.js";
-import { type Network, realNetwork } from "./network.js";
+import type { Network } from "./network.js";
+import {
+  apiOf,
+  nameOf,
+  networkOf,
+  requestOf,
+  timingOf,
+  type UploadOptions,
+  waysOf,
+} from "./options.js";
 import { openSource, type Source, type Uploadable } from "./source.js";
 
 export type UploadState =
@@ -56,38 +62,6 @@ export interface UploadEvents {
   error: UploadError;
 }
 
-export interface UploadOptions {
-  /** The server's address; the page's own if not given. */
-  readonly url?: string | undefined;
-  /** A token, or a function that gives one whenever one is needed; the page's cookie if not given. */
-  readonly token?: Token;
-  /** The file's name; needed for what has none of its own. */
-  readonly name?: string | undefined;
-  /** The media type; the file's own if not given. */
-  readonly type?: string | undefined;
-  readonly directory?: string | undefined;
-  readonly tags?: readonly string[] | undefined;
-  /** 64 hexadecimal digits, if they are known: the server proves them before it says done. */
-  readonly sha256?: string | undefined;
-  /** Bytes of a piece, if less than the server's own is wanted: for very slow lines. */
-  readonly chunkSize?: number | undefined;
-  /** By what an unfinished upload is known again; null: always begin a new one. */
-  readonly fingerprint?: string | null | undefined;
-  /** Go on with this upload, if the server still has it. */
-  readonly id?: string | undefined;
-  readonly transport?: Transport | undefined;
-  /** Seconds of waiting without any progress before it fails; time offline or asleep is free. */
-  readonly patience?: number | undefined;
-  /** A WebSocket constructor, where there is none built in. */
-  readonly WebSocket?: SocketConstructor | undefined;
-  readonly fetch?: typeof globalThis.fetch | undefined;
-  readonly random?: (() => number) | undefined;
-  readonly now?: Timing["now"] | undefined;
-  readonly sleep?: Timing["sleep"] | undefined;
-  readonly network?: Network | undefined;
-}
-
-const PATIENCE = 600;
 /** Milliseconds after which an attempt is made although the device says that it is offline. */
 const OFFLINE_LOOK = 15_000;
 
@@ -118,12 +92,8 @@ export class Upload {
 
   constructor(source: Uploadable, options: UploadOptions = {}) {
     this.name = nameOf(source, options);
-    this.timing = {
-      now: options.now ?? realTiming.now,
-      sleep: options.sleep ?? realTiming.sleep,
-      random: options.random ?? realTiming.random,
-    };
-    this.network = options.network ?? realNetwork;
+    this.timing = timingOf(options);
+    this.network = networkOf(options);
     this.id = options.id ?? null;
     this.source = openSource(source, this.name);
     this.size = this.source.size;
@@ -134,10 +104,8 @@ export class Upload {
         request: requestOf(source, this.name, options),
         fingerprint: options.fingerprint,
         id: options.id,
-        transport: options.transport ?? "auto",
-        socket: options.WebSocket ?? builtIn(),
         timing: this.timing,
-        patience: options.patience ?? PATIENCE,
+        ...waysOf(options),
       },
       {
         opened: (upload) => this.opened(upload),
@@ -260,7 +228,7 @@ export class Upload {
 
   private networkChanged(): void {
     if (this.network.online) this.waiting.abort();
-    else this.attempt.abort(new Error("offline"));
+    else this.attempt.abort(networkError("The device is offline."));
   }
 
   private async withdraw(): Promise<void> {
@@ -335,35 +303,4 @@ export class Upload {
 
 function aborted(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => signal.addEventListener("abort", () => resolve()));
-}
-
-function builtIn(): SocketConstructor | undefined {
-  return globalThis.WebSocket as SocketConstructor | undefined;
-}
-
-function nameOf(source: Uploadable, options: UploadOptions): string {
-  const own = "name" in source && typeof source.name === "string" ? source.name : "";
-  const name = options.name ?? own;
-  if (name === "") throw new TypeError("An upload needs a name: give the option `name`.");
-  return name;
-}
-
-function apiOf(options: UploadOptions): Api {
-  const url = options.url ?? (globalThis.location as Location | undefined)?.origin;
-  if (url === undefined) throw new TypeError("No server is given: give the option `url`.");
-  const base = new URL(url, globalThis.location?.href).href.replace(/\/+$/, "");
-  const fetch = options.fetch ?? globalThis.fetch.bind(globalThis);
-  return new Api(base, new Credential(options.token), fetch);
-}
-
-function requestOf(source: Uploadable, name: string, options: UploadOptions): Request {
-  const own = source instanceof Blob && source.type !== "" ? source.type : undefined;
-  return {
-    name,
-    mime_type: options.type ?? own,
-    directory: options.directory,
-    tags: options.tags,
-    sha256: options.sha256,
-    chunk_size: options.chunkSize,
-  };
 }

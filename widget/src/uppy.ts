@@ -1,5 +1,5 @@
 /**
- * An uploader for Uppy: what its Dashboard, StatusBar and Golden Retriever ask for, done by `Upload`.
+ * An uploader for Uppy: what Dashboard, StatusBar and Golden Retriever ask for, done by `Upload`.
  *
  * Owns the translation between Uppy's events and one `Upload` for each file, and how many run at
  * once. Refuses to know how the bytes travel.
@@ -16,16 +16,16 @@ import {
 } from "@uppy/core";
 
 import { UploadError } from "./errors.js";
+import type { UploadOptions } from "./options.js";
 import { Turns } from "./turns.js";
-import { type Manifest, Upload, type UploadOptions } from "./upload.js";
+import { type Manifest, Upload } from "./upload.js";
 import { VERSION } from "./version.js";
 
 const AT_ONCE = 3;
 
 /** Options of the plugin: those of `Upload`, which count for every file, and these. */
 export interface LadingOptions<M extends Meta, B extends Body>
-  extends PluginOpts,
-    Omit<UploadOptions, "name" | "type" | "fingerprint" | "id" | "sha256"> {
+  extends PluginOpts, Omit<UploadOptions, "name" | "type" | "fingerprint" | "id" | "sha256"> {
   /** How many files are uploaded at once; 3 if not given. */
   readonly limit?: number | undefined;
   /** Options of one file, such as a grant's token or its directory; they win over the others. */
@@ -175,7 +175,11 @@ class Ride<M extends Meta, B extends Body> {
     this.leaveTurn();
     this.leaveTurn = this.turns.take(() => {
       if (this.upload.state === "paused") this.upload.resume();
-      else this.upload.start().then((manifest) => this.over(manifest), (error) => this.fail(error));
+      else
+        this.upload.start().then(
+          (manifest) => this.over(manifest),
+          (error) => this.fail(error),
+        );
     });
   }
 
@@ -216,7 +220,8 @@ class Ride<M extends Meta, B extends Body> {
   private stalled(): void {
     const file = this.uppy.getFile(this.file);
     const { lastError } = this.upload;
-    if (file !== undefined && lastError !== null) this.uppy.emit("upload-stalled", lastError, [file]);
+    if (file !== undefined && lastError !== null)
+      this.uppy.emit("upload-stalled", lastError, [file]);
   }
 }
 

@@ -19,7 +19,8 @@ class FakeWorker {
 
   constructor(readonly url: URL) {
     FakeWorker.all.push(this);
-    if (FakeWorker.broken) queueMicrotask(() => this.onerror?.({ preventDefault: () => undefined }));
+    if (FakeWorker.broken)
+      queueMicrotask(() => this.onerror?.({ preventDefault: () => undefined }));
   }
 
   postMessage({ id, blob }: Job): void {
@@ -61,11 +62,14 @@ test("without workers it is done here", async () => {
 });
 
 test("where a worker may not be made it is done here", async () => {
-  vi.stubGlobal("Worker", class {
-    constructor() {
-      throw new DOMException("Refused by the policy", "SecurityError");
-    }
-  });
+  vi.stubGlobal(
+    "Worker",
+    class {
+      constructor() {
+        throw new DOMException("Refused by the policy", "SecurityError");
+      }
+    },
+  );
   await expectSum(use());
 });
 

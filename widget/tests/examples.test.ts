@@ -27,7 +27,9 @@ beforeEach(() => {
   vi.stubGlobal("fetch", (address: unknown, init?: RequestInit) => {
     if (!String(address).startsWith("/my-back-end")) return peer.fetch(address, init);
     asked.push(String(address));
-    return Promise.resolve(String(address).endsWith("grant") ? Response.json({ token: "lg_a" }) : new Response("t"));
+    return Promise.resolve(
+      String(address).endsWith("grant") ? Response.json({ token: "lg_a" }) : new Response("t"),
+    );
   });
   vi.stubGlobal("location", new URL(peer.url));
 });

@@ -44,7 +44,13 @@ describe("what is sent", () => {
   const chunks = messages.client.filter(({ name }) => name === "CHUNK");
 
   test.each(chunks)("$name $hex", ({ items, hex }) => {
-    const [, ref, start, crc32c, data] = plain(items) as [number, number, number, number, Uint8Array];
+    const [, ref, start, crc32c, data] = plain(items) as [
+      number,
+      number,
+      number,
+      number,
+      Uint8Array,
+    ];
     const message = Buffer.concat([chunkHeader(ref, start, crc32c, data.length), data]);
     expect(message.toString("hex")).toBe(hex);
   });

@@ -22,7 +22,14 @@ export interface Kept {
 export type Look = (message: Items, socket: PeerSocket) => boolean | void;
 
 const NAMES: Record<number, string> = {
-  1: "HELLO", 2: "CREATE", 3: "RESUME", 4: "CHUNK", 5: "FINISH", 6: "ABORT", 8: "TOKEN", 9: "PING",
+  1: "HELLO",
+  2: "CREATE",
+  3: "RESUME",
+  4: "CHUNK",
+  5: "FINISH",
+  6: "ABORT",
+  8: "TOKEN",
+  9: "PING",
 };
 
 export class Peer {
@@ -67,7 +74,13 @@ export class Peer {
 
   create(wish: Facts): Kept {
     const id = (this.uploads.size + 1).toString(16).padStart(24, "0");
-    const upload: Kept = { id, wish, pieces: new Map(), state: "uploading", size: wish["size"] as number };
+    const upload: Kept = {
+      id,
+      wish,
+      pieces: new Map(),
+      state: "uploading",
+      size: wish["size"] as number,
+    };
     this.uploads.set(id, upload);
     return upload;
   }
@@ -87,15 +100,26 @@ export class Peer {
   facts(upload: Kept): Facts {
     const stored = [...upload.pieces.values()].reduce((sum, data) => sum + data.length, 0);
     return {
-      id: upload.id, name: upload.wish["name"], directory: upload.wish["directory"] ?? "",
-      size: upload.size, chunk_size: this.chunkSize, upload_size: stored,
-      missing: this.missing(upload), expires_at: 1_800_000_000, state: upload.state,
+      id: upload.id,
+      name: upload.wish["name"],
+      directory: upload.wish["directory"] ?? "",
+      size: upload.size,
+      chunk_size: this.chunkSize,
+      upload_size: stored,
+      missing: this.missing(upload),
+      expires_at: 1_800_000_000,
+      state: upload.state,
     };
   }
 
   file({ id, size }: Kept): Facts {
     return {
-      id, size, mime_type: "text/plain", sha256: null, crc32c: 1, url: `/v1/files/${id}`,
+      id,
+      size,
+      mime_type: "text/plain",
+      sha256: null,
+      crc32c: 1,
+      url: `/v1/files/${id}`,
     };
   }
 
@@ -172,7 +196,10 @@ export class Peer {
   };
 
   private async route(
-    method: string, path: string, query: URLSearchParams, body: unknown,
+    method: string,
+    path: string,
+    query: URLSearchParams,
+    body: unknown,
   ): Promise<Response> {
     const [, , , id, what, start] = path.split("/");
     if (id === undefined && method === "GET") return this.list(query.get("fingerprint"));

@@ -48,15 +48,28 @@ describe("what is on its way", () => {
     pieces.take(10);
     pieces.again(0, pieces.answered(0));
     expect(pieces.stored).toBe(0);
-    expect(all(pieces)).toEqual([[0, 10], [10, 20], [20, 25]]);
+    expect(all(pieces)).toEqual([
+      [0, 10],
+      [10, 20],
+      [20, 25],
+    ]);
   });
 
   test("is left out of what the server says is missing", () => {
     const pieces = ofSize(40, [[10, 40]], 10);
-    expect([pieces.take(10), pieces.take(10)]).toEqual([[10, 20], [20, 30]]);
+    expect([pieces.take(10), pieces.take(10)]).toEqual([
+      [10, 20],
+      [20, 30],
+    ]);
     pieces.arrived(10);
-    pieces.restart([[0, 10], [20, 40]]);
+    pieces.restart([
+      [0, 10],
+      [20, 40],
+    ]);
     expect(pieces.stored).toBe(10);
-    expect(all(pieces)).toEqual([[0, 10], [30, 40]]);
+    expect(all(pieces)).toEqual([
+      [0, 10],
+      [30, 40],
+    ]);
   });
 });

@@ -41,7 +41,9 @@ function hear(sender: Sender, ...messages: ServerMessage[]): Event[] {
 }
 
 function codes(events: Event[]): string[] {
-  return events.map((event) => ("error" in event ? `${event.type} ${event.error.code}` : event.type));
+  return events.map((event) =>
+    "error" in event ? `${event.type} ${event.error.code}` : event.type,
+  );
 }
 
 describe("the greeting", () => {
@@ -80,7 +82,11 @@ describe("pieces", () => {
     hear(sender, { type: "window", bytes: 0 });
     expect(sender.next()).toBeNull();
     hear(sender, { type: "window", bytes: 100 });
-    expect([sender.next(), sender.next(), sender.next()]).toEqual([[0, 10], [10, 20], [20, 25]]);
+    expect([sender.next(), sender.next(), sender.next()]).toEqual([
+      [0, 10],
+      [10, 20],
+      [20, 25],
+    ]);
   });
 
   test("may be answered in any order, in batches and twice", () => {
@@ -104,7 +110,9 @@ describe("pieces", () => {
       expect(hear(sender, refused(0, "checksum-mismatch"))).toEqual([]);
     }
     sender.next();
-    expect(codes(hear(sender, refused(0, "checksum-mismatch")))).toEqual(["failed checksum-mismatch"]);
+    expect(codes(hear(sender, refused(0, "checksum-mismatch")))).toEqual([
+      "failed checksum-mismatch",
+    ]);
   });
 
   test("that are refused for another reason fail the attempt", () => {
@@ -117,7 +125,9 @@ describe("pieces", () => {
   test("of an upload that ended elsewhere give their credit back", () => {
     const sender = opened();
     sender.next();
-    expect(codes(hear(sender, problem("not-found", { slice_start: 0 })))).toEqual(["failed not-found"]);
+    expect(codes(hear(sender, problem("not-found", { slice_start: 0 })))).toEqual([
+      "failed not-found",
+    ]);
     expect(sender.inFlight).toBe(0);
   });
 });
@@ -234,7 +244,12 @@ describe("what a close means", () => {
     ["the server went away", 1001, undefined, { after: 0, limit: undefined, renew: false }],
     ["the server failed", 1011, undefined, { after: 0, limit: undefined, renew: false }],
     ["the server restarts", 1012, restarting, { after: 3, limit: undefined, renew: false }],
-    ["too many", 4429, new UploadError("rate-limited"), { after: 0, limit: undefined, renew: false }],
+    [
+      "too many",
+      4429,
+      new UploadError("rate-limited"),
+      { after: 0, limit: undefined, renew: false },
+    ],
     ["a damaged message", 1002, new UploadError("invalid-message"), { limit: 5, renew: false }],
     ["a late HELLO", 1008, new UploadError("unauthorized"), { limit: 5, renew: false }],
     ["the credential expired", 4401, new UploadError("unauthorized"), { limit: 5, renew: true }],
@@ -245,6 +260,8 @@ describe("what a close means", () => {
   });
 
   test("a credential that does not allow it: give up", () => {
-    expect(() => explain(4403, undefined)).toThrow(expect.objectContaining({ code: "forbidden" }) as Error);
+    expect(() => explain(4403, undefined)).toThrow(
+      expect.objectContaining({ code: "forbidden" }) as Error,
+    );
   });
 });

@@ -28,7 +28,10 @@ let names = 0;
 
 /** A file of its own, so that no test goes on with another's upload. */
 function file(): File {
-  return new File([BYTES], `film-${++names}.mp4`, { lastModified: 1_700_000_000_000, type: "video/mp4" });
+  return new File([BYTES], `film-${++names}.mp4`, {
+    lastModified: 1_700_000_000_000,
+    type: "video/mp4",
+  });
 }
 
 function uploadOf(source: Uploadable, options: Partial<UploadOptions> = {}): Upload {
@@ -126,7 +129,11 @@ describe.skipIf(lacking)(`a real server${lacking ? ` (${lacking})` : ""}`, () =>
 
     test("takes a grant's token for what it allows", async () => {
       const minted = await server.request("POST", "/v1/grants", {
-        action: "upload", user_id: "ann", name: "avatar.bin", max_size: BYTES.length, uses: 2,
+        action: "upload",
+        user_id: "ann",
+        name: "avatar.bin",
+        max_size: BYTES.length,
+        uses: 2,
       });
       const { token } = (await minted.json()) as { token: string };
       const source = file();
@@ -136,7 +143,9 @@ describe.skipIf(lacking)(`a real server${lacking ? ` (${lacking})` : ""}`, () =>
       const second = uploadOf(source, { transport, token });
       expect((await second.start()).id).toBe(first.id);
       const large = new File([BYTES, "x"], "large.bin");
-      await expect(uploadOf(large, { transport, token }).start()).rejects.toEqual(code("too-large"));
+      await expect(uploadOf(large, { transport, token }).start()).rejects.toEqual(
+        code("too-large"),
+      );
     });
 
     test("says when the quota does not allow it", async () => {

@@ -72,7 +72,12 @@ export class Server {
     const log = await open(join(this.folder, "output"), "a");
     const own = Object.entries(process.env).filter(([name]) => !name.startsWith("LADING_"));
     this.child = spawn(PROGRAM, ["serve"], {
-      env: { ...Object.fromEntries(own), LADING_DATA: this.folder, LADING_PORT: port, ...this.settings },
+      env: {
+        ...Object.fromEntries(own),
+        LADING_DATA: this.folder,
+        LADING_PORT: port,
+        ...this.settings,
+      },
       stdio: ["ignore", log.fd, log.fd],
     });
     await log.close();

@@ -35,7 +35,11 @@ function begun(source?: Uploadable, options?: Partial<UploadOptions>) {
 }
 
 /** Do something at the n-th message of a kind, instead of what the peer does. */
-function at(number: number, nth: number, act: (socket: Peer["socket"], items: unknown[]) => void): void {
+function at(
+  number: number,
+  nth: number,
+  act: (socket: Peer["socket"], items: unknown[]) => void,
+): void {
   let seen = 0;
   peer.look = (items, socket) => {
     if (items[0] !== number || ++seen !== nth) return false;
@@ -128,7 +132,10 @@ describe.each(["websocket", "http"] as const)("over %s", (transport) => {
   test("a browser's stream that cannot be iterated is read all the same", async () => {
     const stream = new Blob([BYTES]).stream();
     const plain = { getReader: () => stream.getReader() };
-    await begun(plain as unknown as ReadableStream<Uint8Array>, { transport, name: "recording.webm" }).end;
+    await begun(plain as unknown as ReadableStream<Uint8Array>, {
+      transport,
+      name: "recording.webm",
+    }).end;
     expect(peer.bytes).toEqual(BYTES);
   });
 
@@ -223,6 +230,40 @@ describe("over WebSocket", () => {
     expect([upload.stored, upload.state]).toEqual([0, "uploading"]);
   });
 
+  test("a browser's own WebSocket is given slices of the file, another one bytes", async () => {
+    const sent: unknown[] = [];
+    class Spied extends peer.WebSocket {
+      override send(data: Uint8Array<ArrayBuffer> | Blob): void {
+        sent.push(data instanceof Blob ? "blob" : "bytes");
+        super.send(data);
+      }
+    }
+    await begun(FILE, { WebSocket: Spied, fingerprint: null }).end;
+    expect(new Set(sent)).toEqual(new Set(["bytes"]));
+    vi.stubGlobal("WebSocket", Spied);
+    try {
+      await begun(FILE, { WebSocket: undefined, fingerprint: null }).end;
+    } finally {
+      vi.unstubAllGlobals();
+    }
+    expect(sent.filter((kind) => kind === "blob")).toHaveLength(5);
+    const [first, second] = [...peer.uploads.values()];
+    expect(second?.pieces).toEqual(first?.pieces);
+  });
+
+  test("a piece waits until the socket has room for it", async () => {
+    const clock = new Clock();
+    peer.look = ([number], socket) => void (number === CREATE && (socket.bufferedAmount = 5e6));
+    const { upload, end } = begun(FILE, { ...clock });
+    await until(() => upload.state === "uploading");
+    await clock.advance(2000);
+    expect(peer.count("CHUNK")).toBe(0);
+    peer.socket.bufferedAmount = 0;
+    await clock.advance(1000);
+    await end;
+    expect(peer.bytes).toEqual(BYTES);
+  });
+
   test("it is done only when the server said so", async () => {
     peer.look = ([number]) => number === FINISH;
     const { upload } = begun();
@@ -233,12 +274,15 @@ describe("over WebSocket", () => {
     await until(() => upload.state === "done");
   });
 
-  test.each([1001, 1006, 1011, 1012])("a connection that ends with %i is made anew", async (end) => {
-    at(CHUNK, 3, (socket) => socket.drop(end));
-    await begun().end;
-    expect([peer.count("CREATE"), peer.count("RESUME")]).toEqual([1, 1]);
-    expect(peer.bytes).toEqual(BYTES);
-  });
+  test.each([1001, 1006, 1011, 1012])(
+    "a connection that ends with %i is made anew",
+    async (end) => {
+      at(CHUNK, 3, (socket) => socket.drop(end));
+      await begun().end;
+      expect([peer.count("CREATE"), peer.count("RESUME")]).toEqual([1, 1]);
+      expect(peer.bytes).toEqual(BYTES);
+    },
+  );
 
   test("an upload whose creation was not answered is found, not made twice", async () => {
     at(CREATE, 1, (socket, [, , wish]) => {
@@ -319,7 +363,9 @@ describe("over WebSocket", () => {
       if (number === FINISH) socket.problem(0, "checksum-mismatch");
       return number === FINISH;
     };
-    await expect(begun(FILE, { sha256: "0".repeat(64) }).end).rejects.toEqual(code("checksum-mismatch"));
+    await expect(begun(FILE, { sha256: "0".repeat(64) }).end).rejects.toEqual(
+      code("checksum-mismatch"),
+    );
     expect([peer.count("CREATE"), peer.count("DELETE")]).toEqual([2, 1]);
   });
 
@@ -328,7 +374,10 @@ describe("over WebSocket", () => {
     const { upload, end } = begun();
     const told: unknown[] = [];
     upload.on("error", (error) => told.push(error));
-    await expect(end).rejects.toMatchObject({ code: "quota-exceeded", facts: { limit: 40, used: 10 } });
+    await expect(end).rejects.toMatchObject({
+      code: "quota-exceeded",
+      facts: { limit: 40, used: 10 },
+    });
     expect(told).toEqual([upload.lastError]);
     expect(upload.state).toBe("failed");
   });
@@ -431,7 +480,11 @@ describe("time", () => {
     end.catch(() => (failed = true));
     await until(() => upload.lastError);
     await clock.advance(20_000);
-    expect([failed, upload.state, upload.lastError?.code]).toEqual([false, "connecting", "network"]);
+    expect([failed, upload.state, upload.lastError?.code]).toEqual([
+      false,
+      "connecting",
+      "network",
+    ]);
     await clock.advance(80_000);
     await expect(end).rejects.toEqual(code("network"));
   });
@@ -442,6 +495,7 @@ describe("time", () => {
     at(CHUNK, 3, () => network.set(false));
     const { upload, states, end } = begun(FILE, { ...clock, network, patience: 1 });
     await until(() => upload.state === "offline");
+    expect(upload.lastError?.code).toBe("network");
     const { fetch } = peer;
     Object.assign(peer, { look: (_: unknown, socket: Peer["socket"]) => (socket.drop(), true) });
     await clock.advance(600_000);
@@ -504,7 +558,9 @@ describe("the way", () => {
   test("keeps HTTP pieces that were refused for another time", async () => {
     let refusals = 0;
     peer.answer = (method) =>
-      method === "PUT" && refusals++ < 2 ? refuse(507, "storage-full", { retryable: true }) : undefined;
+      method === "PUT" && refusals++ < 2
+        ? refuse(507, "storage-full", { retryable: true })
+        : undefined;
     await begun(FILE, { transport: "http" }).end;
     expect(peer.bytes).toEqual(BYTES);
   });
@@ -559,7 +615,9 @@ describe("cancelling", () => {
     await when(upload, 10, () => upload.pause());
     let refusals = 0;
     peer.answer = (method) =>
-      method === "DELETE" && refusals++ < 3 ? refuse(503, "unavailable", { retryable: true }) : undefined;
+      method === "DELETE" && refusals++ < 3
+        ? refuse(503, "unavailable", { retryable: true })
+        : undefined;
     await upload.cancel();
     expect([refusals, peer.uploads.size]).toEqual([4, 0]);
   });

@@ -22,7 +22,11 @@ function uppyWith(options: Partial<LadingOptions<Meta, Body>> = {}): Uppy<Meta, 
   const quiet = { debug: () => undefined, warn: () => undefined, error: () => undefined };
   const uppy = new Uppy<Meta, Body>({ logger: { ...quiet, warning: quiet.warn } as never });
   return uppy.use(LadingUploader<Meta, Body>, {
-    url, WebSocket, fetch, random: () => 0, ...options,
+    url,
+    WebSocket,
+    fetch,
+    random: () => 0,
+    ...options,
   });
 }
 
@@ -32,7 +36,10 @@ function add(uppy: Uppy<Meta, Body>, name = "film.mp4", meta: Meta = {}): string
 }
 
 /** Every event of a kind, from now on. */
-function heard(uppy: Uppy<Meta, Body>, event: "upload-progress" | "upload-success" | "upload-error") {
+function heard(
+  uppy: Uppy<Meta, Body>,
+  event: "upload-progress" | "upload-success" | "upload-error",
+) {
   const calls: unknown[][] = [];
   uppy.on(event, (...given: unknown[]) => void calls.push(given));
   return calls;
@@ -73,7 +80,9 @@ describe("an upload", () => {
     add(uppy);
     await uppy.upload();
     const told = progress.map(([, each]) => each as { bytesUploaded: number; bytesTotal: number });
-    expect(told.map(({ bytesUploaded }) => bytesUploaded)).toEqual(expect.arrayContaining([0, 10, 47]));
+    expect(told.map(({ bytesUploaded }) => bytesUploaded)).toEqual(
+      expect.arrayContaining([0, 10, 47]),
+    );
     expect(new Set(told.map(({ bytesTotal }) => bytesTotal))).toEqual(new Set([47]));
   });
 
@@ -104,7 +113,10 @@ describe("an upload", () => {
     add(uppy, "film.mp4", { owner: "ann" });
     await uppy.upload();
     expect(asked).toEqual(["film.mp4"]);
-    expect([...peer.uploads.values()][0]?.wish).toMatchObject({ directory: "for/ann", tags: ["own"] });
+    expect([...peer.uploads.values()][0]?.wish).toMatchObject({
+      directory: "for/ann",
+      tags: ["own"],
+    });
   });
 
   test("whose options cannot be had fails alone", async () => {
