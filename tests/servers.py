@@ -24,6 +24,10 @@ from server.settings import load
 
 READY_SECONDS = 30.0
 
+NOWHERE = "mongodb://%2Fnowhere.sock"
+"""No database is there. A socket's path, since PyMongo loses the socket of a TCP connection that it
+gives up while it is being made."""
+
 PROGRAM = "from server.main import serve; raise SystemExit(serve())"
 
 

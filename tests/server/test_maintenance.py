@@ -25,7 +25,7 @@ from server import maintenance
 from storage.database import Database, connect
 from storage.manifests import new_id
 from tests.parts import ANN, CELL, Clock, Parts, settings
-from tests.servers import Process, process
+from tests.servers import NOWHERE, Process, process
 
 HOUR = 3600.0
 PIECE = b"x" * CELL
@@ -225,7 +225,7 @@ def test_a_database_that_does_not_answer_is_a_failure_of_one_line(
     shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shell.environ["LADING_DATABASE_URL"] = "mongodb://127.0.0.1:1/"
-    impatient: Any = AsyncMongoClient("mongodb://127.0.0.1:1/", serverSelectionTimeoutMS=10)
+    impatient: Any = AsyncMongoClient(NOWHERE, serverSelectionTimeoutMS=10)
     monkeypatch.setattr("server.store.connect", lambda _url: impatient)
     result = shell.run("verify")
     assert (result.exit_code, result.stdout) == (1, "")

@@ -13,7 +13,7 @@ from protocol.errors import Unavailable
 from storage import clock as module
 from storage.clock import DatabaseClock
 from storage.database import Database
-from tests.servers import until
+from tests.servers import NOWHERE, until
 
 DAY = 86_400.0
 
@@ -99,7 +99,7 @@ async def test_it_is_looked_at_again_and_survives_a_database_that_is_down(
 
 
 async def test_a_database_that_does_not_answer_is_told_of_at_once() -> None:
-    nowhere = Database(AsyncMongoClient("mongodb://127.0.0.1:1/", serverSelectionTimeoutMS=10))
+    nowhere = Database(AsyncMongoClient(NOWHERE, serverSelectionTimeoutMS=10))
     with pytest.raises(Unavailable):
         await DatabaseClock(nowhere).sync()
     await nowhere.close()

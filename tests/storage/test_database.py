@@ -27,6 +27,7 @@ from protocol.manifest import Piece
 from storage.chunks import Chunks
 from storage.database import Database, connect, is_address, persist, translate
 from storage.manifests import new_id
+from tests.servers import NOWHERE
 
 
 class Failing:
@@ -123,7 +124,7 @@ async def test_a_database_that_answers_is_pinged(each_database: Database) -> Non
 
 
 async def test_a_database_that_is_not_there_is_unavailable() -> None:
-    client: Any = AsyncMongoClient("mongodb://%2Fnowhere.sock", serverSelectionTimeoutMS=50)
+    client: Any = AsyncMongoClient(NOWHERE, serverSelectionTimeoutMS=50)
     database = Database(client)
     with pytest.raises(Unavailable):
         await database.ping()
