@@ -26,6 +26,8 @@ export default defineConfig({
         "--disable-background-networking",
         "--disable-component-update",
         "--disable-sync",
+        // Another machine, as far as the browser knows.
+        "--host-resolver-rules=MAP lan.example 127.0.0.1",
       ],
     },
   },

@@ -161,7 +161,18 @@ test("uploads of other devices are seen as they grow, and can be aborted", async
   await page.getByRole("dialog", { name: "Abort this upload?" }).getByRole("button", { name: "Abort" }).click();
   await expect(row).toBeHidden();
   expect(await server.uploads()).toEqual([]);
-  await expect(library.page.locator(".usage")).not.toContainText("reserved");
+  await expect(page.getByRole("heading", { name: "Library" })).toBeFocused();
+  await expect(page.locator(".usage")).not.toContainText("reserved");
+});
+
+test("a file that another device finished appears by itself", async ({ library, page, server }) => {
+  const body = JSON.stringify({ name: "from-a-phone.jpg", size: 3 });
+  const { _id } = (await (await server.ask("/v1/uploads", { method: "POST", body })).json()) as { _id: string };
+  await page.reload();
+  await expect(page.getByRole("heading", { name: "Unfinished uploads" })).toBeVisible();
+  await server.ask(`/v1/uploads/${_id}/chunks/0`, { method: "PUT", body: "abc" });
+  await server.ask(`/v1/uploads/${_id}/finish`, { method: "POST" });
+  await expect(library.card("from-a-phone.jpg")).toBeVisible();
 });
 
 /** A WAV file of so many seconds. */

@@ -118,6 +118,13 @@ test.describe("with a quota", () => {
     await expect(library.card("small.bin")).toBeVisible();
     await expect(page.locator(".usage")).toContainText("of 1.9 MB");
     expect((await server.files()).map(({ name }) => name)).toEqual(["small.bin"]);
+    // With room for it, the same file is only tried again.
+    await server.ask("/v1/users/admin/quota", { method: "PUT", body: '{"quota": 9000000}' });
+    await expect(library.status.getByRole("button", { name: "Retry" })).toBeVisible();
+    await page.getByRole("button", { name: "Try again: large.bin" }).click();
+    await expect(library.card("large.bin")).toBeVisible();
+    await expect(library.complete).toBeVisible();
+    await expect(told).toBeHidden();
   });
 });
 

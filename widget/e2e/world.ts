@@ -10,6 +10,9 @@ import { test as base, expect, type Locator, type Page } from "@playwright/test"
 import { Proxy } from "./proxy.js";
 import { Server, type Settings } from "./server.js";
 
+/** Names of this machine; the second is one that browsers do not trust without TLS. */
+const OURS = ["127.0.0.1", "lan.example"];
+
 interface World {
   settings: Settings;
   server: Server;
@@ -43,7 +46,7 @@ export const test = base.extend<World>({
     page.on("pageerror", (error) => strays.push(String(error)));
     page.on("request", (request) => {
       const url = new URL(request.url());
-      if (/^(http|ws)/.test(url.protocol) && url.hostname !== "127.0.0.1") strays.push(request.url());
+      if (/^(http|ws)/.test(url.protocol) && !OURS.includes(url.hostname)) strays.push(request.url());
     });
     await use(page);
     expect(strays).toEqual([]);
@@ -68,6 +71,11 @@ export class LadingPage {
   async enter(): Promise<void> {
     await this.page.goto(`${this.url}/?token=${this.server.token}`);
     await expect(this.page.getByRole("heading", { name: "Library" })).toBeVisible();
+  }
+
+  /** The same server under another name. */
+  at(name: string): LadingPage {
+    return new LadingPage(this.page, this.server, this.url.replace("127.0.0.1", name));
   }
 
   /** The same in another tab. */

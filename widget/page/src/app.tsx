@@ -58,7 +58,14 @@ export function App() {
       ) : usage ? (
         <Home usage={usage} onLeave={leave} />
       ) : (
-        failure && <main class="sign-in"><p class="problem" role="alert">{failure}</p></main>
+        failure && (
+          <main class="sign-in">
+            <div>
+              <p class="problem" role="alert">{failure}</p>
+              <button type="button" onClick={look}>Try again</button>
+            </div>
+          </main>
+        )
       )}
     </>
   );

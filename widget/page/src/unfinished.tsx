@@ -11,19 +11,22 @@ import { moment, percent, size } from "./words.js";
 const WATCHING = 2_000;
 const IDLE = 15_000;
 
-/** The list, asked for again and again while someone looks. */
-function useUnfinished(): Upload[] {
+/** The list, asked for again and again while someone looks; and how to ask at once. */
+function useUnfinished(): [Upload[], () => Promise<void>] {
   const [uploads, setUploads] = useState<Upload[]>([]);
+  const known = useRef(new Set<string>());
   const timer = useRef<ReturnType<typeof setTimeout>>();
   const look = useCallback(async () => {
     clearTimeout(timer.current);
-    let found: Upload[] | null = null;
-    if (document.visibilityState === "visible") {
-      found = await listUploads().catch(() => null);
-      if (found) setUploads(found);
-    }
+    const found = document.visibilityState === "visible" ? await listUploads().catch(() => null) : null;
     clearTimeout(timer.current);
     timer.current = setTimeout(look, found?.length ? WATCHING : IDLE);
+    if (!found) return;
+    const before = known.current;
+    known.current = new Set(found.map(({ _id }) => _id));
+    setUploads(found);
+    // What is gone from here may be a file now, on whichever device it ended.
+    if ([...before].some((id) => !known.current.has(id))) tell("files");
   }, []);
   useEffect(() => {
     void look();
@@ -34,18 +37,25 @@ function useUnfinished(): Upload[] {
     };
   }, [look]);
   useNews("files", look);
-  return uploads;
+  return [uploads, look];
 }
 
 export function Unfinished({ here }: { here: ReadonlySet<string> }) {
-  const uploads = useUnfinished().filter(({ _id }) => !here.has(_id));
+  const [all, look] = useUnfinished();
+  const uploads = all.filter(({ _id }) => !here.has(_id));
   const [aborting, setAborting] = useState<Upload | null>(null);
   const heading = useRef<HTMLHeadingElement>(null);
+  const aborted = useRef(false);
+  useEffect(() => {
+    // The button that would have the focus back is gone, and perhaps the whole list.
+    if (!aborting && aborted.current) (heading.current ?? document.getElementById("library"))?.focus();
+    aborted.current = false;
+  }, [aborting]);
   const abort = async ({ _id, name }: Upload) => {
     await abortUpload(_id);
     announce(`The upload of ${name} is aborted.`);
-    tell("files");
-    heading.current?.focus();
+    await look();
+    aborted.current = true;
   };
   if (uploads.length === 0 && !aborting) return null;
   return (

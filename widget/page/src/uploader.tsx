@@ -142,6 +142,9 @@ export function Uploader() {
           {failures.map(({ id, name, text }) => (
             <li key={id} class="problem">
               <div><strong class="breakable" dir="auto">{name}</strong> {text}</div>
+              {uppy.getFile(id)?.error && (
+                <button type="button" aria-label={`Try again: ${name}`} onClick={() => void uppy.retryUpload(id)}>Try again</button>
+              )}
               <button type="button" class="plain" aria-label={`Dismiss the message about ${name}`} onClick={() => dismiss(id)}>
                 <Icon name="close" />
               </button>

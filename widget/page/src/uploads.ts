@@ -63,4 +63,9 @@ uppy.on("upload-error", (file, error) => {
   if (error instanceof UploadError && error.code === "unauthorized") tell("signed-out");
   tell("files");
 });
+uppy.on("complete", () => {
+  // Uppy forgets a failure when other files begin, and would say "Uploading" for ever.
+  const failed = uppy.getFiles().find(({ error }) => error);
+  if (failed) uppy.setState({ error: failed.error ?? null });
+});
 uppy.on("file-removed", () => tell("files"));
