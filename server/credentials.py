@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
-from protocol.errors import Forbidden, Unauthorized
+from protocol.errors import Unauthorized
 
 COOKIE = "lading_token"
 
@@ -34,7 +34,7 @@ def bearer(connection: HTTPConnection, public_url: str | None = None) -> str | N
 
 
 def cookie_token(connection: HTTPConnection, public_url: str | None = None) -> str | None:
-    """The credential in the cookie; Forbidden where another page may have had it sent.
+    """The credential in the cookie; Unauthorized where another page may have had it sent.
 
     A browser adds the cookie to whatever is sent here, so for a channel and for what changes
     something it must also say that a page of this server asks. SameSite=Strict alone would let in
@@ -43,7 +43,7 @@ def cookie_token(connection: HTTPConnection, public_url: str | None = None) -> s
     token = connection.cookies.get(COOKIE)
     if token is None or connection.scope.get("method") in SAFE or _is_own(connection, public_url):
         return token
-    raise Forbidden(
+    raise Unauthorized(
         "The cookie counts only on requests of the server's own page; "
         "programs send Authorization: Bearer TOKEN."
     )

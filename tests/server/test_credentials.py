@@ -6,7 +6,7 @@ import pytest
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
-from protocol.errors import Forbidden, Unauthorized
+from protocol.errors import Unauthorized
 from server.credentials import bearer, cookie_token, give_cookie, is_own_origin, take_cookie
 
 PUBLIC = "https://files.example.org/lading"
@@ -93,7 +93,7 @@ def test_on_what_changes_something_it_counts_from_the_servers_own_page(
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "post", "get", "X"])
 @pytest.mark.parametrize("headers", FOREIGN, ids=str)
 def test_and_from_no_other(method: str, headers: dict[str, str]) -> None:
-    with pytest.raises(Forbidden):
+    with pytest.raises(Unauthorized):
         bearer(request(method, cookie="lading_token=abc", **headers), PUBLIC)
     assert bearer(request(method, **headers), PUBLIC) is None
 
@@ -102,7 +102,7 @@ def test_a_channel_takes_it_from_the_servers_own_page_only() -> None:
     for headers in OWN:
         assert cookie_token(upgrade(cookie="lading_token=abc", **headers), PUBLIC) == "abc"
     for headers in FOREIGN:
-        with pytest.raises(Forbidden):
+        with pytest.raises(Unauthorized):
             cookie_token(upgrade(cookie="lading_token=abc", **headers), PUBLIC)
 
 

@@ -134,6 +134,9 @@ async def test_a_quota_that_is_full_gives_the_use_back(users_server: Process) ->
 
 # -- nothing else
 
+NO_DOOR = {"/v1/ws", "/v1/session"}
+"""Routes that lead to nothing without a message, or do nothing but forget a cookie."""
+
 OPEN_TO_UPLOADS = {
     ("POST", "/v1/files"),
     ("GET", "/v1/uploads"),
@@ -163,7 +166,7 @@ OPEN_TO_DOWNLOADS = {
 def routes() -> Iterator[tuple[str, str]]:
     """Every method and path that needs a credential."""
     for route in ROUTES:
-        if isinstance(route, Route) and route.path.startswith("/v1/") and route.path != "/v1/ws":
+        if isinstance(route, Route) and route.path.startswith("/v1/") and route.path not in NO_DOOR:
             for method in route.methods or ():
                 yield method, route.path
 

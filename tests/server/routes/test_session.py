@@ -36,7 +36,7 @@ async def test_the_printed_address_leads_to_the_page_with_the_token_in_a_cookie(
         assert made.status_code == 201
         address = made.headers["Location"]
         for headers in ({}, {"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "same-site"}):
-            assert refusal(await browser.delete(address, headers=headers)) == (403, "forbidden")
+            assert refusal(await browser.delete(address, headers=headers)) == (401, "unauthorized")
         assert (await browser.delete(address, headers={"Origin": server.url})).status_code == 204
 
 
@@ -94,7 +94,7 @@ async def test_a_channel_from_elsewhere_gets_nothing_by_the_cookie(
         headers |= {"Origin": server.url, "Sec-Fetch-Site": origin}
     async with dial(server, additional_headers=headers) as wire:
         await wire.send(HELLO, {})
-        assert (await wire.problem(None))["code"] == "forbidden"
+        assert (await wire.problem(None))["code"] == "unauthorized"
 
 
 async def test_a_token_in_hello_counts_wherever_the_cookie_does_not(server: Process) -> None:
