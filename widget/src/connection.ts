@@ -26,8 +26,6 @@ export type SocketConstructor = new (url: string, protocol: string) => Socket;
 
 const OPEN_MILLISECONDS = 10_000;
 const SILENT_HEARTBEATS = 3;
-/** The rhythm until the server tells its own, in milliseconds. */
-const FIRST_HEARTBEAT = 20_000;
 /** Bytes that wait in the socket before the next piece does not join them. */
 const BACKLOG = 4 * 1024 * 1024;
 /** Milliseconds between two looks at the backlog: there is no event for it. */
@@ -46,7 +44,8 @@ export class Connection {
   private readonly over = new AbortController();
   private heard: number;
   private said: number;
-  private rhythm = FIRST_HEARTBEAT;
+  /** Milliseconds between signs of life. */
+  private rhythm = Infinity;
 
   private constructor(
     private readonly socket: Socket,
@@ -56,7 +55,6 @@ export class Connection {
     this.heard = this.said = timing.now();
     socket.onmessage = ({ data }: { data: unknown }) => this.received(data);
     socket.onclose = ({ code }: { code: number }) => this.end(code);
-    void this.beat();
   }
 
   /** Connect. Throws Again with `unopened` when no WebSocket comes about. */
@@ -80,9 +78,10 @@ export class Connection {
     throw unopened("No WebSocket could be opened.");
   }
 
-  /** Seconds between signs of life. */
-  set heartbeat(seconds: number) {
-    if (seconds > 0) this.rhythm = seconds * 1000;
+  /** From now on each side says something every so many seconds. */
+  keepAlive(seconds: number): void {
+    this.rhythm = Math.max(seconds, 1) * 1000;
+    void this.beat();
   }
 
   send(data: Uint8Array<ArrayBuffer> | Blob): void {

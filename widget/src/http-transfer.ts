@@ -15,6 +15,8 @@ import type { Freight } from "./transfer.js";
 /** Browsers open six connections to a server; some are left to the page. */
 const AT_ONCE = 4;
 const MOST_DAMAGED = 5;
+/** Milliseconds that the server may take to compare a large file with its digest. */
+const FINISHING = 3_600_000;
 
 export class HttpTransfer {
   private pieces!: Pieces;
@@ -125,8 +127,12 @@ export class HttpTransfer {
       const { source, listener, sha256 } = this.freight;
       source.confirm();
       listener.verifying(0);
-      const wish = { size: this.pieces.size, sha256 };
-      this.resolve(fileOf(await this.request("POST", `/v1/uploads/${this.id}/finish`, wish)));
+      const finished = await this.api.json("POST", `/v1/uploads/${this.id}/finish`, {
+        json: { size: this.pieces.size, sha256 },
+        signal: this.signal,
+        timeout: FINISHING,
+      });
+      this.resolve(fileOf(finished));
     } catch (error) {
       this.unfinished(error);
     }

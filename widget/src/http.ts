@@ -19,6 +19,8 @@ export interface Request {
   readonly body?: Uint8Array<ArrayBuffer> | Blob;
   readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal | undefined;
+  /** Milliseconds that it may take. */
+  readonly timeout?: number;
 }
 
 export class Api {
@@ -45,7 +47,10 @@ export class Api {
     const headers: Record<string, string> = { ...request.headers };
     if (token !== undefined) headers["Authorization"] = `Bearer ${token}`;
     if (request.json !== undefined) headers["Content-Type"] = "application/json";
-    const signals = [AbortSignal.timeout(TIMEOUT), ...(request.signal ? [request.signal] : [])];
+    const signals = [
+      AbortSignal.timeout(request.timeout ?? TIMEOUT),
+      ...(request.signal ? [request.signal] : []),
+    ];
     try {
       const response = await this.fetch(this.base + path, {
         method,

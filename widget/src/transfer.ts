@@ -123,7 +123,7 @@ export class SocketTransfer {
   }
 
   private welcomed(): void {
-    if (this.connection) this.connection.heartbeat = this.sender.heartbeat;
+    this.connection?.keepAlive(this.sender.heartbeat);
     void this.renew();
   }
 

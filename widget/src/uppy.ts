@@ -116,6 +116,7 @@ export class LadingUploader<M extends Meta, B extends Body> extends BasePlugin<
       type: file.type || undefined,
       id: (file as Known).lading?.id,
       ...common,
+      directory: directoryOf(file.meta.relativePath, common.directory),
       ...own,
     });
   }
@@ -223,6 +224,12 @@ class Ride<M extends Meta, B extends Body> {
     if (file !== undefined && lastError !== null)
       this.uppy.emit("upload-stalled", lastError, [file]);
   }
+}
+
+/** Files of a folder that was dropped stay in it. */
+function directoryOf(path: string | null | undefined, within = ""): string {
+  const folders = (path ?? "").split("/").slice(0, -1);
+  return [within, ...folders].filter((name) => name !== "").join("/");
 }
 
 function asError(error: unknown): UploadError {

@@ -451,6 +451,17 @@ describe("time", () => {
     await upload.cancel();
   });
 
+  test("the server's rhythm counts from the beginning", async () => {
+    const clock = new Clock();
+    peer.heartbeat = 2;
+    peer.look = ([number]) => number === CHUNK;
+    const { upload } = begun(FILE, { ...clock });
+    await until(() => peer.count("CHUNK") === 2);
+    await clock.advance(10_000);
+    expect([peer.count("PING"), peer.sockets.length]).toEqual([5, 1]);
+    await upload.cancel();
+  });
+
   test("signs of life from the server keep the connection", async () => {
     const clock = new Clock();
     peer.look = ([number]) => number === CHUNK;

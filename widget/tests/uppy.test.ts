@@ -119,6 +119,13 @@ describe("an upload", () => {
     });
   });
 
+  test("of a folder stays in it", async () => {
+    const uppy = uppyWith({ directory: "holiday" });
+    add(uppy, "film.mp4", { relativePath: "2026/june/film.mp4" });
+    await uppy.upload();
+    expect([...peer.uploads.values()][0]?.wish).toMatchObject({ directory: "holiday/2026/june" });
+  });
+
   test("whose options cannot be had fails alone", async () => {
     const uppy = uppyWith({
       forFile: (file) => {
