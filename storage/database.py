@@ -149,6 +149,8 @@ def connect(url: str) -> Any:
         url,
         serverSelectionTimeoutMS=5_000,
         connectTimeoutMS=5_000,
+        # A primary that hangs is given up when a heartbeat is late by connectTimeoutMS: after 7 s.
+        heartbeatFrequencyMS=2_000,
         compressors=[],
         tz_aware=True,
         appname="lading",
