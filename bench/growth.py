@@ -109,6 +109,7 @@ def _transfer(sent: uploads.Transfer) -> Values:
 
 
 TIMED = 500
+LISTED = 300
 
 
 async def _piece_count(scene: Scene, points: Sequence[int]) -> list[Values]:
@@ -141,9 +142,9 @@ async def _connections(scene: Scene, points: Sequence[int]) -> list[Values]:
 
 async def _processes(scene: Scene, points: Sequence[int]) -> list[Values]:
     found: list[Values] = []
-    async with server_processes.serving(scene, tuple(points)) as servers:
+    async with server_processes.serving(scene, points, LISTED) as servers:
         for server in servers:
-            sample = await server_processes.load(scene, server, 1_000)
-            values = {"ms for a list of 100 files": 1e3 / sample.value}
+            sample = await server_processes.load(scene, server, LISTED, 60)
+            values = {f"ms for a list of {LISTED} files": 1e3 / sample.value}
             found.append({**values, "RSS, MiB": sample.costs["RSS, MiB"]})
     return found

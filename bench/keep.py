@@ -6,7 +6,6 @@ It owns the files' names. It refuses to know what the numbers mean.
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 from bench.growth import growth as grown
 from bench.plot import Panel, lines
@@ -18,7 +17,7 @@ PAGE = ROOT / "docs" / "performance.md"
 IMAGES = ROOT / "docs" / "images"
 
 FLAT = 1.1
-"""What grows by no more than this from the first point to the last is called flat."""
+"""What differs by no more than this between the first point and the last is called flat."""
 
 
 def measures(result: Result, whole: bool) -> None:
@@ -58,9 +57,15 @@ def curve_table(curve: Result) -> str:
     points = zip(curve["points"], curve["values"], strict=True)
     rows = [[f"{point:,}", *(number(values[kind]) for kind in kinds)] for point, values in points]
     factors = [grown(curve["values"], kind) for kind in kinds]
-    verdicts = ["flat" if factor <= FLAT else "not flat" for factor in factors]
-    ends = [f"{factor:.2f}, {word}" for factor, word in zip(factors, verdicts, strict=True)]
+    ends = [f"{factor:.2f}, {verdict(factor)}" for factor in factors]
     return grid([curve["along"], *kinds], [*rows, ["last ÷ first", *ends]]) + "\n"
+
+
+def verdict(factor: float) -> str:
+    """What a value does that is in the end so many times what it was at first."""
+    if factor > FLAT:
+        return "**grows**"
+    return "flat" if factor >= 1 / FLAT else "falls"
 
 
 def _write(result: Result, name: str | None) -> None:
@@ -79,5 +84,5 @@ def _draw(name: str, image: str) -> None:
 
 
 def _show(name: str, text: str) -> None:
-    page = Path(PAGE).read_text(encoding="utf-8")
+    page = PAGE.read_text(encoding="utf-8")
     PAGE.write_text(between(page, name, text), encoding="utf-8")

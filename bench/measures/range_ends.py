@@ -13,7 +13,7 @@ from bench.process import ask
 from bench.scene import LadingServer, Scene
 
 WANTED = 5 * GIB
-NEAR = 128 * MIB
+NEAR = 64 * MIB
 """What counts as the start and as the end: ranges begin in so many bytes of either."""
 
 LENGTH = 64 * 1024
@@ -53,8 +53,8 @@ def measure(options: Options) -> Measure:
         title=f"First byte of a range of 64 KiB of a {in_words(size)} file",
         unit="ms",
         sides=(
-            Side("Lading, in the first 128 MiB", nothing, first_byte(0)),
-            Side("Lading, in the last 128 MiB", nothing, first_byte(size - NEAR)),
+            Side("Lading, in the first 64 MiB", nothing, first_byte(0)),
+            Side("Lading, in the last 64 MiB", nothing, first_byte(size - NEAR)),
         ),
         goals=(Goal(11, "first byte of a range, end ÷ start", side=1, over=0, at_most=1.2),),
         note="" if size == WANTED else f"The target is set for {in_words(WANTED)}.",

@@ -13,7 +13,7 @@ LARGE = (10 * GIB, 4 * GIB, 2 * GIB)
 
 def measure(options: Options) -> Measure:
     fitting = [size for size in LARGE if room_for(size) <= options.room]
-    large = GIB if options.quick or not fitting else fitting[0]
+    large = 512 * MIB if options.quick or not fitting else fitting[0]
     note = "" if large == LARGE[0] else f"The target is set for 10 GiB; this is {in_words(large)}."
     return Measure(
         name="server-memory",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
@@ -12,9 +12,8 @@ from bench.process import ask, cpu_seconds, machine_cpu_seconds, memory
 from bench.scene import LadingServer, Scene
 from bench.uploads import NOTHING_WRITTEN
 
-FILES = 100
-LISTING = f"/v1/files?limit={FILES}"
-"""What is asked for: one query for the database, and much to do for the server."""
+FILES = 1_000
+"""Of a list: one query for the database, and much to do for the server."""
 
 CONNECTIONS = 16
 """Enough that the kernel, which deals them out by lot, gives some to each process."""
@@ -31,24 +30,24 @@ class Servers:
 
 
 def measure(options: Options) -> Measure:
-    requests = 400 if options.quick else 3_000
+    files, requests = (300, 60) if options.quick else (FILES, 120)
 
     @asynccontextmanager
     async def stage(scene: Scene) -> AsyncIterator[Servers]:
-        async with serving(scene, (1, 2)) as (one, two):
+        async with serving(scene, (1, 2), files) as (one, two):
             yield Servers(scene, one, two)
 
     def listing(processes: int) -> Run:
         async def run(servers: Servers) -> Sample:
             server = servers.one if processes == 1 else servers.several
-            return await load(servers.scene, server, requests)
+            return await load(servers.scene, server, files, requests)
 
         return run
 
     cores = len(os.sched_getaffinity(0))
     return Measure(
         name="server-processes",
-        title="Lists of 100 files over HTTP, with one server process and with two",
+        title=f"Lists of {files:,} files over HTTP, with one server process and with two",
         unit="lists/s",
         sides=(
             Side("Lading, one process", NOTHING_WRITTEN, listing(1)),
@@ -63,8 +62,10 @@ def measure(options: Options) -> Measure:
 
 
 @asynccontextmanager
-async def serving(scene: Scene, processes: tuple[int, ...]) -> AsyncIterator[list[LadingServer]]:
-    """Servers with so many processes each, on one database that has FILES files of one user."""
+async def serving(
+    scene: Scene, processes: Sequence[int], files: int
+) -> AsyncIterator[list[LadingServer]]:
+    """Servers with so many processes each, on one database that has so many files of one user."""
     source = await scene.source(MIB)
     await scene.clear()
     async with AsyncExitStack() as stack:
@@ -73,13 +74,13 @@ async def serving(scene: Scene, processes: tuple[int, ...]) -> AsyncIterator[lis
             for number in processes
         ]
         job = {**servers[0].job, "tus": False, "path": str(source), "size": 1024}
-        await ask("bench.clients.small_files", {**job, "files": FILES, "connections": 4})
+        await ask("bench.clients.small_files", {**job, "files": files, "connections": 4})
         yield servers
 
 
-async def load(scene: Scene, server: LadingServer, requests: int) -> Sample:
-    """Ask a server for lists; lists per second."""
-    job = {**server.job, "path": LISTING}
+async def load(scene: Scene, server: LadingServer, files: int, requests: int) -> Sample:
+    """Ask a server for lists of so many files; lists per second."""
+    job = {**server.job, "path": f"/v1/files?limit={files}"}
     whole, own = machine_cpu_seconds(), cpu_seconds(server.pid)
     mongod = cpu_seconds(scene.mongo_pid)
     told = await ask(
