@@ -41,8 +41,8 @@ Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_list)]
 
 
 LARGEST_ASKED = 4 * 2**20
-"""Unless an operator chose a size, clients may ask for cells of up to so many bytes: over a long line,
-or where every message costs, larger ones are better."""
+"""Unless an operator chose a size, clients may ask for cells of so many bytes: over a long line, or
+where every message costs, larger ones are better."""
 
 
 class WrongSettings(Exception):
