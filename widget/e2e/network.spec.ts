@@ -207,5 +207,5 @@ test("the token leaves the address bar, and is kept where scripts cannot read it
   await expect(library.page.getByRole("heading", { name: "Library" })).toBeVisible(); // signed in already
   await context.clearCookies();
   await page.goto(`${network.url}/?token=wrong`);
-  await expect(page.getByText("The token in the address is not a good one.")).toBeVisible();
+  await expect(page.getByText("The token in the address is not a good one")).toBeVisible();
 });

@@ -6,7 +6,7 @@ import { Mark } from "./icons.js";
 import { sentence } from "./words.js";
 
 export function SignIn({ refused, onSignedIn }: { refused: boolean; onSignedIn: () => void }) {
-  const [failure, setFailure] = useState(refused ? "The token in the address is not a good one." : "");
+  const [failure, setFailure] = useState(refused ? "The token in the address is not a good one; paste the right one here." : "");
   const [busy, setBusy] = useState(false);
   const submit = async (event: SubmitEvent) => {
     event.preventDefault();
