@@ -304,7 +304,9 @@ export class PeerSocket implements Socket {
   stored(start: number, data: Uint8Array): void {
     this.inFlight -= data.length;
     const upload = this.upload;
-    if (upload === undefined || !this.peer.uploads.has(upload.id)) return;
+    if (upload === undefined || !this.peer.uploads.has(upload.id)) {
+      return this.problem(0, "not-found", { slice_start: start });
+    }
     upload.pieces.set(start, data.slice());
     const sum = [...upload.pieces.values()].reduce((all, piece) => all + piece.length, 0);
     this.say(67, 0, [[start, data.length]], sum);

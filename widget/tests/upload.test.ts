@@ -139,6 +139,30 @@ describe.each(["websocket", "http"] as const)("over %s", (transport) => {
     expect(peer.bytes).toEqual(BYTES);
   });
 
+  test("a stream of nothing is an empty file", async () => {
+    const { upload, end } = begun(new Blob([]).stream(), { transport, name: "recording.webm" });
+    expect((await end).size).toBe(0);
+    expect([upload.state, peer.bytes.length]).toEqual(["done", 0]);
+  });
+
+  test("an earlier start that is deleted meanwhile is begun anew", async () => {
+    const first = begun(FILE, { transport });
+    await when(first.upload, 10, () => first.upload.pause());
+    const second = begun(FILE, { transport });
+    await when(second.upload, 20, () => peer.uploads.clear());
+    await second.end;
+    expect(peer.bytes).toEqual(BYTES);
+    expect(second.upload.resumedFrom).toBe(0);
+  });
+
+  test("a token that cannot be had is the network's fault", async () => {
+    const token = (): never => {
+      throw new TypeError("Failed to fetch");
+    };
+    const { end } = begun(FILE, { transport, token, patience: 0 });
+    await expect(end).rejects.toEqual(code("network"));
+  });
+
   test("a stream that breaks fails the upload", async () => {
     async function* blocks() {
       yield BYTES;
