@@ -147,7 +147,10 @@ class Scene:
         command = python("-m", "lading", "serve")
         async with child(command, environment=environment, log=log) as process:
             note = await _ready(process, data / "server.json", log)
-            yield LadingServer(process.pid, note["url"], note["token"])
+            try:
+                yield LadingServer(process.pid, note["url"], note["token"])
+            except ChildFailed as error:
+                raise ChildFailed(f"{error}\nThe end of the server's log:\n{tail(log)}") from error
 
 
 async def _ready(process: asyncio.subprocess.Process, note: Path, log: Path) -> dict[str, Any]:
@@ -165,7 +168,7 @@ async def _ready(process: asyncio.subprocess.Process, note: Path, log: Path) -> 
 
 def tail(path: Path) -> str:
     """The end of a text file; empty when it is not there."""
-    return path.read_text()[-2000:] if path.exists() else ""
+    return path.read_text()[-4000:] if path.exists() else ""
 
 
 def _fill(path: Path, size: int) -> None:

@@ -36,7 +36,7 @@ def measure(options: Options) -> Measure:
                 7,
                 f"{UPLOADS} uploads: RSS, MiB (budget of {in_words(BUDGET)} + 10 %)",
                 side=0,
-                at_most=round(1.1 * BUDGET / MIB),
+                at_most=round(1.1 * BUDGET / MIB, 1),
             ),
             Goal(7, f"{UPLOADS} uploads: {UNFAIR} time", side=0, cost=UNFAIR, at_most=2),
         ),
