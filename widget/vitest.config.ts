@@ -11,5 +11,5 @@ export default defineConfig({
       { find: /^lading\/uppy$/, replacement: source("uppy") },
     ],
   },
-  test: { include: ["tests/**/*.test.ts"], testTimeout: 20_000, hookTimeout: 40_000 },
+  test: { include: ["tests/**/*.test.ts"], testTimeout: 30_000, hookTimeout: 60_000 },
 });
