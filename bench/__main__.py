@@ -12,6 +12,7 @@ import logging
 import shutil
 import signal
 import sys
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,13 +29,14 @@ from bench.report import Result, summarize, table
 from bench.scene import NoRoom, Scene
 from storage.embedded import EmbeddedError
 
-ROUNDS, QUICK_ROUNDS = 5, 1
-GROWTH_ROUNDS = 3
+ROUNDS, QUICK_ROUNDS, GROWTH_ROUNDS = 5, 1, 3
+
+BEGAN = time.monotonic()
 
 
 def say(text: str) -> None:
-    """Tell how far it is; the tables alone go to standard output."""
-    print(text, file=sys.stderr, flush=True)
+    """Tell how far it is, and since when; the tables alone go to standard output."""
+    print(f"{time.monotonic() - BEGAN:5.0f} s  {text}", file=sys.stderr, flush=True)
 
 
 async def run(measure: Measure, rounds: int, scene: Scene) -> Result:

@@ -1,0 +1,42 @@
+"""What the peers are installed from: locked by hashes, with no registry's address."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from bench.process import ROOT
+
+
+def pins(name: str) -> dict[str, str]:
+    text = (ROOT / "requirements" / f"{name}.txt").read_text()
+    return dict(re.findall(r"^(\S+)==(\S+)", text, re.MULTILINE))
+
+
+def node_packages() -> dict[str, dict[str, Any]]:
+    packages: dict[str, dict[str, Any]] = json.loads(
+        (ROOT / "bench" / "package-lock.json").read_text()
+    )["packages"]
+    return packages
+
+
+def test_every_requirement_of_the_python_peer_has_hashes_and_no_index() -> None:
+    text = (ROOT / "requirements" / "bench.txt").read_text()
+    entries = re.split(r"^(?=\S+==)", text, flags=re.MULTILINE)[1:]
+    assert all("--hash=sha256:" in entry for entry in entries)
+    assert not re.search(r"^-|://", text, re.MULTILINE)
+
+
+def test_python_peer_runs_on_what_lading_runs_on() -> None:
+    tested = pins("test")
+    shared = pins("bench").keys() & tested.keys()
+    assert {"uvicorn", "uvloop", "httptools", "starlette"} <= shared
+    assert {name: pins("bench")[name] for name in shared} == {name: tested[name] for name in shared}
+
+
+def test_node_peer_is_locked_by_integrity_and_not_by_address() -> None:
+    packages = {path: entry for path, entry in node_packages().items() if path}
+    assert {"node_modules/@tus/server", "node_modules/@tus/file-store"} <= packages.keys()
+    assert all("integrity" in entry for entry in packages.values())
+    assert not [path for path, entry in packages.items() if "resolved" in entry]
