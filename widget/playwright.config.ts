@@ -4,14 +4,15 @@ import { defineConfig } from "@playwright/test";
 export default defineConfig({
   testDir: "e2e",
   outputDir: "dist/e2e",
-  timeout: 60_000,
-  expect: { timeout: 15_000 },
+  // Far above what anything takes on an idle machine.
+  timeout: 120_000,
+  expect: { timeout: 30_000 },
   workers: 2,
   fullyParallel: true,
   forbidOnly: Boolean(process.env["CI"]),
   reporter: [["list"]],
   use: {
-    actionTimeout: 15_000,
+    actionTimeout: 30_000,
     locale: "en-GB",
     timezoneId: "UTC",
     launchOptions: {

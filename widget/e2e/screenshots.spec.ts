@@ -88,7 +88,7 @@ test("the page, told in pictures", async ({ library, page, context, server, netw
   await sample(paths[0] as string, 60 * MB);
   await sample(paths[1] as string, 50 * MB);
   await library.choose(...paths);
-  await expect(library.status).toContainText(/[3-6]\d%/, { timeout: 30_000 });
+  await expect(library.status).toContainText(/[3-6]\d%/);
   await shoot(page, "uploading");
   await page.emulateMedia({ colorScheme: "dark" });
   await shoot(page, "dark");
