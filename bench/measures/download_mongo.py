@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench import peers, uploads
-from bench.measure import GIB, MIB, Goal, Measure, Options, Sample, Side, in_words
+from bench.measure import GIB, MIB, Goal, Measure, Options, Sample, Side, Stage, in_words
 from bench.scene import LadingServer, Scene
 
 
@@ -26,9 +26,7 @@ class Stored:
     nginx: peers.Peer | None
 
 
-def measure(options: Options) -> Measure:
-    size = 256 * MIB if options.quick else GIB
-
+def _stage(size: int) -> Stage:
     @asynccontextmanager
     async def stage(scene: Scene) -> AsyncIterator[Stored]:
         source = await scene.source(size)
@@ -41,6 +39,12 @@ def measure(options: Options) -> Measure:
             if peers.has_nginx():
                 nginx = await stack.enter_async_context(peers.nginx(scene, source.parent))
             yield Stored(scene, source, server, f"/v1/files/{sent.told['uploads'][0]}", nginx)
+
+    return stage
+
+
+def measure(options: Options) -> Measure:
+    size = 256 * MIB if options.quick else GIB
 
     async def lading(stored: Stored) -> Sample:
         got = await uploads.over_http(stored.scene, stored.lading, stored.path, size, mongod=True)
@@ -70,5 +74,5 @@ def measure(options: Options) -> Measure:
         goals=(Goal(3, "download: Lading ÷ GridFS", side=0, over=1, at_least=0.9),),
         note="What is read was read before: it is in the page cache, and in mongod's cache as far "
         "as that goes. nginx is there for information.",
-        stage=stage,
+        stage=_stage(size),
     )
