@@ -44,7 +44,7 @@ def curves(options: Options) -> list[Curve]:
             "piece-count",
             "Against the number of pieces that are stored",
             "pieces of 4 KiB",
-            (100, 1_000) if quick else (100, 1_000, 10_000, 100_000),
+            (100, 2_000) if quick else (100, 2_000, 14_000, 100_000),
             _piece_count,
         ),
         Curve(
@@ -108,7 +108,7 @@ def _transfer(sent: uploads.Transfer) -> Values:
     }
 
 
-TIMED = 500
+TIMED = 1_000
 LISTED = 300
 
 

@@ -62,7 +62,7 @@ class Uploads:
 
 
 def measure(options: Options) -> Measure:
-    many, timed = (5_000, 500) if options.quick else (MANY, 1_000)
+    many, timed = (5_000, 500) if options.quick else (MANY, 3_000)
     size = 2 * many * PIECE
 
     @asynccontextmanager
