@@ -17,7 +17,7 @@ test("a network that is cut in the middle", async ({ library, page, server, netw
   expect(before?.upload_size).toBeLessThan(30 * MB);
   network.rate = Infinity;
   network.mend();
-  await expect(library.complete).toBeVisible({ timeout: 30_000 });
+  await expect(library.complete).toBeVisible();
   await expect(page.getByText("No connection to the server.")).toBeHidden();
   const [file] = await server.files();
   expect(file?._id).toBe(before?._id);
@@ -48,7 +48,7 @@ test("a server that is killed and started again", async ({ library, server, netw
   const [before] = await server.uploads();
   expect(before?.upload_size).toBeGreaterThan(8 * MB);
   network.rate = Infinity;
-  await expect(library.complete).toBeVisible({ timeout: 30_000 });
+  await expect(library.complete).toBeVisible();
   const [file] = await server.files();
   expect(file?._id).toBe(before?._id);
   expect(await server.sha256(file?._id ?? "")).toBe(sha256);
@@ -83,7 +83,7 @@ test("a proxy that knows no WebSocket", async ({ library, server, network, folde
   const path = join(folder, "film.mp4");
   const sha256 = await sample(path, 20 * MB);
   await library.choose(path);
-  await expect(library.complete).toBeVisible({ timeout: 30_000 });
+  await expect(library.complete).toBeVisible();
   expect(network.upgrades).toBe(0);
   const [file] = await server.files();
   expect(await server.sha256(file?._id ?? "")).toBe(sha256);

@@ -97,13 +97,13 @@ test("the page, told in pictures", async ({ library, page, context, server, netw
   await expect(page.getByText("No connection to the server.")).toBeVisible();
   await shoot(page, "offline");
   network.mend();
-  await expect(page.getByText("No connection to the server.")).toBeHidden({ timeout: 30_000 });
+  await expect(page.getByText("No connection to the server.")).toBeHidden();
   await library.status.getByRole("button", { name: "Pause", exact: true }).click();
   await expect(library.status.getByText("Paused")).toBeVisible();
   await shoot(page, "paused");
   network.rate = Infinity;
   await library.status.getByRole("button", { name: "Resume", exact: true }).click();
-  await expect(library.complete).toBeVisible({ timeout: 30_000 });
+  await expect(library.complete).toBeVisible();
   await expect(page.locator(".card")).toHaveCount(10);
   await shoot(page, "done");
 

@@ -29,6 +29,7 @@ function useFailures(): [Failure[], (id: string) => void] {
     const none = () => setFailures([]);
     uppy.on("upload-error", add);
     uppy.on("restriction-failed", add);
+    uppy.on("file-added", gone);
     uppy.on("upload-retry", gone);
     uppy.on("upload-success", gone);
     uppy.on("file-removed", gone);
@@ -37,6 +38,7 @@ function useFailures(): [Failure[], (id: string) => void] {
     return () => {
       uppy.off("upload-error", add);
       uppy.off("restriction-failed", add);
+      uppy.off("file-added", gone);
       uppy.off("upload-retry", gone);
       uppy.off("upload-success", gone);
       uppy.off("file-removed", gone);
@@ -69,7 +71,7 @@ function useOffline(): boolean {
   return offline || lost;
 }
 
-const HEARD = ["upload-progress", "upload-success", "upload-error", "file-removed"] as const;
+const HEARD = ["upload-progress", "upload-success", "upload-error", "upload-pause", "pause-all", "file-removed"] as const;
 
 /** The ids that the server knows the uploads of this tab by. */
 function useHere(): ReadonlySet<string> {

@@ -15,10 +15,10 @@ type Body = Record<string, unknown>;
 
 export const uppy = new Uppy<Meta, Body>({
   autoProceed: true,
-  // A file that is done may be uploaded again; one that is under way may not.
+  // A file that is done or failed may be chosen again; one that is under way may not.
   onBeforeFileAdded: (file, files) => {
     const same = files[file.id];
-    return same === undefined || same.progress.uploadComplete === true;
+    return same === undefined || same.progress.uploadComplete === true || Boolean(same.error);
   },
 });
 uppy.setOptions({
@@ -41,6 +41,13 @@ export function underWay(): boolean {
 
 window.addEventListener("beforeunload", (event) => {
   if (underWay()) event.preventDefault();
+});
+
+// Chosen again, a file takes the place of what failed under its name, also when it changed since.
+uppy.on("file-added", (file) => {
+  for (const { id, name, error } of uppy.getFiles()) {
+    if (id !== file.id && name === file.name && error) uppy.removeFile(id);
+  }
 });
 
 let quarter = 0;
