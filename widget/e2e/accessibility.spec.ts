@@ -65,7 +65,8 @@ test("the course of an upload is told to screen readers", async ({ library, page
   await page.evaluate(() => {
     const told: string[] = [];
     const voice = document.querySelector('[aria-live="polite"]');
-    new MutationObserver(() => told.push(voice?.textContent ?? "")).observe(voice as Node, { childList: true, characterData: true, subtree: true });
+    const heard = () => voice?.textContent && told.push(voice.textContent);
+    new MutationObserver(heard).observe(voice as Node, { childList: true, characterData: true, subtree: true });
     (window as unknown as { told: string[] }).told = told;
   });
   network.rate = 12 * MB;
