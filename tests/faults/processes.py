@@ -171,6 +171,14 @@ class Servers:
         self.running.remove(server)
 
 
+SOON = [
+    *("--setParameter", "oplogInitialFindMaxSeconds=5"),
+    *("--setParameter", "oplogNetworkTimeoutBufferSeconds=2"),
+    *("--setParameter", "maxSyncSourceLagSecs=10"),
+]
+"""What docs/operations.md advises for a set: how soon a member leaves another that hangs."""
+
+
 class Mongod:
     """A mongod of one's own, started again on the same data as often as it is killed.
 
@@ -221,7 +229,7 @@ class Mongod:
         if self._replica_set is None:
             return usual
         usual[usual.index("--bind_ip") + 1] = "127.0.0.1"
-        return [*usual, "--port", str(self.port), "--replSet", self._replica_set]
+        return [*usual, "--port", str(self.port), "--replSet", self._replica_set, *SOON]
 
     def _is_up(self) -> bool:
         if self._replica_set is None:
