@@ -11,8 +11,9 @@ import mimetypes
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 from weakref import WeakValueDictionary
 
@@ -49,6 +50,7 @@ from protocol.manifest import (
 )
 from protocol.spec import UploadSpec, check_id, check_sha256, choose_chunk_size
 from server.auth import Principal
+from server.reader import stream
 from server.settings import Settings
 from server.sniff import HEAD_BYTES, content_type
 from storage.blobs.base import Blobs
@@ -584,7 +586,7 @@ class Uploads:
     # -- reading
 
     async def read(self, manifest: Manifest, start: int, end: int) -> AsyncIterator[bytes]:
-        """The bytes `[start, end)`, verified piece by piece, the next piece fetched meanwhile.
+        """The bytes `[start, end)`, verified piece by piece, what comes next fetched meanwhile.
 
         All of them must be stored. Raises Internal when stored bytes are damaged or gone.
         """
@@ -592,17 +594,10 @@ class Uploads:
             return
         first = await self._contents.before(manifest, start + 1)
         position = start if first is None else first.slice_start
-        fetch = asyncio.create_task(self._fetch(manifest, position))
-        try:
-            while position < end:
-                piece, data = await fetch
-                if piece.end < end:
-                    fetch = asyncio.create_task(self._fetch(manifest, piece.end))
-                begin, stop = max(start - position, 0), min(end, piece.end) - position
-                yield data if stop - begin == piece.size else data[begin:stop]
-                position = piece.end
-        finally:
-            fetch.cancel()
+        fetch = partial(self._fetch, manifest)
+        async with aclosing(stream(fetch, manifest.chunk_size, position, start, end)) as blocks:
+            async for data in blocks:
+                yield data
 
     async def _fetch(self, manifest: Manifest, slice_start: int) -> tuple[Piece, bytes]:
         found = await self._contents.read(manifest, slice_start)

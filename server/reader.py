@@ -1,0 +1,60 @@
+"""From stored pieces to a stream of bytes, with as much fetched ahead as the reader is fast.
+
+It owns the order of pieces and what is in memory for one reader: the piece that is being sent, and
+the cells ahead. It refuses to know where pieces come from, and what is wrong when one is missing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+
+from protocol.manifest import Piece, cell_start
+
+MOST_AHEAD = 4 * 2**20
+"""The most bytes that are fetched before they are asked for; one cell where cells are larger."""
+
+Fetched = tuple[Piece, bytes]
+Fetch = Callable[[int], Awaitable[Fetched]]
+"""Gives the piece that begins at an offset, with its bytes."""
+
+
+async def stream(
+    fetch: Fetch, chunk_size: int, position: int, start: int, end: int
+) -> AsyncGenerator[bytes, None]:
+    """The bytes `[start, end)` of a file; `position` is where the piece with the first begins.
+
+    A cell's first piece begins with the cell, so cells ahead can be fetched side by side before it
+    is known where the pieces between end. It begins with one, and one more whenever the reader had
+    to wait: who is slow costs two pieces of memory, however long.
+    """
+    under_way: dict[int, asyncio.Task[Fetched]] = {}
+    ahead, most = 1, max(1, MOST_AHEAD // chunk_size)
+
+    def go_ahead(position: int) -> None:
+        cell = cell_start(position, chunk_size)
+        for place in (position, *range(cell + chunk_size, end, chunk_size)[: ahead - 1]):
+            if place not in under_way and place < end:
+                under_way[place] = task = asyncio.ensure_future(fetch(place))
+                task.add_done_callback(_note)
+
+    go_ahead(position)
+    try:
+        while position < end:
+            task = under_way.pop(position)
+            if not task.done() and position > start:
+                ahead = min(ahead + 1, most)
+            piece, data = await task
+            go_ahead(piece.end)
+            begin, stop = max(start - position, 0), min(end, piece.end) - position
+            yield data if stop - begin == piece.size else data[begin:stop]
+            position = piece.end
+    finally:
+        for task in under_way.values():
+            task.cancel()
+
+
+def _note(task: asyncio.Task[Fetched]) -> None:
+    """What went wrong ahead is told of when the reader comes there, or never if it does not."""
+    if not task.cancelled():
+        task.exception()
