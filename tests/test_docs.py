@@ -352,7 +352,7 @@ def test_curl_examples_ask_for_routes_that_exist(block: Block) -> None:
         path = url.removeprefix("$URL").partition("?")[0]
         path = path.replace("$LOCATION", "/v1/files/0").replace("$UPLOAD", "/v1/uploads/0")
         path = path.replace("$PRESIGNED", "/v1/g/0")
-        path = path.replace("$GRANT", "/v1/g/0").replace("$SHOWN", "/v1/g/0")
+        path = path.replace("$GRANTED", "/v1/g/0").replace("$SHOWN", "/v1/g/0")
         method = "POST" if {"-F", "-d", "--data-binary"} & set(words) else "GET"
         if "-X" in words:
             method = words[words.index("-X") + 1]
@@ -399,6 +399,7 @@ def test_examples_run(page: Path, tmp_path: Path, database_url: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     photo = (tmp_path / "photo.jpg").read_bytes()
     for copy in (*tmp_path.glob("*.mp4"), *tmp_path.glob("*.jpg")):
-        assert copy.read_bytes() == (film if copy.suffix == ".mp4" else photo), copy
+        whole = film if copy.suffix == ".mp4" else photo
+        assert copy.read_bytes() == (whole[:100] if copy.stem == "begin" else whole), copy
     for copy in tmp_path.glob("copy.jpg"):
         assert copy.read_bytes() == (tmp_path / "photo.jpg").read_bytes()
