@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from bench.measure import Measure, Options
 from bench.measures import (
+    browser_upload,
     download_mongo,
     idle_connections,
     many_pieces,
@@ -29,4 +30,5 @@ MEASURES: tuple[Callable[[Options], Measure], ...] = (
     small_files.measure,
     range_ends.measure,
     server_processes.measure,
+    browser_upload.measure,
 )

@@ -1,0 +1,16 @@
+"""Uploads a file from a page in Chromium: `{"url", "token", "path", "chromium"}`.
+
+It becomes the Node program beside it, which drives the browser. What that prints is told there;
+the `cpu_seconds` are those of all processes of Chromium.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+PROGRAM = Path(__file__).with_name("browser.mjs")
+
+if __name__ == "__main__":
+    # The same process, so that it ends when the bench does, and Chromium with it.
+    os.execvp("node", ["node", str(PROGRAM)])
