@@ -16,10 +16,16 @@ const loaded = loadCrc32c();
 
 scope.onmessage = async ({ data: { id, blob } }) => {
   try {
-    const { crc32c } = await summed(blob, await loaded);
+    const { data, crc32c } = await summed(blob, await loaded);
+    release(data.buffer);
     scope.postMessage({ id, crc32c });
   } catch (error) {
     const { name, message } = error as Error;
     scope.postMessage({ id, error: { name, message } });
   }
 };
+
+/** Free the memory now. Left to the garbage collector, up to 64 MiB gather, made of new pages. */
+function release(buffer: ArrayBuffer & { transfer?: (length: number) => unknown }): void {
+  buffer.transfer?.(0);
+}
