@@ -111,7 +111,7 @@ STOPPED = Fault(
     name="primary-stopped",
     title="primary of a 3-node set stopped",
     how="SIGSTOP of the primary while two uploads store pieces, SIGCONT when they are finished; "
-    "elections as above, and the set's parameters those of operations.md",
+    "elections as above; the set's parameters and settings are those of operations.md",
     holds="none lost, the uploads go on within 30 s",
     trials=50,
     quick=4,
