@@ -17,15 +17,17 @@ _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3
 """M_TRIM_THRESHOLD, M_TOP_PAD and M_MMAP_THRESHOLD of malloc.h."""
 
 KEPT = 48 * MIB
-"""The most free memory at the end of the heap that is not given back."""
 
 
-def keep_freed() -> None:
-    """From now on, in this process; does nothing where the C library is not glibc."""
+def keep_freed(most: int = KEPT) -> None:
+    """Keep up to so many free bytes at the end of the heap, from now on, in this process.
+
+    Does nothing where the C library is not glibc.
+    """
     if not sys.platform.startswith("linux"):
         return
     with suppress(OSError, AttributeError):
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(_MMAP_THRESHOLD, 32 * MIB)
-        mallopt(_TRIM_THRESHOLD, KEPT)
-        mallopt(_TOP_PAD, 8 * MIB)
+        mallopt(_TRIM_THRESHOLD, min(most, KEPT))
+        mallopt(_TOP_PAD, min(most // 4, 8 * MIB))

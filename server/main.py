@@ -239,7 +239,7 @@ def serve() -> int:
     try:
         if settings.workers > 1:
             return _serve_together(settings, listeners, note)
-        keep_freed()
+        keep_freed(settings.byte_budget // 4)
         app = create_app(settings)
         config = configuration(app, settings.trusted_proxies)
         return run(Server(config, settings, note.write), app, listeners[0])

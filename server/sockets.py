@@ -120,6 +120,11 @@ class ChannelProtocol(WebSocketsSansIOProtocol):
         if hasattr(self, "scope"):
             self.scope["lading.connection"] = self  # type: ignore[typeddict-unknown-key]
 
+    def forget_handshake(self) -> None:
+        """What was said to open the connection is needed no more; there may be thousands, idle."""
+        del self.request, self.response
+        self.scope["headers"] = []
+
     def handle_ping(self) -> None:
         # A client that pings and does not read would fill memory with pongs.
         if self.writable.is_set():

@@ -49,8 +49,8 @@ def share(settings: Settings, count: int) -> Settings:
 def work(job: Job) -> int:
     """Serve until the pipe ends or a signal comes; gives the exit code."""
     configure_log()
-    keep_freed()
     settings = share(load(), job["count"])
+    keep_freed(settings.byte_budget // 4)
     table = memoryview(mmap.mmap(job["census"], table_size(job["count"])))
     census = Census(table, processes=job["count"], number=job["number"])
     app = create_app(settings, census=census)

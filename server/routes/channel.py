@@ -107,6 +107,10 @@ class Arrivals(Protocol):
         """Whether reading waits for room in the byte budget or for the application."""
         ...
 
+    def forget_handshake(self) -> None:
+        """Give up the memory that the headers take."""
+        ...
+
 
 class Channel:
     """One connection: feeds the receiver, carries out its effects in order."""
@@ -341,6 +345,10 @@ class Channel:
         if self._counted_as is None:
             self._counted_as = principal.user_id
             self._server.census.enter(principal.user_id)
+            if self._connection is not None:
+                self._connection.forget_handshake()
+                for cached in ("_headers", "_cookies", "_url"):
+                    vars(self._websocket).pop(cached, None)
         self._principal = principal
         if self._connection is not None:
             self._connection.owner = principal.user_id
