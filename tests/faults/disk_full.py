@@ -294,11 +294,22 @@ async def without_floor(made: Bare, trial: Trial) -> None:
             made.disk.clear()
     finally:
         made.disk.clear()
+    await ready(made.server)
     for uploader in uploaders:
         await made.vault.keeps(uploader.id, uploader.acknowledged)
         await made.vault.whole(made.server, uploader.id, uploader.data)
     await made.vault.sound(made.server, crashed=True)
     await made.vault.clear()
+
+
+async def ready(server: Running) -> None:
+    """Wait until mongod is up again; the uploads may have been finished before it died."""
+
+    async def asked() -> bool:
+        return (await http.get("/readyz")).status_code == 200
+
+    async with server.http() as http:
+        await eventually(asked)
 
 
 async def died(process: Path) -> bool:
