@@ -309,7 +309,7 @@ async def ready(server: Running) -> None:
         return (await http.get("/readyz")).status_code == 200
 
     async with server.http() as http:
-        await eventually(asked)
+        await eventually(asked, 60)
 
 
 async def died(process: Path) -> bool:
