@@ -36,6 +36,7 @@ class Chunks:
     """The pieces of all uploads. `slice_start` is a place here, see `contents.py`."""
 
     def __init__(self, database: Database) -> None:
+        self._read = database.read
         self._collection = database.chunks
 
     async def insert(self, upload_id: str, piece: Piece, data: bytes | None = None) -> bool:
@@ -73,18 +74,20 @@ class Chunks:
     async def at(self, upload_id: str, slice_start: int) -> Piece | None:
         """The piece that begins at `slice_start`."""
         query = {"upload_id": ObjectId(upload_id), "slice_start": slice_start}
-        return _piece(await persist(lambda: self._collection.find_one(query, _INDEXED)))
+        return _piece(await self._read(lambda: self._collection.find_one(query, _INDEXED)))
 
     async def before(self, upload_id: str, offset: int) -> Piece | None:
         """The last piece that begins before `offset`."""
         query = {"upload_id": ObjectId(upload_id), "slice_start": {"$lt": offset}}
         sort = [("slice_start", -1)]
-        return _piece(await persist(lambda: self._collection.find_one(query, _INDEXED, sort=sort)))
+        return _piece(
+            await self._read(lambda: self._collection.find_one(query, _INDEXED, sort=sort))
+        )
 
     async def data(self, upload_id: str, slice_start: int) -> tuple[Piece, bytes] | None:
         """The piece that begins at `slice_start`, with its bytes."""
         key = {"_id": object_id(upload_id, slice_start)}
-        document = await persist(lambda: self._collection.find_one(key))
+        document = await self._read(lambda: self._collection.find_one(key))
         piece = _piece(document)
         return None if piece is None else (piece, bytes(document["data"]))
 
@@ -105,7 +108,7 @@ class Chunks:
         place = {"$gte": start} if end is None else {"$gte": start, "$lt": end}
         query = {"upload_id": ObjectId(upload_id), "slice_start": place}
         most = LISTED_AT_ONCE
-        found = await persist(
+        found = await self._read(
             lambda: (
                 self._collection.find(query, _INDEXED)
                 .sort("slice_start", 1)
@@ -127,7 +130,7 @@ class Chunks:
             yield str(last)
 
     async def _first(self, query: dict[str, Any]) -> dict[str, Any] | None:
-        found: dict[str, Any] | None = await persist(
+        found: dict[str, Any] | None = await self._read(
             lambda: self._collection.find_one(
                 query, {"_id": 0, "upload_id": 1}, sort=[("upload_id", 1)]
             )
@@ -142,7 +145,7 @@ class Chunks:
         query: dict[str, Any] = {"upload_id": ObjectId(upload_id)}
         if before is not None:
             query["slice_start"] = {"$lt": before}
-        found = await persist(
+        found = await self._read(
             lambda: self._collection.find(query, _INDEXED).limit(most).to_list(most)
         )
         if found:

@@ -28,6 +28,7 @@ from pymongo.errors import (
     WTimeoutError,
 )
 from pymongo.read_concern import ReadConcern
+from pymongo.topology_description import TopologyDescription
 from pymongo.write_concern import WriteConcern
 
 from protocol.errors import LadingError, StorageFull, Unavailable
@@ -68,6 +69,9 @@ class Database:
         self.leases = self._collection("leases")
         self.grants = self._collection("grants")
         self.tags = self._collection("tags")
+        self._elections = self._collection("elections")
+        self._settled: object = None
+        self._settling = asyncio.Lock()
 
     def _collection(self, name: str) -> Any:
         return self._database.get_collection(
@@ -109,6 +113,32 @@ class Database:
             # mongomock knows no storage engines, and has none that could compress.
             await self._database.create_collection(name)
 
+    async def read(self, operation: Callable[[], Awaitable[T]]) -> T:
+        """Run a read that misses nothing that was ever acknowledged; raises Unavailable.
+
+        A node that was just elected has all that was acknowledged. But reads show of it only what
+        the node knows most others to have, until a write of its own has reached them. So after an
+        election there is such a write, and what was read before it is read again.
+        """
+        found = await persist(operation)
+        while await self._settle():
+            found = await persist(operation)
+        return found
+
+    async def _settle(self) -> bool:
+        """After an election write something; False where there was none since the last time."""
+        if _election(self.client) == self._settled:
+            return False
+        async with self._settling:
+            election = _election(self.client)
+            if election != self._settled:
+                noted = {"$currentDate": {"at": True}}
+                await persist(
+                    lambda: self._elections.update_one({"_id": "settled"}, noted, upsert=True)
+                )
+                self._settled = election
+        return True
+
     async def ping(self) -> None:
         """Raise Unavailable unless the database answers."""
         await persist(lambda: self._database.command("ping"), seconds=0)
@@ -136,6 +166,12 @@ class Database:
         closing = self.client.close()
         if inspect.isawaitable(closing):
             await closing
+
+
+def _election(client: Any) -> object:
+    """What the newest primary was elected by, as far as the driver knows; None without a set."""
+    description = getattr(client, "topology_description", None)
+    return description.max_election_id if isinstance(description, TopologyDescription) else None
 
 
 def _named(client: Any) -> str:

@@ -75,6 +75,7 @@ class Grants:
     """All grants that were minted and neither revoked nor forgotten."""
 
     def __init__(self, database: Database) -> None:
+        self._read = database.read
         self._collection = database.grants
 
     async def insert(self, grant: Grant, token: str) -> None:
@@ -86,7 +87,7 @@ class Grants:
     async def find(self, token: str, now: float) -> Grant | None:
         """The grant with this token, expired ones included; None when there is none."""
         query = {"token": _digest(token)}
-        found = await persist(lambda: self._collection.find_one(query))
+        found = await self._read(lambda: self._collection.find_one(query))
         if found is None:
             return None
         grant = from_document(found)
@@ -95,13 +96,13 @@ class Grants:
 
     async def get(self, grant_id: str) -> Grant | None:
         """The grant with this id."""
-        found = await persist(lambda: self._collection.find_one({"_id": ObjectId(grant_id)}))
+        found = await self._read(lambda: self._collection.find_one({"_id": ObjectId(grant_id)}))
         return None if found is None else from_document(found)
 
     async def living(self, grant_ids: Collection[str], now: float) -> set[str]:
         """Those of the ids whose grant is not revoked."""
         query = {"_id": {"$in": [ObjectId(each) for each in grant_ids]}}
-        found = await persist(lambda: self._collection.find(query).to_list(None))
+        found = await self._read(lambda: self._collection.find(query).to_list(None))
         grants = [from_document(document) for document in found]
         await self._keep(grants, now)
         return {grant.id for grant in grants}
@@ -118,7 +119,7 @@ class Grants:
         query: dict[str, Any] = {"minter": minter}
         if before is not None:
             query["_id"] = {"$lt": ObjectId(before)}
-        found = await persist(
+        found = await self._read(
             lambda: self._collection.find(query).sort("_id", -1).limit(most).to_list(most)
         )
         return [from_document(document) for document in found]
@@ -144,7 +145,7 @@ class Grants:
 
     async def _explain(self, grant_id: str, upload_id: str, now: float) -> None:
         """Raise Forbidden with the reason; nothing, when this very use was counted already."""
-        found = await persist(lambda: self._collection.find_one({"_id": ObjectId(grant_id)}))
+        found = await self._read(lambda: self._collection.find_one({"_id": ObjectId(grant_id)}))
         if found is None:
             raise Forbidden("The grant was revoked.")
         if upload_id in found["noted"]:

@@ -120,6 +120,7 @@ class Manifests:
     """The manifests of all uploads."""
 
     def __init__(self, database: Database) -> None:
+        self._read = database.read
         self._collection = database.manifests
 
     async def insert(self, manifest: Manifest) -> None:
@@ -131,7 +132,7 @@ class Manifests:
 
     async def get(self, upload_id: str) -> Manifest | None:
         """The manifest of an upload in any state, tombstones included."""
-        found = await persist(lambda: self._collection.find_one({"_id": ObjectId(upload_id)}))
+        found = await self._read(lambda: self._collection.find_one({"_id": ObjectId(upload_id)}))
         return None if found is None else from_document(found)
 
     async def unfinished(
@@ -174,7 +175,7 @@ class Manifests:
         return await self._change(upload_id, _LIVING, {"$set": change})
 
     async def _list(self, query: dict[str, Any], most: int) -> list[Manifest]:
-        found = await persist(
+        found = await self._read(
             lambda: self._collection.find(query).sort("_id", -1).limit(most).to_list(most)
         )
         return [from_document(document) for document in found]
@@ -286,7 +287,7 @@ class Manifests:
         }
         if after is not None:
             query["_id"] = {"$gt": ObjectId(after)}
-        found = await persist(
+        found = await self._read(
             lambda: self._collection.find(query).sort("_id", 1).limit(most).to_list(most)
         )
         return [from_document(document) for document in found]
@@ -305,7 +306,7 @@ class Manifests:
 
     async def _page(self, query: dict[str, Any]) -> list[Manifest]:
         most = LISTED_AT_ONCE
-        found = await persist(
+        found = await self._read(
             lambda: self._collection.find(query).sort("_id", 1).limit(most).to_list(most)
         )
         return [from_document(document) for document in found]
@@ -350,5 +351,5 @@ class Manifests:
         """The largest cell size of any upload under way, in bytes; 0 when there is none."""
         query = {"state": str(State.UPLOADING)}
         largest = [("chunk_size", -1)]
-        found = await persist(lambda: self._collection.find_one(query, sort=largest))
+        found = await self._read(lambda: self._collection.find_one(query, sort=largest))
         return int(found["chunk_size"]) if found else 0

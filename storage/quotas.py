@@ -53,6 +53,7 @@ class Quotas:
     """The accounts of all users. `default` is the limit of users for whom none was set."""
 
     def __init__(self, database: Database, default: int | None = None) -> None:
+        self._read = database.read
         self._collection = database.quotas
         self._default = default
 
@@ -60,7 +61,7 @@ class Quotas:
 
     async def account(self, user_id: str) -> Account:
         """What a user has and may have."""
-        found = await persist(lambda: self._collection.find_one({"_id": user_id}))
+        found = await self._read(lambda: self._collection.find_one({"_id": user_id}))
         if found is None:
             return Account(user_id, self._default)
         return Account(
@@ -76,7 +77,7 @@ class Quotas:
 
     async def users(self) -> list[str]:
         """All who have an account."""
-        found = await persist(lambda: self._collection.find({}, {"_id": 1}).to_list(None))
+        found = await self._read(lambda: self._collection.find({}, {"_id": 1}).to_list(None))
         return [str(document["_id"]) for document in found]
 
     async def set_quota(self, user_id: str, quota: int | None) -> Account:

@@ -33,6 +33,7 @@ class Tags:
     """The tags of all users."""
 
     def __init__(self, database: Database) -> None:
+        self._read = database.read
         self._collection = database.tags
         self._manifests = database.manifests
 
@@ -50,7 +51,7 @@ class Tags:
         query: dict[str, Any] = {"user_id": user_id}
         if after is not None:
             query["name"] = {"$gt": after}
-        found = await persist(
+        found = await self._read(
             lambda: self._collection.find(query).sort("name", 1).limit(most).to_list(most)
         )
         names = [str(document["name"]) for document in found]
@@ -58,12 +59,12 @@ class Tags:
 
     async def _find(self, user_id: str, name: str) -> dict[str, Any] | None:
         query = {"user_id": user_id, "name": name}
-        found: dict[str, Any] | None = await persist(lambda: self._collection.find_one(query))
+        found: dict[str, Any] | None = await self._read(lambda: self._collection.find_one(query))
         return found
 
     async def _count(self, user_id: str, name: str) -> int:
         query = {"user_id": user_id, "state": str(State.READY), "tags": name}
-        return int(await persist(lambda: self._manifests.count_documents(query)))
+        return int(await self._read(lambda: self._manifests.count_documents(query)))
 
     # -- coming into being
 
@@ -78,7 +79,7 @@ class Tags:
         if not names:
             return
         query = {"user_id": user_id, "name": {"$in": list(names)}}
-        found = await persist(lambda: self._collection.find(query).to_list(None))
+        found = await self._read(lambda: self._collection.find(query).to_list(None))
         for name in sorted(set(names) - {document["name"] for document in found}):
             await self._insert(user_id, name, now)
 

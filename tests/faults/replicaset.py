@@ -18,7 +18,7 @@ from tests.faults.vault import eventually
 NAME = "faults"
 MEMBERS = 3
 
-ADVISED = {"heartbeatTimeoutSecs": 5, "catchUpTimeoutMillis": 5_000}
+ADVISED = {"heartbeatTimeoutSecs": 3, "catchUpTimeoutMillis": 3_000}
 """What docs/operations.md advises for the settings of a set."""
 
 USUAL = ADVISED | {"electionTimeoutMillis": 10_000, "heartbeatIntervalMillis": 2_000}

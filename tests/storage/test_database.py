@@ -24,6 +24,7 @@ from pymongo.errors import (
 
 from protocol.errors import LadingError, StorageFull, Unavailable
 from protocol.manifest import Piece
+from storage import database as module
 from storage.chunks import Chunks
 from storage.database import Database, connect, is_address, persist, translate
 from storage.manifests import new_id
@@ -52,6 +53,37 @@ async def test_preparing_makes_the_indexes_and_once_more_is_no_harm(database: Da
     pieces = (await database.chunks.index_information())["pieces"]
     assert pieces["key"] == [("upload_id", 1), ("slice_start", 1), ("size", 1), ("crc32c", 1)]
     assert {"user", "due"} <= set(await database.manifests.index_information())
+
+
+async def test_after_an_election_what_was_read_is_read_again(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    election = ["a"]
+    monkeypatch.setattr(module, "_election", lambda _: election[0])
+    reads = 0
+
+    async def read() -> int:
+        nonlocal reads
+        reads += 1
+        return reads
+
+    async def written() -> Any:
+        return await database._elections.find_one({})
+
+    assert await written() is None
+    assert await asyncio.gather(*(database.read(read) for _ in range(3))) == [4, 5, 6]
+    first = await written()
+    assert await database.read(read) == 7
+    assert await written() == first
+    election[0] = "b"
+    assert await database.read(read) == 9
+    assert await written() != first
+
+
+async def test_without_elections_a_read_is_one_read(database: Database) -> None:
+    found = await database.read(lambda: database.manifests.find_one({}))
+    assert found is None
+    assert await database._elections.find_one({}) is None
 
 
 async def test_pieces_are_kept_without_compression(database: Database) -> None:
