@@ -13,8 +13,9 @@ from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-COPIES = 3
-"""A piece on its way is in memory about three times: as it came, as bytes, and as sent on."""
+COPIES = 4
+"""A piece on its way is in memory about three times: as it came, as bytes, and as sent on. What the
+allocator cannot use again between pieces is about one more."""
 
 
 class Hold:

@@ -307,7 +307,9 @@ class Uploads:
 
     async def coverage(self, manifest: Manifest) -> Coverage:
         """What is stored of an upload."""
-        return coverage([p async for p in self._contents.pieces(manifest)], manifest.size)
+        # A run without a hole covers what its pieces do.
+        runs = await self._contents.runs(manifest)
+        return coverage([Piece(start, end - start, 0) for start, end in runs], manifest.size)
 
     def pieces(self, manifest: Manifest) -> AsyncIterator[Piece]:
         """The stored pieces of an upload or file, in order."""

@@ -15,11 +15,13 @@ from bson import ObjectId
 from pymongo.errors import DuplicateKeyError
 
 from protocol.errors import ChunkConflict, Unavailable
-from protocol.manifest import Piece
+from protocol.manifest import Piece, Range
 from storage.database import Database, persist
 
 _INDEXED = {"_id": 0, "slice_start": 1, "size": 1, "crc32c": 1}
 """With `_id` left out the answer comes from the index `pieces` and no document is read."""
+
+_PLACED = {"_id": 0, "slice_start": 1, "size": 1}
 
 LISTED_AT_ONCE = 20_000
 
@@ -97,26 +99,48 @@ class Chunks:
         """The pieces that begin in `[start, end)`, by place, from the index alone."""
         position = start
         while True:
-            page = await self._page(upload_id, position, end)
-            for piece in page:
-                yield piece
+            page = await self._page(upload_id, position, end, _INDEXED)
+            for found in page:
+                yield Piece(found["slice_start"], found["size"], found["crc32c"])
             if len(page) < LISTED_AT_ONCE:
                 return
-            position = page[-1].slice_start + 1
+            position = page[-1]["slice_start"] + 1
 
-    async def _page(self, upload_id: str, start: int, end: int | None) -> list[Piece]:
+    async def runs(self, upload_id: str, start: int = 0, end: int | None = None) -> list[Range]:
+        """The bytes that the pieces in `[start, end)` cover, joined where one follows another.
+
+        What `pieces` would tell, in a fraction of the time: there may be hundreds of thousands.
+        """
+        found: list[Range] = []
+        position, first, last = start, start, start
+        while True:
+            page = await self._page(upload_id, position, end, _PLACED)
+            for document in page:
+                place = document["slice_start"]
+                if place != last:
+                    if last > first:
+                        found.append((first, last))
+                    first = place
+                last = place + document["size"]
+            if len(page) < LISTED_AT_ONCE:
+                return [*found, (first, last)] if last > first else found
+            position = page[-1]["slice_start"] + 1
+
+    async def _page(
+        self, upload_id: str, start: int, end: int | None, fields: dict[str, int]
+    ) -> list[dict[str, int]]:
         place = {"$gte": start} if end is None else {"$gte": start, "$lt": end}
         query = {"upload_id": ObjectId(upload_id), "slice_start": place}
         most = LISTED_AT_ONCE
-        found = await self._read(
+        found: list[dict[str, int]] = await self._read(
             lambda: (
-                self._collection.find(query, _INDEXED)
+                self._collection.find(query, fields)
                 .sort("slice_start", 1)
                 .limit(most)
                 .to_list(most)
             )
         )
-        return [Piece(d["slice_start"], d["size"], d["crc32c"]) for d in found]
+        return found
 
     async def uploads(self) -> AsyncIterator[str]:
         """The ids of all uploads that have pieces, one jump in the index for each."""

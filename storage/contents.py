@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 
-from protocol.manifest import MAX_INTEGER, Manifest, Piece
+from protocol.manifest import MAX_INTEGER, Manifest, Piece, Range
 from storage.blobs.base import Blobs
 from storage.chunks import Chunks, object_id
 
@@ -52,6 +52,12 @@ class Contents:
         zero = base(manifest)
         async for piece in self._chunks.pieces(manifest.id, zero + start, zero + end):
             yield _moved(piece, -zero)
+
+    async def runs(self, manifest: Manifest) -> list[Range]:
+        """The bytes that are stored, joined where one piece follows another."""
+        zero = base(manifest)
+        found = await self._chunks.runs(manifest.id, zero, zero + SPAN)
+        return [(start - zero, end - zero) for start, end in found]
 
     async def at(self, manifest: Manifest, slice_start: int) -> Piece | None:
         """The piece that begins at `slice_start`."""

@@ -79,6 +79,32 @@ async def test_a_long_list_comes_in_pages(
         await chunks.insert(upload_id, piece, b"x")
     assert await listed(chunks, upload_id) == pieces
     assert await listed(chunks, upload_id, 2, 8) == pieces[2:8]
+    assert await chunks.runs(upload_id) == [(0, 9)]
+
+
+@pytest.mark.parametrize(
+    ("pieces", "runs"),
+    [
+        ([], []),
+        ([(0, 5)], [(0, 5)]),
+        ([(3, 5)], [(3, 8)]),
+        ([(0, 2), (2, 2), (4, 2), (6, 1)], [(0, 7)]),
+        ([(0, 2), (4, 2), (6, 2), (10, 1)], [(0, 2), (4, 8), (10, 11)]),
+        ([(1, 1), (3, 1), (5, 1), (7, 1)], [(1, 2), (3, 4), (5, 6), (7, 8)]),
+    ],
+)
+async def test_pieces_are_told_of_as_runs(
+    each_database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+    pieces: list[tuple[int, int]],
+    runs: list[tuple[int, int]],
+) -> None:
+    monkeypatch.setattr(module, "LISTED_AT_ONCE", 2)
+    chunks, upload_id = Chunks(each_database), new_id()
+    for start, size in pieces:
+        await chunks.insert(upload_id, Piece(start, size, 0), b"x" * size)
+    await chunks.insert(new_id(), Piece(50, 5, 0), b"other")
+    assert await chunks.runs(upload_id) == runs
 
 
 async def test_bytes_are_kept_with_the_piece_or_elsewhere(each_database: Database) -> None:
