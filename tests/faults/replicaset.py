@@ -23,12 +23,14 @@ USUAL = {
     "heartbeatIntervalMillis": 2_000,
     "heartbeatTimeoutSecs": 3,
     "catchUpTimeoutMillis": 3_000,
+    "chainingAllowed": False,
 }
 QUICK = {
     "electionTimeoutMillis": 2_000,
     "heartbeatIntervalMillis": 500,
     "heartbeatTimeoutSecs": 1,
     "catchUpTimeoutMillis": 1_000,
+    "chainingAllowed": False,
 }
 """When the members miss a silent primary and elect another: MongoDB's own choice with what
 docs/operations.md advises, and one with which more trials fit into an hour. A silent member must be
