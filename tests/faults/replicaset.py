@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from pymongo import AsyncMongoClient
 from pymongo.errors import PyMongoError
+from pymongo.write_concern import WriteConcern
 
 from tests.faults.processes import Mongod
 from tests.faults.vault import eventually
@@ -23,14 +24,12 @@ USUAL = {
     "heartbeatIntervalMillis": 2_000,
     "heartbeatTimeoutSecs": 3,
     "catchUpTimeoutMillis": 3_000,
-    "chainingAllowed": False,
 }
 QUICK = {
     "electionTimeoutMillis": 2_000,
     "heartbeatIntervalMillis": 500,
     "heartbeatTimeoutSecs": 1,
     "catchUpTimeoutMillis": 1_000,
-    "chainingAllowed": False,
 }
 """When the members miss a silent primary and elect another: MongoDB's own choice with what
 docs/operations.md advises, and one with which more trials fit into an hour. A silent member must be
@@ -104,13 +103,26 @@ class ReplicaSet:
         return next(member for member in self.members if member.host == hello["me"])
 
     async def heal(self) -> None:
-        """Wait until one member is the primary and the others follow it.
+        """Wait until one member is the primary and the others copy from it.
 
-        One kill too early takes the set minutes to heal from.
+        One kill too early takes the set minutes to heal from. A member that says it is a secondary
+        may still be rolling back, or looking for one to copy from: if that one stops now, it waits
+        for 30 s.
         """
 
         async def whole() -> bool:
             states = sorted((await self.states()).values())
-            return states == ["PRIMARY", *["SECONDARY"] * (MEMBERS - 1)]
+            return states == ["PRIMARY", *["SECONDARY"] * (MEMBERS - 1)] and await self._copied()
 
         await eventually(whole, HEAL_SECONDS)
+
+    async def _copied(self) -> bool:
+        """Whether something that is written now reaches all members."""
+        assert self._client is not None
+        everywhere = WriteConcern(w=MEMBERS, j=True, wtimeout=5_000)
+        place = self._client["healing"].get_collection("marks", write_concern=everywhere)
+        try:
+            await place.insert_one({})
+        except PyMongoError:
+            return False
+        return True
