@@ -141,7 +141,7 @@ async def test_an_upload_by_a_grant_is_gone_on_with_under_the_name_that_the_gran
     lading: Client, server: Process, tmp_path: Path
 ) -> None:
     path = tmp_path / "mine.bin"
-    path.write_bytes(Random(12).randbytes(20 * 2**20))
+    path.write_bytes(Random(12).randbytes(64 * 2**20))
     minted = await lading.grant(name="theirs.bin", directory="granted")
     async with Client(server.url, minted["token"], timing=AT_ONCE) as bearer:
         upload = bearer.upload(path, chunk_size=256 * 1024)
@@ -297,7 +297,7 @@ async def test_two_clients_send_the_same_file_at_once(server: Process, tmp_path:
 
 async def test_an_upload_can_be_stopped_and_gone_on_with(lading: Client, tmp_path: Path) -> None:
     path = tmp_path / "stopped.bin"
-    path.write_bytes(Random(11).randbytes(20 * 2**20))
+    path.write_bytes(Random(11).randbytes(64 * 2**20))
     upload = lading.upload(path, chunk_size=256 * 1024)
     async for progress in upload:
         if progress.stored >= 2**20:
@@ -307,4 +307,4 @@ async def test_an_upload_can_be_stopped_and_gone_on_with(lading: Client, tmp_pat
     file = await again
     assert file["id"] == upload.id
     assert again.resumed_from >= 2**20
-    assert again.bytes_sent == 20 * 2**20 - again.resumed_from
+    assert again.bytes_sent == 64 * 2**20 - again.resumed_from
