@@ -15,7 +15,8 @@ from html import escape
 from typing import Any
 
 STYLE = """
-:root { color-scheme: light dark; --line: light-dark(#d5d9e0, #3a4150); --soft: light-dark(#f4f5f8, #1d222b);
+:root { color-scheme: light dark; --line: light-dark(#d5d9e0, #3a4150);
+  --soft: light-dark(#f4f5f8, #1d222b);
   --faint: light-dark(#59616e, #a3acba); --link: light-dark(#1d4ed8, #8ab4ff) }
 * { box-sizing: border-box }
 body { margin: 0; font: 1rem/1.55 system-ui, sans-serif; background: light-dark(#fff, #14181f);
@@ -24,35 +25,44 @@ a { color: var(--link) }
 :focus-visible { outline: 3px solid var(--link); outline-offset: 2px }
 .skip { position: absolute; left: -100vw; padding: .5rem 1rem; background: var(--soft) }
 .skip:focus { left: 1rem; top: 1rem }
-nav { padding: 1rem 1.5rem; font-size: .9rem; max-height: 40vh; overflow-y: auto; border-bottom: 1px solid var(--line) }
+nav { padding: 1rem 1.5rem; font-size: .9rem; max-height: 40vh; overflow-y: auto;
+  border-bottom: 1px solid var(--line) }
 nav ul { list-style: none; margin: 0 0 1rem; padding: 0 }
-nav li a { display: flex; gap: .5rem; align-items: baseline; padding: .1rem 0; overflow-wrap: anywhere; text-decoration: none }
+nav li a { display: flex; gap: .5rem; align-items: baseline; padding: .1rem 0;
+  overflow-wrap: anywhere; text-decoration: none }
 nav li a:hover { text-decoration: underline }
 nav p { margin: 0; font-weight: 600 }
 main { padding: 1rem 1.5rem 6rem; max-width: 60rem; min-width: 0 }
 h1 { margin: 0 0 .5rem } h2 { margin-top: 3rem; border-bottom: 1px solid var(--line) }
-h3 { margin: 2.5rem 0 .25rem; font-size: 1.1rem; overflow-wrap: anywhere } h4 { margin: 1.25rem 0 .35rem; font-size: .95rem }
+h3 { margin: 2.5rem 0 .25rem; font-size: 1.1rem; overflow-wrap: anywhere }
+h4 { margin: 1.25rem 0 .35rem; font-size: .95rem }
 section p { margin: .25rem 0 .5rem }
 code, pre { font: .875em/1.5 ui-monospace, monospace }
-pre { overflow-x: auto; padding: .75rem 1rem; background: var(--soft); border: 1px solid var(--line); border-radius: .4rem; margin: .5rem 0 }
+pre { overflow-x: auto; padding: .75rem 1rem; background: var(--soft);
+  border: 1px solid var(--line); border-radius: .4rem; margin: .5rem 0 }
 :target h3, h3:target { background: light-dark(#fff3c4, #453a12) }
 .anchor { color: var(--faint); text-decoration: none; padding: 0 .25rem }
-.method { font: 700 .72rem/1 ui-monospace, monospace; min-width: 3.6rem; flex: none; display: inline-block; text-align: center;
-  padding: .28rem .3rem; border-radius: .25rem; color: #fff; background: #4b5563; vertical-align: .1em }
-.get { background: #1d4ed8 } .post { background: #15703a } .put, .patch { background: #92500a } .delete { background: #b3201f }
+.method { font: 700 .72rem/1 ui-monospace, monospace; min-width: 3.6rem; flex: none;
+  display: inline-block; text-align: center;
+  padding: .28rem .3rem; border-radius: .25rem; color: #fff; background: #4b5563;
+  vertical-align: .1em }
+.get { background: #1d4ed8 } .post { background: #15703a } .put, .patch { background: #92500a }
+.delete { background: #b3201f }
 .scroll { overflow-x: auto }
 table { border-collapse: collapse; width: 100%; font-size: .92rem }
-th, td { text-align: left; vertical-align: top; padding: .35rem .75rem .35rem 0; border-bottom: 1px solid var(--line) }
+th, td { text-align: left; vertical-align: top; padding: .35rem .75rem .35rem 0;
+  border-bottom: 1px solid var(--line) }
 thead th { color: var(--faint); font-weight: 600 }
 tbody th { font-weight: 400; white-space: nowrap }
 ul.codes { margin: 0; padding: 0; list-style: none }
 .faint { color: var(--faint) }
 @media (min-width: 64rem) {
   body { display: grid; grid-template-columns: 21rem minmax(0, 1fr) }
-  nav { position: sticky; top: 0; height: 100vh; max-height: none; border-bottom: 0; border-right: 1px solid var(--line) }
+  nav { position: sticky; top: 0; height: 100vh; max-height: none; border-bottom: 0;
+  border-right: 1px solid var(--line) }
   main { padding-left: 2.5rem }
 }
-"""  # noqa: E501
+"""
 
 _HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode("ascii")
 POLICY = (

@@ -10,7 +10,7 @@ import asyncio
 import mimetypes
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -587,7 +587,7 @@ class Uploads:
 
     # -- reading
 
-    async def read(self, manifest: Manifest, start: int, end: int) -> AsyncIterator[bytes]:
+    async def read(self, manifest: Manifest, start: int, end: int) -> AsyncGenerator[bytes, None]:
         """The bytes `[start, end)`, verified piece by piece, what comes next fetched meanwhile.
 
         All of them must be stored. Raises Internal when stored bytes are damaged or gone.

@@ -70,6 +70,7 @@ class Workers:
         self._workers: dict[int, Worker] = {}
         self._ending = False
         count = len(listeners)
+        # No `with`: the workers use it for as long as they live, and `end` closes it.
         self._file = tempfile.TemporaryFile(prefix="lading-")  # noqa: SIM115
         self._file.truncate(table_size(count))
         self._map = mmap.mmap(self._file.fileno(), table_size(count))

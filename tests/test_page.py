@@ -34,6 +34,7 @@ def browser() -> str:
     if reason is not None:
         if os.environ.get("CI") == "true":
             pytest.fail(reason)
+        # `lacking` says what is missing; the summary shows it.
         pytest.skip(reason)
     found = shutil.which(CHROMIUM)
     assert found is not None

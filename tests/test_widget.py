@@ -33,6 +33,7 @@ def npm() -> None:
     if reason is not None:
         if os.environ.get("CI") == "true":
             pytest.fail(reason)
+        # `lacking` says what is missing; the summary shows it.
         pytest.skip(reason)
 
 

@@ -12,6 +12,7 @@ import uvicorn
 
 def main(directory: str, port: str) -> None:
     """Serve until told to stop, with uvicorn as Lading runs it."""
+    # mypy runs in Lading's environment, which has neither; nor could this module be imported there.
     from fastapi import FastAPI  # type: ignore[import-not-found]
     from tuspyserver import create_tus_router  # type: ignore[import-not-found]
 

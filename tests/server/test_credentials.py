@@ -113,10 +113,11 @@ def test_the_public_address_is_an_origin_of_the_servers_only_where_it_is_set() -
     assert is_own_origin("http://here:8080", connection)
 
 
-def given(connection: Request, **options: object) -> set[str]:
+def given(
+    connection: Request, *, public_url: str | None = None, seconds: float | None = None
+) -> set[str]:
     response = Response()
-    chosen = {"public_url": None, "seconds": None, **options}
-    give_cookie(response, connection, "abc", **chosen)  # type: ignore[arg-type]
+    give_cookie(response, connection, "abc", public_url=public_url, seconds=seconds)
     return set(response.headers["set-cookie"].split("; "))
 
 

@@ -8,6 +8,7 @@ import gc
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from bson import ObjectId
@@ -80,9 +81,10 @@ async def put(uploads: Uploads, upload: OpenUpload, *numbers: int) -> int:
     return stored
 
 
-def kept_manifest(mongo: Mongo, server: Inside, upload: OpenUpload) -> dict[str, object]:
+def kept_manifest(mongo: Mongo, server: Inside, upload: OpenUpload) -> dict[str, Any]:
     database = mongo[server.services.database.chunks.database.name]
-    found = database["manifests"].find_one({"_id": ObjectId(upload.manifest.id)})
+    key = {"_id": ObjectId(upload.manifest.id)}
+    found: dict[str, Any] | None = database["manifests"].find_one(key)
     assert found is not None
     return found
 
@@ -102,7 +104,7 @@ async def test_the_manifest_is_refreshed_at_most_once_a_second(
     second = kept_manifest(mongo, server, upload)
     assert second["upload_size"] in (2 * CELL, 3 * CELL)
     assert second["updated_at"] != first["updated_at"]
-    assert second["expires_at"].timestamp() == clock.now + TTL  # type: ignore[attr-defined]
+    assert second["expires_at"].timestamp() == clock.now + TTL
     await put(uploads, upload, 3)
     assert kept_manifest(mongo, server, upload) == second
     assert await put(uploads, upload, 4) == len(DATA)
@@ -270,7 +272,7 @@ async def test_a_reader_that_stops_leaves_nothing_running(
     before = asyncio.all_tasks()
     reading = uploads.read(finished.manifest, 0, len(DATA))
     assert await anext(reading) == DATA[:CELL]
-    await reading.aclose()  # type: ignore[attr-defined]
+    await reading.aclose()
     await asyncio.sleep(0)
     await until(lambda: asyncio.all_tasks() <= before)
 
@@ -289,7 +291,7 @@ async def test_a_reader_that_stops_before_damaged_bytes_hears_nothing_of_them(
     assert await anext(reading) == DATA[:CELL]
     # The next piece is fetched meanwhile, and found to be damaged.
     await until(lambda: asyncio.all_tasks() <= before)
-    await reading.aclose()  # type: ignore[attr-defined]
+    await reading.aclose()
     del reading
     gc.collect()
     await asyncio.sleep(0)

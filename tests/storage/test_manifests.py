@@ -175,10 +175,8 @@ async def test_an_attempt_begins_once_and_with_nothing_stored(each_database: Dat
     assert await manifests.touch(upload.id, now=NOW, expires_at=NOW, upload_size=9) is None
     found = await manifests.get(upload.id)
     assert found == replace(upload, attempt=2, upload_size=0, updated_at=NOW + 3)
-    again = {"now": NOW, "expires_at": NOW, "upload_size": 9, "attempt": 2}
-    assert await manifests.touch(upload.id, **again) == replace(  # type: ignore[arg-type]
-        found, updated_at=NOW, upload_size=9
-    )
+    touched = await manifests.touch(upload.id, now=NOW, expires_at=NOW, upload_size=9, attempt=2)
+    assert touched == replace(found, updated_at=NOW, upload_size=9)
 
 
 @pytest.mark.parametrize("state", [State.READY, State.EXPIRED, State.DELETED])
