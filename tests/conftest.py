@@ -16,6 +16,7 @@ from pymongo import MongoClient
 from storage.database import Database, connect
 from storage.embedded import EmbeddedMongo
 from tests.servers import Process, process
+from tests.steps import Steps, stepped
 
 Mongo = MongoClient[dict[str, Any]]
 
@@ -77,6 +78,14 @@ def other_server(shared_url: str, tmp_path_factory: pytest.TempPathFactory) -> I
     """A second server on the same database."""
     with process(tmp_path_factory.mktemp("other"), shared_url) as running:
         yield running
+
+
+@pytest.fixture
+async def steps(database: Database, database_url: str) -> AsyncIterator[Steps]:
+    """The test's database once more, one operation at a time."""
+    found = stepped(database_url)
+    yield found
+    await found.close()
 
 
 @pytest.fixture

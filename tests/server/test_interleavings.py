@@ -4,7 +4,7 @@ its own. There is one outcome, nothing is left behind, and the account is exact 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from protocol.spec import UploadSpec
 from server.uploads import OpenUpload
 from storage.database import Database
 from tests.parts import ANN, CELL, NOW, TOMBSTONE_TTL, TTL, Parts
-from tests.steps import Steps, stepped
+from tests.steps import Steps
 
 PIECE = bytes(range(256)) * (CELL // 256)
 KEPT = CELL
@@ -96,13 +96,6 @@ KNOWN: list[Deed] = [write_again, finish, finish_with_digest, remove, reopen, ex
 KNOWN += [replace_bytes, recount]
 UNKNOWN: list[Deed] = [write, finish, finish_longer, remove, expire, sweep]
 UNKNOWN += [replace_bytes, recount]
-
-
-@pytest.fixture
-async def steps(database: Database, database_url: str) -> AsyncIterator[Steps]:
-    found = stepped(database_url)
-    yield found
-    await found.close()
 
 
 class Beginning:

@@ -26,7 +26,7 @@ from server.media import store
 from server.uploads import OpenUpload
 from storage.database import Database
 from tests.parts import ANN, CELL, TTL, Parts
-from tests.steps import Crash, Steps, stepped
+from tests.steps import Crash, Steps
 
 SIZE = 3 * CELL + 100
 RIGHT = random.Random(1).randbytes(SIZE)
@@ -38,24 +38,6 @@ def other(*places: int) -> bytes:
     for place in places:
         changed[place] ^= 1
     return bytes(changed)
-
-
-@pytest.fixture
-def parts(database: Database) -> Parts:
-    return Parts(database)
-
-
-@pytest.fixture
-def elsewhere(database: Database, parts: Parts) -> Parts:
-    """Another process on the same database."""
-    return Parts(database, parts.clock)
-
-
-@pytest.fixture
-async def steps(database: Database, database_url: str) -> AsyncIterator[Steps]:
-    found = stepped(database_url)
-    yield found
-    await found.close()
 
 
 async def create(parts: Parts, body: bytes = RIGHT) -> str:

@@ -5,7 +5,6 @@ nothing is answered that is not so, and no quota is lost on the way.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -28,27 +27,9 @@ from server.uploads import OpenUpload
 from storage.database import Database
 from storage.manifests import Manifests
 from tests.parts import ANN, CELL, TOMBSTONE_TTL, TTL, Parts
-from tests.steps import Steps, stepped
+from tests.steps import Steps
 
 PIECE = bytes(range(256)) * (CELL // 256)
-
-
-@pytest.fixture
-def parts(database: Database) -> Parts:
-    return Parts(database)
-
-
-@pytest.fixture
-def elsewhere(database: Database, parts: Parts) -> Parts:
-    """Another process on the same database."""
-    return Parts(database, parts.clock)
-
-
-@pytest.fixture
-async def steps(database: Database, database_url: str) -> AsyncIterator[Steps]:
-    found = stepped(database_url)
-    yield found
-    await found.close()
 
 
 async def create(parts: Parts, cells: int | None = 2) -> OpenUpload:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -11,7 +11,7 @@ from protocol.errors import QuotaExceeded
 from storage.database import Database, connect
 from storage.manifests import new_id
 from storage.quotas import Account, Quotas
-from tests.steps import Steps, stepped
+from tests.steps import Steps
 
 A, B = new_id(), new_id()
 
@@ -24,14 +24,6 @@ async def refused(work: Awaitable[object]) -> QuotaExceeded:
     with pytest.raises(QuotaExceeded) as caught:
         await work
     return caught.value
-
-
-@pytest.fixture
-async def steps(database: Database, database_url: str) -> AsyncIterator[Steps]:
-    """The test's database, one operation at a time."""
-    found = stepped(database_url)
-    yield found
-    await found.close()
 
 
 # -- limits

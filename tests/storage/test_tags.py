@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -12,16 +11,9 @@ from protocol.manifest import Manifest, State
 from storage.database import Database
 from storage.manifests import Manifests, new_id
 from storage.tags import Tag, Tags
-from tests.steps import Crash, Steps, stepped
+from tests.steps import Crash, Steps
 
 NOW = 1_790_000_000.0
-
-
-@pytest.fixture
-async def steps(database: Database, database_url: str) -> AsyncIterator[Steps]:
-    found = stepped(database_url)
-    yield found
-    await found.close()
 
 
 async def file(
