@@ -13,7 +13,7 @@ from starlette.routing import Route, WebSocketRoute
 
 from protocol.errors import LadingError
 from protocol.messages import OVERHEAD
-from server import openapi, tokens
+from server import openapi
 from server.auth import Authenticator, OpenAuthenticator, TokenAuthenticator, admin_token
 from server.census import Census
 from server.chores import Chores
@@ -150,7 +150,7 @@ async def _assemble(
         url = await embedded.start()
     store = await open_store(settings, stack, url=url, client=client)
     clock = clock or store.clock
-    authenticator = _authenticator(settings, clock)
+    authenticator = make_authenticator(settings, clock)
     # Uploads begun under a larger LADING_CHUNK_SIZE must still be able to go on.
     largest = max(settings.largest_chunk, await store.manifests.largest_open_chunk())
     services = Services(
@@ -180,12 +180,16 @@ async def _assemble(
     return services
 
 
-def _authenticator(settings: Settings, clock: Callable[[], float]) -> Authenticator:
+def make_authenticator(settings: Settings, clock: Callable[[], float]) -> Authenticator:
+    """What `LADING_AUTH` asks for; raises WrongSettings when its keys are not fit."""
     match settings.auth:
         case "token":
             return TokenAuthenticator(admin_token(settings.data))
         case "jwt":
-            return tokens.authenticator(settings, clock)
+            # Its libraries take memory that other servers need not spend.
+            from server.tokens import authenticator
+
+            return authenticator(settings, clock)
         case "none":
             return OpenAuthenticator()
 

@@ -26,8 +26,7 @@ from starlette.applications import Starlette
 
 from lading.memory import keep_freed
 from lading.version import VERSION
-from server import tokens
-from server.app import create_app
+from server.app import create_app, make_authenticator
 from server.auth import admin_token
 from server.connections import RequestProtocol
 from server.services import Services
@@ -229,7 +228,7 @@ def serve() -> int:
     try:
         settings = load()
         if settings.auth == "jwt":
-            tokens.authenticator(settings, time.time)  # wrong keys are told of before all else
+            make_authenticator(settings, time.time)  # wrong keys are told of before all else
         listeners = listen(settings)
     except WrongSettings as error:
         print(error, file=sys.stderr)

@@ -10,14 +10,16 @@ import contextlib
 import signal
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from lading.client import Client
 from lading.memory import keep_freed
 from lading.output import Output
 from protocol.errors import LadingError
+
+if TYPE_CHECKING:
+    from lading.client import Client
 
 DONE = 0
 FAILED = 1
@@ -45,7 +47,7 @@ class Common:
 
 
 T = TypeVar("T")
-Work = Callable[[Client, Output], Awaitable[int]]
+Work = Callable[["Client", Output], Awaitable[int]]
 
 
 def parsed(option: str, parse: Callable[[str], T], text: str | None) -> T | None:
@@ -60,6 +62,9 @@ def run(
     context: typer.Context, server: str | None, token: str | None, as_json: bool, work: Work
 ) -> None:
     """Do a command's work with a client, and exit with its code."""
+    # Only here: `lading serve` need not load an HTTP client and its memory.
+    from lading.client import Client
+
     keep_freed()
     common: Common = context.obj or Common()
     output = Output(as_json=as_json or common.json)

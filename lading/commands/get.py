@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lading.client import Client
 from lading.commands.common import AGAIN, DONE, FAILED, INTERRUPTED, Json, Server, Token, run
 from lading.output import Output, printable
 from lading.progress import Progress
 from protocol.errors import LadingError
+
+if TYPE_CHECKING:
+    from lading.client import Client
 
 
 def get(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lading.client import Client
 from lading.commands.common import DONE, Json, Server, Token, run
 from lading.output import Output, size_text
+
+if TYPE_CHECKING:
+    from lading.client import Client
 
 
 def ls(

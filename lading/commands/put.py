@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import Annotated, Any, BinaryIO
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
 
-from lading.client import Client
 from lading.commands.common import (
     AGAIN,
     FAILED,
@@ -20,9 +19,12 @@ from lading.commands.common import (
     worst,
 )
 from lading.output import Output, printable
-from lading.source import Readable
-from lading.upload import Upload
 from protocol.errors import LadingError
+
+if TYPE_CHECKING:
+    from lading.client import Client
+    from lading.source import Readable
+    from lading.upload import Upload
 
 CLEANING_SECONDS = 2.0
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lading.client import Client
 from lading.commands.common import DONE, Json, Server, Token, run, worst
 from lading.output import Output
 from protocol.errors import LadingError
+
+if TYPE_CHECKING:
+    from lading.client import Client
 
 
 def rm(

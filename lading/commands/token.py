@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lading.client import Client
 from lading.commands.common import DONE, Json, Server, Token, parsed, run
 from lading.output import Output, printable
 from protocol.units import parse_duration, parse_size
+
+if TYPE_CHECKING:
+    from lading.client import Client
 
 
 def token(

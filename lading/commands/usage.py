@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lading.client import Client
 from lading.commands.common import DONE, Json, Server, Token, parsed, run
 from lading.output import Output, size_text
 from protocol.units import parse_size
+
+if TYPE_CHECKING:
+    from lading.client import Client
 
 NO_LIMIT = "none"
 

@@ -6,13 +6,16 @@ On real sockets: when uvicorn moves what is hooked, these fail.
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import msgpack
 import pytest
+from websockets.datastructures import Headers
 
+from server.sockets import Inbox
 from tests.server.frames import BINARY, CLOSE, CONT, TEXT, Raw, frame, raw
 from tests.server.frames import PING as PING_FRAME
 from tests.server.gate import Gate
@@ -28,6 +31,62 @@ async def lives(server: Running) -> None:
         async with channel(server) as wire:
             await wire.send(PING, 1)
             assert await wire.expect(PONG) == [1]
+
+
+# -- what waits for the application
+
+
+async def test_what_came_is_taken_in_order() -> None:
+    inbox = Inbox()
+    assert inbox.empty()
+    for number in range(3):
+        inbox.put_nowait(number)
+    assert not inbox.empty()
+    assert [await inbox.get() for _ in range(3)] == [0, 1, 2]
+    assert inbox.empty()
+
+
+async def test_the_application_waits_for_what_comes() -> None:
+    inbox = Inbox()
+    taking = asyncio.ensure_future(inbox.get())
+    await asyncio.sleep(0)
+    assert not taking.done()
+    inbox.put_nowait("first")
+    inbox.put_nowait("second")
+    assert await taking == "first"
+    assert await inbox.get() == "second"
+
+
+async def test_who_stops_waiting_takes_nothing_along() -> None:
+    inbox = Inbox()
+    for moment in ("before", "after"):
+        taking = asyncio.ensure_future(inbox.get())
+        await asyncio.sleep(0)
+        if moment == "after":
+            inbox.put_nowait("kept")
+        taking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await taking
+    assert await inbox.get() == "kept"
+
+
+# -- the handshake
+
+
+async def test_what_was_said_to_connect_takes_no_memory_afterwards(
+    tmp_path: Path, database_url: str
+) -> None:
+    def kept() -> int:
+        return sum("x-said" in each for each in gc.get_objects() if type(each) is Headers)
+
+    said = {"X-Said": "much" * 1000}
+    async with (
+        inside(tmp_path, database_url) as running,
+        dial(running, additional_headers=said) as wire,
+    ):
+        before = kept()
+        await wire.hello(running.token)
+        assert kept() == before - 1, "the client's own copy stays"
 
 
 # -- frames
