@@ -6,9 +6,19 @@ spreads one file's bytes over all shards, and every query here carries the key.
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import nullcontext
+
 from protocol.manifest import Piece
 from storage.blobs.base import verify
 from storage.chunks import Chunks
+
+WRITES_AT_ONCE = 8
+"""Large pieces that are being inserted at the same time. PyMongo makes a copy of each, and more at
+once are no faster: they are for the same disk."""
+
+LARGE = 256 * 1024
+"""Smaller pieces do not wait: their copies are small, and a database may be far away."""
 
 
 class MongoBlobs:
@@ -18,9 +28,11 @@ class MongoBlobs:
 
     def __init__(self, chunks: Chunks) -> None:
         self._chunks = chunks
+        self._writing = asyncio.Semaphore(WRITES_AT_ONCE)
 
     async def write(self, upload_id: str, piece: Piece, data: bytes) -> bool:
-        return await self._chunks.insert(upload_id, piece, data)
+        async with self._writing if piece.size >= LARGE else nullcontext():
+            return await self._chunks.insert(upload_id, piece, data)
 
     async def read(self, upload_id: str, slice_start: int) -> tuple[Piece, bytes] | None:
         found = await self._chunks.data(upload_id, slice_start)

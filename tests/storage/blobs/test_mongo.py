@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import Any
+
 import pytest
 from bson import ObjectId
 
-from storage.blobs.mongo import MongoBlobs
+from storage.blobs.mongo import LARGE, WRITES_AT_ONCE, MongoBlobs
 from storage.chunks import Chunks, object_id
 from storage.database import Database
-from tests.storage.blobs.contract import Contract, Rig
+from storage.manifests import new_id
+from tests.servers import until
+from tests.storage.blobs.contract import Contract, Rig, piece
 from tests.storage.faults import break_chunks
 
 
@@ -52,3 +57,34 @@ class TestMongoBlobs(Contract):
 
 def test_the_driver_has_the_name_that_manifests_hold() -> None:
     assert MongoBlobs.name == "mongo"
+
+
+class Slow:
+    """Stands before a collection; inserts wait until they are let through."""
+
+    def __init__(self, collection: Any) -> None:
+        self._collection = collection
+        self.begun = 0
+        self.free = asyncio.Event()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._collection, name)
+
+    async def insert_one(self, document: dict[str, Any]) -> Any:
+        self.begun += 1
+        await self.free.wait()
+        return await self._collection.insert_one(document)
+
+
+@pytest.mark.parametrize(("size", "at_once"), [(LARGE, WRITES_AT_ONCE), (LARGE - 1, 20)])
+async def test_large_pieces_wait_for_each_other_and_small_ones_do_not(
+    database: Database, size: int, at_once: int
+) -> None:
+    database.chunks = slow = Slow(database.chunks)
+    blobs, data, ids = MongoBlobs(Chunks(database)), bytes(size), [new_id() for _ in range(20)]
+    writes = asyncio.gather(*[blobs.write(each, piece(0, data), data) for each in ids])
+    await until(lambda: slow.begun == at_once)
+    await asyncio.sleep(0)
+    assert slow.begun == at_once
+    slow.free.set()
+    assert await writes == [True] * 20
