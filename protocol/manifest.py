@@ -163,27 +163,50 @@ MISSING_SHOWN = 1000
 """How many missing ranges a refusal carries; the whole list is answered when asked for."""
 
 
-def prove(pieces: Iterable[Piece], size: int) -> int:
-    """Prove that pieces sorted by `slice_start` tile `[0, size)` exactly.
+class Proof:
+    """That pieces tile `[0, size)` exactly: told of one after the other, none is remembered."""
 
-    Returns the CRC-32C of the whole file, combined from those of the pieces. Raises Incomplete
-    with `missing` when bytes are not there, InvalidArgument when pieces lie beyond `size`.
-    """
-    crc = position = 0
-    proven: list[Piece] = []
-    for piece in pieces:
-        if piece.end > size:
-            raise InvalidArgument(f"Bytes are stored up to {piece.end}, beyond the size {size}.")
-        if piece.slice_start < position:
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._position = self._crc = self._absent = 0
+        self._missing: list[list[int]] = []
+
+    def add(self, piece: Piece) -> None:
+        """The next piece, by `slice_start`; InvalidArgument when it ends beyond the size."""
+        if piece.end > self._size:
+            raise InvalidArgument(
+                f"Bytes are stored up to {piece.end}, beyond the size {self._size}."
+            )
+        if piece.slice_start < self._position:
             raise AssertionError(f"pieces overlap at {piece.slice_start}")
-        crc = crc32c_combine(crc, piece.crc32c, piece.size)
-        position = piece.end
-        proven.append(piece)
-    missing = coverage(proven, size).missing
-    if missing:
-        raise Incomplete(
-            f"{sum(end - start for start, end in missing)} bytes are missing; send them, "
-            "then finish again.",
-            missing=[list(gap) for gap in missing[:MISSING_SHOWN]],
-        )
-    return crc
+        self._advance(piece.slice_start)
+        self._crc = crc32c_combine(self._crc, piece.crc32c, piece.size)
+        self._position = piece.end
+
+    def _advance(self, position: int) -> None:
+        if position > self._position:
+            self._absent += position - self._position
+            if len(self._missing) < MISSING_SHOWN:
+                self._missing.append([self._position, position])
+            self._position = position
+
+    def conclude(self) -> int:
+        """After the last piece the CRC-32C of the file, combined from those of the pieces.
+
+        Raises Incomplete with `missing` when bytes are not there.
+        """
+        self._advance(self._size)
+        if self._absent:
+            raise Incomplete(
+                f"{self._absent} bytes are missing; send them, then finish again.",
+                missing=self._missing,
+            )
+        return self._crc
+
+
+def prove(pieces: Iterable[Piece], size: int) -> int:
+    """The proof of pieces that are at hand, sorted by `slice_start`; see `Proof`."""
+    proof = Proof(size)
+    for piece in pieces:
+        proof.add(piece)
+    return proof.conclude()

@@ -41,12 +41,12 @@ from protocol.manifest import (
     Coverage,
     Manifest,
     Piece,
+    Proof,
     State,
     cell_start,
     check_bounds,
     coverage,
     fills_cell,
-    prove,
 )
 from protocol.spec import UploadSpec, check_id, check_sha256, choose_chunk_size
 from server.auth import Principal
@@ -477,7 +477,10 @@ class Uploads:
             await self._quotas.keep(manifest.user_id, manifest.id, size)
             return manifest
         try:
-            checksum = prove([p async for p in self._contents.pieces(manifest)], size)
+            proof = Proof(size)
+            async for piece in self._contents.pieces(manifest):
+                proof.add(piece)
+            checksum = proof.conclude()
         except Incomplete:
             # Pieces are missing, too, where the upload was deleted a moment ago.
             await self._ended(manifest.id)

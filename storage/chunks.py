@@ -23,7 +23,8 @@ _INDEXED = {"_id": 0, "slice_start": 1, "size": 1, "crc32c": 1}
 
 _PLACED = {"_id": 0, "slice_start": 1, "size": 1}
 
-LISTED_AT_ONCE = 20_000
+LISTED_AT_ONCE = 5_000
+"""Pieces that are read from the index in one go: as documents of the driver they take 2 MB."""
 
 PATIENCE, PAUSE = 250, 0.02
 """How often, and after how many seconds, a place that is taken but not yet readable is tried."""
