@@ -20,6 +20,7 @@ from server.chores import Chores
 from server.errors import handlers
 from server.grants import GrantAuthenticator
 from server.hosts import middleware
+from server.library import Library
 from server.limits import ByteBudget
 from server.routes import (
     channel,
@@ -153,21 +154,24 @@ async def _assemble(
     authenticator = make_authenticator(settings, clock)
     # Uploads begun under a larger LADING_CHUNK_SIZE must still be able to go on.
     largest = max(settings.largest_chunk, await store.manifests.largest_open_chunk())
+    uploads = Uploads(
+        settings,
+        store.manifests,
+        store.chunks,
+        store.blobs,
+        quotas=store.quotas,
+        grants=store.grants,
+        tags=store.tags,
+        sweeper=store.sweeper,
+        clock=clock,
+        check_room=store.room.check,
+    )
     services = Services(
         settings=settings,
         database=store.database,
-        uploads=Uploads(
-            settings,
-            store.manifests,
-            store.chunks,
-            store.blobs,
-            quotas=store.quotas,
-            grants=store.grants,
-            tags=store.tags,
-            sweeper=store.sweeper,
-            clock=clock,
-            check_room=store.room.check,
-        ),
+        uploads=uploads,
+        library=Library(uploads, store.manifests, store.tags, clock),
+        quotas=store.quotas,
         grants=store.grants,
         tags=store.tags,
         authenticator=GrantAuthenticator(store.grants, authenticator, clock),

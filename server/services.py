@@ -15,11 +15,13 @@ from protocol.grants import Action
 from server.auth import Authenticator, Principal
 from server.census import Census
 from server.credentials import bearer
+from server.library import Library
 from server.limits import ByteBudget
 from server.settings import Settings
 from server.uploads import Uploads
 from storage.database import Database
 from storage.grants import Grants
+from storage.quotas import Quotas
 from storage.tags import Tags
 
 ACTIVITY_SECONDS = 60.0
@@ -66,6 +68,8 @@ class Services:
     settings: Settings
     database: Database
     uploads: Uploads
+    library: Library
+    quotas: Quotas
     grants: Grants
     tags: Tags
     authenticator: Authenticator

@@ -11,7 +11,7 @@ import mimetypes
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -57,8 +57,8 @@ from storage.blobs.base import Blobs
 from storage.chunks import Chunks
 from storage.contents import Contents
 from storage.grants import Grants
-from storage.manifests import ANY_FILE, FileFilter, Manifests, new_id
-from storage.quotas import Account, Quotas
+from storage.manifests import Manifests, new_id
+from storage.quotas import Quotas
 from storage.tags import Tags
 
 WATERMARK_SECONDS = 1.0
@@ -259,52 +259,6 @@ class Uploads:
         )
         return [(manifest, await self.coverage(manifest)) for manifest in manifests]
 
-    async def files(
-        self,
-        principal: Principal,
-        *,
-        wanted: FileFilter = ANY_FILE,
-        before: str | None = None,
-        most: int = 100,
-    ) -> list[Manifest]:
-        """The principal's finished files, the newest first, those with ids before `before`."""
-        return await self._manifests.ready(principal.user_id, wanted, before=before, most=most)
-
-    async def change(
-        self,
-        principal: Principal,
-        upload_id: str,
-        *,
-        name: str | None = None,
-        directory: str | None = None,
-        tags: tuple[str, ...] | None = None,
-    ) -> Manifest:
-        """Change what is said of a file or upload; None leaves as it is. Raises NotFound, Gone."""
-        manifest = await self.get(principal, upload_id)
-        changed = UploadSpec(
-            name=manifest.name if name is None else name,
-            directory=manifest.directory if directory is None else directory,
-            tags=manifest.tags if tags is None else tags,
-        )
-        changed.check()
-        now = self._clock()
-        found = await self._manifests.describe(
-            manifest.id, name=name, directory=directory, tags=tags, now=now
-        )
-        await self._tags.note(manifest.user_id, tags or (), now)
-        return found or await self._ended(manifest.id)
-
-    async def remove_directory(self, principal: Principal, directory: str) -> int:
-        """Delete the finished files of a directory and of those below it; gives how many."""
-        deleted = 0
-        for wanted in (FileFilter(directory=directory), FileFilter(below=directory)):
-            while found := await self.files(principal, wanted=wanted):
-                for manifest in found:
-                    with suppress(NotFound):  # deleted by another request meanwhile
-                        await self.remove(principal, manifest.id)
-                        deleted += 1
-        return deleted
-
     async def coverage(self, manifest: Manifest) -> Coverage:
         """What is stored of an upload."""
         # A run without a hole covers what its pieces do.
@@ -316,14 +270,6 @@ class Uploads:
         if manifest.size is None:
             return self._contents.pieces(manifest)
         return self._contents.pieces(manifest, 0, manifest.size)
-
-    async def usage(self, user_id: str) -> Account:
-        """What a user has and may have."""
-        return await self._quotas.account(user_id)
-
-    async def set_quota(self, user_id: str, quota: int | None) -> Account:
-        """Set a user's limit in bytes, None for none."""
-        return await self._quotas.set_quota(user_id, quota)
 
     # -- writing
 

@@ -14,6 +14,7 @@ from typing import Any
 from janitor.sweep import Sweeper
 from janitor.verify import Auditor, Finding, recount
 from server.auth import Principal
+from server.library import Library
 from server.settings import Settings, load
 from server.uploads import Uploads
 from storage.blobs.base import Blobs
@@ -63,6 +64,7 @@ class Parts:
         self.quotas = Quotas(self.database, self.chosen.default_quota)
         mongo = MongoBlobs(self.chunks)
         self.blobs: Mapping[str, Blobs] = {mongo.name: mongo}
+        tags = Tags(self.database)
         self.sweeper = Sweeper(
             self.manifests,
             self.blobs,
@@ -77,10 +79,11 @@ class Parts:
             self.blobs,
             quotas=self.quotas,
             grants=Grants(self.database),
-            tags=Tags(self.database),
+            tags=tags,
             sweeper=self.sweeper,
             clock=self.clock,
         )
+        self.library = Library(self.uploads, self.manifests, tags, self.clock)
 
     async def audit(self) -> list[Finding]:
         """All that is wrong with what is stored."""

@@ -483,7 +483,7 @@ class Machine(RuleBasedStateMachine):
             for each in mine
             if each.state == "uploading" and fingerprint in (None, f"of {each.size}")
         ]
-        _, files = self.world.answer(uploads.files(who))
+        _, files = self.world.answer(self.processes[process].library.files(who))
         ready = [(each.id, each.size) for each in mine if each.state == "ready"]
         assert [(each.id, each.size) for each in files] == ready
 
@@ -515,7 +515,7 @@ class Machine(RuleBasedStateMachine):
     @rule(user=USERS, limit=QUOTAS, process=PROCESSES)
     def set_quota(self, user: str, limit: int | None, process: int) -> None:
         self.quotas[user] = limit
-        _, account = self.world.answer(self.processes[process].uploads.set_quota(user, limit))
+        _, account = self.world.answer(self.processes[process].quotas.set_quota(user, limit))
         assert account.quota == limit
 
     @rule(user=USERS, process=PROCESSES)

@@ -188,7 +188,7 @@ async def change(request: Request) -> Response:
     server = services(request)
     principal = await server.principal(request)
     body = await read_json(request, ChangeFile)
-    manifest = await server.uploads.change(
+    manifest = await server.library.change(
         principal,
         request.path_params["id"],
         name=body.name,
@@ -206,7 +206,7 @@ async def remove_directory(request: Request) -> Response:
     if not directory:
         raise InvalidArgument("Say which directory: DELETE /v1/files?directory=a/b.")
     check_text("directory", directory, MAX_NAME)
-    deleted = await server.uploads.remove_directory(principal, directory)
+    deleted = await server.library.remove_directory(principal, directory)
     return answer({"directory": directory, "deleted": deleted})
 
 
@@ -217,7 +217,7 @@ async def listing(request: Request) -> Response:
     query = request.query_params
     cursor = query.get("cursor")
     most = page_size(query.get("limit"))
-    found = await server.uploads.files(
+    found = await server.library.files(
         principal,
         wanted=_filter(query),
         before=None if cursor is None else check_id(cursor),

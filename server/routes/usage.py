@@ -29,7 +29,7 @@ async def show_own(request: Request) -> Response:
     """`GET /v1/usage`: what the caller has and may have."""
     server = services(request)
     principal = await server.principal(request)
-    return answer(_shape(await server.uploads.usage(principal.user_id)))
+    return answer(_shape(await server.quotas.account(principal.user_id)))
 
 
 async def show(request: Request) -> Response:
@@ -39,7 +39,7 @@ async def show(request: Request) -> Response:
     user_id = _user_id(request)
     if not principal.admin and user_id != principal.user_id:
         raise NotFound
-    return answer(_shape(await server.uploads.usage(user_id)))
+    return answer(_shape(await server.quotas.account(user_id)))
 
 
 async def change(request: Request) -> Response:
@@ -49,7 +49,7 @@ async def change(request: Request) -> Response:
         raise Forbidden("Only an admin sets quotas.")
     user_id = _user_id(request)
     body = await read_json(request, SetQuota)
-    return answer(_shape(await server.uploads.set_quota(user_id, body.quota)))
+    return answer(_shape(await server.quotas.set_quota(user_id, body.quota)))
 
 
 def _user_id(request: Request) -> str:
