@@ -25,7 +25,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, Key, KeySet, OctKey, OKPKey, RSAKey
 
 from protocol.errors import Unauthorized, Unavailable
-from protocol.spec import check_text
+from protocol.spec import MAX_USER_ID, check_text
 from server.auth import Principal
 from server.settings import Settings, WrongSettings
 
@@ -34,7 +34,6 @@ log = structlog.get_logger()
 LEEWAY_SECONDS = 10
 SHORTEST_SECRET = 32
 MAX_TOKEN = 16 * 1024
-MAX_USER_ID = 256
 
 KEYS_SECONDS = 600.0
 """How long fetched keys are good without being asked for again."""

@@ -18,7 +18,7 @@ from packaging.utils import canonicalize_name
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parent.parent
-LOCKS = ("serve", "test")
+LOCKS = ("serve", "test", "bench")
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 FIXED_AT_ROOT = (
