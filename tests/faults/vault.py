@@ -97,6 +97,12 @@ class Vault:
         found = await self.database.manifests.find({}, {"state": 1}).to_list(None)
         return {str(manifest["_id"]): manifest["state"] for manifest in found}
 
+    async def files(self, sha256: str) -> list[str]:
+        """The ids of the finished files with this digest."""
+        query = {"sha256": sha256, "state": "ready"}
+        found = await self.database.manifests.find(query, {"_id": 1}).to_list(None)
+        return [str(manifest["_id"]) for manifest in found]
+
     async def findings(self) -> list[Finding]:
         """What an audit finds."""
         auditor = Auditor(self.manifests, self.chunks, self.blobs, self.quotas, self.clock)
