@@ -81,6 +81,7 @@ class ChannelProtocol(WebSocketsSansIOProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._services: Services = app_state["services"]
+        # uvicorn declares an asyncio.Queue, and calls only what an Inbox has, too.
         self.queue = Inbox()  # type: ignore[assignment]
         self.conn.max_message_size = self._services.max_message
         self.arrived = 0
