@@ -121,14 +121,20 @@ async def _counted(
 async def cells(
     server: Services, stream: AsyncIterator[bytes], upload: OpenUpload
 ) -> AsyncIterator[bytes]:
-    """The stream in whole cells, under a share of the byte budget while it lasts."""
+    """The stream in whole cells, under a share of the byte budget while it lasts.
+
+    Raises TooLarge at the first byte beyond the size of the upload: there is no share for it.
+    """
     size = upload.manifest.chunk_size
     expected = upload.manifest.size
-    buffer = bytearray()
+    buffer, arrived = bytearray(), 0
     length = size if expected is None else min(size, expected)
     hold = await server.budget.acquire(length, upload.manifest.user_id)
     try:
         async for data in stream:
+            arrived += len(data)
+            if expected is not None and arrived > expected:
+                raise TooLarge(f"The file was announced with {expected} bytes.", limit=expected)
             buffer += data
             await server.uploads.touch(upload)
             while len(buffer) >= size:

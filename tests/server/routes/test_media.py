@@ -215,6 +215,20 @@ async def test_more_than_was_announced_is_refused(users_server: Process, more: b
     assert (await send(users_server, told)).status_code == 200
 
 
+async def test_the_byte_that_is_too_much_is_enough(users_server: Process) -> None:
+    # Or a body of no length would be in memory up to a whole cell under the share of one byte.
+    told = await announce(users_server, body=b"x")
+    reader, writer = await asyncio.open_connection("127.0.0.1", users_server.port)
+    writer.write(
+        f"PUT {told['upload']['url']} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+        "Transfer-Encoding: chunked\r\n\r\n2\r\nxx\r\n".encode()
+    )
+    async with asyncio.timeout(10):
+        assert (await reader.readline()).startswith(b"HTTP/1.1 413 ")
+    writer.close()
+    await writer.wait_closed()
+
+
 async def test_a_form_is_not_taken_apart(users_server: Process) -> None:
     told = await announce(users_server)
     async with client(users_server) as browser:
