@@ -166,18 +166,21 @@ class Note:
         self._settings = settings
         self._url = url
         self._path = settings.data / "server.json"
+        self._written: str | None = None
 
     def write(self) -> None:
         """Tell programs and people."""
         token = admin_token(self._settings.data) if self._settings.auth == "token" else None
         note = {"url": self._url, "token": token, "pid": os.getpid()}
-        _write_private(self._path, json.dumps(note) + "\n")
+        self._written = json.dumps(note) + "\n"
+        _write_private(self._path, self._written)
         print(ready_lines(self._url, token, self._settings), flush=True)
 
     def remove(self) -> None:
-        """The server is gone."""
-        with suppress(OSError):
-            self._path.unlink()
+        """The server is gone. A note that another server wrote is left to that one."""
+        with suppress(OSError, ValueError):
+            if self._path.read_text(encoding="utf-8") == self._written:
+                self._path.unlink()
 
 
 def ready_lines(url: str, token: str | None, settings: Settings) -> str:
