@@ -100,7 +100,7 @@ async def _take(
         head = head or piece[:HEAD_BYTES]
         await server.uploads.write(upload, position, piece, crc32c(piece))
         position += len(piece)
-    _check_digests(request, digest)
+    _check_digests(request, part, digest)
     return await server.uploads.finish(
         principal, upload.manifest.id, position, hashed=digest.hexdigest(), head=head
     )
@@ -153,16 +153,19 @@ def _cut(buffer: bytearray, size: int) -> bytes:
     return piece
 
 
-def _check_digests(request: Request, digest: Sha256) -> None:
-    """Compare with `Repr-Digest` and `Content-Digest` (RFC 9530) where they name sha-256."""
-    for field in ("repr-digest", "content-digest"):
+def _check_digests(request: Request, part: FilePart, digest: Sha256) -> None:
+    """Compare with `Repr-Digest` and `Content-Digest` (RFC 9530) where they name sha-256.
+
+    The content of a form is the form: `Content-Digest` says nothing of the file in it.
+    """
+    for field in ("repr-digest", "content-digest") if part.raw else ("repr-digest",):
         try:
             wanted = parse_digest_field(request.headers.get(field, ""), "sha-256")
         except ValueError as error:
             raise InvalidArgument(f"{field}: {error}.") from error
         if wanted is not None and wanted.hex() != digest.hexdigest():
             raise ChecksumMismatch(
-                f"The body has the SHA-256 {digest.hexdigest()}, {field} says {wanted.hex()}."
+                f"The file has the SHA-256 {digest.hexdigest()}, {field} says {wanted.hex()}."
             )
 
 

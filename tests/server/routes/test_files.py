@@ -179,6 +179,23 @@ async def test_a_digest_is_honoured(http: httpx.AsyncClient, kept: Kept, field: 
     assert kept() == (3, 3)
 
 
+async def test_the_digests_of_a_form_and_of_its_file_are_not_the_same(
+    http: httpx.AsyncClient, kept: Kept
+) -> None:
+    body, headers = form((FILE, b"hello"))
+    for fields in (
+        {"Content-Digest": digest_of(body)},
+        {"Repr-Digest": digest_of(b"hello")},
+        {"Content-Digest": digest_of(body), "Repr-Digest": digest_of(b"hello")},
+    ):
+        made = await http.post("/v1/files", content=body, headers=headers | fields)
+        assert made.status_code == 201, fields
+    wrong = {**headers, "Repr-Digest": digest_of(body)}
+    refused = await http.post("/v1/files", content=body, headers=wrong)
+    assert (refused.status_code, refused.json()["code"]) == (422, "checksum-mismatch")
+    assert kept() == (3, 3)
+
+
 # -- forms
 
 
