@@ -53,7 +53,11 @@ class Settings(BaseSettings):
     """What an operator can choose. Sizes are bytes, durations seconds."""
 
     model_config = SettingsConfigDict(
-        env_prefix="LADING_", extra="ignore", validate_default=True, frozen=True
+        env_prefix="LADING_",
+        env_ignore_empty=True,
+        extra="ignore",
+        validate_default=True,
+        frozen=True,
     )
 
     host: str = "127.0.0.1"
@@ -137,6 +141,11 @@ class Settings(BaseSettings):
     def largest_chunk(self) -> int:
         """The largest cell, in bytes, that a client may ask for."""
         return self.chunk_size if "chunk_size" in self.model_fields_set else LARGEST_ASKED
+
+    @property
+    def part_of_user(self) -> int:
+        """The bytes of the byte budget that one user's connections may take."""
+        return self.user_byte_budget or max(2**20, self.byte_budget // 2)
 
 
 def is_loopback(host: str) -> bool:

@@ -66,6 +66,15 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
     assert settings.drain_seconds == pytest.approx(1.5)
 
 
+def test_an_empty_variable_is_one_that_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compose files and units set variables to nothing. An empty host would be all interfaces."""
+    for name in Settings.model_fields:
+        monkeypatch.setenv(f"LADING_{name.upper()}", "")
+    settings = load()
+    assert settings == Settings.model_construct()
+    assert settings.model_fields_set == set()
+
+
 WRONG = [
     ("PORT", "http", "integer"),
     ("PORT", "65536", "65535"),
