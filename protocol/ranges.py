@@ -8,16 +8,22 @@ from __future__ import annotations
 import re
 
 from protocol.errors import RangeNotSatisfiable
-from protocol.manifest import Range
+from protocol.manifest import MAX_INTEGER, Range
 
 MAX_RANGES = 64
 """More than a player ever asks for; a longer list is refused before it is read."""
 
-_SPEC = re.compile(r"([0-9]{0,16})-([0-9]{0,16})")
+_SPEC = re.compile(r"([0-9]*)-([0-9]*)")
+
+_DIGITS = len(str(MAX_INTEGER))
+_BEYOND = 10**_DIGITS
+"""Stands for every number of more digits: none of them lies in a file."""
 
 
-def parse(field: str | None, size: int) -> list[Range] | None:
+def parse(field: str | None, size: int, *, growing: bool = False) -> list[Range] | None:
     """The ranges that `field` asks for in a file of `size` bytes, each `[start, end)`, in order.
+
+    Of a file that is `growing`, `size` is how far it has come: it has no last bytes yet.
 
     None when there is no range to honour: no field, another unit, or a malformed one, which the
     RFC tells us to ignore. Raises RangeNotSatisfiable when none of the ranges lies in the file,
@@ -28,36 +34,48 @@ def parse(field: str | None, size: int) -> list[Range] | None:
     unit, _, list_of_specs = field.partition("=")
     if unit.strip().lower() != "bytes" or not list_of_specs.strip():
         return None
+    facts = {} if growing else {"size": size}
     if list_of_specs.count(",") >= MAX_RANGES:
-        raise RangeNotSatisfiable(f"More than {MAX_RANGES} ranges were asked for.", size=size)
+        raise RangeNotSatisfiable(f"More than {MAX_RANGES} ranges were asked for.", **facts)
     ranges = []
     for spec in list_of_specs.split(","):
         match = _SPEC.fullmatch(spec.strip())
-        if match is None or not _is_sound(match[1], match[2]):
+        if match is None:
             return None
-        found = _resolve(match[1], match[2], size)
+        first, last = _number(match[1]), _number(match[2])
+        if not _is_sound(first, last):
+            return None
+        found = _resolve(first, last, size, growing)
         if found is not None:
             ranges.append(found)
     if not ranges:
-        raise RangeNotSatisfiable(f"The file has {size} bytes.", size=size)
+        has = f"is still growing, and has come to {size}" if growing else f"has {size}"
+        raise RangeNotSatisfiable(f"The file {has} bytes.", **facts)
     return ranges
 
 
-def _is_sound(first: str, last: str) -> bool:
-    if first and last:
-        return int(first) <= int(last)
-    return bool(first or last)
-
-
-def _resolve(first: str, last: str, size: int) -> Range | None:
-    """One range; None when it lies outside the file."""
-    if not first:
-        length = min(int(last), size)
-        return (size - length, size) if length else None
-    start = int(first)
-    if start >= size:
+def _number(digits: str) -> int | None:
+    """A number of any length: counted before `int`, whose time grows with the square of it."""
+    if not digits:
         return None
-    return start, min(int(last) + 1, size) if last else size
+    digits = digits.lstrip("0") or "0"
+    return int(digits) if len(digits) <= _DIGITS else _BEYOND
+
+
+def _is_sound(first: int | None, last: int | None) -> bool:
+    if first is not None and last is not None:
+        return first <= last
+    return first is not None or last is not None
+
+
+def _resolve(first: int | None, last: int | None, size: int, growing: bool) -> Range | None:
+    """One range; None when it lies outside the file."""
+    if first is None:
+        length = min(last or 0, size)
+        return (size - length, size) if length and not growing else None
+    if first >= size:
+        return None
+    return first, size if last is None else min(last + 1, size)
 
 
 def content_range(start: int, end: int, size: int | None) -> str:

@@ -179,22 +179,19 @@ async def _respond_unfinished(
 ) -> Response:
     """A range that is stored already, else 416 with what is there."""
     stored = await uploads.coverage(manifest)
+    growing = manifest.size is None
     size = manifest.size if manifest.size is not None else stored.end
-    total = "*" if manifest.size is None else str(manifest.size)
     try:
-        ranges = parse(_range_field(request, manifest), size)
+        ranges = parse(_range_field(request, manifest), size, growing=growing)
         start, end = ranges[0] if ranges else (0, size)
         if any(gap_start < end and start < gap_end for gap_start, gap_end in stored.missing):
-            raise RangeNotSatisfiable(
-                "These bytes have not arrived yet.",
-                upload_size=stored.upload_size,
-                missing=[list(gap) for gap in stored.missing[:MISSING_SHOWN]],
-            )
-        if ranges is None and manifest.size is None:
-            raise RangeNotSatisfiable(
-                "The file is still growing; ask for a range.", upload_size=stored.upload_size
-            )
+            raise RangeNotSatisfiable("These bytes have not arrived yet.")
+        if ranges is None and growing:
+            raise RangeNotSatisfiable("The file is still growing; ask for a range.")
     except RangeNotSatisfiable as error:
+        error.extra["upload_size"] = stored.upload_size
+        error.extra["missing"] = [list(gap) for gap in stored.missing[:MISSING_SHOWN]]
+        total = "*" if growing else str(size)
         return problem_response(error, headers={"Content-Range": f"bytes */{total}"})
     status = 200
     if ranges is not None:
