@@ -203,3 +203,29 @@ test("leaving during an upload is asked about, and not after it", async ({ libra
   await expect(library.complete).toBeVisible();
   await page.goto("about:blank");
 });
+
+test("signing out during an upload asks, stops it, and says when it cannot", async ({ library, page, context, server, network, folder }) => {
+  network.rate = 4 * MB;
+  const path = join(folder, "film.mp4");
+  await sample(path, 40 * MB);
+  await library.choose(path);
+  await expect.poll(() => server.stored()).toBeGreaterThan(0);
+  const asking = page.getByRole("dialog", { name: "Sign out during an upload?" });
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await asking.getByRole("button", { name: "Stay" }).click();
+  await expect(library.status).toContainText("Uploading");
+
+  await page.route("**/v1/session", (route) => route.abort());
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await asking.getByRole("button", { name: "Sign out" }).click();
+  await expect(asking.getByRole("alert")).toContainText("cannot be reached");
+  await expect(library.status).toContainText("Uploading");
+  await page.unroute("**/v1/session");
+
+  await asking.getByRole("button", { name: "Sign out" }).click();
+  await expect(page.getByLabel("Token")).toBeVisible();
+  expect(await context.cookies()).toEqual([]);
+  const stored = await server.stored();
+  expect(stored).toBeGreaterThan(0);
+  expect(stored).toBeLessThan(40 * MB);
+});

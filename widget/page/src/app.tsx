@@ -1,12 +1,12 @@
 /** The page: who is signed in, the uploads on one side, the library on the other, a file in front. */
 
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
-import { getUsage, signOut, type Usage } from "./api.js";
+import { getUsage, type Usage } from "./api.js";
 import { Mark } from "./icons.js";
 import { Library } from "./library.js";
 import { Announcer } from "./live.js";
 import { useNews } from "./news.js";
-import { SignIn } from "./session.js";
+import { SignIn, SignOut } from "./session.js";
 import { Uploader } from "./uploader.js";
 import { UsageBar } from "./usage.js";
 import { Viewer } from "./viewer.js";
@@ -46,17 +46,13 @@ export function App() {
   useNews("uploads", look);
   useNews("signed-out", useCallback(() => setSignedOut(true), []));
 
-  const leave = async () => {
-    await signOut().catch(() => undefined);
-    location.assign(".");
-  };
   return (
     <>
       <Announcer />
       {signedOut ? (
         <SignIn refused={location.hash === "#refused"} onSignedIn={look} />
       ) : usage ? (
-        <Home usage={usage} onLeave={leave} />
+        <Home usage={usage} />
       ) : (
         failure && (
           <main class="sign-in">
@@ -71,7 +67,7 @@ export function App() {
   );
 }
 
-function Home({ usage, onLeave }: { usage: Usage; onLeave: () => void }) {
+function Home({ usage }: { usage: Usage }) {
   const [open, setOpen] = useOpenFile();
   const deleted = useRef(false);
   useEffect(() => {
@@ -92,7 +88,7 @@ function Home({ usage, onLeave }: { usage: Usage; onLeave: () => void }) {
         <nav aria-label="Account">
           <span class="user" title="Signed in as">{usage.user_id}</span>
           <a href="docs">API</a>
-          <button type="button" class="link-like" onClick={onLeave}>Sign out</button>
+          <SignOut />
         </nav>
       </header>
       <main class="home">

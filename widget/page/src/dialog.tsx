@@ -50,12 +50,14 @@ interface ConfirmProps {
   title: string;
   text: string;
   action: string;
+  /** What the button says that changes nothing. */
+  otherwise?: string;
   onConfirm: () => Promise<void>;
   onClose: () => void;
 }
 
 /** Asks before something that cannot be undone; the button that undoes nothing has the focus. */
-export function Confirm({ title, text, action, onConfirm, onClose }: ConfirmProps) {
+export function Confirm({ title, text, action, otherwise = "Keep it", onConfirm, onClose }: ConfirmProps) {
   const [failure, setFailure] = useState("");
   const [busy, setBusy] = useState(false);
   const confirm = async () => {
@@ -74,7 +76,7 @@ export function Confirm({ title, text, action, onConfirm, onClose }: ConfirmProp
       {failure && <p class="problem" role="alert">{failure}</p>}
       <div class="actions">
         <button type="button" class="danger" disabled={busy} onClick={confirm}>{action}</button>
-        <button type="button" autofocus onClick={onClose}>Keep it</button>
+        <button type="button" autofocus onClick={onClose}>{otherwise}</button>
       </div>
     </Dialog>
   );

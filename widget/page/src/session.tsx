@@ -1,8 +1,13 @@
-/** Asks for the token, and hands it to the server, which keeps it in a cookie that scripts cannot read. */
+/**
+ * Asks for the token, and hands it to the server, which keeps it in a cookie that scripts cannot read;
+ * and takes it back.
+ */
 
 import { useState } from "preact/hooks";
-import { signIn } from "./api.js";
+import { signIn, signOut } from "./api.js";
+import { Confirm } from "./dialog.js";
 import { Mark } from "./icons.js";
+import { leaveUnasked, pauseRunning, underWay } from "./uploads.js";
 import { sentence } from "./words.js";
 
 export function SignIn({ refused, onSignedIn }: { refused: boolean; onSignedIn: () => void }) {
@@ -34,5 +39,43 @@ export function SignIn({ refused, onSignedIn }: { refused: boolean; onSignedIn: 
         <button type="submit" class="primary" disabled={busy}>Sign in</button>
       </form>
     </main>
+  );
+}
+
+/** Signed out means that nothing of this tab goes on: asked first while uploads are under way, and told when it fails. */
+export function SignOut() {
+  const [asking, setAsking] = useState(false);
+  const [failure, setFailure] = useState("");
+  const leave = async () => {
+    const goOn = pauseRunning();
+    try {
+      await signOut();
+    } catch (error) {
+      goOn();
+      throw error;
+    }
+    leaveUnasked();
+    location.assign(".");
+  };
+  const press = () => {
+    setFailure("");
+    if (underWay()) setAsking(true);
+    else leave().catch((error: unknown) => setFailure(sentence(error)));
+  };
+  return (
+    <>
+      <button type="button" class="link-like" onClick={press}>Sign out</button>
+      {failure && <p class="problem" role="alert">You are still signed in. {failure}</p>}
+      {asking && (
+        <Confirm
+          title="Sign out during an upload?"
+          text="Uploads stop where they are. To go on later, sign in and choose the same files again."
+          action="Sign out"
+          otherwise="Stay"
+          onConfirm={leave}
+          onClose={() => setAsking(false)}
+        />
+      )}
+    </>
   );
 }

@@ -3,7 +3,7 @@
  * Owns the one Uppy. Refuses to know how it is shown.
  */
 
-import Uppy, { type Meta } from "@uppy/core";
+import Uppy, { type Meta, type UppyFile } from "@uppy/core";
 import { UploadError } from "../../src/errors.js";
 import Lading from "../../src/uppy.js";
 import { home } from "./api.js";
@@ -35,13 +35,32 @@ export function serverId(file: object): string | undefined {
 }
 
 /** Whether leaving the page would break off an upload. */
-export function underWay(): boolean {
-  return uppy.getFiles().some(({ progress, error }) => progress.uploadStarted && !progress.uploadComplete && !error);
+export const underWay = () => uppy.getFiles().some(isUnderWay);
+
+function isUnderWay({ progress, error }: UppyFile<Meta, Body>): boolean {
+  return Boolean(progress.uploadStarted) && !progress.uploadComplete && !error;
+}
+
+let leaving = false;
+
+/** From now on leaving the page is not asked about: it was. */
+export function leaveUnasked(): void {
+  leaving = true;
 }
 
 window.addEventListener("beforeunload", (event) => {
-  if (underWay()) event.preventDefault();
+  if (underWay() && !leaving) event.preventDefault();
 });
+
+/** Pause what runs; gives how to let that, and nothing else, go on again. */
+export function pauseRunning(): () => void {
+  const running = uppy.getFiles().filter((file) => isUnderWay(file) && !file.isPaused);
+  const toggle = () => {
+    for (const { id } of running) if (uppy.getFile(id)) uppy.pauseResume(id);
+  };
+  toggle();
+  return toggle;
+}
 
 // Chosen again, a file takes the place of what failed under its name, also when it changed since.
 uppy.on("file-added", (file) => {
