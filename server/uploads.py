@@ -11,7 +11,7 @@ import mimetypes
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -422,19 +422,12 @@ class Uploads:
                 await self._check_digest(manifest, size, digest, hashed, progress)
             await self._quotas.keep(manifest.user_id, manifest.id, size)
             return manifest
-        try:
-            proof = Proof(size)
-            async for piece in self._contents.pieces(manifest):
-                proof.add(piece)
-            checksum = proof.conclude()
-        except Incomplete:
-            # Pieces are missing, too, where the upload was deleted a moment ago.
-            await self._ended(manifest.id)
-            raise
-        hashed = await self._check_digest(manifest, size, digest, hashed, progress)
-        if head is None:
-            parts = [part async for part in self.read(manifest, 0, min(size, HEAD_BYTES))]
-            head = b"".join(parts)
+        async with self._alive(self._share(manifest, manifest.upload_size)):
+            checksum = await self._prove(manifest, size)
+            hashed = await self._check_digest(manifest, size, digest, hashed, progress)
+            if head is None:
+                parts = [part async for part in self.read(manifest, 0, min(size, HEAD_BYTES))]
+                head = b"".join(parts)
         mime_type = content_type(manifest.mime_type, head)
         if principal.grant is not None:
             principal.grant.check_type(mime_type)
@@ -460,6 +453,36 @@ class Uploads:
         if upload is not None:
             upload.manifest, upload.stored = published, size
         return published
+
+    @asynccontextmanager
+    async def _alive(self, upload: OpenUpload) -> AsyncIterator[None]:
+        """Keep the upload alive while it is verified: that may take longer than it lives."""
+        await self.touch(upload)
+        noting = asyncio.create_task(self._note_activity(upload))
+        try:
+            yield
+        finally:
+            noting.cancel()
+            await asyncio.gather(noting, return_exceptions=True)
+
+    async def _note_activity(self, upload: OpenUpload) -> None:
+        while True:
+            await asyncio.sleep(self._touch_seconds)
+            # Who verifies will meet what is wrong, too, if it is more than a moment's trouble.
+            with suppress(LadingError):
+                await self.touch(upload)
+
+    async def _prove(self, manifest: Manifest, size: int) -> int:
+        """That all is stored: the CRC-32C of the file. Raises Incomplete, InvalidArgument."""
+        proof = Proof(size)
+        try:
+            async for piece in self._contents.pieces(manifest):
+                proof.add(piece)
+            return proof.conclude()
+        except Incomplete:
+            # Pieces are missing, too, where the upload was deleted a moment ago.
+            await self._ended(manifest.id)
+            raise
 
     async def _check_digest(
         self,

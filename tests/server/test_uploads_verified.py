@@ -1,0 +1,85 @@
+"""FINISH while it verifies: what is read back lives meanwhile, and takes no more memory for being
+asked for many times at once. Who goes away does not stop what is being published.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+
+import pytest
+
+from protocol.digests import crc32c
+from protocol.manifest import Piece, State
+from protocol.spec import UploadSpec
+from server.uploads import OpenUpload
+from storage.blobs.mongo import MongoBlobs
+from storage.database import Database
+from tests.parts import ANN, CELL, Clock, Parts, settings
+from tests.servers import until
+
+PIECE = bytes(range(256)) * (CELL // 256)
+CELLS = 3
+SHA256 = hashlib.sha256(CELLS * PIECE).hexdigest()
+TTL = 0.4
+
+
+class RealClock(Clock):
+    """Time as it passes."""
+
+    def __call__(self) -> float:
+        return time.time()
+
+
+class Reading:
+    """Holds back every piece on its way out of the store until it is opened."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.opened = asyncio.Event()
+        self.waiting = self.read = self.most = 0
+        read = MongoBlobs.read
+
+        async def held(
+            blobs: MongoBlobs, upload_id: str, slice_start: int
+        ) -> tuple[Piece, bytes] | None:
+            self.read += 1
+            self.waiting += 1
+            self.most = max(self.most, self.waiting)
+            try:
+                await self.opened.wait()
+                return await read(blobs, upload_id, slice_start)
+            finally:
+                self.waiting -= 1
+
+        monkeypatch.setattr(MongoBlobs, "read", held)
+
+
+@pytest.fixture
+def reading(monkeypatch: pytest.MonkeyPatch) -> Reading:
+    return Reading(monkeypatch)
+
+
+async def whole(parts: Parts) -> OpenUpload:
+    """An upload of which all is stored."""
+    upload = await parts.uploads.create(ANN, UploadSpec(name="a.bin", size=CELLS * CELL))
+    for cell in range(CELLS):
+        await parts.uploads.write(upload, cell * CELL, PIECE, crc32c(PIECE))
+    return upload
+
+
+async def test_what_is_verified_for_longer_than_it_lives_stays_alive(
+    database: Database, reading: Reading
+) -> None:
+    parts = Parts(database, RealClock(), settings(upload_ttl=TTL))
+    upload = await whole(parts)
+    finishing = asyncio.create_task(parts.uploads.finish(ANN, upload.manifest.id, sha256=SHA256))
+    await until(lambda: reading.waiting)
+    end = time.monotonic() + 3 * TTL
+    while time.monotonic() < end:
+        await parts.sweeper.sweep()
+        found = await parts.manifests.get(upload.manifest.id)
+        assert found is not None
+        assert found.state is State.UPLOADING
+    reading.opened.set()
+    assert (await finishing).state is State.READY
