@@ -23,13 +23,12 @@ from protocol.errors import (
     Internal,
     InvalidArgument,
     LadingError,
-    NotFound,
     ShuttingDown,
     TooManyConnections,
     Unauthorized,
 )
 from protocol.grants import Action
-from protocol.manifest import State
+from protocol.manifest import State, coverage
 from protocol.messages import OVERHEAD, SUBPROTOCOL, Chunk, Closed
 from protocol.receiver import Receiver
 from server.auth import Principal
@@ -101,6 +100,8 @@ class Arrivals(Protocol):
     """When bytes came last, on the loop's clock."""
     owner: str | None
     """The user whose connection it is, once that is known: long messages are his."""
+    longest: int
+    """Bytes of the longest message that an upload which is open here may bring."""
 
     @property
     def paused(self) -> bool:
@@ -239,7 +240,8 @@ class Channel:
             try:
                 await self._server.uploads.touch(upload)
             except LadingError as error:
-                if error.code in ("gone", "not-found"):
+                # Meanwhile the ref may have come to stand for another upload.
+                if error.code in ("gone", "not-found") and self._uploads.get(ref) is upload:
                     self._lost(ref, error)
         await self._flush()
 
@@ -375,7 +377,7 @@ class Channel:
         try:
             if isinstance(effect, effects.Open):
                 upload = await uploads.create(self._principal, effect.spec)
-                stored = await uploads.coverage(upload.manifest)
+                stored = coverage([], upload.manifest.size)
             else:
                 upload, stored = await uploads.open(self._principal, effect.upload_id)
         except LadingError as error:
@@ -383,7 +385,11 @@ class Channel:
         except Exception as error:
             self._receiver.failed(effect.ref, _fault(error), self._loop.time())
         else:
-            self._uploads[effect.ref] = upload
+            if upload.manifest.state is not State.READY:
+                self._uploads[effect.ref] = upload
+            if self._connection is not None:
+                longest = upload.manifest.chunk_size + OVERHEAD
+                self._connection.longest = max(self._connection.longest, longest)
             self._receiver.opened(effect.ref, upload.manifest, stored)
 
     async def _store(
@@ -391,8 +397,9 @@ class Channel:
     ) -> None:
         ref, slice_start, size = effect.ref, effect.slice_start, len(effect.data)
         try:
-            if upload is None:
-                raise NotFound(f"ref {ref} has no open upload.")
+            if upload is None:  # it is finished
+                assert self._principal is not None
+                upload, _ = await self._server.uploads.open(self._principal, effect.upload_id)
             written = await self._server.uploads.write(
                 upload, slice_start, effect.data, effect.crc32c
             )
@@ -434,6 +441,8 @@ class Channel:
         except Exception as error:
             self._receiver.failed(effect.ref, _fault(error), self._loop.time())
         else:
+            # There may be a thousand finished ones, and nothing more comes to most of them.
+            self._uploads.pop(effect.ref, None)
             url = file_url(self._server.settings, manifest.id)
             self._receiver.completed(effect.ref, manifest, url)
         await self._flush()
