@@ -175,7 +175,7 @@ async def _assemble(
         grants=store.grants,
         tags=store.tags,
         authenticator=GrantAuthenticator(store.grants, authenticator, clock),
-        budget=ByteBudget(settings.byte_budget, settings.user_byte_budget),
+        budget=ByteBudget(settings.byte_budget, settings.part_of_user),
         census=census or Census(),
         max_message=largest + OVERHEAD,
         clock=clock,

@@ -15,7 +15,13 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from protocol.errors import InvalidArgument, LadingError, RequestTimeout, TooManyConnections
+from protocol.errors import (
+    InvalidArgument,
+    LadingError,
+    RequestTimeout,
+    ShuttingDown,
+    TooManyConnections,
+)
 from server.errors import problem_response
 from server.pace import Pace
 from server.services import Services
@@ -46,6 +52,7 @@ class RequestProtocol(HttpToolsProtocol):
             self.loop,
             arrived=lambda: self._arrived,
             paused=lambda: self.flow.read_paused,
+            pressed=self._services.budget.pressed,
             too_slow=self._body_too_slow,
         )
 
@@ -150,6 +157,15 @@ class RequestProtocol(HttpToolsProtocol):
         if self.transport.can_write_eof():
             self.transport.write_eof()
         self._linger_timer = self.loop.call_later(LINGER_SECONDS, self.transport.close)
+
+    def give_up(self) -> None:
+        """End for a server that goes: tell so where no answer began, else cut the answer."""
+        if self._refused:
+            return  # told already, and closed soon
+        if self.cycle is None or self.cycle.response_started or self.pipeline:
+            self.transport.abort()
+        else:
+            self._refuse(ShuttingDown("Send it again; another server or the next one takes it."))
 
     def eof_received(self) -> None:
         if self._refused:

@@ -9,6 +9,7 @@ Source: page 2 of the design; page 5, "memory is bounded".
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,22 +18,29 @@ COPIES = 4
 """A piece on its way is in memory about three times: as it came, as bytes, and as sent on. What the
 allocator cannot use again between pieces is about one more."""
 
+PRESSED_SECONDS = 10.0
+"""Who waits for a share longer than this waits for senders that are slow, and not for the disk."""
+
 
 class Hold:
     """A share of the budget. `release` may be called more than once."""
 
-    __slots__ = ("_budget", "_owner", "size")
+    __slots__ = ("_budget", "owner", "size")
 
     def __init__(self, budget: ByteBudget, size: int, owner: str) -> None:
         self._budget = budget
-        self._owner = owner
+        self.owner = owner
         self.size = size
 
     def shrink(self, size: int) -> None:
         """Keep only `size` bytes."""
         if size < self.size:
             spare, self.size = self.size - size, size
-            self._budget._give_back(spare, self._owner)
+            self._budget._give_back(spare, self.owner)
+
+    def widen(self, message_size: int) -> bool:
+        """Make it the share of a longer message, if that is possible without waiting."""
+        return self._budget._widen(self, message_size)
 
     def release(self) -> None:
         self.shrink(0)
@@ -58,19 +66,27 @@ class _Request:
     size: int
     owner: str
     granted: Callable[[Hold], None]
+    since: float
 
 
 class ByteBudget:
     """`total` bytes, given out in the order in which they were asked for.
 
     No owner gets more than `per_owner` of them; those who wait behind an owner at that limit are
-    served before it.
+    served before it. `clock` gives seconds, of a clock that goes steadily.
     """
 
-    def __init__(self, total: int, per_owner: int | None = None) -> None:
+    def __init__(
+        self,
+        total: int,
+        per_owner: int | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.total = total
         self.free = total
         self._per_owner = min(per_owner or total, total)
+        self._clock = clock
         self._held: Counter[str] = Counter()
         self._queue: deque[_Request] = deque()
 
@@ -82,7 +98,8 @@ class ByteBudget:
         Gives a function that withdraws the request. A message larger than the whole budget is
         let through alone, so that a small budget is slow and not stuck.
         """
-        request = _Request(min(message_size * COPIES, self._per_owner), owner, granted)
+        size = min(message_size * COPIES, self._per_owner)
+        request = _Request(size, owner, granted, self._clock())
         self._queue.append(request)
         self._serve()
 
@@ -92,6 +109,20 @@ class ByteBudget:
                 self._serve()
 
         return withdraw
+
+    def pressed(self, owner: str | None = None) -> bool:
+        """Whether others have waited for long, so that who holds a share must use it soon.
+
+        With an `owner` also whether he himself waits, for what his own connections hold.
+        """
+        late = self._clock() - PRESSED_SECONDS
+        return any(
+            request.since < late and (request.owner == owner or self._is_within_part(request))
+            for request in self._queue
+        )
+
+    def _is_within_part(self, request: _Request) -> bool:
+        return self._held[request.owner] + request.size <= self._per_owner
 
     async def acquire(self, message_size: int, owner: str) -> Hold:
         """Wait for a hold for a message of so many bytes."""
@@ -117,7 +148,7 @@ class ByteBudget:
         at_limit: set[str] = set()
         while self._queue:
             request = self._queue[0]
-            if self._held[request.owner] + request.size > self._per_owner:
+            if not self._is_within_part(request):
                 at_limit.add(request.owner)
             if request.owner in at_limit:
                 waiting.append(self._queue.popleft())
@@ -129,6 +160,19 @@ class ByteBudget:
             self._held[request.owner] += request.size
             request.granted(Hold(self, request.size, request.owner))
         self._queue.extendleft(reversed(waiting))
+
+    def _widen(self, hold: Hold, message_size: int) -> bool:
+        more = min(message_size * COPIES, self._per_owner) - hold.size
+        if more <= 0:
+            return True
+        # Who holds a share and waits for another may wait for ever, for others who do the same.
+        room = min(self.free, self._per_owner - self._held[hold.owner])
+        if self._queue or more > room:
+            return False
+        hold.size += more
+        self.free -= more
+        self._held[hold.owner] += more
+        return True
 
     def _give_back(self, size: int, owner: str) -> None:
         self.free += size

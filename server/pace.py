@@ -15,11 +15,15 @@ PATIENCE_SECONDS = 20.0
 SLOWEST = 1024
 """Bytes a second that must come on the average of that time: a tenth of the slowest modem."""
 
+SLOWEST_PRESSED = 16 * 1024
+"""The same while others wait for the memory that is held: a piece of 1 MiB in about a minute."""
+
 
 class Pace:
     """Calls `too_slow` when fewer bytes come than `SLOWEST` allows, unless it is we who pause.
 
-    `arrived` tells the bytes that came so far, `paused` whether we do not read at the moment.
+    `arrived` tells the bytes that came so far, `paused` whether we do not read at the moment, and
+    `pressed` whether others wait for what the sender holds: then `SLOWEST_PRESSED` counts.
     """
 
     def __init__(
@@ -28,11 +32,13 @@ class Pace:
         *,
         arrived: Callable[[], int],
         paused: Callable[[], bool],
+        pressed: Callable[[], bool],
         too_slow: Callable[[], None],
     ) -> None:
         self._loop = loop
         self._arrived = arrived
         self._paused = paused
+        self._pressed = pressed
         self._too_slow = too_slow
         self._timer: TimerHandle | None = None
 
@@ -49,10 +55,10 @@ class Pace:
 
     def _arm(self) -> None:
         before, paused = self._arrived(), self._paused()
-        least = PATIENCE_SECONDS * SLOWEST
 
         def look() -> None:
             self._timer = None
+            least = PATIENCE_SECONDS * (SLOWEST_PRESSED if self._pressed() else SLOWEST)
             if paused or self._paused() or self._arrived() - before >= least:
                 self._arm()
             else:

@@ -8,7 +8,7 @@ Source: facts of the design, "uvicorn"; RFC 6455.
 
 from __future__ import annotations
 
-from asyncio import Future, TimerHandle, get_running_loop
+from asyncio import Future, Task, TimerHandle, get_running_loop
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -68,6 +68,11 @@ class Inbox:
             self._items = None
         return item
 
+    def clear(self) -> list[Any]:
+        """Take out all that came; nobody will come for it."""
+        items, self._items = self._items, None
+        return [*items] if items else []
+
 
 class ChannelProtocol(WebSocketsSansIOProtocol):
     """One WebSocket connection, with its memory bounded."""
@@ -82,7 +87,7 @@ class ChannelProtocol(WebSocketsSansIOProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self._services: Services = app_state["services"]
         # uvicorn declares an asyncio.Queue, and calls only what an Inbox has, too.
-        self.queue = Inbox()  # type: ignore[assignment]
+        self.queue: Inbox = Inbox()  # type: ignore[assignment]
         self.conn.max_message_size = self._services.max_message
         self.arrived = 0
         self.heard_at = self.loop.time()
@@ -93,11 +98,15 @@ class ChannelProtocol(WebSocketsSansIOProtocol):
         self._unread: TimerHandle | None = None
         self.owner: str | None = None
         """The user whose connection it is, once that is known."""
+        self.longest = 0
+        """Bytes of the longest message that an upload which is open here may bring."""
+        self._abandoned = False
         self._pace = Pace(
             self.loop,
             arrived=lambda: self.arrived,
             paused=lambda: self.paused,
-            too_slow=lambda: self._refuse(1008, "message too slow"),
+            pressed=lambda: self._services.budget.pressed(self.owner),
+            too_slow=self._too_slow,
         )
 
     # -- bytes in
@@ -108,20 +117,29 @@ class ChannelProtocol(WebSocketsSansIOProtocol):
         self.arrived += len(data)
         self.heard_at = self.loop.time()
         super().data_received(data)
-        if not self._lingering and self._hold is None and self._withdraw is None:
-            self._reserve()
+        self._reserve()
 
     def _reserve(self) -> None:
-        """Before a long message is read further, take its share of the budget, or wait for it."""
+        """Before a long message is read further, take its share of the budget, or wait for it.
+
+        Not before the application has done with the message before, which may itself wait for a
+        share: one that holds a share must never wait for another.
+        """
+        if self._lingering or self._withdraw is not None or self.read_paused:
+            return
         pending = len(self.conn.reader.buffer) + sum(map(len, self.frames))
         if pending <= FREE_BYTES:
             return
         if self.owner is None:
             self._refuse(1008, "HELLO comes first, and is short")
             return
-        self._withdraw = self._services.budget.ask(
-            self._services.max_message, self._granted, self.owner
-        )
+        # What is longer than any piece may be is read, too, and then refused by name.
+        expected = self.longest if pending <= self.longest else self._services.max_message
+        if self._hold is not None:
+            if not self._hold.widen(expected):
+                self._refuse(1009, "longer than a piece of what is open here, and no room for it")
+            return
+        self._withdraw = self._services.budget.ask(expected, self._granted, self.owner)
         if self._hold is None:
             self.transport.pause_reading()
         else:
@@ -136,6 +154,13 @@ class ChannelProtocol(WebSocketsSansIOProtocol):
         self._pace.start()
         if waited and not self.read_paused and not self.transport.is_closing():
             self.transport.resume_reading()
+
+    def _too_slow(self) -> None:
+        if self._services.budget.pressed(self.owner):
+            # Not the client's fault: it comes again.
+            self._refuse(1001, "too slow while others wait")
+        else:
+            self._refuse(1008, "message too slow")
 
     def _release(self) -> None:
         self._pace.stop()
@@ -192,6 +217,11 @@ class ChannelProtocol(WebSocketsSansIOProtocol):
     def send_receive_event_to_app(self) -> None:
         hold, self._hold = self._hold, None
         self._pace.stop()
+        if self._abandoned:
+            self.frames = []
+            if hold is not None:
+                hold.release()
+            return
         if self.curr_msg_data_type == "text" or self.close_sent or hold is None:
             if hold is not None:
                 hold.release()
@@ -208,12 +238,20 @@ class ChannelProtocol(WebSocketsSansIOProtocol):
             self.transport.pause_reading()
 
     async def receive(self) -> Any:
-        message = await self.queue.get()
+        """What came; reading goes on when the application has done with all that came before."""
         if self.read_paused and self.queue.empty():
             self.read_paused = False
-            if self._withdraw is None:
+            self._reserve()
+            if self._withdraw is None and not self.transport.is_closing():
                 self.transport.resume_reading()
-        return message
+        return await self.queue.get()
+
+    def on_task_complete(self, task: Task[None]) -> None:
+        super().on_task_complete(task)
+        self._abandoned = True
+        for message in self.queue.clear():
+            if "lading.hold" in message:
+                message["lading.hold"].release()
 
     # -- bytes out
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.limits import COPIES, ByteBudget, Hold, Throttle
+from server.limits import COPIES, PRESSED_SECONDS, ByteBudget, Hold, Throttle
 
 
 class Asking:
@@ -52,6 +52,47 @@ def test_a_share_may_shrink_and_does_not_grow() -> None:
     hold.shrink(90)
     assert hold.size == 30
     assert asking.budget.free == 100 * COPIES - 30
+
+
+def test_a_share_widens_only_where_nobody_has_to_be_waited_for() -> None:
+    budget = ByteBudget(100 * COPIES, 60 * COPIES)
+    holds: list[Hold] = []
+    for owner in ("ann", "bob"):
+        budget.ask(20, holds.append, owner)
+    ann, bob = holds
+    assert ann.widen(10), "it is wide enough"
+    assert ann.widen(50)
+    assert ann.size == 50 * COPIES
+    assert budget.free == 30 * COPIES
+    assert bob.widen(50)
+    assert not ann.widen(60), "there is no room"
+    bob.shrink(COPIES)
+    assert ann.widen(70), "more than an owner's part is his part"
+    assert ann.size == 60 * COPIES
+    budget.ask(60, holds.append, "bob")
+    assert not bob.widen(2), "others wait"
+    while holds:
+        holds.pop().release()
+    assert budget.free == budget.total
+
+
+def test_the_budget_is_pressed_when_somebody_has_waited_for_long() -> None:
+    now = 0.0
+    budget = ByteBudget(100 * COPIES, 60 * COPIES, clock=lambda: now)
+    holds: list[Hold] = []
+    budget.ask(60, holds.append, "ann")
+    budget.ask(60, holds.append, "ann")
+    now = PRESSED_SECONDS + 1
+    assert budget.pressed("ann"), "she waits for what she holds herself"
+    assert not budget.pressed("bob")
+    budget.ask(60, holds.append, "bob")
+    assert not budget.pressed("bob"), "he has not waited for long"
+    now += PRESSED_SECONDS + 1
+    assert budget.pressed("cid")
+    assert budget.pressed()
+    while holds:
+        holds.pop().release()
+    assert not budget.pressed("ann")
 
 
 def test_first_come_first_served_though_the_second_would_fit() -> None:

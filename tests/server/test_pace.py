@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from server.pace import PATIENCE_SECONDS, SLOWEST, Pace
+from server.pace import PATIENCE_SECONDS, SLOWEST, SLOWEST_PRESSED, Pace
 
 
 class Loop:
@@ -43,12 +43,14 @@ class Scene:
         self.loop: Loop = loop
         self.arrived = 0
         self.paused = False
+        self.pressed = False
         self.gave_up = 0
         wide: asyncio.AbstractEventLoop = loop
         self.pace = Pace(
             wide,
             arrived=lambda: self.arrived,
             paused=lambda: self.paused,
+            pressed=lambda: self.pressed,
             too_slow=self._give_up,
         )
 
@@ -71,6 +73,20 @@ def test_a_byte_a_second_is_too_slow_and_told_once() -> None:
     for _ in range(int(PATIENCE_SECONDS) * 3):
         scene.arrived += 1
         scene.loop.wait(1)
+    assert scene.gave_up == 1
+
+
+def test_while_others_wait_more_must_come() -> None:
+    scene = Scene()
+    scene.pace.start()
+    for rate, pressed in ((SLOWEST, False), (SLOWEST_PRESSED, True)):
+        scene.pressed = pressed
+        for _ in range(3):
+            scene.arrived += int(PATIENCE_SECONDS * rate)
+            scene.loop.wait(PATIENCE_SECONDS)
+    assert scene.gave_up == 0
+    scene.arrived += int(PATIENCE_SECONDS * SLOWEST)
+    scene.loop.wait(PATIENCE_SECONDS)
     assert scene.gave_up == 1
 
 

@@ -15,12 +15,26 @@ import msgpack
 import pytest
 from websockets.datastructures import Headers
 
+from protocol.messages import OVERHEAD
+from server.limits import COPIES
 from server.sockets import Inbox
 from tests.server.frames import BINARY, CLOSE, CONT, TEXT, Raw, frame, raw
 from tests.server.frames import PING as PING_FRAME
 from tests.server.gate import Gate
 from tests.servers import Process, Running, inside, process, until
-from tests.wire import CHUNK, CREATE, OPENED, PING, PONG, RESUME, STORED, channel, checksum, dial
+from tests.wire import (
+    CHUNK,
+    CREATE,
+    OPENED,
+    PING,
+    PONG,
+    RESUME,
+    STORED,
+    TOKEN,
+    channel,
+    checksum,
+    dial,
+)
 
 MIB = 2**20
 
@@ -43,6 +57,10 @@ async def test_what_came_is_taken_in_order() -> None:
         inbox.put_nowait(number)
     assert not inbox.empty()
     assert [await inbox.get() for _ in range(3)] == [0, 1, 2]
+    assert inbox.empty()
+    inbox.put_nowait("last")
+    assert inbox.clear() == ["last"]
+    assert inbox.clear() == []
     assert inbox.empty()
 
 
@@ -235,7 +253,8 @@ async def test_a_long_message_before_hello_is_not_read(server: Process) -> None:
 
 async def test_every_share_comes_back(tmp_path: Path, database_url: str) -> None:
     data = bytes(2 * MIB)
-    async with inside(tmp_path, database_url, byte_budget="16MiB") as running:
+    settings = {"byte_budget": "16MiB", "user_byte_budget": "16MiB"}
+    async with inside(tmp_path, database_url, **settings) as running:
         budget = running.services.budget
         async with raw(running) as one, raw(running) as two, raw(running) as three:
             for wire in (one, two, three):
@@ -256,12 +275,93 @@ async def test_every_share_comes_back(tmp_path: Path, database_url: str) -> None
         await until(lambda: budget.free == budget.total)
 
 
+def chunk(ref: int, data: bytes) -> bytes:
+    return frame(BINARY, msgpack.packb([CHUNK, ref, 0, checksum(data), data]))
+
+
+async def test_a_share_for_which_the_application_does_not_come_comes_back(
+    tmp_path: Path, database_url: str
+) -> None:
+    async with inside(tmp_path, database_url) as running:
+        budget = running.services.budget
+        for _ in range(3):
+            async with raw(running) as wire:
+                wire.send(CREATE, 0, {"name": "a", "size": MIB})
+                assert (await wire.message())[0] == OPENED
+                # While the grant is looked up, the piece comes; then the connection ends.
+                wire.write(frame(BINARY, msgpack.packb([TOKEN, "lg_" + "x" * 43])))
+                wire.write(chunk(0, os.urandom(MIB)))
+                assert await wire.closing() == 4401
+        await until(lambda: budget.free == budget.total)
+
+
+@pytest.mark.parametrize("size", [4 * MIB, 200_000])
+async def test_a_piece_does_not_wait_for_one_that_comes_after_it(
+    tmp_path: Path, database_url: str, size: int
+) -> None:
+    sizes = [60_000, 30_000, size]
+    pieces = [os.urandom(each) for each in sizes]
+    settings = {"byte_budget": "16MiB", "user_byte_budget": "16MiB"}
+    async with inside(tmp_path, database_url, **settings) as running, raw(running) as wire:
+        for ref, each in enumerate(sizes):
+            wire.send(CREATE, ref, {"name": "a", "size": each, "chunk_size": 4 * MIB})
+            assert (await wire.message())[0] == OPENED
+        # They come while the application is busy with what came before.
+        create = frame(BINARY, msgpack.packb([CREATE, 9, {"name": "a", "size": 1}]))
+        wire.write(create + b"".join(chunk(ref, piece) for ref, piece in enumerate(pieces)))
+        stored: list[int] = []
+        while len(stored) < 3:
+            kind, ref, *_ = await wire.message()
+            if kind == STORED:
+                stored.append(ref)
+            else:
+                assert [kind, ref] == [OPENED, 9]
+        assert sorted(stored) == [0, 1, 2]
+        await until(lambda: running.services.budget.free == running.services.budget.total)
+
+
+async def test_a_share_is_as_large_as_a_piece_of_what_is_open(
+    tmp_path: Path, database_url: str
+) -> None:
+    async with inside(tmp_path, database_url) as running, raw(running) as wire:
+        budget = running.services.budget
+        wire.send(CREATE, 0, {"name": "a", "size": MIB, "chunk_size": MIB})
+        assert (await wire.message())[0] == OPENED
+        data = os.urandom(MIB)
+        message = chunk(0, data)
+        wire.write(message[:100_000])
+        await until(lambda: budget.free < budget.total)
+        assert budget.total - budget.free == (MIB + OVERHEAD) * COPIES
+        wire.write(message[100_000:])
+        assert (await wire.message())[0] == STORED
+
+
+@pytest.mark.parametrize(("total", "code"), [("64MiB", 1002), ("5MiB", 1009)])
+async def test_a_message_longer_than_any_piece_takes_a_larger_share_if_there_is_room(
+    tmp_path: Path, database_url: str, total: str, code: int
+) -> None:
+    settings = {"byte_budget": total, "user_byte_budget": total}
+    async with inside(tmp_path, database_url, **settings) as running:
+        budget = running.services.budget
+        async with raw(running) as wire, raw(running) as other:
+            for each in (wire, other):
+                each.send(CREATE, 0, {"name": "a", "size": MIB, "chunk_size": 512 * 1024})
+                assert (await each.message())[0] == OPENED
+            share = (512 * 1024 + OVERHEAD) * COPIES
+            other.write(frame(BINARY, bytes(100_000), length=200_000))
+            wire.write(frame(BINARY, bytes(100_000), length=3 * MIB))
+            await until(lambda: budget.free == max(0, budget.total - 2 * share))
+            wire.write(bytes(3 * MIB - 100_000))
+            assert await wire.closing() == code
+        await until(lambda: budget.free == budget.total)
+
+
 async def test_small_pieces_count_as_well(
     tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gate = Gate(monkeypatch)
     async with (
-        inside(tmp_path, database_url, byte_budget="1MiB") as running,
+        inside(tmp_path, database_url, byte_budget="1MiB", user_byte_budget="1MiB") as running,
         channel(running) as wire,
         channel(running) as other,
     ):
@@ -289,6 +389,26 @@ async def test_a_message_that_stands_still_is_given_up(
             slow.write(frame(BINARY, bytes(MIB), length=4 * MIB))
             assert await slow.closing() == 1008
             await other.chunk(1, 0, b"abc")
+            await other.stored(1)
+        assert running.services.budget.free == running.services.budget.total
+
+
+async def test_a_slow_message_gives_way_to_those_who_wait(
+    tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.pace.PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr("server.pace.SLOWEST", 0)
+    monkeypatch.setattr("server.limits.PRESSED_SECONDS", 0.05)
+    settings = {"byte_budget": "1MiB", "user_byte_budget": "1MiB"}
+    async with inside(tmp_path, database_url, **settings) as running:
+        async with raw(running) as slow, channel(running) as other:
+            slow.send(CREATE, 0, {"name": "a", "size": MIB})
+            assert (await slow.message())[0] == OPENED
+            slow.write(chunk(0, bytes(MIB))[:100_000])
+            await until(lambda: running.services.budget.free == 0)
+            await other.create(1, 3)
+            await other.chunk(1, 0, b"abc")
+            assert await slow.closing() == 1001, "it comes again"
             await other.stored(1)
         assert running.services.budget.free == running.services.budget.total
 
