@@ -1,12 +1,13 @@
 /** The place where files are dropped, and what became of them. */
 
 import type { Meta } from "@uppy/core";
+import { prettyETA } from "@uppy/core/utils";
 import Dashboard from "@uppy/dashboard";
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import { Icon } from "./icons.js";
 import { tell } from "./news.js";
 import { Unfinished } from "./unfinished.js";
-import { serverId, uppy } from "./uploads.js";
+import { secondsLeft, serverId, uppy } from "./uploads.js";
 import { sentence } from "./words.js";
 
 interface Failure {
@@ -88,6 +89,12 @@ function useHere(): ReadonlySet<string> {
   return here;
 }
 
+const WORDS = {
+  dashboardTitle: "Choose and watch uploads",
+  dropPasteFiles: "Drop files here, or %{browseFiles}",
+  browseFiles: "Choose files",
+};
+
 /** What the Dashboard leaves out: its label counts for a region only, and the items of one file are a list too. */
 function giveRoles(place: HTMLElement | null): void {
   place?.querySelector(".uppy-Dashboard:not([role])")?.setAttribute("role", "region");
@@ -113,19 +120,21 @@ export function Uploader() {
       disableInformer: true,
       singleFileFullScreen: false,
       note: "Of any size. Whatever breaks in between, an upload goes on where it stopped.",
-      locale: {
-        strings: {
-          dashboardTitle: "Choose and watch uploads",
-          dropPasteFiles: "Drop files here, or %{browseFiles}",
-          browseFiles: "Choose files",
-        },
-      },
+      locale: { strings: WORDS },
     });
+    const tellTime = () => {
+      const left = secondsLeft();
+      // Without a place for Uppy's own guess in it.
+      const xTimeLeft = left === null ? "estimating" : `${prettyETA(Math.ceil(left))} left`;
+      uppy.getPlugin("Dashboard")?.setOptions({ locale: { strings: { ...WORDS, xTimeLeft } } });
+    };
+    uppy.on("progress", tellTime);
     const seen = new MutationObserver(() => giveRoles(place.current));
     seen.observe(place.current, { childList: true, subtree: true });
     giveRoles(place.current);
     return () => {
       seen.disconnect();
+      uppy.off("progress", tellTime);
       const dashboard = uppy.getPlugin("Dashboard");
       if (dashboard) uppy.removePlugin(dashboard);
     };

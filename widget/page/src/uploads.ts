@@ -9,6 +9,7 @@ import Lading from "../../src/uppy.js";
 import { home } from "./api.js";
 import { announce } from "./live.js";
 import { tell } from "./news.js";
+import { Pace } from "./pace.js";
 import { sentence } from "./words.js";
 
 type Body = Record<string, unknown>;
@@ -68,6 +69,21 @@ uppy.on("file-added", (file) => {
     if (id !== file.id && name === file.name && error) uppy.removeFile(id);
   }
 });
+
+const pace = new Pace();
+
+uppy.on("upload", (_id, files) => files.forEach(({ id }) => pace.begin(id)));
+uppy.on("upload-progress", (file, { bytesUploaded }) => {
+  if (file) pace.heard(file.id, bytesUploaded || 0, performance.now());
+});
+for (const event of ["upload-pause", "pause-all", "resume-all"] as const) uppy.on(event, () => pace.paused());
+
+/** Seconds until everything under way is there; null while nobody knows. */
+export function secondsLeft(): number | null {
+  const running = uppy.getFiles().filter((file) => isUnderWay(file) && !file.isPaused);
+  const bytes = running.reduce((sum, { progress }) => sum + (progress.bytesTotal ?? 0) - (progress.bytesUploaded || 0), 0);
+  return pace.seconds(bytes, performance.now());
+}
 
 let quarter = 0;
 
