@@ -29,6 +29,24 @@ test("files are found by the beginning of a name, by tags, by kind, a page at a 
   await expect(page.getByText("No file is like that.")).toBeVisible();
 });
 
+test("a tag that is chosen while a name is typed counts, too", async ({ page, server, network }) => {
+  for (const name of ["a1", "a2", "b1"]) await server.put(name, name, "text/plain", [`${name[1]}`]);
+  await page.goto(`${network.url}/?token=${server.token}`);
+  await expect(page.locator(".card")).toHaveCount(3);
+  const tag = page.getByRole("group", { name: "Only files with the tags" }).getByRole("button", { name: "1" });
+  // In one turn: quicker than any pause in typing.
+  const chosen = await tag.elementHandle();
+  await page.getByLabel("Search by name").evaluate((field: HTMLInputElement, button) => {
+    field.value = "a";
+    field.dispatchEvent(new Event("input", { bubbles: true }));
+    (button as HTMLElement).click();
+  }, chosen);
+  await expect(page.locator(".card-name")).toHaveText(["a1"]);
+  await expect(tag).toHaveAttribute("aria-pressed", "true");
+  await page.getByLabel("Search by name").fill("A");
+  await expect(page.getByText("Capital and small letters")).toBeVisible();
+});
+
 test("a video is played and sought in by ranges", async ({ library, page, server }) => {
   await server.put("film.webm", await video(page, 60, 300_000), "video/webm");
   await page.reload();

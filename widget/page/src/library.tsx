@@ -69,12 +69,12 @@ export function Library({ onOpen }: { onOpen: (id: string) => void }) {
   return (
     <section class="library" aria-labelledby="library">
       <h2 id="library" tabIndex={-1}>Library</h2>
-      <Search query={query} onQuery={setQuery} order={order} onOrder={setOrder} />
+      <Search query={query} onChange={setQuery} order={order} onOrder={setOrder} />
       {failure && <p class="problem" role="alert">{failure}</p>}
       <p class="unseen" role="status">
         {page && `${files.length} ${files.length === 1 ? "file" : "files"}${page.cursor ? ", and more" : ""}`}
       </p>
-      {page && files.length === 0 && <Empty searching={searching} />}
+      {page && files.length === 0 && <Empty searching={searching} named={query.name !== ""} />}
       <ul class="cards">
         {files.map((file) => <Card key={file._id} file={file} onOpen={() => onOpen(file._id)} />)}
       </ul>
@@ -83,28 +83,30 @@ export function Library({ onOpen }: { onOpen: (id: string) => void }) {
   );
 }
 
-function Empty({ searching }: { searching: boolean }) {
+function Empty({ searching, named }: { searching: boolean; named: boolean }) {
   return (
     <div class="empty">
       <Icon name={searching ? "search" : "video"} />
       <p>{searching ? "No file is like that." : "Nothing is here yet. What you upload appears here."}</p>
+      {named && <p class="hint">Capital and small letters of a name are not the same.</p>}
     </div>
   );
 }
 
 interface SearchProps {
   query: FileQuery;
-  onQuery: (query: FileQuery) => void;
+  /** Gets what to make of the query as it is by then: typing is waited for, and other things change meanwhile. */
+  onChange: (change: (query: FileQuery) => FileQuery) => void;
   order: Order;
   onOrder: (order: Order) => void;
 }
 
-function Search({ query, onQuery, order, onOrder }: SearchProps) {
+function Search({ query, onChange, order, onOrder }: SearchProps) {
   const id = useId();
   const timer = useRef<ReturnType<typeof setTimeout>>();
   const type = (name: string) => {
     clearTimeout(timer.current);
-    timer.current = setTimeout(() => onQuery({ ...query, name }), PAUSE);
+    timer.current = setTimeout(() => onChange((now) => ({ ...now, name })), PAUSE);
   };
   return (
     <search class="search">
@@ -115,18 +117,21 @@ function Search({ query, onQuery, order, onOrder }: SearchProps) {
           id={`${id}-name`}
           type="search"
           placeholder="Name begins with …"
+          autocapitalize="none"
+          autocorrect="off"
+          spellcheck={false}
           onInput={(event) => type(event.currentTarget.value)}
         />
       </div>
       <label class="unseen" for={`${id}-kind`}>Type</label>
-      <select id={`${id}-kind`} onChange={(event) => onQuery({ ...query, kind: event.currentTarget.value })}>
+      <select id={`${id}-kind`} onChange={({ currentTarget: { value } }) => onChange((now) => ({ ...now, kind: value }))}>
         {KINDS.map(([kind, label]) => <option key={kind} value={kind}>{label}</option>)}
       </select>
       <label class="unseen" for={`${id}-order`}>Order</label>
       <select id={`${id}-order`} value={order} onChange={(event) => onOrder(event.currentTarget.value as Order)}>
         {Object.entries(ORDERS).map(([name, { label }]) => <option key={name} value={name}>{label}</option>)}
       </select>
-      <TagFilter chosen={query.tags} onChoose={(tags) => onQuery({ ...query, tags })} />
+      <TagFilter chosen={query.tags} onChoose={(tags) => onChange((now) => ({ ...now, tags }))} />
     </search>
   );
 }
