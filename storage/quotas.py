@@ -29,6 +29,9 @@ from pymongo.errors import DuplicateKeyError
 from protocol.errors import QuotaExceeded
 from storage.database import Database, persist
 
+MOST = 2**63 - 1
+"""The largest number that MongoDB counts to: more bytes nobody has, not even without a limit."""
+
 
 @dataclass(frozen=True, slots=True)
 class Account:
@@ -47,6 +50,11 @@ class Account:
     @property
     def used(self) -> int:
         return self.charged - self.reserved
+
+    @property
+    def most(self) -> int:
+        """The most bytes that may be charged."""
+        return MOST if self.quota is None else min(self.quota, MOST)
 
 
 class Quotas:
@@ -121,13 +129,13 @@ class Quotas:
             more = size - (before or 0)
             if before is not None and more <= 0:
                 return True
-            if account.quota is not None and account.charged + more > account.quota:
+            if account.charged + more > account.most:
                 raise _exceeded(account, more)
             change = {
                 "$inc": {"charged": more, "reserved": more},
                 "$set": {f"open.{upload_id}": size},
             }
-            room = {} if account.quota is None else {"charged": {"$lte": account.quota - more}}
+            room = {"charged": {"$lte": account.most - more}}
             if await self._update(account, upload_id, change, room):
                 return True
             if account.version == 0 and account.charged == 0:
@@ -217,8 +225,8 @@ class Quotas:
 def _exceeded(account: Account, more: int) -> QuotaExceeded:
     return QuotaExceeded(
         f"{more} bytes more than the {account.used} stored and {account.reserved} reserved would "
-        f"go over the limit of {account.quota} bytes; delete files or ask for a larger quota.",
-        limit=account.quota,
+        f"go over the limit of {account.most} bytes; delete files or ask for a larger quota.",
+        limit=account.most,
         used=account.used,
         reserved=account.reserved,
     )

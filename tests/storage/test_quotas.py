@@ -10,7 +10,7 @@ import pytest
 from protocol.errors import QuotaExceeded
 from storage.database import Database, connect
 from storage.manifests import new_id
-from storage.quotas import Account, Quotas
+from storage.quotas import MOST, Account, Quotas
 from tests.steps import Steps
 
 A, B = new_id(), new_id()
@@ -79,6 +79,23 @@ async def test_a_lowered_limit_takes_nothing_away(each_database: Database) -> No
     assert sums(await quotas.account("ann")) == (60, 0)
     await quotas.set_quota("ann", 60)
     await quotas.reserve("ann", B, 0)
+
+
+@pytest.mark.parametrize("quota", [None, MOST, 2 * MOST])
+async def test_nobody_has_more_than_can_be_counted(
+    each_database: Database, quota: int | None
+) -> None:
+    quotas = Quotas(each_database, quota)
+    await quotas.reserve("ann", A, MOST - 10)
+    error = await refused(quotas.reserve("ann", B, 11))
+    assert error.extra == {"limit": MOST, "used": 0, "reserved": MOST - 10}
+    assert str(MOST) in str(error)
+    await quotas.reserve("ann", B, 10)
+    await refused(quotas.grow("ann", B, 11))
+    await quotas.reserve("ann", new_id(), 0)
+    assert sums(await quotas.account("ann")) == (0, MOST)
+    await quotas.release("ann", A)
+    assert sums(await quotas.account("ann")) == (0, 10)
 
 
 @pytest.mark.parametrize("user_id", ["a.b", "$set", "jo@example.org", "é" * 200, " "])
@@ -229,6 +246,14 @@ async def test_of_twenty_at_once_exactly_as_many_as_fit_are_let_in(
     assert sum(outcomes) == admitted
     account = await both[0].account("ann")
     assert (len(account.open), sums(account)) == (admitted, (0, 10 * admitted))
+
+
+async def test_of_two_at_once_one_is_beyond_what_can_be_counted(database: Database) -> None:
+    quotas, half = Quotas(database), MOST // 2 + 1
+    work = (quotas.reserve("ann", new_id(), half) for _ in range(2))
+    outcomes = await asyncio.gather(*work, return_exceptions=True)
+    assert sorted(type(each).__name__ for each in outcomes) == ["NoneType", "QuotaExceeded"]
+    assert sums(await quotas.account("ann")) == (0, half)
 
 
 async def test_growth_at_once_is_never_over(database: Database) -> None:
