@@ -10,28 +10,22 @@ import asyncio
 import json
 import logging
 import os
-import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-from types import FrameType
 from typing import TextIO, cast
 
 import structlog
-import uvicorn
 from starlette.applications import Starlette
 
 from lading.memory import keep_freed
 from lading.version import VERSION
 from server.app import create_app, make_authenticator
 from server.auth import admin_token
-from server.connections import RequestProtocol
-from server.services import Services
+from server.serving import Server, configuration
 from server.settings import Settings, WrongSettings, load
-from server.sockets import ChannelProtocol
 from server.workers import WorkerFailed, serve_together
 from storage.embedded import EmbeddedError
 
@@ -119,46 +113,6 @@ def address(settings: Settings, listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-class Server(uvicorn.Server):
-    """Uvicorn, telling when it is ready and draining before it goes."""
-
-    def __init__(
-        self, config: uvicorn.Config, settings: Settings, ready: Callable[[], None]
-    ) -> None:
-        super().__init__(config)
-        self._settings = settings
-        self._ready = ready
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self._ready()
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        for server in self.servers:
-            server.close()
-        services: Services = self.lifespan.state["services"]
-        log.info("draining", channels=len(services.channels))
-        await services.drain(self._settings.drain_seconds)
-        await super().shutdown(sockets)
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Stop on SIGTERM and SIGINT and exit 0: an asked-for end is not a failure."""
-        kinds = (signal.SIGTERM, signal.SIGINT)
-        before = {kind: signal.signal(kind, self.handle_exit) for kind in kinds}
-        try:
-            yield
-        finally:
-            for kind, handler in before.items():
-                signal.signal(kind, handler)
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        # A second Ctrl-C or SIGTERM says: now.
-        if self.should_exit:
-            self.force_exit = True
-        super().handle_exit(sig, frame)
-
-
 class Note:
     """`server.json` in the data directory, and the lines that say that the server is ready."""
 
@@ -208,24 +162,6 @@ def _write_private(path: Path, text: str) -> None:
     draft.replace(path)
 
 
-def configuration(app: Starlette, trusted_proxies: tuple[str, ...] = ()) -> uvicorn.Config:
-    """How uvicorn runs the application."""
-    return uvicorn.Config(
-        app,
-        http=RequestProtocol,
-        ws=ChannelProtocol,
-        ws_ping_interval=None,
-        ws_per_message_deflate=False,
-        lifespan="on",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=bool(trusted_proxies),
-        forwarded_allow_ips=list(trusted_proxies),
-        timeout_graceful_shutdown=5,
-    )
-
-
 def serve() -> int:
     """Run the server until it is told to stop; gives the exit code."""
     try:
@@ -251,8 +187,14 @@ def serve() -> int:
 
 def run(server: Server, app: Starlette, listener: socket.socket) -> int:
     """Run a server in a loop of its own until it is told to stop; gives the exit code."""
-    # Of a start that failed uvicorn logs the trace; where the reason is known, it says all.
-    logging.getLogger("uvicorn.error").addFilter(lambda _: not hasattr(app.state, "failure"))
+
+    def matters(record: logging.LogRecord) -> bool:
+        # Of a start that failed uvicorn logs the trace; where the reason is known, it says all.
+        # Nor is it a fault that what is under way ends in the middle, when that was asked for.
+        cut = record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError)
+        return not (cut or server.force_exit or hasattr(app.state, "failure"))
+
+    logging.getLogger("uvicorn.error").addFilter(matters)
     try:
         with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
             runner.run(server.serve(sockets=[listener]))

@@ -17,7 +17,8 @@ from typing import TypedDict
 from lading.memory import keep_freed
 from server.app import create_app
 from server.census import Census, table_size
-from server.main import Server, configuration, configure_log, run
+from server.main import configure_log, run
+from server.serving import Server, configuration
 from server.settings import Settings, load
 
 

@@ -18,8 +18,9 @@ from typing import Any
 import httpx
 
 from server.app import create_app
-from server.main import Note, Server, address, configuration, listen
+from server.main import Note, address, listen
 from server.services import Services
+from server.serving import Server, configuration
 from server.settings import load
 
 READY_SECONDS = 30.0
