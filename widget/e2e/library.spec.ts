@@ -12,6 +12,12 @@ test("files are found by the beginning of a name, by tags, by kind, a page at a 
   const cards = page.locator(".card");
   await expect(cards).toHaveCount(24);
   await expect(cards.first()).toContainText("song.wav");
+  // Another order is one of all files, not of those that are seen already.
+  await page.getByLabel("Order").selectOption("By name");
+  await expect(cards).toHaveCount(27);
+  await expect(cards.first()).toContainText("note 00.txt");
+  await page.getByLabel("Order").selectOption("Newest first");
+  await expect(cards).toHaveCount(24);
   await page.getByRole("button", { name: "Show more" }).click();
   await expect(cards).toHaveCount(27);
   await page.getByLabel("Search by name").fill("note 1");
@@ -27,6 +33,25 @@ test("files are found by the beginning of a name, by tags, by kind, a page at a 
   await expect(cards).toHaveCount(1);
   await tags.getByRole("button", { name: "even" }).click();
   await expect(page.getByText("No file is like that.")).toBeVisible();
+});
+
+test("where an order is of the newest files only, that is said", async ({ page, server, network }) => {
+  for (let number = 0; number < 3; number++) await server.put(`note ${number}`, "n".repeat(number + 1));
+  // As a server with many files answers: a page of them, and where the next begins.
+  await page.route("**/v1/files?*", async (route) => {
+    const url = new URL(route.request().url());
+    if (url.searchParams.get("limit") === "1000") url.searchParams.set("limit", "2");
+    await route.continue({ url: url.href });
+  });
+  await page.goto(`${network.url}/?token=${server.token}`);
+  await page.getByLabel("Order").selectOption("By name");
+  await expect(page.locator(".card-name")).toHaveText(["note 1", "note 2"]);
+  await expect(page.getByText("In this order stand the newest 2 only.")).toBeVisible();
+  await page.getByRole("button", { name: "Show more" }).click();
+  await expect(page.locator(".card-name")).toHaveText(["note 0", "note 1", "note 2"]);
+  await expect(page.getByText("In this order stand")).toBeHidden();
+  await page.getByLabel("Order").selectOption("Largest first");
+  await expect(page.locator(".card-name")).toHaveText(["note 2", "note 1", "note 0"]);
 });
 
 test("a tag that is chosen while a name is typed counts, too", async ({ page, server, network }) => {

@@ -11,6 +11,8 @@ const PREVIEW = 2 * 1024 * 1024;
 /** Milliseconds without a key before a search begins. */
 const PAUSE = 200;
 const TAGS_SHOWN = 12;
+/** Files that are asked for at a time: as they come from the server, and to be put into another order. */
+const [SHOWN, SORTED] = [24, 1000];
 
 const KINDS = [["", "All types"], ["video/*", "Videos"], ["image/*", "Images"], ["audio/*", "Audio"]] as const;
 
@@ -21,7 +23,7 @@ const ORDERS = {
 } as const;
 type Order = keyof typeof ORDERS;
 
-function useFiles(query: FileQuery) {
+function useFiles(query: FileQuery, sorted: boolean) {
   const [page, setPage] = useState<Page | null>(null);
   const [failure, setFailure] = useState("");
   const asking = useRef<AbortController>();
@@ -32,13 +34,13 @@ function useFiles(query: FileQuery) {
     asking.current?.abort();
     const { signal } = (asking.current = new AbortController());
     try {
-      const found = await listFiles(query, cursor, Math.max(24, least), signal);
+      const found = await listFiles(query, cursor, Math.max(sorted ? SORTED : SHOWN, least), signal);
       setPage((before) => (cursor && before ? { ...found, files: [...before.files, ...found.files] } : found));
       setFailure("");
     } catch (error) {
       if (!signal.aborted) setFailure(sentenceHere(error));
     }
-  }, [query]);
+  }, [query, sorted]);
 
   useEffect(() => {
     void ask(null, 0);
@@ -60,7 +62,7 @@ function useTags(): Tag[] {
 export function Library({ onOpen }: { onOpen: (id: string) => void }) {
   const [query, setQuery] = useState<FileQuery>({ name: "", tags: [], kind: "" });
   const [order, setOrder] = useState<Order>("newest");
-  const { page, failure, more } = useFiles(query);
+  const { page, failure, more } = useFiles(query, order !== "newest");
   const files = useMemo(() => {
     const { compare } = ORDERS[order];
     return compare && page ? [...page.files].sort(compare) : (page?.files ?? []);
@@ -71,6 +73,11 @@ export function Library({ onOpen }: { onOpen: (id: string) => void }) {
       <h2 id="library" tabIndex={-1}>Library</h2>
       <Search query={query} onChange={setQuery} order={order} onOrder={setOrder} />
       {failure && <p class="problem" role="alert">{failure}</p>}
+      {page?.cursor && order !== "newest" && (
+        <p class="hint" role="status">
+          In this order stand the newest {files.length.toLocaleString()} only. Search for less, or show more.
+        </p>
+      )}
       <p class="unseen" role="status">
         {page && `${files.length} ${files.length === 1 ? "file" : "files"}${page.cursor ? ", and more" : ""}`}
       </p>
