@@ -201,6 +201,18 @@ def test_every_code_is_documented_with_its_status_and_nothing_else() -> None:
     assert listed == wanted
 
 
+def test_a_refusal_names_its_code_and_the_status_of_that() -> None:
+    text = page_text("docs/http-api.md")
+    named = set(re.findall(r"\b([45]\d\d)\s+`([a-z-]+)`", text))
+    assert len(named) > 10
+    # A connection is refused with another status than a request.
+    statuses = {(str(STATUS[name]), name) for name in CATALOGUE} | {("503", "too-many-connections")}
+    assert named <= statuses
+    refused = re.findall(r"\brefused\s+with\s+(\d+)(?:\s+`([a-z-]+)`)?", text)
+    assert refused
+    assert set(refused) <= named, "which refusal it is, the status alone does not tell"
+
+
 def test_every_code_of_the_client_alone_is_documented_and_nothing_else() -> None:
     listed = {code(row[0]) for row in rows(section("docs/errors.md", "## The client's own"))}
     kinds = [kind for _, kind in inspect.getmembers(client_errors, inspect.isclass)]
