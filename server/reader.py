@@ -1,7 +1,8 @@
 """From stored pieces to a stream of bytes, with as much fetched ahead as the reader is fast.
 
-It owns the order of pieces and what is in memory for one reader: the piece that is being sent, and
-the cells ahead. It refuses to know where pieces come from, and what is wrong when one is missing.
+It owns the order of pieces and what is in memory: for one reader the piece that is being sent, and
+the cells ahead; and how many bytes all readers together have ahead. It refuses to know where pieces
+come from, and what is wrong when one is missing.
 """
 
 from __future__ import annotations
@@ -14,19 +15,36 @@ from protocol.manifest import Piece, cell_start
 MOST_AHEAD = 4 * 2**20
 """The most bytes that are fetched before they are asked for; one cell where cells are larger."""
 
+ALL_AHEAD = 64 * 2**20
+"""The same for all readers of a process together: more readers than that go without."""
+
 Fetched = tuple[Piece, bytes]
 Fetch = Callable[[int], Awaitable[Fetched]]
 """Gives the piece that begins at an offset, with its bytes."""
 
 
+class Ahead:
+    """The bytes that all readers together may still fetch before they are asked for."""
+
+    def __init__(self, size: int = ALL_AHEAD) -> None:
+        self.free = size
+
+    def take(self, size: int) -> bool:
+        """Take so many, unless there are not so many."""
+        if size > self.free:
+            return False
+        self.free -= size
+        return True
+
+
 async def stream(
-    fetch: Fetch, chunk_size: int, position: int, start: int, end: int
+    fetch: Fetch, chunk_size: int, position: int, start: int, end: int, room: Ahead
 ) -> AsyncGenerator[bytes, None]:
     """The bytes `[start, end)` of a file; `position` is where the piece with the first begins.
 
     A cell's first piece begins with the cell, so cells ahead can be fetched side by side before it
     is known where the pieces between end. It begins with one, and one more whenever the reader had
-    to wait: who is slow costs two pieces of memory, however long.
+    to wait: who is slow costs two pieces of memory, however long, and where there is no room one.
     """
     under_way: dict[int, asyncio.Task[Fetched]] = {}
     ahead, most = 1, max(1, MOST_AHEAD // chunk_size)
@@ -34,17 +52,20 @@ async def stream(
     def go_ahead(position: int) -> None:
         cell = cell_start(position, chunk_size)
         for place in (position, *range(cell + chunk_size, end, chunk_size)[: ahead - 1]):
-            if place not in under_way and place < end:
+            if place not in under_way and place < end and room.take(chunk_size):
                 under_way[place] = task = asyncio.ensure_future(fetch(place))
                 task.add_done_callback(_note)
 
-    go_ahead(position)
     try:
         while position < end:
-            task = under_way.pop(position)
-            if not task.done() and position > start:
-                ahead = min(ahead + 1, most)
-            piece, data = await task
+            task = under_way.pop(position, None)
+            if task is None:
+                piece, data = await fetch(position)
+            else:
+                room.free += chunk_size
+                if not task.done():
+                    ahead = min(ahead + 1, most)
+                piece, data = await task
             go_ahead(piece.end)
             begin, stop = max(start - position, 0), min(end, piece.end) - position
             yield data if stop - begin == piece.size else data[begin:stop]
@@ -52,6 +73,7 @@ async def stream(
     finally:
         for task in under_way.values():
             task.cancel()
+        room.free += chunk_size * len(under_way)
 
 
 def _note(task: asyncio.Task[Fetched]) -> None:

@@ -50,7 +50,7 @@ from protocol.manifest import (
 )
 from protocol.spec import UploadSpec, check_id, check_sha256, choose_chunk_size
 from server.auth import Principal
-from server.reader import stream
+from server.reader import Ahead, stream
 from server.settings import Settings
 from server.sniff import HEAD_BYTES, content_type
 from storage.blobs.base import Blobs
@@ -128,6 +128,7 @@ class Uploads:
         self._check_room = check_room
         self._touch_seconds = min(WATERMARK_SECONDS, settings.upload_ttl / 4)
         self._open: WeakValueDictionary[str, OpenUpload] = WeakValueDictionary()
+        self._ahead = Ahead()
         self._recent: deque[OpenUpload] = deque(maxlen=REMEMBERED)
 
     # -- beginning
@@ -569,7 +570,8 @@ class Uploads:
         first = await self._contents.before(manifest, start + 1)
         position = start if first is None else first.slice_start
         fetch = partial(self._fetch, manifest)
-        async with aclosing(stream(fetch, manifest.chunk_size, position, start, end)) as blocks:
+        blocks = stream(fetch, manifest.chunk_size, position, start, end, self._ahead)
+        async with aclosing(blocks):
             async for data in blocks:
                 yield data
 

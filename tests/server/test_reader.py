@@ -12,7 +12,7 @@ import pytest
 from protocol.errors import Internal
 from protocol.manifest import Piece
 from server import reader
-from server.reader import Fetched, stream
+from server.reader import Ahead, Fetched, stream
 
 CELL = 8
 DATA = random.Random(1).randbytes(10 * CELL + 3)
@@ -30,6 +30,7 @@ class Shelf:
         self.asked: list[int] = []
         self.at_once = self.most_at_once = 0
         self.slow = True
+        self.room = Ahead(100 * CELL)
 
     async def fetch(self, slice_start: int) -> Fetched:
         self.asked.append(slice_start)
@@ -46,7 +47,7 @@ class Shelf:
 
     def read(self, start: int, end: int) -> AsyncGenerator[bytes, None]:
         first = max(place for place in self.pieces if place <= start)
-        return stream(self.fetch, CELL, first, start, end)
+        return stream(self.fetch, CELL, first, start, end, self.room)
 
 
 @pytest.fixture
@@ -66,6 +67,25 @@ async def test_any_range(shelf: Shelf, start: int, end: int) -> None:
     assert b"".join([data async for data in shelf.read(start, end)]) == DATA[start:end]
     assert len(shelf.asked) == len(set(shelf.asked)), "nothing is fetched twice"
     assert all(place < end for place in shelf.asked), "nothing is fetched that is not wanted"
+    assert shelf.room.free == 100 * CELL
+
+
+@pytest.mark.parametrize("cells", [0, 1, 2])
+async def test_readers_together_have_no_more_ahead_than_there_is_room(
+    shelf: Shelf, cells: int
+) -> None:
+    shelf.room = Ahead(cells * CELL)
+    readers = [shelf.read(0, len(DATA)) for _ in range(4)]
+    got = [b"" for _ in readers]
+    while any(len(each) < len(DATA) for each in got):
+        for number, reading in enumerate(readers):
+            got[number] += await anext(reading, b"")
+            for _ in range(10):
+                await asyncio.sleep(0)
+        assert shelf.room.free >= 0
+    assert got == [DATA] * 4
+    assert shelf.most_at_once <= max(1, cells)
+    assert shelf.room.free == cells * CELL
 
 
 async def test_who_is_fast_gets_more_ahead_within_the_limit(shelf: Shelf) -> None:
@@ -103,3 +123,4 @@ async def test_who_goes_away_leaves_nothing_under_way(shelf: Shelf) -> None:
     await reading.aclose()
     await asyncio.sleep(0)
     assert shelf.at_once == 0
+    assert shelf.room.free == 100 * CELL
