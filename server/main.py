@@ -58,11 +58,16 @@ def configure_log() -> None:
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    renderer: structlog.types.Processor = structlog.processors.JSONRenderer()
+    renderer: structlog.types.Processor
     if sys.stdout.isatty():
-        renderer = structlog.dev.ConsoleRenderer()
+        # It makes the trace itself: a plain one, for one with local variables would show tokens.
+        plain = structlog.dev.plain_traceback
+        renderer = structlog.dev.ConsoleRenderer(exception_formatter=plain)
+    else:
+        shared.append(structlog.processors.format_exc_info)
+        renderer = structlog.processors.JSONRenderer()
     structlog.configure(
-        processors=[*shared, structlog.processors.format_exc_info, renderer],
+        processors=[*shared, renderer],
         logger_factory=structlog.PrintLoggerFactory(cast(TextIO, Output())),
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
     )

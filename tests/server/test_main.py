@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -39,3 +40,45 @@ def test_a_note_that_another_server_wrote_meanwhile_stays(tmp_path: Path) -> Non
     assert (tmp_path / "server.json").exists()
     second.remove()
     assert not (tmp_path / "server.json").exists()
+
+
+# -- the log
+
+
+FAULTY = """
+import logging
+from server.main import configure_log
+
+configure_log()
+token = "-".join(("lg", "secret"))
+try:
+    {}["what"]
+except KeyError:
+    logging.getLogger("uvicorn.error").exception("Exception in ASGI application")
+"""
+
+
+def test_the_trace_of_a_fault_that_uvicorn_logs_is_in_the_log() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", FAULTY], capture_output=True, text=True, check=True
+    )
+    (line,) = ended.stdout.splitlines()
+    told = json.loads(line)
+    assert told["level"] == "error"
+    assert "Traceback" in told["exception"]
+    assert "KeyError: 'what'" in told["exception"]
+    assert "exc_info" not in told
+    assert "lg-secret" not in line
+
+
+def test_on_a_terminal_the_trace_is_for_eyes() -> None:
+    above, below = os.openpty()
+    with os.fdopen(above, "rb", buffering=0) as terminal:
+        command = [sys.executable, "-W", "error", "-c", FAULTY]
+        subprocess.run(command, stdout=below, check=True)
+        os.close(below)
+        shown = terminal.read(65_536)
+    assert b"Exception in ASGI application" in shown
+    assert b"KeyError" in shown
+    assert b"lg-secret" not in shown
+    assert not shown.startswith(b"{")
