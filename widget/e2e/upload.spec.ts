@@ -66,13 +66,25 @@ test("an upload is paused and goes on", async ({ library, page, server, network,
   await expect(page.getByRole("heading", { name: "Unfinished uploads" })).toBeHidden();
 });
 
-test("a cancelled upload leaves nothing on the server", async ({ library, server, network, folder }) => {
-  network.rate = 6 * MB;
+test("a cancelled upload asks first, and leaves nothing on the server", async ({ library, page, server, network, folder }) => {
+  network.rate = 3 * MB;
   const path = join(folder, "film.mp4");
   await sample(path, 30 * MB);
   await library.choose(path);
   await expect.poll(() => server.stored()).toBeGreaterThan(4 * MB);
+  const asking = page.getByRole("dialog", { name: "Abort this upload?" });
+  for (const button of [
+    library.status.getByRole("button", { name: "Cancel", exact: true }),
+    page.getByRole("button", { name: "Remove file film.mp4" }),
+  ]) {
+    await button.click();
+    await expect(asking).toContainText("What the server has of film.mp4");
+    await asking.getByRole("button", { name: "Keep it" }).click();
+    await expect(asking).toBeHidden();
+  }
+  expect(await server.stored()).toBeGreaterThan(4 * MB);
   await library.status.getByRole("button", { name: "Cancel", exact: true }).click();
+  await asking.getByRole("button", { name: "Abort" }).click();
   await expect.poll(() => server.uploads()).toEqual([]);
   expect(await server.files()).toEqual([]);
   const usage = (await (await server.ask("/v1/usage")).json()) as { used: number; reserved: number };

@@ -4,11 +4,12 @@ import type { Meta } from "@uppy/core";
 import { prettyETA } from "@uppy/core/utils";
 import Dashboard from "@uppy/dashboard";
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
+import { Confirm } from "./dialog.js";
 import { Icon } from "./icons.js";
 import { tell } from "./news.js";
 import { Unfinished } from "./unfinished.js";
-import { secondsLeft, serverId, uppy } from "./uploads.js";
-import { sentence } from "./words.js";
+import { type Loss, losses, secondsLeft, serverId, uppy } from "./uploads.js";
+import { sentence, size } from "./words.js";
 
 interface Failure {
   id: string;
@@ -93,6 +94,7 @@ const WORDS = {
   dashboardTitle: "Choose and watch uploads",
   dropPasteFiles: "Drop files here, or %{browseFiles}",
   browseFiles: "Choose files",
+  removeFile: "Remove file %{file}",
 };
 
 /** What the Dashboard leaves out: its label counts for a region only, and the items of one file are a list too. */
@@ -163,7 +165,27 @@ export function Uploader() {
           ))}
         </ul>
       )}
+      <Losing />
       <Unfinished here={here} />
     </div>
+  );
+}
+
+/** Asks before what is stored of uploads is deleted. */
+function Losing() {
+  const [loss, setLoss] = useState<Loss | null>(null);
+  useEffect(() => losses.on("loss", setLoss), []);
+  if (!loss) return null;
+  const { names, bytes, abort } = loss;
+  const one = names.length === 1;
+  return (
+    <Confirm
+      title={one ? "Abort this upload?" : `Abort ${names.length} uploads?`}
+      text={`What the server has of ${one ? names[0] : "them"} (${size(bytes)}) is deleted.`}
+      action="Abort"
+      otherwise={one ? "Keep it" : "Keep them"}
+      onConfirm={async () => abort()}
+      onClose={() => setLoss(null)}
+    />
   );
 }

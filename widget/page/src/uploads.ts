@@ -4,6 +4,7 @@
  */
 
 import Uppy, { type Meta, type UppyFile } from "@uppy/core";
+import { Emitter } from "../../src/emitter.js";
 import { UploadError } from "../../src/errors.js";
 import Lading from "../../src/uppy.js";
 import { home } from "./api.js";
@@ -14,7 +15,38 @@ import { sentence } from "./words.js";
 
 type Body = Record<string, unknown>;
 
-export const uppy = new Uppy<Meta, Body>({
+/** Bytes up to which an upload is aborted without a question: they are soon sent again. */
+const LITTLE = 1_000_000;
+
+/** What the server has of uploads that someone is about to abort. */
+export interface Loss {
+  names: string[];
+  bytes: number;
+  abort: () => void;
+}
+
+/** Who hears of a loss asks, and calls its `abort` or does not. */
+export const losses = new Emitter<{ loss: Loss }>();
+
+/** Uppy, whose buttons delete at once, with a question before. */
+class Asking extends Uppy<Meta, Body> {
+  override cancelAll(): void {
+    this.ask(this.getFiles(), () => super.cancelAll());
+  }
+
+  override removeFile(id: string): void {
+    this.ask([this.getFile(id)], () => super.removeFile(id));
+  }
+
+  private ask(files: UppyFile<Meta, Body>[], abort: () => void): void {
+    const running = files.filter((file) => file && isUnderWay(file));
+    const bytes = running.reduce((sum, { progress }) => sum + (progress.bytesUploaded || 0), 0);
+    if (bytes <= LITTLE) abort();
+    else losses.tell("loss", { names: running.map(({ name }) => name), bytes, abort });
+  }
+}
+
+export const uppy = new Asking({
   autoProceed: true,
   // A file that is done or failed may be chosen again; one that is under way may not.
   onBeforeFileAdded: (file, files) => {
