@@ -123,6 +123,8 @@ def create_app(
         middleware=middleware(chosen),
         exception_handlers=handlers(),
     )
+    # Starlette would build the address from what a proxy sent, without LADING_PUBLIC_URL.
+    app.router.redirect_slashes = False
     app.state.pages = pages.Pages.of(openapi.build(ROUTES, chosen.public_url))
     return app
 

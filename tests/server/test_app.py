@@ -104,6 +104,18 @@ async def test_a_larger_cell_of_an_upload_under_way_stays_possible(
         await wire.finish(1)
 
 
+@pytest.mark.parametrize("path", ["/v1/files/", "/livez/", "/v1/uploads/"])
+async def test_an_address_with_a_slash_too_many_does_not_exist(
+    path: str, tmp_path: Path, database_url: str
+) -> None:
+    """A redirect would lead by http to the name that a proxy uses."""
+    async with inside(tmp_path, database_url) as running, running.http() as http:
+        answer = await http.get(path)
+    assert answer.status_code == 404
+    assert answer.json()["code"] == "not-found"
+    assert "location" not in answer.headers
+
+
 def names(directory: Path) -> list[str]:
     return [path.name for path in directory.iterdir()]
 
