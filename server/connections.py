@@ -1,8 +1,8 @@
 """What uvicorn does with HTTP connections, where Lading needs it otherwise.
 
-It owns deadlines for headers and bodies, a cap on headers, and the end of a connection whose
-request was answered before it had come in whole. It refuses to know routes. The hooks are those of
-uvicorn 0.54's httptools protocol; `tests/server/test_connections.py` fails when they move.
+It owns deadlines for headers, bodies and answers, a cap on headers, and the end of a connection
+whose request was answered before it had come in whole. It refuses to know routes. The hooks are
+those of uvicorn 0.54's httptools protocol; `tests/server/test_connections.py` fails when they move.
 Source: facts of the design, "uvicorn"; page 5, security list, item 12.
 """
 
@@ -23,7 +23,7 @@ from protocol.errors import (
     TooManyConnections,
 )
 from server.errors import problem_response
-from server.pace import Pace
+from server.pace import Pace, Unread
 from server.services import Services
 
 HEADER_SECONDS = 15.0
@@ -48,6 +48,7 @@ class RequestProtocol(HttpToolsProtocol):
         self._header_timer: TimerHandle | None = None
         self._linger_timer: TimerHandle | None = None
         self._refused = False
+        self._unread: Unread | None = None
         self._pace = Pace(
             self.loop,
             arrived=lambda: self._arrived,
@@ -71,6 +72,7 @@ class RequestProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._quiet()
+        self._forget_unread()
         super().connection_lost(exc)
         self._services.census.note_connections(len(self.connections))
 
@@ -138,6 +140,25 @@ class RequestProtocol(HttpToolsProtocol):
             # Answered before the body came in whole: a socket closed with bytes unread would be
             # reset, and the reset may overtake the answer; so the rest is thrown away for a while.
             self._linger_timer = self.loop.call_later(LINGER_SECONDS, self.transport.close)
+
+    # -- answers
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._unread = Unread(
+            self.loop,
+            waiting=self.transport.get_write_buffer_size,
+            gone=self.transport.abort,
+        )
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._forget_unread()
+
+    def _forget_unread(self) -> None:
+        if self._unread is not None:
+            self._unread.stop()
+            self._unread = None
 
     # -- refusing below the application
 

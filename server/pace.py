@@ -1,6 +1,7 @@
-"""How slow a sender may be: a deadline that moves while bytes come.
+"""How slow a client may be: deadlines that move while bytes do.
 
-It owns the one rule that headers, bodies and messages share. It refuses to know what arrives.
+It owns the one rule that bodies and messages share, and the one for those who do not read. It
+refuses to know what is sent.
 Source: page 5 of the design, security list, item 12.
 """
 
@@ -17,6 +18,43 @@ SLOWEST = 1024
 
 SLOWEST_PRESSED = 16 * 1024
 """The same while others wait for the memory that is held: a piece of 1 MiB in about a minute."""
+
+UNREAD_SECONDS = 60.0
+"""How long a client may read nothing of what it is sent; it can ask again from where it was."""
+
+
+class Unread:
+    """Calls `gone` when for `UNREAD_SECONDS` nothing of what waits to be sent has gone out.
+
+    `waiting` tells the bytes that wait. Begin when there are too many, and stop when there are few.
+    """
+
+    def __init__(
+        self,
+        loop: AbstractEventLoop,
+        *,
+        waiting: Callable[[], int],
+        gone: Callable[[], None],
+    ) -> None:
+        self._loop = loop
+        self._waiting = waiting
+        self._gone = gone
+        self._arm()
+
+    def stop(self) -> None:
+        """Watch no longer."""
+        self._timer.cancel()
+
+    def _arm(self) -> None:
+        before = self._waiting()
+
+        def look() -> None:
+            if self._waiting() < before:
+                self._arm()
+            else:
+                self._gone()
+
+        self._timer = self._loop.call_later(UNREAD_SECONDS, look)
 
 
 class Pace:

@@ -38,7 +38,7 @@ class Ahead:
 
 
 async def stream(
-    fetch: Fetch, chunk_size: int, position: int, start: int, end: int, room: Ahead
+    fetch: Fetch, chunk_size: int, position: int, start: int, end: int, *, room: Ahead
 ) -> AsyncGenerator[bytes, None]:
     """The bytes `[start, end)` of a file; `position` is where the piece with the first begins.
 

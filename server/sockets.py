@@ -8,7 +8,7 @@ Source: facts of the design, "uvicorn"; RFC 6455.
 
 from __future__ import annotations
 
-from asyncio import Future, Task, TimerHandle, get_running_loop
+from asyncio import Future, Task, get_running_loop
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -19,7 +19,7 @@ from uvicorn.server import ServerState
 from websockets.frames import Frame
 
 from server.limits import COPIES, Hold
-from server.pace import Pace
+from server.pace import Pace, Unread
 from server.services import Services
 
 MAX_FRAGMENTS = 1024
@@ -27,9 +27,6 @@ MAX_FRAGMENTS = 1024
 
 FREE_BYTES = 64 * 1024
 """A message may be this long before it needs a share of the budget."""
-
-UNREAD_SECONDS = 60.0
-"""How long a client may leave unread what it was told; then nothing can be said to it any more."""
 
 LINGER_SECONDS = 2.0
 
@@ -95,7 +92,7 @@ class ChannelProtocol(WebSocketsSansIOProtocol):
         self._hold: Hold | None = None
         self._withdraw: Callable[[], None] | None = None
         self._lingering = False
-        self._unread: TimerHandle | None = None
+        self._unread: Unread | None = None
         self.owner: str | None = None
         """The user whose connection it is, once that is known."""
         self.longest = 0
@@ -257,7 +254,11 @@ class ChannelProtocol(WebSocketsSansIOProtocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._unread = self.loop.call_later(UNREAD_SECONDS, self.transport.abort)
+        self._unread = Unread(
+            self.loop,
+            waiting=self.transport.get_write_buffer_size,
+            gone=self.transport.abort,
+        )
 
     def resume_writing(self) -> None:
         super().resume_writing()
@@ -265,7 +266,7 @@ class ChannelProtocol(WebSocketsSansIOProtocol):
 
     def _forget_unread(self) -> None:
         if self._unread is not None:
-            self._unread.cancel()
+            self._unread.stop()
             self._unread = None
 
     async def send(self, message: Any) -> None:

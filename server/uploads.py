@@ -570,7 +570,7 @@ class Uploads:
         first = await self._contents.before(manifest, start + 1)
         position = start if first is None else first.slice_start
         fetch = partial(self._fetch, manifest)
-        blocks = stream(fetch, manifest.chunk_size, position, start, end, self._ahead)
+        blocks = stream(fetch, manifest.chunk_size, position, start, end, room=self._ahead)
         async with aclosing(blocks):
             async for data in blocks:
                 yield data

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from server import connections, pace
-from tests.servers import Inside, inside
+from tests.servers import Inside, inside, until
 
 UPLOAD = b"POST /v1/files?name=a HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %b\r\n"
 
@@ -119,6 +120,30 @@ async def test_a_body_that_goes_on_coming_is_taken(hasty: Inside, line: Connect)
         await asyncio.sleep(0.05)  # a slow sender is what is tested
     status, manifest = await steady.answer()
     assert (status, manifest["size"]) == (201, size)
+
+
+async def test_an_answer_that_nobody_reads_is_given_up(
+    tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pace, "UNREAD_SECONDS", 0.1)
+    async with inside(tmp_path, database_url) as server:
+        async with server.http() as http:
+            answer = await http.post("/v1/files?name=a", content=bytes(16 * 2**20))
+        await until(lambda: server.services.census.connections == 0)
+        plain = socket.socket()
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        plain.setblocking(False)
+        loop = asyncio.get_running_loop()
+        with closing(plain):
+            await loop.sock_connect(plain, ("127.0.0.1", server.port))
+            get = (
+                b"GET /v1/files/%b HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %b\r\n\r\n"
+            )
+            assert server.token is not None
+            names = (answer.json()["_id"].encode(), server.token.encode())
+            await loop.sock_sendall(plain, get % names)
+            assert (await loop.sock_recv(plain, 100)).startswith(b"HTTP/1.1 200 ")
+            await until(lambda: server.services.census.connections == 0)
 
 
 async def test_headers_may_not_grow_for_ever(hasty: Inside, line: Connect) -> None:

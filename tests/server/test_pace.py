@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from server.pace import PATIENCE_SECONDS, SLOWEST, SLOWEST_PRESSED, Pace
+from server.pace import PATIENCE_SECONDS, SLOWEST, SLOWEST_PRESSED, UNREAD_SECONDS, Pace, Unread
 
 
 class Loop:
@@ -108,3 +108,37 @@ def test_after_stop_nothing_is_watched() -> None:
     scene.pace.stop()
     scene.loop.wait(10 * PATIENCE_SECONDS)
     assert scene.gave_up == 0
+
+
+class Answer:
+    """What waits to be sent to a client."""
+
+    def __init__(self) -> None:
+        loop: Any = Loop()
+        self.loop: Loop = loop
+        self.waiting = 1000
+        self.aborted = 0
+        wide: asyncio.AbstractEventLoop = loop
+        self.unread = Unread(wide, waiting=lambda: self.waiting, gone=self._abort)
+
+    def _abort(self) -> None:
+        self.aborted += 1
+
+
+def test_who_reads_a_little_is_not_cut_off() -> None:
+    answer = Answer()
+    for _ in range(10):
+        answer.waiting -= 1
+        answer.loop.wait(UNREAD_SECONDS)
+    assert answer.aborted == 0
+    answer.loop.wait(UNREAD_SECONDS)
+    assert answer.aborted == 1
+    answer.loop.wait(10 * UNREAD_SECONDS)
+    assert answer.aborted == 1
+
+
+def test_who_has_read_is_not_watched_any_more() -> None:
+    answer = Answer()
+    answer.unread.stop()
+    answer.loop.wait(10 * UNREAD_SECONDS)
+    assert answer.aborted == 0

@@ -47,7 +47,7 @@ class Shelf:
 
     def read(self, start: int, end: int) -> AsyncGenerator[bytes, None]:
         first = max(place for place in self.pieces if place <= start)
-        return stream(self.fetch, CELL, first, start, end, self.room)
+        return stream(self.fetch, CELL, first, start, end, room=self.room)
 
 
 @pytest.fixture

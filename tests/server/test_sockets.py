@@ -10,6 +10,7 @@ import gc
 import os
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 import msgpack
 import pytest
@@ -253,7 +254,7 @@ async def test_a_long_message_before_hello_is_not_read(server: Process) -> None:
 
 async def test_every_share_comes_back(tmp_path: Path, database_url: str) -> None:
     data = bytes(2 * MIB)
-    settings = {"byte_budget": "16MiB", "user_byte_budget": "16MiB"}
+    settings: dict[str, Any] = {"byte_budget": "16MiB", "user_byte_budget": "16MiB"}
     async with inside(tmp_path, database_url, **settings) as running:
         budget = running.services.budget
         async with raw(running) as one, raw(running) as two, raw(running) as three:
@@ -301,7 +302,7 @@ async def test_a_piece_does_not_wait_for_one_that_comes_after_it(
 ) -> None:
     sizes = [60_000, 30_000, size]
     pieces = [os.urandom(each) for each in sizes]
-    settings = {"byte_budget": "16MiB", "user_byte_budget": "16MiB"}
+    settings: dict[str, Any] = {"byte_budget": "16MiB", "user_byte_budget": "16MiB"}
     async with inside(tmp_path, database_url, **settings) as running, raw(running) as wire:
         for ref, each in enumerate(sizes):
             wire.send(CREATE, ref, {"name": "a", "size": each, "chunk_size": 4 * MIB})
@@ -340,7 +341,7 @@ async def test_a_share_is_as_large_as_a_piece_of_what_is_open(
 async def test_a_message_longer_than_any_piece_takes_a_larger_share_if_there_is_room(
     tmp_path: Path, database_url: str, total: str, code: int
 ) -> None:
-    settings = {"byte_budget": total, "user_byte_budget": total}
+    settings: dict[str, Any] = {"byte_budget": total, "user_byte_budget": total}
     async with inside(tmp_path, database_url, **settings) as running:
         budget = running.services.budget
         async with raw(running) as wire, raw(running) as other:
@@ -399,7 +400,7 @@ async def test_a_slow_message_gives_way_to_those_who_wait(
     monkeypatch.setattr("server.pace.PATIENCE_SECONDS", 0.1)
     monkeypatch.setattr("server.pace.SLOWEST", 0)
     monkeypatch.setattr("server.limits.PRESSED_SECONDS", 0.05)
-    settings = {"byte_budget": "1MiB", "user_byte_budget": "1MiB"}
+    settings: dict[str, Any] = {"byte_budget": "1MiB", "user_byte_budget": "1MiB"}
     async with inside(tmp_path, database_url, **settings) as running:
         async with raw(running) as slow, channel(running) as other:
             slow.send(CREATE, 0, {"name": "a", "size": MIB})
@@ -416,7 +417,7 @@ async def test_a_slow_message_gives_way_to_those_who_wait(
 async def test_a_client_that_does_not_read_is_dropped(
     tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.sockets.UNREAD_SECONDS", 0.1)
+    monkeypatch.setattr("server.pace.UNREAD_SECONDS", 0.1)
     async with inside(tmp_path, database_url) as running, raw(running, narrow=True) as wire:
         wire.send(CREATE, 0, {"name": "\U0001f6a2" * 1024, "size": 1})
         upload_id = (await wire.message())[2]["id"]
