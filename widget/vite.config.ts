@@ -2,6 +2,7 @@
  * What the server serves: the web page, and with `--mode widget` the browser client as one module.
  * Both go into the Python package, so that a wheel and an image carry them.
  */
+import { fileURLToPath } from "node:url";
 import { defineConfig, type UserConfig } from "vite";
 
 const page: UserConfig = {
@@ -11,6 +12,10 @@ const page: UserConfig = {
   base: "./",
   // The helpers of React's JSX are there under the same names.
   oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
+  resolve: {
+    // Uppy has no setting for the units of sizes.
+    alias: { "@transloadit/prettier-bytes": fileURLToPath(new URL("page/src/bytes.ts", import.meta.url)) },
+  },
   build: {
     outDir: "../../server/page",
     emptyOutDir: true,

@@ -195,7 +195,7 @@ test("uploads of other devices are seen as they grow, and can be aborted", async
   const row = page.locator(".unfinished > li");
   await expect(row).toContainText("from-a-phone.mp4");
   await expect(row.getByRole("progressbar")).toHaveJSProperty("value", 0);
-  await expect(page.locator(".usage")).toContainText("12 MB reserved");
+  await expect(page.locator(".usage")).toContainText("12.6 MB reserved");
   for (let at = 0; at < 4 * 2 ** 20; at += chunk_size) {
     await server.ask(`/v1/uploads/${_id}/chunks/${at}`, { method: "PUT", body: new Uint8Array(chunk_size) });
   }

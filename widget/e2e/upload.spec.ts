@@ -144,7 +144,7 @@ test.describe("with a quota", () => {
     await expect(page.getByText(/does not fit into your quota: .* of .* are free\. Delete files/)).toHaveCount(2);
     await library.choose(small);
     await expect(library.card("small.bin")).toBeVisible();
-    await expect(page.locator(".usage")).toContainText("of 1.9 MB");
+    await expect(page.locator(".usage")).toContainText("of 2.0 MB");
     expect((await server.files()).map(({ name }) => name)).toEqual(["small.bin"]);
     // With room for it, the same file is only tried again.
     await server.ask("/v1/users/admin/quota", { method: "PUT", body: '{"quota": 9000000}' });

@@ -1,10 +1,9 @@
 /** Sizes, times and refusals in plain words. Pure. */
 
-import { prettierBytes } from "@transloadit/prettier-bytes";
 import { UploadError } from "../../src/errors.js";
+import { prettierBytes as size } from "./bytes.js";
 
-/** As Uppy writes sizes, so that the page says the same everywhere. */
-export const size = (bytes: number) => prettierBytes(bytes);
+export { size };
 
 const when = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 export const moment = (time: string | number) => when.format(new Date(time));

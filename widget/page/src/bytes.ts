@@ -1,0 +1,14 @@
+/**
+ * Sizes in decimal units, as the command line and the documentation write them. Pure.
+ *
+ * Stands in for the package of the same function in what is built, so that Uppy writes them alike.
+ */
+
+const UNITS = ["bytes", "kB", "MB", "GB", "TB", "PB"];
+
+export function prettierBytes(bytes: number): string {
+  let [value, unit] = [bytes, 0];
+  // What would be rounded to 1000.0 is 1.0 of the next unit.
+  while (value >= 999.95 && unit < UNITS.length - 1) [value, unit] = [value / 1000, unit + 1];
+  return `${unit === 0 ? value : value.toFixed(1)} ${UNITS[unit]}`;
+}
