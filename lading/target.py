@@ -2,20 +2,30 @@
 
 It owns the `.part` file, the running digest, and names that are safe to write. It refuses to know
 HTTP. Its calls block; the caller makes them in a thread.
+
+A `.part` bears the id of its file, so that files of one name do not share it, and is locked while
+a run writes it. The system frees the lock of a run that ends in any way: what a killed one left
+can be gone on with.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 from lading.errors import TargetExists, TargetFailed
 from protocol.digests import Sha256, crc32c
 
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
 BLOCK = 8 * 1024 * 1024
 LONGEST_NAME = 200
-"""Bytes of a file's name: what every disk takes, with room for `.part`."""
+"""Bytes of a file's name: what every disk takes, with room for the id and `.part`."""
 
 
 class Check:
@@ -62,11 +72,11 @@ class Target(Protocol):
 
 
 class FileTarget:
-    """A file; until it is whole its bytes are in `<name>.part` beside it."""
+    """A file; until it is whole its bytes are in `<name>.<id>.part` beside it."""
 
     def __init__(self, path: Path, manifest: dict[str, Any], *, overwrite: bool) -> None:
         self.path = path
-        self.part = path.with_name(path.name + ".part")
+        self.part = path.with_name(f"{_shortened(path.name)}.{manifest['_id']}.part")
         self.offset = 0
         self._manifest = manifest
         self._overwrite = overwrite
@@ -74,18 +84,34 @@ class FileTarget:
         self._file: BinaryIO | None = None
 
     def open(self) -> int:
-        self._refuse_existing()
         try:
-            self._file = self.part.open("r+b" if self.part.exists() else "w+b", buffering=0)
-            if self._file.seek(0, os.SEEK_END) > self._manifest["size"]:
+            file = self._take_part()
+            if file.seek(0, os.SEEK_END) > self._manifest["size"]:
                 self.restart()
-            self._file.seek(0)
-            while data := self._file.read(BLOCK):
+            file.seek(0)
+            while data := file.read(BLOCK):
                 self._check.update(data)
                 self.offset += len(data)
         except OSError as error:
             raise self._failed(error) from error
         return self.offset
+
+    def _take_part(self) -> BinaryIO:
+        """The part file, locked. Raises TargetExists, TargetFailed, OSError."""
+        while True:
+            self._refuse_existing()
+            # To append: neither opening nor writing touches a byte that is there.
+            self._file = file = self.part.open("a+b", buffering=0)
+            if not _lock(file):
+                raise TargetFailed(f"{self.path} is being written by another run.")
+            here, names = _is_at(file, self.part), os.fstat(file.fileno()).st_nlink
+            if here and names <= 1:
+                return file
+            # Another run gave it its last name, and is done or was killed at that: the bytes are
+            # of that file now, and not for us to write.
+            file.close()
+            if here:
+                self.part.unlink(missing_ok=True)
 
     def _refuse_existing(self) -> None:
         if self.path.is_dir():
@@ -119,18 +145,62 @@ class FileTarget:
 
     def finish(self) -> None:
         assert self._file is not None
-        self._refuse_existing()
         try:
             os.fsync(self._file.fileno())
-            self._file.close()
-            self.part.replace(self.path)
+            if not _is_at(self._file, self.part):
+                raise TargetFailed(f"{self.part} was taken away.")
+            if sys.platform == "win32":
+                self._file.close()  # there an open file cannot be renamed
+            self._refuse_existing()
+            self._appear()
             _sync_directory(self.path.parent)
         except OSError as error:
             raise self._failed(error) from error
 
+    def _appear(self) -> None:
+        """Give the part its last name."""
+        if not self._overwrite:
+            # Unlike renaming, this replaces nothing that came since we looked.
+            try:
+                self.path.hardlink_to(self.part)
+            except FileExistsError:
+                raise TargetExists(f"{self.path} is already there.") from None
+            except OSError:
+                self._refuse_existing()  # a disk without such links
+            else:
+                self.part.unlink(missing_ok=True)
+                return
+        self.part.replace(self.path)
+
     def close(self) -> None:
         if self._file is not None:
             self._file.close()
+
+
+def _shortened(name: str) -> str:
+    """What a name has room for beside the id; whole characters, as some disks take no others."""
+    return name.encode("utf-8", "ignore")[:LONGEST_NAME].decode("utf-8", "ignore")
+
+
+def _lock(file: BinaryIO) -> bool:
+    """Lock a file against other runs until it is closed; False when another has it."""
+    try:
+        if sys.platform == "win32":
+            file.seek(0)  # it locks bytes, from where the file stands
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        return False
+    return True
+
+
+def _is_at(file: BinaryIO, path: Path) -> bool:
+    """Whether the open file is the one of that name."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _sync_directory(path: Path) -> None:

@@ -1,3 +1,4 @@
+import asyncio
 import io
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -50,7 +51,7 @@ async def test_a_file_comes_under_its_own_name(
     seen: list[Progress] = []
     assert await lading.download(file_id, on_progress=seen.append) == Path("movie.mp4")
     assert (here / "movie.mp4").read_bytes() == body
-    assert not (here / "movie.mp4.part").exists()
+    assert not (here / f"movie.mp4.{file_id}.part").exists()
     assert seen[0] == Progress(State.SENDING, 0, SIZE)
     assert seen[-1] == Progress(State.DONE, SIZE, SIZE)
 
@@ -97,7 +98,7 @@ async def test_a_pipe_survives_cuts(server: Process, file_id: str, body: bytes) 
 async def test_a_second_run_goes_on(
     lading: Client, file_id: str, body: bytes, tmp_path: Path
 ) -> None:
-    (tmp_path / "a.part").write_bytes(body[: 2**20])
+    (tmp_path / f"a.{file_id}.part").write_bytes(body[: 2**20])
     seen: list[Progress] = []
     await lading.download(file_id, tmp_path / "a", on_progress=seen.append)
     assert seen[0].stored == 2**20
@@ -107,7 +108,7 @@ async def test_a_second_run_goes_on(
 async def test_all_that_was_left_is_there(
     lading: Client, file_id: str, body: bytes, tmp_path: Path
 ) -> None:
-    (tmp_path / "a.part").write_bytes(body)
+    (tmp_path / f"a.{file_id}.part").write_bytes(body)
     await lading.download(file_id, tmp_path / "a")
     assert (tmp_path / "a").read_bytes() == body
 
@@ -115,8 +116,30 @@ async def test_all_that_was_left_is_there(
 async def test_what_is_left_of_another_file(
     lading: Client, file_id: str, body: bytes, tmp_path: Path
 ) -> None:
-    (tmp_path / "a.part").write_bytes(body[::-1][: 2**20])
+    (tmp_path / f"a.{file_id}.part").write_bytes(body[::-1][: 2**20])
     await lading.download(file_id, tmp_path / "a")
+    assert (tmp_path / "a").read_bytes() == body
+
+
+async def test_files_of_one_name_at_once(
+    lading: Client, file_id: str, body: bytes, tmp_path: Path
+) -> None:
+    turned = await lading.upload(io.BytesIO(body[::-1]), name="movie.mp4")
+    bodies = {file_id: body, turned["id"]: body[::-1]}
+    results = await asyncio.gather(
+        *(lading.download(each, tmp_path) for each in bodies), return_exceptions=True
+    )
+    won = next(each for each, path in zip(bodies, results, strict=True) if isinstance(path, Path))
+    assert [type(result) for result in results if isinstance(result, Exception)] == [TargetExists]
+    assert (tmp_path / "movie.mp4").read_bytes() == bodies[won]
+
+
+async def test_one_file_by_two_runs_at_once(
+    lading: Client, file_id: str, body: bytes, tmp_path: Path
+) -> None:
+    both = [lading.download(file_id, tmp_path / "a", overwrite=True) for _ in range(2)]
+    results = await asyncio.gather(*both, return_exceptions=True)
+    assert [type(result) for result in results if isinstance(result, Exception)] == [TargetFailed]
     assert (tmp_path / "a").read_bytes() == body
 
 

@@ -1,13 +1,15 @@
+import errno
 import hashlib
 import io
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+import lading.target as target_module
 from lading.errors import TargetExists, TargetFailed
 from lading.target import LONGEST_NAME, Check, FileTarget, PipeTarget, safe_name
 from protocol.digests import crc32c
@@ -15,9 +17,9 @@ from protocol.digests import crc32c
 BODY = b"0123456789" * 100
 
 
-def manifest(body: bytes = BODY, *, sha256: bool = True) -> dict[str, Any]:
+def manifest(body: bytes = BODY, *, sha256: bool = True, file_id: str = "0" * 24) -> dict[str, Any]:
     digest = hashlib.sha256(body).hexdigest() if sha256 else None
-    return {"size": len(body), "sha256": digest, "crc32c": crc32c(body)}
+    return {"_id": file_id, "size": len(body), "sha256": digest, "crc32c": crc32c(body)}
 
 
 @pytest.fixture
@@ -46,6 +48,7 @@ def test_what_an_earlier_run_left_counts(target: FileTarget) -> None:
     target.write(BODY[300:])
     assert target.matches()
     target.finish()
+    target.close()
     assert target.path.read_bytes() == BODY
 
 
@@ -63,6 +66,7 @@ def test_beginning_anew(target: FileTarget) -> None:
     target.write(BODY)
     assert target.matches()
     target.finish()
+    target.close()
     assert target.path.read_bytes() == BODY
 
 
@@ -90,6 +94,120 @@ def test_unless_that_is_wished(tmp_path: Path) -> None:
     target.open()
     target.write(BODY)
     target.finish()
+    target.close()
+    assert target.path.read_bytes() == BODY
+
+
+def test_nor_one_that_came_in_the_last_moment(
+    target: FileTarget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target.open()
+    target.write(BODY)
+    looked = target._refuse_existing
+
+    def look_before_it_comes() -> None:
+        looked()
+        target.path.write_bytes(b"mine")
+
+    monkeypatch.setattr(target, "_refuse_existing", look_before_it_comes)
+    with pytest.raises(TargetExists):
+        target.finish()
+    target.close()
+    assert target.path.read_bytes() == b"mine"
+
+
+def test_a_disk_without_hard_links(target: FileTarget, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_paths: object, **_options: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    target.open()
+    target.write(BODY)
+    target.finish()
+    target.close()
+    assert target.path.read_bytes() == BODY
+    assert not target.part.exists()
+
+
+def test_files_of_one_name_do_not_share_a_part(target: FileTarget) -> None:
+    other_body = BODY[::-1]
+    other = FileTarget(target.path, manifest(other_body, file_id="1" * 24), overwrite=False)
+    for each, body in [(target, BODY), (other, other_body)]:
+        assert each.open() == 0
+        each.write(body[:500])
+    target.write(BODY[500:])
+    target.finish()
+    target.close()
+    other.write(other_body[500:])
+    with pytest.raises(TargetExists):
+        other.finish()
+    other.close()
+    assert target.path.read_bytes() == BODY
+
+
+def test_one_run_writes_a_file_at_a_time(target: FileTarget) -> None:
+    target.open()
+    target.write(BODY[:500])
+    other = FileTarget(target.path, manifest(), overwrite=True)
+    with pytest.raises(TargetFailed, match=r"a\.bin is being written by another run"):
+        other.open()
+    other.close()
+    target.close()
+    assert other.open() == 500
+    other.write(BODY[500:])
+    other.finish()
+    other.close()
+    assert target.path.read_bytes() == BODY
+
+
+def test_what_another_run_finished_meanwhile_is_left_alone(
+    target: FileTarget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target.open()
+    target.write(BODY)
+    lock = target_module._lock
+
+    def finish_first(file: BinaryIO) -> bool:
+        monkeypatch.undo()
+        target.finish()
+        target.close()
+        return lock(file)
+
+    monkeypatch.setattr(target_module, "_lock", finish_first)
+    other = FileTarget(target.path, manifest(), overwrite=True)
+    assert other.open() == 0
+    other.write(b"x")
+    other.close()
+    assert target.path.read_bytes() == BODY
+
+
+def test_a_part_that_has_its_last_name_already_is_left_alone(target: FileTarget) -> None:
+    target.path.write_bytes(BODY[:500])
+    target.part.hardlink_to(target.path)  # as a run leaves it that is killed between the two
+    other = FileTarget(target.path, manifest(), overwrite=True)
+    assert other.open() == 0
+    other.write(b"x")
+    other.close()
+    assert target.path.read_bytes() == BODY[:500]
+
+
+def test_a_part_that_was_taken_away(target: FileTarget) -> None:
+    target.open()
+    target.write(BODY)
+    target.part.unlink()
+    target.part.write_bytes(BODY[:500])
+    with pytest.raises(TargetFailed, match="taken away"):
+        target.finish()
+    target.close()
+    assert not target.path.exists()
+
+
+def test_a_name_that_leaves_no_room_for_the_id(tmp_path: Path) -> None:
+    target = FileTarget(tmp_path / ("é" * 127), manifest(), overwrite=False)
+    target.open()
+    target.write(BODY)
+    target.finish()
+    target.close()
     assert target.path.read_bytes() == BODY
 
 

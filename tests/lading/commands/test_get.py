@@ -79,7 +79,7 @@ def test_ctrl_c_leaves_what_came(program: dict[str, str], shell: Shell, tmp_path
         code, said = child.wait(20), child.stderr.read()
     assert code == 4
     assert said == b"lading: interrupted. Run the same command again to go on where it stopped.\n"
-    assert 0 < (tmp_path / "b.bin.part").stat().st_size < LONG
+    assert 0 < (tmp_path / f"b.bin.{made}.part").stat().st_size < LONG
     shell.lines("get", made, "-o", "b.bin")
     assert filecmp.cmp(tmp_path / "a.bin", tmp_path / "b.bin", shallow=False)
     shell.lines("rm", made)
