@@ -35,6 +35,27 @@ test("files are found by the beginning of a name, by tags, by kind, a page at a 
   await expect(page.getByText("No file is like that.")).toBeVisible();
 });
 
+test("every tag can be chosen, however rare and however many", async ({ page, server, network }) => {
+  const rare = Array.from({ length: 20 }, (_, number) => `rare ${number}`);
+  for (const tag of rare) await server.put(tag, "x", "text/plain", [tag, "common"]);
+  // As a server with many tags answers: a page of them, and where the next begins.
+  await page.route("**/v1/tags?*", async (route) => {
+    const url = new URL(route.request().url());
+    url.searchParams.set("limit", "8");
+    await route.continue({ url: url.href });
+  });
+  await page.goto(`${network.url}/?token=${server.token}`);
+  const tags = page.getByRole("group", { name: "Only files with the tags" });
+  await expect(tags.locator(".tag")).toHaveCount(12);
+  await expect(tags.locator(".tag").first()).toHaveText("common");
+  await tags.getByRole("button", { name: "All 21 tags" }).click();
+  await expect(tags.locator(".tag")).toHaveCount(21);
+  await tags.getByRole("button", { name: "rare 19" }).click();
+  await expect(page.locator(".card-name")).toHaveText(["rare 19"]);
+  await tags.getByRole("button", { name: "Fewer tags" }).click();
+  await expect(tags.getByRole("button", { name: "rare 19" })).toHaveAttribute("aria-pressed", "true");
+});
+
 test("where an order is of the newest files only, that is said", async ({ page, server, network }) => {
   for (let number = 0; number < 3; number++) await server.put(`note ${number}`, "n".repeat(number + 1));
   // As a server with many files answers: a page of them, and where the next begins.

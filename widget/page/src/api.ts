@@ -92,7 +92,19 @@ export const signOut = () => call<void>("v1/session", { method: "DELETE" });
 export const getUsage = () => call<Usage>("v1/usage");
 export const listUploads = () => call<{ uploads: Upload[] }>("v1/uploads").then(({ uploads }) => uploads);
 export const abortUpload = (id: string) => call<void>(`v1/uploads/${id}`, { method: "DELETE" });
-export const listTags = () => call<{ tags: Tag[] }>("v1/tags").then(({ tags }) => tags);
+
+/** All of the user's tags. */
+export async function listTags(): Promise<Tag[]> {
+  const found: Tag[] = [];
+  for (let cursor: string | null = ""; cursor !== null; ) {
+    const query: [string, string][] = [["limit", "1000"]];
+    if (cursor) query.push(["cursor", cursor]);
+    const page: { tags: Tag[]; cursor: string | null } = await call("v1/tags", { query });
+    found.push(...page.tags);
+    cursor = page.cursor;
+  }
+  return found;
+}
 
 export interface Page {
   files: Manifest[];

@@ -145,8 +145,10 @@ function Search({ query, onChange, order, onOrder }: SearchProps) {
 
 function TagFilter({ chosen, onChoose }: { chosen: string[]; onChoose: (tags: string[]) => void }) {
   const tags = useTags();
+  const [all, setAll] = useState(false);
   const used = tags.filter(({ files }) => files > 0).sort((a, b) => b.files - a.files);
-  const names = [...new Set([...chosen, ...used.slice(0, TAGS_SHOWN).map(({ name }) => name)])];
+  const shown = all ? used : used.slice(0, TAGS_SHOWN);
+  const names = [...new Set([...chosen, ...shown.map(({ name }) => name)])];
   if (names.length === 0) return null;
   return (
     <div class="tags" role="group" aria-label="Only files with the tags">
@@ -165,6 +167,11 @@ function TagFilter({ chosen, onChoose }: { chosen: string[]; onChoose: (tags: st
           </button>
         );
       })}
+      {used.length > TAGS_SHOWN && (
+        <button type="button" class="link-like" aria-expanded={all} onClick={() => setAll(!all)}>
+          {all ? "Fewer tags" : `All ${used.length.toLocaleString()} tags`}
+        </button>
+      )}
     </div>
   );
 }
