@@ -27,7 +27,7 @@ def parse(field: str | None, size: int, *, growing: bool = False) -> list[Range]
 
     None when there is no range to honour: no field, another unit, or a malformed one, which the
     RFC tells us to ignore. Raises RangeNotSatisfiable when none of the ranges lies in the file,
-    or when there are too many.
+    when one ends before it begins, or when there are too many.
     """
     if field is None:
         return None
@@ -43,8 +43,10 @@ def parse(field: str | None, size: int, *, growing: bool = False) -> list[Range]
         if match is None:
             return None
         first, last = _number(match[1]), _number(match[2])
-        if not _is_sound(first, last):
+        if first is None and last is None:
             return None
+        if first is not None and last is not None and last < first:
+            raise RangeNotSatisfiable("A range ends before it begins.", **facts)
         found = _resolve(first, last, size, growing)
         if found is not None:
             ranges.append(found)
@@ -60,12 +62,6 @@ def _number(digits: str) -> int | None:
         return None
     digits = digits.lstrip("0") or "0"
     return int(digits) if len(digits) <= _DIGITS else _BEYOND
-
-
-def _is_sound(first: int | None, last: int | None) -> bool:
-    if first is not None and last is not None:
-        return first <= last
-    return first is not None or last is not None
 
 
 def _resolve(first: int | None, last: int | None, size: int, growing: bool) -> Range | None:

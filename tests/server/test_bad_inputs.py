@@ -438,7 +438,7 @@ async def test_a_page_is_never_shown_whatever_it_is_called(
     [
         ("bytes=" + ",".join(f"{n}-{n}" for n in range(10_000)), 416),
         ("bytes=" + "0-," * 10_000, 416),
-        ("bytes=9-5", 200),
+        ("bytes=9-5", 416),
         ("bytes=-" + "9" * 16, 206),
         ("bytes=-" + "9" * 5000, 206),
         ("bytes=" + "9" * 16 + "-", 416),
