@@ -10,6 +10,8 @@ can be gone on with.
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import sys
 from pathlib import Path
@@ -227,11 +229,23 @@ class PipeTarget:
 
     def write(self, data: bytes) -> None:
         try:
-            self._file.write(data)
+            self._write_all(data)
         except OSError as error:
-            raise TargetFailed(f"The output cannot be written: {error.strerror}.") from error
+            raise self._failed(error) from error
         self._check.update(data)
         self.offset += len(data)
+
+    def _write_all(self, data: bytes) -> None:
+        while data:
+            written: int | None = self._file.write(data)
+            if written is None and not isinstance(self._file, io.RawIOBase):
+                return  # some that are only like a file take all and give no number
+            if not written:
+                raise BlockingIOError(errno.EAGAIN, "it takes no more at present")
+            data = data[written:]
+
+    def _failed(self, error: OSError) -> TargetFailed:
+        return TargetFailed(f"The output cannot be written: {error.strerror}.")
 
     def restart(self) -> bool:
         return False
@@ -240,7 +254,10 @@ class PipeTarget:
         return self._check.matches()
 
     def finish(self) -> None:
-        self._file.flush()
+        try:
+            self._file.flush()
+        except OSError as error:
+            raise self._failed(error) from error
 
     def close(self) -> None:
         """The file is the caller's."""

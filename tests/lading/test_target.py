@@ -1,9 +1,11 @@
+from __future__ import annotations
+
 import errno
 import hashlib
 import io
 import os
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import pytest
 from hypothesis import example, given
@@ -13,6 +15,9 @@ import lading.target as target_module
 from lading.errors import TargetExists, TargetFailed
 from lading.target import LONGEST_NAME, Check, FileTarget, PipeTarget, safe_name
 from protocol.digests import crc32c
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 BODY = b"0123456789" * 100
 
@@ -251,6 +256,58 @@ def test_a_pipe_that_nobody_reads() -> None:
     os.close(read)
     with io.FileIO(write, "wb") as file, pytest.raises(TargetFailed, match="Broken pipe"):
         PipeTarget(file, manifest()).write(BODY)
+
+
+class Raw(io.RawIOBase):
+    """Takes `at_once` bytes of what it is given and `room` in all, as raw files and pipes may."""
+
+    def __init__(self, at_once: int, room: int) -> None:
+        self.at_once = at_once
+        self.room = room
+        self.taken = bytearray()
+
+    def write(self, data: Buffer, /) -> int | None:
+        some = bytes(data)[: min(self.at_once, self.room - len(self.taken))]
+        self.taken += some
+        return len(some) or None
+
+
+def test_a_pipe_that_takes_a_part_of_what_it_is_given() -> None:
+    file = Raw(at_once=7, room=len(BODY))
+    target = PipeTarget(cast(BinaryIO, file), manifest())
+    target.write(BODY)
+    target.finish()
+    assert file.taken == BODY
+    assert target.matches()
+
+
+def test_a_pipe_that_takes_no_more() -> None:
+    target = PipeTarget(cast(BinaryIO, Raw(at_once=7, room=100)), manifest())
+    with pytest.raises(TargetFailed, match="takes no more"):
+        target.write(BODY)
+
+
+def test_what_is_like_a_file_and_gives_no_number() -> None:
+    class Plain:
+        def __init__(self) -> None:
+            self.taken = b""
+
+        def write(self, data: bytes) -> None:
+            self.taken += data
+
+    file = Plain()
+    PipeTarget(cast(BinaryIO, file), manifest()).write(BODY)
+    assert file.taken == BODY
+
+
+def test_a_disk_that_is_full_at_the_end() -> None:
+    file = open("/dev/full", "wb")  # noqa: SIM115, PTH123
+    target = PipeTarget(file, manifest())
+    target.write(BODY)
+    with pytest.raises(TargetFailed, match="No space left"):
+        target.finish()
+    with pytest.raises(OSError, match="No space left"):
+        file.close()
 
 
 # -- checks ----------------------------------------------------------------------------------------

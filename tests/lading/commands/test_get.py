@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.lading.commands.conftest import Shell
 
 LONG = 400_000_000
@@ -38,6 +40,23 @@ def test_to_standard_output(shell: Shell, movie: Path) -> None:
     result = shell.run("get", shell.put(movie), "-o", "-")
     assert result.stdout_bytes == movie.read_bytes()
     assert result.stderr == ""
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_to_an_output_that_gets_full(
+    program: dict[str, str], shell: Shell, movie: Path, tmp_path: Path, unbuffered: str
+) -> None:
+    made = shell.put(movie)
+    limited = ["sh", "-c", 'ulimit -f 100; exec "$@"', "sh"]  # blocks of 512 bytes
+    with (tmp_path / "full.bin").open("wb") as output:
+        done = subprocess.run(
+            [*limited, sys.executable, "-m", "lading", "get", made, "-o", "-"],
+            env={**program, "PYTHONUNBUFFERED": unbuffered},
+            cwd=tmp_path, stdout=output, stderr=subprocess.PIPE, check=False, timeout=60,
+        )  # fmt: skip
+    assert done.returncode == 1
+    assert b"The output cannot be written: File too large." in done.stderr
+    assert b"Traceback" not in done.stderr
 
 
 def test_json(shell: Shell, movie: Path) -> None:
