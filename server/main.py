@@ -25,7 +25,7 @@ from lading.version import VERSION
 from server.app import create_app, make_authenticator
 from server.auth import admin_token
 from server.serving import Server, configuration
-from server.settings import Settings, WrongSettings, load
+from server.settings import Settings, WrongSettings, load, unknown
 from server.workers import WorkerFailed, serve_together
 from storage.embedded import EmbeddedError
 
@@ -178,6 +178,8 @@ def serve() -> int:
         print(error, file=sys.stderr)
         return USAGE
     configure_log()
+    for name in unknown(os.environ):
+        log.warning("unknown-setting", name=name)
     note = Note(settings, address(settings, listeners[0]))
     try:
         if settings.workers > 1:

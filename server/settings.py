@@ -10,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -45,6 +46,10 @@ LARGEST_ASKED = 4 * 2**20
 where every message costs, larger ones are better."""
 
 
+CLIENTS_OWN = ("LADING_URL", "LADING_TOKEN")
+"""What the command line reads besides."""
+
+
 class WrongSettings(Exception):
     """A setting has a value that is not allowed; the message is one line for each."""
 
@@ -64,6 +69,7 @@ class Settings(BaseSettings):
     port: int = Field(default=8080, ge=0, le=65535)
     data: Path = Path("lading-data")
     database_url: str | None = None
+    blobs: Literal["mongo"] = "mongo"
     mongod: str | None = None
     auth: Literal["token", "jwt", "none"] = "token"
     jwt_secret: SecretStr | None = None
@@ -101,9 +107,26 @@ class Settings(BaseSettings):
     @field_validator("public_url")
     @classmethod
     def _is_url(cls, value: str | None) -> str | None:
-        if value is not None and not re.fullmatch(r"https?://[^/\s?#]+(/[^\s?#]*)?", value):
+        if value is not None and not _is_public(value):
             raise ValueError("must be an address such as https://files.example.org")
         return value.rstrip("/") if value else value
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _are_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return _each(
+            value, _is_origin, "an origin such as https://example.org, as browsers send it"
+        )
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _are_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return _each(value, _is_name, "a name such as files.example.org, without a port")
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return _each(value, _is_network, "an address or a network such as 10.0.0.0/8")
 
     @field_validator("jwt_jwks")
     @classmethod
@@ -148,6 +171,46 @@ class Settings(BaseSettings):
         return self.user_byte_budget or max(2**20, self.byte_budget // 2)
 
 
+def _each(values: tuple[str, ...], is_good: Callable[[str], bool], allowed: str) -> tuple[str, ...]:
+    for value in values:
+        if not is_good(value):
+            raise ValueError(f"{value} is not {allowed}")
+    return values
+
+
+def _is_public(text: str) -> bool:
+    return bool(re.fullmatch(r"https?://[^/\s?#]+(/[^\s?#]*)?", text)) and _has_a_host(text)
+
+
+def _is_origin(text: str) -> bool:
+    """Whether a browser could send `text` as an Origin: lower case, no path, no default port."""
+    if not re.fullmatch(r"[a-z][a-z0-9+.-]*://[a-z0-9._:\[\]-]+", text) or not _has_a_host(text):
+        return False
+    usual = {"http": 80, "https": 443}
+    parts = urlsplit(text)
+    return parts.port is None or parts.port != usual.get(parts.scheme)
+
+
+def _has_a_host(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return bool(parts.hostname) and not parts.netloc.endswith(":") and parts.port != 0
+    except ValueError:
+        return False
+
+
+def _is_name(text: str) -> bool:
+    return (_is_network(text) and "/" not in text) or bool(re.fullmatch(r"[\w.-]+", text, re.ASCII))
+
+
+def _is_network(text: str) -> bool:
+    try:
+        ipaddress.ip_network(text)
+    except ValueError:
+        return False
+    return True
+
+
 def is_loopback(host: str) -> bool:
     """Whether only this machine can reach a server that listens on `host`."""
     if host == "localhost":
@@ -164,6 +227,16 @@ def load(**overrides: Any) -> Settings:
         return Settings(**overrides)
     except ValidationError as error:
         raise WrongSettings("\n".join(_line(item) for item in error.errors())) from None
+
+
+def unknown(environment: Mapping[str, str]) -> list[str]:
+    """The variables that are named like settings and are none: slips of the pen, most likely."""
+    known = {f"LADING_{name.upper()}" for name in Settings.model_fields} | {*CLIENTS_OWN}
+    return sorted(
+        name
+        for name in environment
+        if name.upper().startswith("LADING_") and name.upper() not in known
+    )
 
 
 def _line(item: Any) -> str:

@@ -69,6 +69,7 @@ class Database:
         self.leases = self._collection("leases")
         self.grants = self._collection("grants")
         self.tags = self._collection("tags")
+        self.marks = self._collection("marks")
         self._elections = self._collection("elections")
         self._settled: object = None
         self._settling = asyncio.Lock()
@@ -194,7 +195,12 @@ def connect(url: str) -> Any:
 
 
 def is_address(url: str) -> bool:
-    """Whether the driver accepts `url` as the address of a database."""
+    """Whether the driver accepts `url` as the address of a database.
+
+    It also takes a bare word, for the name of a host.
+    """
+    if not url.startswith(("mongodb://", "mongodb+srv://")):
+        return False
     try:
         AsyncMongoClient(url, connect=False)
     except (ConfigurationError, PyMongoError, ValueError):

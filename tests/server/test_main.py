@@ -45,6 +45,14 @@ def test_a_note_that_another_server_wrote_meanwhile_stays(tmp_path: Path) -> Non
 # -- the log
 
 
+def test_a_variable_that_is_no_setting_is_in_the_log(tmp_path: Path, database_url: str) -> None:
+    with process(tmp_path, database_url, upload_tlt="1h", workers=2) as server:
+        told = [line for line in server.log.read_text().splitlines() if "unknown-setting" in line]
+    (line,) = map(json.loads, told)
+    assert line["name"] == "LADING_UPLOAD_TLT"
+    assert line["level"] == "warning"
+
+
 FAULTY = """
 import logging
 from server.main import configure_log

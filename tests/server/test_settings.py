@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from server.main import FAILED, USAGE, serve
-from server.settings import Settings, WrongSettings, is_loopback, load
+from server.settings import Settings, WrongSettings, is_loopback, load, unknown
 from tests.servers import PROGRAM
 
 
@@ -88,6 +88,22 @@ WRONG = [
     ("DRAIN_SECONDS", "2h", "3600"),
     ("AUTH", "maybe", "'token'"),
     ("PUBLIC_URL", "files.example.org", "https://files.example.org"),
+    ("PUBLIC_URL", "https://files.example.org:https", "https://files.example.org"),
+    ("PUBLIC_URL", "https://:443", "https://files.example.org"),
+    ("ALLOWED_ORIGINS", "example.org", "https://example.org"),
+    ("ALLOWED_ORIGINS", "https://example.org/", "https://example.org"),
+    ("ALLOWED_ORIGINS", "https://a.example,https://B.example", "https://B.example is not"),
+    ("ALLOWED_ORIGINS", "https://example.org:443", "https://example.org"),
+    ("ALLOWED_ORIGINS", "https://example.org:x", "https://example.org"),
+    ("ALLOWED_ORIGINS", "*", "https://example.org"),
+    ("ALLOWED_ORIGINS", "null", "https://example.org"),
+    ("ALLOWED_HOSTS", "http://x", "files.example.org"),
+    ("ALLOWED_HOSTS", "files.example.org:8080", "without a port"),
+    ("ALLOWED_HOSTS", "*.example.org", "files.example.org"),
+    ("TRUSTED_PROXIES", "foo", "10.0.0.0/8"),
+    ("TRUSTED_PROXIES", "*", "10.0.0.0/8"),
+    ("TRUSTED_PROXIES", "10.0.0.1/8", "10.0.0.0/8"),
+    ("BLOBS", "file:///srv/files", "'mongo'"),
 ]
 
 
@@ -113,7 +129,26 @@ def test_each_wrong_setting_has_its_line(monkeypatch: pytest.MonkeyPatch) -> Non
     assert [line.partition("=")[0] for line in lines] == ["LADING_PORT", "LADING_CHUNK_SIZE"]
 
 
-@pytest.mark.parametrize("url", ["postgres://ann:hunter2@host", "mongodb://ann:hunter2@host:x"])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("public_url", "http://[::1]:8080"),
+        ("public_url", "https://example.org/files"),
+        ("allowed_origins", "http://localhost:3000,https://a-b.example.org,http://[::1]"),
+        ("allowed_origins", "http://127.0.0.1:443,capacitor://localhost"),
+        ("allowed_hosts", "files.example.org,my_host,::1,192.168.1.7,Files.Example.Org"),
+        ("trusted_proxies", "10.0.0.0/8,127.0.0.1,fd00::/8,::1"),
+        ("blobs", "mongo"),
+        ("database_url", "mongodb://host"),
+    ],
+)
+def test_what_is_allowed_is_taken(name: str, value: str) -> None:
+    load(**{name: value})
+
+
+@pytest.mark.parametrize(
+    "url", ["hunter2", "postgres://ann:hunter2@host", "mongodb://ann:hunter2@host:x"]
+)
 def test_the_password_of_a_wrong_database_address_is_not_shown(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -145,6 +180,19 @@ def test_without_a_credential_only_this_machine_may_come(host: str, loopback: bo
     else:
         with pytest.raises(WrongSettings, match=f"LADING_AUTH=none .*LADING_HOST={host}"):
             load(auth="none", host=host)
+
+
+def test_variables_that_are_no_settings_are_told_of() -> None:
+    environment = {
+        "LADING_UPLOAD_TLT": "1h",
+        "lading_prot": "1",
+        "LADING_UPLOAD_TTL": "1h",
+        "lading_port": "1",
+        "LADING_URL": "http://here",
+        "LADING_TOKEN": "lg_x",
+        "PATH": "/bin",
+    }
+    assert unknown(environment) == ["LADING_UPLOAD_TLT", "lading_prot"]
 
 
 def test_settings_do_not_change(tmp_path: Path) -> None:

@@ -145,6 +145,8 @@ async def test_the_address_names_the_database(make: Any, address: str, name: str
         ("mongodb://", False),
         ("mongodb://host:port", False),
         ("http://host", False),
+        ("host", False),
+        ("host:27017/lading", False),
     ],
 )
 async def test_an_address_is_one_that_the_driver_takes(url: str, sound: bool) -> None:
