@@ -15,7 +15,7 @@ import httpx
 
 from lading.address import Address, Credential
 from lading.backoff import Backoff, Timing
-from lading.errors import Unreachable, judge, unreachable
+from lading.errors import Stranger, Unreachable, judge, unreachable
 from lading.version import VERSION
 from protocol.errors import (
     Forbidden,
@@ -64,15 +64,20 @@ class Api:
     ) -> dict[str, Any]:
         """The JSON object that a request is answered with; an empty one for an empty answer.
 
-        With `patience`, in seconds, failures that may pass are tried again for as long. Raises
+        With `patience`, in seconds, failures that may pass are tried again for as long. A DELETE
+        that finds nothing, after one of which it is not known what it did, is answered. Raises
         LadingError: what the server refused, or Unreachable.
         """
         backoff = Backoff(patience, self.timing)
         doubts = 0
+        perhaps_done = False
         while True:
             try:
                 return await self._once(method, path, params, body)
             except LadingError as failure:
+                if perhaps_done and method == "DELETE" and type(failure) is NotFound:
+                    return {}
+                perhaps_done = perhaps_done or _perhaps_done(failure)
                 again = judge(failure)
                 doubts += again.limit is not None
                 delay = backoff.delay(again.after)
@@ -97,7 +102,7 @@ class Api:
 
     def stranger(self) -> LadingError:
         """The error for an answer that no Lading server gives."""
-        return NotFound(f"{self.address.url} does not answer like a Lading server.")
+        return Stranger(f"{self.address.url} does not answer like a Lading server.")
 
     @asynccontextmanager
     async def stream(
@@ -140,6 +145,14 @@ class Api:
         return error
 
 
+def _perhaps_done(failure: LadingError) -> bool:
+    """Whether the server may have done what it was asked, and only could not say so."""
+    never_sent = httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout
+    if isinstance(failure.__cause__, never_sent):
+        return False
+    return isinstance(failure, Unreachable | Unavailable | Internal)
+
+
 async def _body(response: httpx.Response) -> bytes:
     try:
         return await response.aread()
@@ -150,7 +163,7 @@ async def _body(response: httpx.Response) -> bytes:
 _BY_STATUS: dict[int, type[LadingError]] = {
     401: Unauthorized,
     403: Forbidden,
-    404: NotFound,
+    404: Stranger,
     429: RateLimited,
     502: Unavailable,
     503: Unavailable,

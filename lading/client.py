@@ -179,7 +179,11 @@ class Client:
         return tuple(lookup.entries(self._api, answer, "uploads"))
 
     async def delete(self, file_id: str) -> None:
-        """Delete a file, or an unfinished upload, with its bytes."""
+        """Delete a file, or an unfinished upload, with its bytes.
+
+        Raises NotFound when it is not there; not when the answer to a first attempt was lost, as
+        that one may have deleted it.
+        """
         await self._request("DELETE", f"/v1/files/{check_id(file_id)}")
 
     async def status(self, file_id: str | None = None) -> dict[str, Any]:

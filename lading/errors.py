@@ -9,7 +9,7 @@ from __future__ import annotations
 import socket
 import ssl
 
-from protocol.errors import LadingError, Unauthorized
+from protocol.errors import LadingError, NotFound, Unauthorized
 
 LONGEST_WAIT = 60.0
 
@@ -18,6 +18,10 @@ class Unreachable(LadingError):
     code = "unreachable"
     title = "The server cannot be reached."
     retryable = True
+
+
+class Stranger(NotFound):
+    """No Lading server answered: it says nothing about what there is on one."""
 
 
 class Untrusted(LadingError):

@@ -1,11 +1,14 @@
+import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
 from lading.address import Address, Credential, Token
 from lading.api import Api, error_of
-from lading.errors import Unreachable
+from lading.backoff import Timing
+from lading.errors import Stranger, Unreachable
 from protocol.errors import (
     Forbidden,
     Internal,
@@ -109,6 +112,78 @@ async def test_some_other_server(fake: Fake, plain: Api, body: bytes) -> None:
         await plain.json("GET", "/x")
 
 
+# -- answers that are lost ----------------------------------------------------------------------
+
+
+GONE = ("404 Not Found", "application/problem+json", json.dumps(NotFound().problem()))
+NO_ROUTE = ("404 Not Found", "text/plain", "default backend")
+BAD_GATEWAY = ("502 Bad Gateway", "text/plain", "")
+LOST = ("", "", "")
+REFUSED = ("401 Unauthorized", "application/problem+json", json.dumps(Unauthorized().problem()))
+
+
+@asynccontextmanager
+async def answering(
+    answers: list[tuple[str, str, str]], clock: Clock, *, late: bool = False
+) -> AsyncIterator[Api]:
+    """An api whose server gives these answers, one a connection. A late one refuses the first."""
+    left = iter(answers)
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        status, kind, body = next(left)
+        if status:
+            head = f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}"
+            writer.write(f"{head}\r\nConnection: close\r\n\r\n{body}".encode())
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0, start_serving=not late)
+
+    async def sleep(seconds: float) -> None:
+        await clock.sleep(seconds)
+        await server.start_serving()
+
+    timing = Timing(lambda: clock.now, sleep, lambda: 1.0)
+    address = Address(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    found = Api(address, Credential(lambda: "secret"), timing)
+    try:
+        yield found
+    finally:
+        await found.close()
+        server.close()
+        await server.wait_closed()
+
+
+@pytest.mark.parametrize("first", [LOST, BAD_GATEWAY])
+async def test_a_deletion_that_was_done_and_not_answered_is_done(
+    clock: Clock, first: tuple[str, str, str]
+) -> None:
+    async with answering([first, GONE], clock) as api:
+        assert await api.json("DELETE", "/x", patience=10) == {}
+
+
+async def test_other_requests_are_not_done_by_finding_nothing(clock: Clock) -> None:
+    async with answering([LOST, GONE], clock) as api:
+        with pytest.raises(NotFound):
+            await api.json("GET", "/x", patience=10)
+
+
+@pytest.mark.parametrize("answers", [[GONE], [REFUSED, GONE], [LOST, NO_ROUTE]])
+async def test_a_deletion_that_nothing_says_was_done_is_not(
+    clock: Clock, answers: list[tuple[str, str, str]]
+) -> None:
+    async with answering(answers, clock) as api:
+        with pytest.raises(NotFound):
+            await api.json("DELETE", "/x", patience=10)
+
+
+async def test_nor_is_one_that_did_not_reach_the_server(clock: Clock) -> None:
+    async with answering([GONE], clock, late=True) as api:
+        with pytest.raises(NotFound):
+            await api.json("DELETE", "/x", patience=10)
+    assert len(clock.slept) == 1
+
+
 # -- errors ----------------------------------------------------------------------------------------
 
 
@@ -128,7 +203,7 @@ def test_a_problem_document_tells_the_error() -> None:
     [
         (401, Unauthorized),
         (403, Forbidden),
-        (404, NotFound),
+        (404, Stranger),
         (429, RateLimited),
         (502, Unavailable),
         (503, Unavailable),

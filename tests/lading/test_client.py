@@ -17,6 +17,7 @@ from lading.errors import NoServer
 from lading.progress import State
 from protocol.errors import Forbidden, InvalidArgument, LadingError, NotFound, Unauthorized
 from tests.lading.conftest import AT_ONCE
+from tests.lading.network import network
 from tests.servers import Process, inside, process, until
 from tests.wire import channel
 
@@ -187,6 +188,20 @@ async def test_usage_and_quotas(lading: Client) -> None:
         }  # fmt: skip
         assert (await lading.usage(user))["quota"] == 77
         assert (await lading.set_quota(user, None))["quota"] is None
+
+
+async def test_a_deletion_whose_answer_is_lost_is_no_failure(
+    lading: Client, server: Process
+) -> None:
+    file = await lading.upload(io.BytesIO(b"x"), name="a")
+    async with (
+        network(server.port, deaf=[1]) as between,
+        Client(between.url, server.token, timing=AT_ONCE) as cut_off,
+    ):
+        await cut_off.delete(file["id"])
+        assert between.cut_count == 1
+        with pytest.raises(NotFound):
+            await cut_off.delete(file["id"])
 
 
 async def test_unfinished_uploads_are_listed(lading: Client, server: Process) -> None:
