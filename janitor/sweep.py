@@ -28,6 +28,8 @@ DELETED_AT_ONCE = 64
 
 LOOKED_AT_ONCE = 200
 
+OF_AGE = (Action.EXPIRE, Action.PURGE)
+
 Pause = Callable[[float], Awaitable[None]]
 
 Check = Callable[[], Awaitable[None]]
@@ -60,7 +62,8 @@ class Sweeper:
     """Carries the policy out on the database.
 
     `pace` is the pause in seconds between two batches of deletions; `tombstone_ttl` how long, in
-    seconds, an expired upload is remembered.
+    seconds, an expired upload is remembered; `settled` whether the clock can be trusted for what is
+    old: while it cannot, nothing is done for its age.
     """
 
     def __init__(
@@ -73,6 +76,7 @@ class Sweeper:
         tombstone_ttl: float,
         pace: float = 0.0,
         pause: Pause = asyncio.sleep,
+        settled: Callable[[], bool] = lambda: True,
     ) -> None:
         self._manifests = manifests
         self._blobs = blobs
@@ -81,13 +85,14 @@ class Sweeper:
         self._tombstone_ttl = tombstone_ttl
         self._pace = pace
         self._pause = pause
+        self.settled = settled
 
     async def sweep(self, *, dry_run: bool = False, check: Check = always) -> Report:
         """Look at all that may be due; raises Unavailable, and what `check` raises."""
         report = Report()
         async for manifest in self._due():
             action = decide(manifest, self._clock())
-            if action is Action.KEEP:
+            if action is Action.KEEP or (action in OF_AGE and not self.settled()):
                 continue
             await check()
             if dry_run:

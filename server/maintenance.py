@@ -18,15 +18,25 @@ import structlog
 from protocol.errors import LadingError
 from server.settings import Settings, WrongSettings, load
 from server.store import Store, open_store
+from storage.clock import DatabaseClock
 from storage.embedded import EmbeddedError, EmbeddedMongo, running
 
 DONE, FAILED, USAGE = 0, 1, 2
+
+WAITING = (
+    "No server has run for hours, or the database's clock was set a moment ago: waiting for three "
+    "minutes, lest uploads are taken for old that are not."
+)
 
 
 def sweep(*, dry_run: bool, as_json: bool) -> int:
     """One sweep and a recount of every account; gives the exit code."""
 
     async def work(store: Store) -> int:
+        clock = store.clock
+        if isinstance(clock, DatabaseClock) and not clock.settled:
+            print(WAITING, file=sys.stderr, flush=True)
+            await clock.settle()
         report = await store.sweeper.sweep(dry_run=dry_run)
         drift = [] if dry_run else await store.reconcile()
         if as_json:

@@ -117,7 +117,7 @@ def janitor(store: Store, interval: float) -> JanitorLoop:
     async def work(check: Check) -> Report:
         nonlocal counted
         report = await store.sweeper.sweep(check=check)
-        if store.clock() - counted >= RECOUNT_SECONDS:
+        if store.sweeper.settled() and store.clock() - counted >= RECOUNT_SECONDS:
             counted = store.clock()
             for drift in await store.reconcile(check):
                 log.warning("quota-drift", account=drift)
@@ -139,7 +139,7 @@ async def open_store(
     database = Database(client if client is not None else connect(url or ""))
     stack.push_async_callback(database.close)
     await database.prepare()
-    clock = DatabaseClock(database)
+    clock = DatabaseClock(database, settings.upload_ttl)
     await clock.sync()
     room = Room(database, settings.free_space_floor)
     await room.look()
@@ -154,6 +154,7 @@ async def open_store(
         clock=clock,
         tombstone_ttl=settings.tombstone_ttl,
         pace=settings.janitor_pace,
+        settled=lambda: clock.settled,
     )
     return Store(
         database,

@@ -268,6 +268,13 @@ class Manifests:
         unmoved = {"$lte": _moment(now)}
         return await self._change(manifest.id, (State.UPLOADING,), change, expires_at=unmoved)
 
+    async def renew(self, until: float) -> None:
+        """Let everything that is under way live at least `until` then."""
+        over = {"state": str(State.UPLOADING), "emptied": False}
+        over["expires_at"] = {"$lt": _moment(until)}
+        longer = {"$set": {"expires_at": _moment(until)}}
+        await persist(lambda: self._collection.update_many(over, longer))
+
     async def note_emptied(self, upload_id: str) -> None:
         """Note that a tombstone's bytes are deleted and its quota is given back."""
         change = {"$set": {"emptied": True}}

@@ -53,6 +53,20 @@ async def test_a_tombstone_is_remembered_and_then_forgotten(scene: Scene) -> Non
     assert await scene.sweeper().sweep() == Report()
 
 
+async def test_while_the_clock_cannot_be_trusted_nothing_is_done_for_its_age(scene: Scene) -> None:
+    expired = await scene.begin()
+    scene.clock.now += TTL
+    await scene.sweeper().sweep()
+    stalled, deleted = await scene.begin(), await scene.begin()
+    scene.clock.now += TTL
+    await scene.bury(deleted)
+    unsettled = scene.sweeper(settled=lambda: False)
+    assert await unsettled.sweep(dry_run=True) == Report(emptied=1)
+    assert await unsettled.sweep() == Report(emptied=1, pieces=2)
+    assert await scene.states() == {expired.id: GONE, stalled.id: "uploading", deleted.id: DELETED}
+    assert await scene.sweeper().sweep() == Report(expired=1, emptied=1, purged=1, pieces=2)
+
+
 async def test_a_piece_that_came_late_goes_with_the_tombstone(scene: Scene) -> None:
     stalled = await scene.begin(cells=3, stored=1)
     scene.clock.now += TTL

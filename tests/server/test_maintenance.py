@@ -145,6 +145,21 @@ def test_it_waits_for_no_lease(shell: Shell) -> None:
     assert shell.events("sweep")[0]["expired"] == 2
 
 
+def test_it_waits_where_the_clock_may_have_been_set(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def last_look_was_long_ago(parts: Parts) -> None:
+        await parts.database.marks.insert_one({"_id": "clock", "at": parts.clock() - 24 * HOUR})
+
+    shell.prepare(something_due, age=2 * HOUR)
+    shell.prepare(last_look_was_long_ago)
+    monkeypatch.setattr("storage.clock.SYNC_SECONDS", 0.05)
+    result = shell.run("sweep")
+    assert result.stderr == f"{maintenance.WAITING}\n"
+    assert result.stdout.startswith("2 expired, 2 emptied, 1 purged;")
+    assert shell.run("sweep").stderr == "", "it waits once"
+
+
 async def something_wrong(parts: Parts) -> None:
     await parts.uploads.finish(ANN, await upload(parts))
     await parts.quotas.reserve("bob", new_id(parts.clock()), CELL)
