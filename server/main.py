@@ -109,10 +109,8 @@ def _bind(host: str, port: int, *, shared: bool = False) -> socket.socket:
     return listener
 
 
-def address(settings: Settings, listener: socket.socket) -> str:
-    """The URL under which the server is reached from this machine, or as it is set."""
-    if settings.public_url is not None:
-        return settings.public_url
+def address(listener: socket.socket) -> str:
+    """The URL under which the server is reached from this machine."""
     host, port = listener.getsockname()[:2]
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
@@ -122,6 +120,7 @@ class Note:
     """`server.json` in the data directory, and the lines that say that the server is ready."""
 
     def __init__(self, settings: Settings, url: str) -> None:
+        """`url` is for programs on this machine; people hear the public one, where there is one."""
         self._settings = settings
         self._url = url
         self._path = settings.data / "server.json"
@@ -133,7 +132,8 @@ class Note:
         note = {"url": self._url, "token": token, "pid": os.getpid()}
         self._written = json.dumps(note) + "\n"
         _write_private(self._path, self._written)
-        print(ready_lines(self._url, token, self._settings), flush=True)
+        shown = self._settings.public_url or self._url
+        print(ready_lines(shown, token, self._settings), flush=True)
 
     def remove(self) -> None:
         """The server is gone. A note that another server wrote is left to that one."""
@@ -180,7 +180,7 @@ def serve() -> int:
     configure_log()
     for name in unknown(os.environ):
         log.warning("unknown-setting", name=name)
-    note = Note(settings, address(settings, listeners[0]))
+    note = Note(settings, address(listeners[0]))
     try:
         if settings.workers > 1:
             return _serve_together(settings, listeners, note)

@@ -169,7 +169,7 @@ async def inside(
     """Run a server in this loop; `settings` are named like the fields of `Settings`."""
     chosen = load(data=data, port=0, database_url=database_url, **settings)
     (listener,) = listen(chosen)
-    note = Note(chosen, address(chosen, listener))
+    note = Note(chosen, address(listener))
     config = configuration(create_app(chosen, client=client, clock=clock))
     server = Server(config, chosen, note.write)
     served = asyncio.create_task(server.serve(sockets=[listener]))

@@ -8,9 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from lading import Client
 from server.main import FAILED, Note
 from server.settings import load
-from tests.servers import PROGRAM, process
+from tests.servers import PROGRAM, inside, process
 
 # -- server.json
 
@@ -28,6 +31,19 @@ def test_a_second_server_in_the_same_data_directory_leaves_the_note_of_the_first
         assert first.child.poll() is None
         assert (tmp_path / "server.json").read_bytes() == note
     assert not (tmp_path / "server.json").exists()
+
+
+async def test_a_server_with_a_public_address_is_found_on_its_machine_without_it(
+    tmp_path: Path, database_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The name may not be known yet, nor lead back here; only people are told of it."""
+    public = "https://lading.invalid/files"
+    async with inside(tmp_path, database_url, public_url=public) as server:
+        note = json.loads((tmp_path / "server.json").read_text())
+        assert note["url"].startswith("http://127.0.0.1:")
+        async with Client(note["url"], note["token"]) as client:
+            assert (await client.usage())["used"] == 0
+        assert f"page    {public}/?token={server.token}" in capsys.readouterr().out
 
 
 def test_a_note_that_another_server_wrote_meanwhile_stays(tmp_path: Path) -> None:
