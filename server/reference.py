@@ -41,7 +41,7 @@ code, pre { font: .875em/1.5 ui-monospace, monospace }
 pre { overflow-x: auto; padding: .75rem 1rem; background: var(--soft);
   border: 1px solid var(--line); border-radius: .4rem; margin: .5rem 0 }
 :target h3, h3:target { background: light-dark(#fff3c4, #453a12) }
-.anchor { color: var(--faint); text-decoration: none; padding: 0 .25rem }
+.anchor { color: var(--faint); padding: 0 .25rem }
 .method { font: 700 .72rem/1 ui-monospace, monospace; min-width: 3.6rem; flex: none;
   display: inline-block; text-align: center;
   padding: .28rem .3rem; border-radius: .25rem; color: #fff; background: #4b5563;

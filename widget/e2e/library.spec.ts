@@ -155,6 +155,7 @@ test("a file is renamed and tagged", async ({ library, page, server }) => {
   await renamed.getByLabel("Tags", { exact: true }).fill("no.dots");
   await page.keyboard.press("Enter");
   await expect(renamed.getByRole("alert")).toContainText("tag");
+  await expect(renamed.getByLabel("Tags", { exact: true })).toHaveValue("no.dots");
   await page.keyboard.press("Escape");
   await expect(library.card("new.txt")).toBeFocused();
   await expect(page.getByRole("group", { name: "Only files with the tags" })).toHaveText("second");

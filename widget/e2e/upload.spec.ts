@@ -83,9 +83,20 @@ test("a cancelled upload asks first, and leaves nothing on the server", async ({
     await expect(asking).toBeHidden();
   }
   expect(await server.stored()).toBeGreaterThan(4 * MB);
+  const { width, height } = (await page.getByRole("button", { name: "Remove file film.mp4" }).boundingBox()) ?? {};
+  expect([width, height]).toEqual([32, 32]);
+  // What is deleted is not shown as unfinished, not even for a moment.
+  const shown = await page.evaluateHandle(() => {
+    const seen: string[] = [];
+    new MutationObserver(() => seen.push(...[...document.querySelectorAll(".unfinished")].map((each) => String(each.textContent))))
+      .observe(document.body, { childList: true, subtree: true });
+    return seen;
+  });
   await library.status.getByRole("button", { name: "Cancel", exact: true }).click();
   await asking.getByRole("button", { name: "Abort" }).click();
   await expect.poll(() => server.uploads()).toEqual([]);
+  await expect(page.locator(".usage")).not.toContainText("reserved");
+  expect(await shown.jsonValue()).toEqual([]);
   expect(await server.files()).toEqual([]);
   const usage = (await (await server.ask("/v1/usage")).json()) as { used: number; reserved: number };
   expect([usage.used, usage.reserved]).toEqual([0, 0]);
@@ -106,6 +117,22 @@ test("files are dropped on the page", async ({ library, page, server }) => {
     ["dropped.bin", 100_000],
     ["note.txt", 5],
   ]);
+});
+
+test("files that are dropped beside the place for them are taken, too", async ({ library, page, server }) => {
+  const transfer = await page.evaluateHandle(() => {
+    const dropped = new DataTransfer();
+    dropped.items.add(new File(["hello"], "beside.txt", { type: "text/plain" }));
+    return dropped;
+  });
+  const taken = (type: string) =>
+    page.getByRole("heading", { name: "Library" }).evaluate(
+      (element, [name, dataTransfer]) => !element.dispatchEvent(new DragEvent(name, { dataTransfer, bubbles: true, cancelable: true })),
+      [type, transfer] as const,
+    );
+  expect([await taken("dragover"), await taken("drop")]).toEqual([true, true]);
+  await expect(library.card("beside.txt")).toBeVisible();
+  expect(await server.files()).toHaveLength(1);
 });
 
 test("an empty file is a file", async ({ library, server, folder }) => {
@@ -145,6 +172,7 @@ test.describe("with a quota", () => {
     await library.choose(small);
     await expect(library.card("small.bin")).toBeVisible();
     await expect(page.locator(".usage")).toContainText("of 2.0 MB");
+    await expect(page.locator(".uppy-DashboardContent-title")).toHaveText("1 file failed");
     expect((await server.files()).map(({ name }) => name)).toEqual(["small.bin"]);
     // With room for it, the same file is only tried again.
     await server.ask("/v1/users/admin/quota", { method: "PUT", body: '{"quota": 9000000}' });

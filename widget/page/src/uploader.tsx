@@ -1,14 +1,14 @@
 /** The place where files are dropped, and what became of them. */
 
 import type { Meta } from "@uppy/core";
-import { prettyETA } from "@uppy/core/utils";
+import { getDroppedFiles, prettyETA } from "@uppy/core/utils";
 import Dashboard from "@uppy/dashboard";
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import { Confirm } from "./dialog.js";
 import { Icon } from "./icons.js";
 import { tell } from "./news.js";
 import { Unfinished } from "./unfinished.js";
-import { type Loss, losses, secondsLeft, serverId, uppy } from "./uploads.js";
+import { isUnderWay, type Loss, losses, secondsLeft, serverId, uppy } from "./uploads.js";
 import { sentence, size } from "./words.js";
 
 interface Failure {
@@ -73,21 +73,76 @@ function useOffline(): boolean {
   return offline || lost;
 }
 
+/** After what the Dashboard has other words. */
+const SAID = ["progress", "upload", "upload-retry", "upload-success", "upload-error", "complete"] as const;
 const HEARD = ["upload-progress", "upload-success", "upload-error", "upload-pause", "pause-all", "file-removed"] as const;
 
-/** The ids that the server knows the uploads of this tab by. */
+/** Milliseconds in which the server has deleted what was aborted. */
+const DELETING = 10_000;
+
+/** The ids that the server knows the uploads of this tab by, also while it deletes them. */
 function useHere(): ReadonlySet<string> {
   const [here, setHere] = useState<ReadonlySet<string>>(new Set());
   useEffect(() => tell("uploads"), [here]);
   useEffect(() => {
+    const going = new Set<string>();
     const look = () => {
-      const ids = new Set(uppy.getFiles().flatMap((file) => serverId(file) ?? []));
+      const ids = new Set([...going, ...uppy.getFiles().flatMap((file) => serverId(file) ?? [])]);
       setHere((before) => ([...before].join() === [...ids].join() ? before : ids));
     };
+    const removed = (file: Parameters<typeof isUnderWay>[0]) => {
+      const id = serverId(file);
+      if (id === undefined || !isUnderWay(file)) return;
+      going.add(id);
+      look();
+      setTimeout(() => going.delete(id) && look(), DELETING);
+    };
     uppy.on("state-update", look);
-    return () => void uppy.off("state-update", look);
+    uppy.on("file-removed", removed);
+    return () => {
+      uppy.off("state-update", look);
+      uppy.off("file-removed", removed);
+    };
   }, []);
   return here;
+}
+
+/** Takes files that are dropped beside the Dashboard, which the browser would open instead. */
+function useDrops(): void {
+  useEffect(() => {
+    const over = (event: DragEvent) => {
+      if (event.dataTransfer?.types.includes("Files")) event.preventDefault();
+    };
+    const drop = async (event: DragEvent) => {
+      if (event.defaultPrevented || !event.dataTransfer?.types.includes("Files")) return;
+      event.preventDefault();
+      const files = await getDroppedFiles(event.dataTransfer);
+      uppy.getPlugin<Dashboard<Meta, Record<string, unknown>>>("Dashboard")?.addFiles(files);
+    };
+    document.addEventListener("dragover", over);
+    document.addEventListener("drop", drop);
+    return () => {
+      document.removeEventListener("dragover", over);
+      document.removeEventListener("drop", drop);
+    };
+  }, []);
+}
+
+/** What Uppy counts otherwise: failed uploads among those under way, and the time as `pace.ts` says. */
+function wordsNow(): Record<string, string | Record<number, string>> {
+  const left = secondsLeft();
+  const files = uppy.getFiles();
+  const running = files.filter((file) => isUnderWay(file) && !file.isPaused).length;
+  const failed = files.filter(({ error }) => error).length;
+  const count = running || failed;
+  const title = `${running ? "Uploading " : ""}${count} ${count === 1 ? "file" : "files"}${running ? "" : " failed"}`;
+  return {
+    ...WORDS,
+    // Without places for Uppy's own numbers.
+    xTimeLeft: left === null ? "estimating" : `${prettyETA(Math.ceil(left))} left`,
+    uploadingXFiles: { 0: title, 1: title },
+    error: title,
+  };
 }
 
 const WORDS = {
@@ -108,6 +163,7 @@ export function Uploader() {
   const [failures, dismiss] = useFailures();
   const offline = useOffline();
   const here = useHere();
+  useDrops();
   useEffect(() => {
     if (!place.current) return;
     uppy.use(Dashboard<Meta, Record<string, unknown>>, {
@@ -124,19 +180,14 @@ export function Uploader() {
       note: "Of any size. Whatever breaks in between, an upload goes on where it stopped.",
       locale: { strings: WORDS },
     });
-    const tellTime = () => {
-      const left = secondsLeft();
-      // Without a place for Uppy's own guess in it.
-      const xTimeLeft = left === null ? "estimating" : `${prettyETA(Math.ceil(left))} left`;
-      uppy.getPlugin("Dashboard")?.setOptions({ locale: { strings: { ...WORDS, xTimeLeft } } });
-    };
-    uppy.on("progress", tellTime);
+    const say = () => uppy.getPlugin("Dashboard")?.setOptions({ locale: { strings: wordsNow() } });
+    for (const event of SAID) uppy.on(event, say);
     const seen = new MutationObserver(() => giveRoles(place.current));
     seen.observe(place.current, { childList: true, subtree: true });
     giveRoles(place.current);
     return () => {
       seen.disconnect();
-      uppy.off("progress", tellTime);
+      for (const event of SAID) uppy.off(event, say);
       const dashboard = uppy.getPlugin("Dashboard");
       if (dashboard) uppy.removePlugin(dashboard);
     };

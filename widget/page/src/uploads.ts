@@ -70,7 +70,7 @@ export function serverId(file: object): string | undefined {
 /** Whether leaving the page would break off an upload. */
 export const underWay = () => uppy.getFiles().some(isUnderWay);
 
-function isUnderWay({ progress, error }: UppyFile<Meta, Body>): boolean {
+export function isUnderWay({ progress, error }: UppyFile<Meta, Body>): boolean {
   return Boolean(progress.uploadStarted) && !progress.uploadComplete && !error;
 }
 

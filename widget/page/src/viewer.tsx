@@ -165,22 +165,25 @@ function Tags({ file, onChanged }: ChangeProps) {
   const id = useId();
   const field = useRef<HTMLInputElement>(null);
   const [failure, setFailure] = useState("");
-  const change = async (tags: string[]) => {
+  const change = async (tags: string[]): Promise<boolean> => {
+    let done = false;
     try {
       onChanged(await changeFile(file._id, { tags }));
       announce(tags.length === 0 ? "No tags." : `Tags: ${tags.join(", ")}.`);
       setFailure("");
+      done = true;
     } catch (error) {
       setFailure(sentenceHere(error));
     }
     field.current?.focus();
+    return done;
   };
   const add = async (event: SubmitEvent) => {
     event.preventDefault();
     const tag = field.current?.value.trim() ?? "";
     if (tag === "" || file.tags.includes(tag)) return;
-    await change([...file.tags, tag]);
-    if (field.current) field.current.value = "";
+    // What is refused stays, to be put right.
+    if ((await change([...file.tags, tag])) && field.current) field.current.value = "";
   };
   return (
     <form onSubmit={add}>
