@@ -3,7 +3,7 @@
 import { createHmac } from "node:crypto";
 import { join } from "node:path";
 import { MB, sample } from "./samples.js";
-import { expect, test } from "./world.js";
+import { expect, LadingPage, test } from "./world.js";
 
 test("a network that is cut in the middle", async ({ library, page, server, network, folder }) => {
   network.rate = 6 * MB;
@@ -179,6 +179,16 @@ test.describe("with users", () => {
     await expect(page.getByRole("heading", { name: "Library" })).toBeVisible();
     await page.getByRole("button", { name: "Sign out" }).click();
     await expect(page.getByLabel("Token")).toBeVisible();
+  });
+
+  test("a user whose token does not allow links is told so", async ({ page, server, network }) => {
+    server.token = tokenFor(600);
+    const library = new LadingPage(page, server, network.url);
+    await server.put("hello.txt", "hello", "text/plain");
+    await library.enter();
+    const dialog = await library.open("hello.txt");
+    await dialog.getByRole("button", { name: "Copy link" }).click();
+    await expect(dialog.getByText("its scope lacks “grant”")).toBeVisible();
   });
 });
 

@@ -6,7 +6,7 @@ import { Confirm, Dialog } from "./dialog.js";
 import { Icon, kindOf } from "./icons.js";
 import { announce } from "./live.js";
 import { tell } from "./news.js";
-import { moment, sentenceHere, size } from "./words.js";
+import { moment, sentenceHere, sentenceOfLink, size } from "./words.js";
 
 const DURATIONS = [[3600, "1 hour"], [86_400, "1 day"], [604_800, "1 week"], [2_592_000, "30 days"]] as const;
 
@@ -103,7 +103,7 @@ function Share({ file }: { file: Manifest }) {
       const ends = moment(Date.now() + seconds * 1000);
       setSaid((await copied(made)) ? `Copied. It works until ${ends}.` : `Copy it from here. It works until ${ends}.`);
     } catch (error) {
-      setSaid(sentenceHere(error));
+      setSaid(sentenceOfLink(error));
     }
   };
   useEffect(() => field.current?.select(), [link]);

@@ -30,6 +30,12 @@ export function sentence(error: unknown): string {
   return error.message;
 }
 
+/** The same of a link that could not be made. */
+export function sentenceOfLink(error: unknown): string {
+  if (!(error instanceof UploadError) || error.code !== "forbidden") return sentenceHere(error);
+  return "Your token does not allow links: its scope lacks “grant”. Ask whoever gave it to you.";
+}
+
 /** The same of what is asked of files that are on the server already. */
 export function sentenceHere(error: unknown): string {
   return (error instanceof UploadError && HERE[error.code]) || sentence(error);
