@@ -23,6 +23,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
+import httpx
 import pytest
 import typer
 from starlette.routing import Route, WebSocketRoute
@@ -34,6 +35,7 @@ from protocol.errors import CATALOGUE, LadingError
 from server import sockets
 from server.app import ROUTES
 from server.errors import STATUS
+from server.operations import OPERATIONS
 from server.settings import Settings, load
 from tests.servers import process
 
@@ -213,6 +215,13 @@ def test_a_refusal_names_its_code_and_the_status_of_that() -> None:
     assert set(refused) <= named, "which refusal it is, the status alone does not tell"
 
 
+def test_codes_that_are_said_to_be_reserved_are_those_that_no_route_answers() -> None:
+    listed = rows(page_text("docs/errors.md").partition("\n## ")[0])
+    reserved = {code(row[0]) for row in listed if "not answered yet" in row[4]}
+    answered = {kind.code for operation in OPERATIONS.values() for kind in operation.refuses}
+    assert not reserved & answered
+
+
 def test_every_code_of_the_client_alone_is_documented_and_nothing_else() -> None:
     listed = {code(row[0]) for row in rows(section("docs/errors.md", "## The client's own"))}
     kinds = [kind for _, kind in inspect.getmembers(client_errors, inspect.isclass)]
@@ -369,6 +378,7 @@ def test_curl_examples_ask_for_routes_that_exist(block: Block) -> None:
         if "-X" in words:
             method = words[words.index("-X") + 1]
         assert is_served(method, path), words
+        assert not any("%header{" in word for word in words), "curl has it since 7.84 only"
 
 
 PREAMBLE = """\
@@ -408,7 +418,9 @@ def test_examples_run(page: Path, tmp_path: Path, database_url: str) -> None:
             timeout=120,
             check=False,
         )
+        account = httpx.get(f"{server.url}/v1/usage", headers=server.headers, trust_env=False)
     assert done.returncode == 0, done.stdout + done.stderr
+    assert account.json()["quota"] is None, "the reader's own account is as it was"
     photo = (tmp_path / "photo.jpg").read_bytes()
     for copy in (*tmp_path.glob("*.mp4"), *tmp_path.glob("*.jpg")):
         whole = film if copy.suffix == ".mp4" else photo
