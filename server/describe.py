@@ -192,7 +192,7 @@ def header(name: str, text: str, example: str | None = None) -> Parameter:
 
 _OF_NOTHING = "sha-256=:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=:"
 REPR_DIGEST = header("Repr-Digest", "The file's SHA-256 (RFC 9530); it is checked.", _OF_NOTHING)
-CONTENT_DIGEST = header("Content-Digest", "The same of the body.", _OF_NOTHING)
+CONTENT_DIGEST = header("Content-Digest", "The same of a raw body.", _OF_NOTHING)
 PIECE_DIGEST = header(
     "Content-Digest",
     "The piece's CRC-32C (RFC 9530): four bytes, big-endian, in Base64. It is checked.",
