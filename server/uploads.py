@@ -313,9 +313,7 @@ class Uploads:
         if fresh:
             # A RESUME at this moment may have counted the piece already.
             upload.stored = min(upload.stored + size, manifest.size or MAX_INTEGER)
-        # A piece that was there may have come from a connection whose journal sync is still due:
-        # the touch carries it, too.
-        await self.touch(upload, at_once=not fresh)
+        await self._confirm(upload, manifest, piece, fresh)
         if upload.manifest.attempt != manifest.attempt:
             return await self.write(upload, slice_start, data, checksum, whole_cells=whole_cells)
         return Written(size, upload.stored)
@@ -331,7 +329,30 @@ class Uploads:
         _refuse_tombstone(upload.manifest)
         return upload.manifest
 
-    async def touch(self, upload: OpenUpload, *, at_once: bool = False) -> None:
+    async def _confirm(
+        self, upload: OpenUpload, manifest: Manifest, piece: Piece, fresh: bool
+    ) -> None:
+        """Look again where the piece may have come too late; one that did is deleted.
+
+        Raises Gone, NotFound, AlreadyComplete.
+        """
+        # Of unknown length it may lie behind the end of a file that was published meanwhile. And
+        # one that was there may have come from a connection whose journal sync is still due: the
+        # touch carries it, too.
+        growing = manifest.size is None
+        reach = piece.end if growing and upload.manifest.attempt == manifest.attempt else 0
+        try:
+            await self.touch(upload, at_once=growing or not fresh, reach=reach)
+        except (Gone, NotFound):
+            await self._contents.remove(manifest, piece)
+            raise
+        ended = upload.manifest
+        if ended.size is not None and ended.size < piece.end and ended.attempt == manifest.attempt:
+            upload.stored = ended.size
+            await self._contents.remove(manifest, piece)
+            raise AlreadyComplete("The upload is complete, and ends before this piece.")
+
+    async def touch(self, upload: OpenUpload, *, at_once: bool = False, reach: int = 0) -> None:
         """Note activity, if it was not noted just now; raises Gone, NotFound."""
         now, before = self._clock(), upload.touched_at
         # A clock that was set back must not put the next touch off.
@@ -339,7 +360,7 @@ class Uploads:
             return
         upload.touched_at = now
         try:
-            touched = await self._touch(upload.manifest, upload.stored)
+            touched = await self._touch(upload.manifest, upload.stored, reach)
         except LadingError:
             upload.touched_at = before
             raise
@@ -376,13 +397,14 @@ class Uploads:
         upload.know(begun, begun.upload_size)
         await self._contents.forget(manifest)
 
-    async def _touch(self, manifest: Manifest, stored: int) -> Manifest:
+    async def _touch(self, manifest: Manifest, stored: int, reach: int = 0) -> Manifest:
         now = self._clock()
         touched = await self._manifests.touch(
             manifest.id,
             now=now,
             expires_at=now + self._settings.upload_ttl,
             upload_size=stored,
+            reach=reach,
             attempt=manifest.attempt,
         )
         return touched or await self._ended(manifest.id)
@@ -447,6 +469,8 @@ class Uploads:
         published = published or await self._ended(manifest.id)
         if published.attempt != manifest.attempt:
             raise Unavailable(_REPLACED)
+        if published.state is State.UPLOADING:
+            raise InvalidArgument(f"Bytes are being stored beyond the size {size}.")
         if published.size != size:
             raise InvalidArgument(f"Another FINISH, with the size {published.size}, was faster.")
         await self._quotas.keep(manifest.user_id, manifest.id, size)

@@ -178,6 +178,11 @@ class Chunks:
             await persist(lambda: self._collection.delete_many({"_id": {"$in": keys}}))
         return len(found)
 
+    async def remove(self, upload_id: str, slice_start: int) -> None:
+        """Delete the piece that begins at `slice_start`, if there is one."""
+        key = {"_id": object_id(upload_id, slice_start)}
+        await persist(lambda: self._collection.delete_one(key))
+
 
 def _piece(document: dict[str, Any] | None) -> Piece | None:
     if document is None:

@@ -95,6 +95,10 @@ class Contents:
         async for piece in self._chunks.pieces(manifest.id, zero + manifest.size):
             yield piece
 
+    async def remove(self, manifest: Manifest, piece: Piece) -> None:
+        """Delete a piece that came too late to be part of anything."""
+        await self._blobs[manifest.blobs].remove(manifest.id, base(manifest) + piece.slice_start)
+
     async def forget(self, manifest: Manifest) -> None:
         """Delete the pieces of the attempts before the one that `manifest` is in."""
         zero, deleted = base(manifest), DELETED_AT_ONCE

@@ -187,10 +187,12 @@ class Manifests:
         now: float,
         expires_at: float | None,
         upload_size: int,
+        reach: int = 0,
         attempt: int = 0,
     ) -> Manifest | None:
         """Note activity: the watermark grows, expiry moves.
 
+        `reach` is where a stored piece ends: with a smaller size the upload is not published.
         None when it is not under way, or in another attempt.
 
         On return all that was read of the upload before is durable too: a journaled write
@@ -202,12 +204,15 @@ class Manifests:
         }
         if expires_at is None:
             del change["$max"]["expires_at"]
+        if reach:
+            change["$max"]["reach"] = reach
         return await self._change(upload_id, (State.UPLOADING,), change, attempt=_same(attempt))
 
     async def begin_again(self, upload_id: str, attempt: int, now: float) -> Manifest | None:
         """Begin the attempt after `attempt`, with nothing stored. None when that is over."""
         change = {
             "$set": {"attempt": attempt + 1, "upload_size": 0, "updated_at": _moment(now)},
+            "$unset": {"reach": ""},
         }
         return await self._change(upload_id, (State.UPLOADING,), change, attempt=_same(attempt))
 
@@ -224,8 +229,9 @@ class Manifests:
     ) -> Manifest | None:
         """Make the upload ready: the one write that lets others see it. None when it is not open.
 
-        The length is part of the comparison: two finishes with different ones cannot both win. So
-        is the attempt: what was proven of one must not publish the bytes of another.
+        The length is part of the comparison: two finishes with different ones cannot both win, and
+        a piece that was stored since the proof must not lie behind the end. So is the attempt: what
+        was proven of one must not publish the bytes of another.
         """
         change = {
             "$set": {
@@ -240,7 +246,11 @@ class Manifests:
                 "expires_at": None,
             }
         }
-        same = {"size": {"$in": [None, size]}, "attempt": _same(attempt)}
+        same = {
+            "size": {"$in": [None, size]},
+            "reach": {"$not": {"$gt": size}},
+            "attempt": _same(attempt),
+        }
         return await self._change(upload_id, (State.UPLOADING,), change, **same)
 
     async def bury(

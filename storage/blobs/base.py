@@ -41,6 +41,10 @@ class Blobs(Protocol):
         """
         ...
 
+    async def remove(self, upload_id: str, slice_start: int) -> None:
+        """Delete the piece that begins at `slice_start`, if there is one."""
+        ...
+
 
 def verify(upload_id: str, piece: Piece, data: bytes) -> None:
     """Raise Internal unless `data` is what was stored: wrong bytes are never served."""

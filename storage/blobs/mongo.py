@@ -42,3 +42,6 @@ class MongoBlobs:
 
     async def delete(self, upload_id: str, most: int, before: int | None = None) -> int:
         return await self._chunks.delete(upload_id, most, before)
+
+    async def remove(self, upload_id: str, slice_start: int) -> None:
+        await self._chunks.remove(upload_id, slice_start)

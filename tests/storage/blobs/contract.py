@@ -153,6 +153,16 @@ class Contract:
         assert await rig.blobs.read(upload_id, 2**53) == (piece(2**53, b"x"), b"x")
         assert await rig.blobs.delete(upload_id, 10) == 3
 
+    async def test_one_piece_can_be_removed(self, rig: Rig) -> None:
+        upload_id = new_id()
+        first, second = Piece(0, 8, crc32c(b"a" * 8)), Piece(8, 8, crc32c(b"b" * 8))
+        await rig.blobs.write(upload_id, first, b"a" * 8)
+        await rig.blobs.write(upload_id, second, b"b" * 8)
+        for _ in range(2):
+            await rig.blobs.remove(upload_id, 8)
+        assert await rig.blobs.read(upload_id, 8) is None
+        assert [piece async for piece in rig.chunks.pieces(upload_id)] == [first]
+
     async def test_deleting_twice_at_once_is_no_harm(self, rig: Rig) -> None:
         upload_id = new_id()
         for start in range(20):

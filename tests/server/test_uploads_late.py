@@ -1,0 +1,69 @@
+"""Pieces that are stored a moment too late, when the file was published or the upload is gone: none
+is acknowledged and then part of nothing, and none is left behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from protocol.digests import crc32c
+from protocol.errors import AlreadyComplete, InvalidArgument
+from protocol.manifest import Manifest, State
+from protocol.spec import UploadSpec
+from server.uploads import OpenUpload
+from storage.manifests import Manifests
+from tests.parts import ANN, CELL, Parts
+from tests.server.gate import Gate
+from tests.servers import until
+
+PIECE = bytes(range(256)) * (CELL // 256)
+
+
+async def create(parts: Parts, size: int | None = None) -> OpenUpload:
+    return await parts.uploads.create(ANN, UploadSpec(name="a.bin", size=size))
+
+
+async def write(parts: Parts, upload: OpenUpload, cell: int) -> int:
+    """Write a piece; gives how much is stored in all, as the client is told."""
+    written = await parts.uploads.write(upload, cell * CELL, PIECE, crc32c(PIECE))
+    return written.upload_size
+
+
+async def test_behind_the_end_of_a_file_nothing_is_kept(
+    parts: Parts, elsewhere: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload = await create(parts)
+    await write(parts, upload, 0)
+    gate = Gate(monkeypatch)
+    late = asyncio.create_task(write(parts, upload, 1))
+    await until(lambda: gate.waiting)
+    await elsewhere.uploads.finish(ANN, upload.manifest.id, CELL)
+    gate.opened.set()
+    with pytest.raises(AlreadyComplete):
+        await late
+    assert await parts.pieces(upload.manifest.id) == 1
+    assert await write(parts, upload, 0) == CELL, "no more is told of than there is"
+    assert await parts.usage("ann") == (CELL, 0)
+    assert await parts.audit() == []
+
+
+async def test_what_is_stored_between_proof_and_publishing_stops_it(
+    parts: Parts, elsewhere: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload = await create(parts)
+    await write(parts, upload, 0)
+    publish = Manifests.publish
+
+    async def beaten(*arguments: object, **options: object) -> Manifest | None:
+        assert await write(parts, upload, 1) == 2 * CELL
+        return await publish(*arguments, **options)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Manifests, "publish", beaten)
+        with pytest.raises(InvalidArgument, match="beyond the size"):
+            await elsewhere.uploads.finish(ANN, upload.manifest.id, CELL)
+    file = await elsewhere.uploads.finish(ANN, upload.manifest.id, 2 * CELL)
+    assert (file.state, file.size) == (State.READY, 2 * CELL)
+    assert await parts.audit() == []
