@@ -101,11 +101,14 @@ def is_sha256(text: str) -> bool:
     return _HEX.fullmatch(text) is not None
 
 
+_DIGEST_BYTES = {"sha-256": 32, "crc32c": 4}
+
+
 def parse_digest_field(value: str, algorithm: str) -> bytes | None:
     """The bytes of one algorithm in a `Content-Digest` or `Repr-Digest` field (RFC 9530).
 
     The field is a dictionary of byte sequences: `sha-256=:…:, crc32c=:…:`. None when the algorithm
-    is not in it; ValueError when its member is not a byte sequence.
+    is not in it; ValueError when its member is not a byte sequence as long as its digests are.
     """
     for member in value.split(","):
         key, _, item = member.strip().partition("=")
@@ -114,9 +117,12 @@ def parse_digest_field(value: str, algorithm: str) -> bytes | None:
         if len(item) < 2 or item[0] != ":" or item[-1] != ":":
             raise ValueError(f"the {algorithm} digest is not a byte sequence between colons")
         try:
-            return base64.b64decode(item[1:-1], validate=True)
+            digest = base64.b64decode(item[1:-1], validate=True)
         except binascii.Error as error:
             raise ValueError(f"the {algorithm} digest is not base64") from error
+        if len(digest) != _DIGEST_BYTES[algorithm]:
+            raise ValueError(f"the {algorithm} digest must have {_DIGEST_BYTES[algorithm]} bytes")
+        return digest
     return None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 from contextlib import suppress
 
@@ -119,8 +118,9 @@ def test_what_a_sha256_looks_like(text: str, answer: bool) -> None:
     assert is_sha256(text) is answer
 
 
-@given(st.binary(max_size=64), st.sampled_from(["sha-256", "crc32c"]))
-def test_a_digest_field_survives_the_round_trip(digest: bytes, algorithm: str) -> None:
+@given(st.binary(min_size=32, max_size=32), st.sampled_from(["sha-256", "crc32c"]))
+def test_a_digest_field_survives_the_round_trip(value: bytes, algorithm: str) -> None:
+    digest = value if algorithm == "sha-256" else value[:4]
     field = format_digest_field(algorithm, digest)
     assert parse_digest_field(field, algorithm) == digest
     assert parse_digest_field(f"other=:AAAA:, {field}", algorithm) == digest
@@ -133,14 +133,15 @@ def test_an_absent_algorithm_gives_none() -> None:
 
 
 def test_an_algorithm_may_be_written_in_capitals() -> None:
-    assert parse_digest_field("SHA-256=:AAAA:", "sha-256") == base64.b64decode("AAAA")
+    assert parse_digest_field("CRC32C=:AAAAAA==:", "crc32c") == bytes(4)
 
 
 @pytest.mark.parametrize(
     "value", ["sha-256", "sha-256=", "sha-256=:", "sha-256=AAAA", "sha-256=:A:", "sha-256=:AÄ==:",
-              "sha-256=:AA AA:", "sha-256=?1"]
+              "sha-256=:AA AA:", "sha-256=?1", "sha-256=::",
+              "sha-256=:AAAA:", f"sha-256=:{'A' * 44}:"]
 )  # fmt: skip
-def test_what_is_not_a_byte_sequence_is_an_error(value: str) -> None:
+def test_what_is_not_a_byte_sequence_of_its_length_is_an_error(value: str) -> None:
     with pytest.raises(ValueError, match=r"sha-256 digest|ASCII"):
         parse_digest_field(value, "sha-256")
 

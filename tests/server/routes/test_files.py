@@ -165,6 +165,18 @@ async def test_a_body_that_is_too_large_need_not_be_sent(server: Process) -> Non
 
 
 @pytest.mark.parametrize("field", ["Repr-Digest", "Content-Digest"])
+async def test_a_digest_of_another_length_is_no_sha_256(
+    http: httpx.AsyncClient, kept: Kept, field: str
+) -> None:
+    """Nothing is wrong with the bytes, and to send them again would not help."""
+    before = kept()
+    refused = await http.post("/v1/files", content=b"x", headers={field: "sha-256=:AAAA:"})
+    assert (refused.status_code, refused.json()["code"]) == (400, "invalid-argument")
+    assert "32 bytes" in refused.json()["detail"]
+    assert kept() == before
+
+
+@pytest.mark.parametrize("field", ["Repr-Digest", "Content-Digest"])
 async def test_a_digest_is_honoured(http: httpx.AsyncClient, kept: Kept, field: str) -> None:
     data = os.urandom(1000)
     for value in (digest_of(data), f"md5=:AAAA:, {digest_of(data)}", "sha-512=:AAAA:"):
