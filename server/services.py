@@ -147,6 +147,7 @@ class Services:
         """Wait for work that outlived its connection."""
         while self._tasks:
             await asyncio.wait(list(self._tasks))
+        await self.uploads.settle()
 
 
 def services(connection: HTTPConnection) -> Services:

@@ -10,11 +10,11 @@ import asyncio
 import mimetypes
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from weakref import WeakValueDictionary
 
 from janitor.sweep import Sweeper
@@ -68,6 +68,8 @@ REMEMBERED = 1024
 """Uploads of which the last piece came by a request of its own, and whose next one may."""
 
 _REPLACED = "The bytes of the upload were replaced by others meanwhile; try again."
+
+T = TypeVar("T")
 
 Progress = Callable[[int, int], None]
 """Called with the bytes verified so far and those to verify in all."""
@@ -127,6 +129,7 @@ class Uploads:
         self._clock = clock
         self._check_room = check_room
         self._touch_seconds = min(WATERMARK_SECONDS, settings.upload_ttl / 4)
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._open: WeakValueDictionary[str, OpenUpload] = WeakValueDictionary()
         self._ahead = Ahead()
         self._recent: deque[OpenUpload] = deque(maxlen=REMEMBERED)
@@ -454,12 +457,18 @@ class Uploads:
         mime_type = content_type(manifest.mime_type, head)
         if principal.grant is not None:
             principal.grant.check_type(mime_type)
-        now = self._clock()
-        await self._tags.note(manifest.user_id, manifest.tags, now)
+        await self._tags.note(manifest.user_id, manifest.tags, self._clock())
         await self._contents.forget(manifest)
+        publishing = self._publish(manifest, size, checksum, hashed, mime_type)
+        return await asyncio.shield(self._spawn(publishing))
+
+    async def _publish(
+        self, manifest: Manifest, size: int, checksum: int, hashed: str | None, mime_type: str
+    ) -> Manifest:
+        """Let others see the file, and charge its owner for it."""
         published = await self._manifests.publish(
             manifest.id,
-            now=now,
+            now=self._clock(),
             size=size,
             crc32c=checksum,
             sha256=hashed,
@@ -478,6 +487,19 @@ class Uploads:
         if upload is not None:
             upload.manifest, upload.stored = published, size
         return published
+
+    def _spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Begin what must come to its end though who asked for it is gone."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(_note)
+        return task
+
+    async def settle(self) -> None:
+        """Wait for what goes on though who asked for it is gone."""
+        while self._tasks:
+            await asyncio.wait(list(self._tasks))
 
     @asynccontextmanager
     async def _alive(self, upload: OpenUpload) -> AsyncIterator[None]:
@@ -607,6 +629,12 @@ class Uploads:
                 raise Unavailable(_REPLACED)
             raise Internal(f"The bytes of {manifest.id} at {slice_start} are gone.")
         return found
+
+
+def _note(task: asyncio.Task[Any]) -> None:
+    """What went wrong is told to who asked, if he still waits."""
+    if not task.cancelled():
+        task.exception()
 
 
 def _refuse_tombstone(manifest: Manifest) -> None:

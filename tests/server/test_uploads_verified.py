@@ -16,6 +16,7 @@ from protocol.spec import UploadSpec
 from server.uploads import OpenUpload
 from storage.blobs.mongo import MongoBlobs
 from storage.database import Database
+from storage.quotas import Quotas
 from tests.parts import ANN, CELL, Clock, Parts, settings
 from tests.servers import until
 
@@ -83,3 +84,26 @@ async def test_what_is_verified_for_longer_than_it_lives_stays_alive(
         assert found.state is State.UPLOADING
     reading.opened.set()
     assert (await finishing).state is State.READY
+
+
+async def test_who_goes_away_does_not_stop_what_is_being_published(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload = await whole(parts)
+    keep, charging, opened = Quotas.keep, asyncio.Event(), asyncio.Event()
+
+    async def held(*arguments: object) -> None:
+        charging.set()
+        await opened.wait()
+        await keep(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Quotas, "keep", held)
+    finishing = asyncio.create_task(parts.uploads.finish(ANN, upload.manifest.id))
+    await charging.wait()
+    finishing.cancel()
+    await asyncio.gather(finishing, return_exceptions=True)
+    assert finishing.cancelled()
+    opened.set()
+    await parts.uploads.settle()
+    assert await parts.usage("ann") == (CELLS * CELL, 0)
+    assert upload.manifest.state is State.READY
