@@ -40,6 +40,9 @@ class UploadSpec:
     fingerprint: str | None = None
     chunk_size: int | None = None
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "tags", each_once(self.tags))
+
     def check(self) -> None:
         """Raise InvalidArgument for the first value that is not allowed."""
         check_text("name", self.name, MAX_NAME, empty=False)
@@ -69,6 +72,11 @@ def check_text(what: str, value: str, most: int, *, empty: bool = True) -> None:
         value.encode("utf-8")
     except UnicodeEncodeError as error:
         raise InvalidArgument(f"{what} is not valid Unicode.") from error
+
+
+def each_once(tags: tuple[str, ...]) -> tuple[str, ...]:
+    """The tags without those that came before. Too many stay too many, for `check_tags`."""
+    return tags if len(tags) > MAX_TAGS else tuple(dict.fromkeys(tags))
 
 
 def check_tags(tags: tuple[str, ...]) -> None:

@@ -7,7 +7,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, RootModel, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    RootModel,
+    model_validator,
+)
 
 from protocol.grants import HIGHEST_QUALITY, MAX_MIME_TYPES, MAX_SECONDS, ORIGINAL
 from protocol.manifest import MAX_INTEGER
@@ -21,6 +29,7 @@ from protocol.spec import (
     MIME_TYPE,
     TAG,
     UploadSpec,
+    each_once,
 )
 
 _NO_NUL = r"^[^\x00]*$"
@@ -49,7 +58,11 @@ Tag = Annotated[
         "A word without dots.", minLength=1, maxLength=MAX_TAG, pattern=f"^(?:{TAG.pattern})$"
     ),
 ]
-Tags = Annotated[list[Tag], _described("What it is found by.", maxItems=MAX_TAGS)]
+Tags = Annotated[
+    list[Tag],
+    AfterValidator(lambda tags: list(each_once(tuple(tags)))),
+    _described("What it is found by.", maxItems=MAX_TAGS),
+]
 MimeType = Annotated[
     str,
     _described(

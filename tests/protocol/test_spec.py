@@ -64,6 +64,7 @@ REFUSED: list[dict[str, Any]] = [
     {"tags": ("delete\x7f",)},
     {"tags": ("t" * (MAX_TAG + 1),)},
     {"tags": tuple(str(n) for n in range(MAX_TAGS + 1))},
+    {"tags": ("t",) * (MAX_TAGS + 1)},
     {"mime_type": ""},
     {"mime_type": "video"},
     {"mime_type": "video/"},
@@ -90,6 +91,11 @@ def label(fields: dict[str, Any]) -> str:
 @pytest.mark.parametrize("fields", ALLOWED, ids=label)
 def test_allowed(fields: dict[str, Any]) -> None:
     UploadSpec(**{"name": "film.mp4", **fields}).check()
+
+
+def test_a_tag_that_is_given_twice_counts_once_and_where_it_stood_first() -> None:
+    spec = UploadSpec(name="film.mp4", tags=("b", "a", "b", "c", "a"))
+    assert spec.tags == ("b", "a", "c")
 
 
 @pytest.mark.parametrize("fields", REFUSED, ids=label)

@@ -201,3 +201,13 @@ async def test_what_comes_by_a_grant_is_tagged_for_its_user(users_server: Proces
         await bearer.put(f"{grant['url']}?name=a&tag=x", content=b"x")
     async with client(users_server, user("tags-granted")) as owner:
         assert await listed(owner) == [("x", 1)]
+
+
+async def test_a_tag_that_is_given_twice_is_kept_once(mine: httpx.AsyncClient) -> None:
+    twice = ["b", "a", "b"]
+    file = await put(mine, *twice)
+    assert await tags_of(mine, file) == ["a", "b"]
+    await mine.patch(f"/v1/files/{file}", json={"tags": ["c", "c"]})
+    assert await tags_of(mine, file) == ["c"]
+    upload = await mine.post("/v1/uploads", json={"name": "a", "tags": twice})
+    assert upload.json()["tags"] == ["b", "a"]
