@@ -26,6 +26,8 @@ else:
     import fcntl
 
 BLOCK = 8 * 1024 * 1024
+UNLOCKABLE = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
+"""What a disk says that has no locks at all, as some network file systems."""
 LONGEST_NAME = 200
 """Bytes of a file's name: what every disk takes, with room for the id and `.part`."""
 
@@ -151,6 +153,8 @@ class FileTarget:
             os.fsync(self._file.fileno())
             if not _is_at(self._file, self.part):
                 raise TargetFailed(f"{self.part} was taken away.")
+            if os.fstat(self._file.fileno()).st_size != self.offset:  # the disk may have no locks
+                raise TargetFailed(f"{self.part} was written by another run, too.")
             if sys.platform == "win32":
                 self._file.close()  # there an open file cannot be renamed
             self._refuse_existing()
@@ -185,7 +189,10 @@ def _shortened(name: str) -> str:
 
 
 def _lock(file: BinaryIO) -> bool:
-    """Lock a file against other runs until it is closed; False when another has it."""
+    """Lock a file against other runs until it is closed; False when another has it.
+
+    On a disk without locks it is written all the same: most downloads have no other run.
+    """
     try:
         if sys.platform == "win32":
             file.seek(0)  # it locks bytes, from where the file stands
@@ -194,6 +201,9 @@ def _lock(file: BinaryIO) -> bool:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except (BlockingIOError, PermissionError):
         return False
+    except OSError as error:
+        if error.errno not in UNLOCKABLE:
+            raise
     return True
 
 

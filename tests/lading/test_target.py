@@ -165,6 +165,41 @@ def test_one_run_writes_a_file_at_a_time(target: FileTarget) -> None:
     assert target.path.read_bytes() == BODY
 
 
+@pytest.mark.parametrize("number", sorted(target_module.UNLOCKABLE))
+def test_a_disk_without_locks(
+    target: FileTarget, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refuse(*_arguments: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    target.open()
+    target.write(BODY[:500])
+    other = FileTarget(target.path, manifest(), overwrite=False)
+    assert other.open() == 500
+    other.write(BODY[500:600])
+    target.write(BODY[500:])
+    with pytest.raises(TargetFailed, match="was written by another run, too"):
+        target.finish()
+    for each in (target, other):
+        each.close()
+    assert target.open() == 0
+    target.write(BODY)
+    target.finish()
+    target.close()
+    assert target.path.read_bytes() == BODY
+
+
+def test_a_disk_that_fails_to_lock(target: FileTarget, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_arguments: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    with pytest.raises(TargetFailed, match="Input/output error"):
+        target.open()
+    target.close()
+
+
 def test_what_another_run_finished_meanwhile_is_left_alone(
     target: FileTarget, monkeypatch: pytest.MonkeyPatch
 ) -> None:
