@@ -182,6 +182,22 @@ test.describe("with a quota", () => {
     await expect(library.complete).toBeVisible();
     await expect(told).toBeHidden();
   });
+
+  test("a file that fails does not hide that another is uploaded", async ({ library, page, server, network, folder }) => {
+    network.rate = 0.2 * MB;
+    const [large, small] = [join(folder, "large.bin"), join(folder, "small.bin")];
+    await sample(large, 3 * MB);
+    await sample(small, 1.5 * MB);
+    await library.choose(small);
+    await expect.poll(() => server.uploads()).toHaveLength(1);
+    await library.choose(large);
+    await expect(page.getByRole("list", { name: "Failed uploads" })).toContainText("large.bin");
+    await expect(page.locator(".uppy-DashboardContent-title")).toHaveText("Uploading 1 file");
+    await expect(library.status.getByRole("button", { name: "Pause", exact: true })).toBeVisible();
+    network.rate = Infinity;
+    await expect(page.locator(".uppy-DashboardContent-title")).toHaveText("1 file failed");
+    await expect(library.status.getByText("Upload failed")).toBeVisible();
+  });
 });
 
 test("a file that changes or goes during its upload is told of", async ({ library, page, server, network, folder }) => {

@@ -4,6 +4,7 @@ import { prettierBytes } from "../page/src/bytes.js";
 
 test.each([
   [0, "0 bytes"],
+  [1, "1 byte"],
   [999, "999 bytes"],
   [1_000, "1.0 kB"],
   [999_949, "999.9 kB"],

@@ -137,9 +137,12 @@ uppy.on("upload-error", (file, error) => {
   if (error instanceof UploadError && error.code === "unauthorized") tell("signed-out");
   tell("files");
 });
-uppy.on("complete", () => {
-  // Uppy forgets a failure when other files begin, and would say "Uploading" for ever.
-  const failed = uppy.getFiles().find(({ error }) => error);
-  if (failed) uppy.setState({ error: failed.error ?? null });
-});
+
+// Uppy shows a failure in place of what still runs, and forgets it when other files begin: then it would say
+// "Uploading" for ever. So it has one while nothing runs, and as long as a file has one.
+function tellFailure(): void {
+  const error = (!underWay() && uppy.getFiles().find((file) => file.error)?.error) || null;
+  if (uppy.getState().error !== error) uppy.setState({ error });
+}
+for (const event of ["upload-error", "complete", "file-removed"] as const) uppy.on(event, tellFailure);
 uppy.on("file-removed", () => tell("files"));
