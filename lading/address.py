@@ -75,11 +75,14 @@ def _local(path: Path) -> Address | None:
 
 
 class Credential:
-    """The token in use. A token that comes from a function is renewed when it is refused."""
+    """The token in use. A token that comes from a function is renewed when it is refused.
+
+    Raises InvalidArgument, when made or asked, for what cannot be a token.
+    """
 
     def __init__(self, token: Token) -> None:
         self._source = token
-        self._value = token if isinstance(token, str) else None
+        self._value = _checked(token) if isinstance(token, str) else None
 
     @property
     def renewable(self) -> bool:
@@ -94,5 +97,14 @@ class Credential:
         """The token to send, or None for a server that asks for none."""
         if self._value is None and callable(self._source):
             value = self._source()
-            self._value = await value if inspect.isawaitable(value) else value
+            self._value = _checked(await value if inspect.isawaitable(value) else value)
         return self._value
+
+
+def _checked(token: str) -> str:
+    """The token; raises InvalidArgument, which does not tell it, when no header can carry it."""
+    if not all("!" <= character <= "~" for character in token):
+        raise InvalidArgument(
+            "The token holds a space, a line's end or another character that no token has."
+        )
+    return token

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from lading.address import Address, Credential, find, parse
+from lading.client import Client
 from lading.errors import NoServer
 from protocol.errors import InvalidArgument
 
@@ -104,3 +105,14 @@ async def test_a_token_that_is_fetched() -> None:
 
 async def test_a_token_from_a_plain_function() -> None:
     assert await Credential(lambda: "a").get() == "a"
+
+
+@pytest.mark.parametrize("wrong", ["bad\ntok", "tok\r", "bad tok", " secret", "b\x00d", "gehe\u00edm"])
+async def test_what_no_header_can_carry_is_no_token(wrong: str) -> None:
+    for make in (lambda: Credential(wrong), lambda: Client("http://host", wrong)):
+        with pytest.raises(InvalidArgument) as fixed:
+            make()
+        assert wrong not in str(fixed.value)
+    with pytest.raises(InvalidArgument) as fetched:
+        await Credential(lambda: wrong).get()
+    assert wrong not in str(fetched.value)
