@@ -133,19 +133,25 @@ class Sweeper:
         _note(report, action)
 
     async def empty(self, tombstone: Manifest, check: Check = always) -> int:
-        """Delete the bytes of a tombstone, give its quota back, note both; gives the pieces."""
+        """Give the quota of a tombstone back, delete its bytes, note both; gives the pieces."""
+        await self._free(tombstone)
         pieces = await self._delete(tombstone, check)
-        if tombstone.upload_end:
-            await self._leave(tombstone)
-        else:
-            await self._quotas.release(tombstone.user_id, tombstone.id)
-            await self._manifests.note_emptied(tombstone.id)
+        await self._note_emptied(tombstone)
         return pieces
 
+    async def begin_to_empty(self, tombstone: Manifest) -> bool:
+        """`empty` for one batch of pieces: all of most uploads. False when there may be more.
+
+        The quota is given back in any case.
+        """
+        await self._free(tombstone)
+        if await self._driver(tombstone).delete(tombstone.id, DELETED_AT_ONCE) == DELETED_AT_ONCE:
+            return False
+        await self._note_emptied(tombstone)
+        return True
+
     async def _delete(self, tombstone: Manifest, check: Check) -> int:
-        blobs = self._blobs.get(tombstone.blobs)
-        if blobs is None:
-            raise Internal(f"There is no store {tombstone.blobs!r} here, where its bytes are.")
+        blobs = self._driver(tombstone)
         pieces = 0
         while True:
             deleted = await blobs.delete(tombstone.id, DELETED_AT_ONCE)
@@ -155,18 +161,31 @@ class Sweeper:
             await self._pause(self._pace)
             await check()
 
-    async def _leave(self, tombstone: Manifest) -> None:
-        """Take a deleted file off its owner's use, once among all who try: see `quotas.py`."""
+    def _driver(self, tombstone: Manifest) -> Blobs:
+        blobs = self._blobs.get(tombstone.blobs)
+        if blobs is None:
+            raise Internal(f"There is no store {tombstone.blobs!r} here, where its bytes are.")
+        return blobs
+
+    async def _free(self, tombstone: Manifest) -> None:
+        """Take an upload or file off its owner's account, once among all who try."""
+        if not tombstone.upload_end:
+            await self._quotas.release(tombstone.user_id, tombstone.id)
+            return
         assert tombstone.size is not None
         while True:
+            # In this order: see `quotas.py`. The mark that is left there goes by `left`.
             account = await self._quotas.account(tombstone.user_id)
             current = await self._manifests.get(tombstone.id)
             if current is None or current.emptied:
                 return
             if await self._quotas.leave(account, tombstone.id, tombstone.size):
-                break
+                return
+
+    async def _note_emptied(self, tombstone: Manifest) -> None:
         await self._manifests.note_emptied(tombstone.id)
-        await self._quotas.left(tombstone.user_id, tombstone.id)
+        if tombstone.upload_end:
+            await self._quotas.left(tombstone.user_id, tombstone.id)
 
 
 def _note(report: Report, action: Action) -> None:

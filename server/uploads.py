@@ -130,6 +130,8 @@ class Uploads:
         self._check_room = check_room
         self._touch_seconds = min(WATERMARK_SECONDS, settings.upload_ttl / 4)
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._emptying: set[asyncio.Task[None]] = set()
+        self._emptying_turn = asyncio.Lock()
         self._open: WeakValueDictionary[str, OpenUpload] = WeakValueDictionary()
         self._ahead = Ahead()
         self._recent: deque[OpenUpload] = deque(maxlen=REMEMBERED)
@@ -497,9 +499,11 @@ class Uploads:
         return task
 
     async def settle(self) -> None:
-        """Wait for what goes on though who asked for it is gone."""
-        while self._tasks:
-            await asyncio.wait(list(self._tasks))
+        """Wait for what is being published, and stop deleting: the janitor goes on with that."""
+        for emptying in self._emptying:
+            emptying.cancel()
+        while under_way := self._tasks | self._emptying:
+            await asyncio.wait(under_way)
 
     @asynccontextmanager
     async def _alive(self, upload: OpenUpload) -> AsyncIterator[None]:
@@ -561,8 +565,9 @@ class Uploads:
         return whole.hexdigest()
 
     async def remove(self, principal: Principal, upload_id: str) -> None:
-        """Delete an upload or file and its bytes; raises NotFound, Gone.
+        """Delete an upload or file; raises NotFound, Gone.
 
+        It is gone, and its quota free, on return; the bytes of a large one go by and by.
         The bearer of a grant may abort what it began, and not delete the file that it became.
         """
         refusal = Forbidden("The upload is complete; a grant cannot delete the file.")
@@ -596,7 +601,20 @@ class Uploads:
         upload = self._open.get(manifest.id)
         if upload is not None:
             upload.manifest = buried
-        await self._sweeper.empty(buried)
+        # It is dead already, so nothing that fails from here on is an error to who asked; the
+        # janitor goes on.
+        with suppress(LadingError):
+            if await self._sweeper.begin_to_empty(buried):
+                return
+        emptying = asyncio.create_task(self._empty(buried))
+        self._emptying.add(emptying)
+        emptying.add_done_callback(self._emptying.discard)
+        emptying.add_done_callback(_note)
+
+    async def _empty(self, tombstone: Manifest) -> None:
+        """Delete the bytes of a large upload, one such at a time."""
+        async with self._emptying_turn:
+            await self._sweeper.empty(tombstone)
 
     async def withdraw(self, principal: Principal, upload_id: str) -> None:
         """Delete an upload of a transport that takes all or nothing: a grant is not used by it."""
