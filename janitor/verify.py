@@ -60,7 +60,8 @@ class Auditor:
         async for manifest in self._manifests.every():
             if manifest.state in (State.READY, State.UPLOADING):
                 async for finding in self._upload(manifest, read):
-                    yield finding
+                    if await self._still(manifest):
+                        yield finding
         async for finding in self._orphans():
             yield finding
         for user_id in await self._quotas.users():
@@ -68,6 +69,13 @@ class Auditor:
             drift = await recount(self._manifests, self._quotas, user_id, now=now, correct=False)
             if drift is not None:
                 yield drift
+
+    async def _still(self, manifest: Manifest) -> bool:
+        """Whether what was found counts: manifests are read many at a time, and much earlier."""
+        current = await self._manifests.get(manifest.id)
+        if current is None or current.attempt != manifest.attempt:
+            return False
+        return current.state is manifest.state or current.state is State.READY
 
     async def _upload(self, manifest: Manifest, read: bool) -> AsyncIterator[Finding]:
         end = SPAN if manifest.size is None else manifest.size

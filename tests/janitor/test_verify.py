@@ -162,6 +162,25 @@ async def test_what_dies_while_it_is_read_is_not_damaged(scene: Scene, steps: St
     assert await scene.pieces(file) == 0
 
 
+@pytest.mark.parametrize("finished", [True, False])
+async def test_what_is_deleted_at_any_moment_of_the_audit_lacks_nothing(
+    scene: Scene, steps: Steps, finished: bool
+) -> None:
+    stepping = Scene(steps, scene.clock)
+    begin = scene.finished if finished else scene.begin
+    await begin(cells=3)
+    await stepping.audit()
+    for number in range(1, steps.taken + 1):
+        upload = await begin(cells=3)
+
+        async def delete(upload: Manifest = upload) -> None:
+            await scene.sweeper().empty(await scene.bury(upload))
+
+        steps.before(number, delete)
+        assert await stepping.audit() == [], f"before operation {number}"
+        await scene.database.manifests.delete_one({"_id": ObjectId(upload.id)})
+
+
 async def test_a_piece_that_is_not_the_one_in_the_index(scene: Scene) -> None:
     manifest = await scene.finished(cells=1)
 
