@@ -593,7 +593,8 @@ class Uploads:
             only=mine,
         )
         if buried is None:
-            if refusal is not None and (await self._ended(manifest.id)).upload_end:
+            current = await self._manifests.get(manifest.id)
+            if refusal is not None and current is not None and current.state is State.READY:
                 raise refusal
             # It died just now, by another's hand, or by ours and the answer was lost: the janitor
             # sees to the rest.

@@ -200,6 +200,16 @@ async def test_a_deletion_whose_answer_was_lost_is_done(
     assert await parts.pieces(upload.manifest.id) == 0
 
 
+async def test_an_abort_whose_answer_was_lost_is_done(parts: Parts, steps: Steps) -> None:
+    upload = await create(parts)
+    steps.lose(2)
+    await Parts(steps, parts.clock).uploads.abort(ANN, upload.manifest.id)
+    with pytest.raises(NotFound):
+        await parts.uploads.get(ANN, upload.manifest.id)
+    await parts.sweeper.sweep()
+    assert await parts.usage("ann") == (0, 0)
+
+
 async def test_any_lost_answer_of_a_life_changes_nothing(parts: Parts, steps: Steps) -> None:
     steps.lose_every_write()
     lossy = Parts(steps, parts.clock)
