@@ -67,6 +67,9 @@ WATERMARK_SECONDS = 1.0
 REMEMBERED = 1024
 """Uploads of which the last piece came by a request of its own, and whose next one may."""
 
+REMEMBERED_SECONDS = 120.0
+"""A tombstone that is kept for longer than this outlives any write that was on its way."""
+
 _REPLACED = "The bytes of the upload were replaced by others meanwhile; try again."
 
 T = TypeVar("T")
@@ -341,13 +344,15 @@ class Uploads:
 
         Raises Gone, NotFound, AlreadyComplete.
         """
-        # Of unknown length it may lie behind the end of a file that was published meanwhile. And
-        # one that was there may have come from a connection whose journal sync is still due: the
-        # touch carries it, too.
+        # Of unknown length it may lie behind the end of a file that was published meanwhile. One
+        # that was there may have come from a connection whose journal sync is still due: the touch
+        # carries it, too. And with tombstones that go soon there may be none any more, with which
+        # the janitor would clear it.
         growing = manifest.size is None
+        at_once = growing or not fresh or self._settings.tombstone_ttl < REMEMBERED_SECONDS
         reach = piece.end if growing and upload.manifest.attempt == manifest.attempt else 0
         try:
-            await self.touch(upload, at_once=growing or not fresh, reach=reach)
+            await self.touch(upload, at_once=at_once, reach=reach)
         except (Gone, NotFound):
             await self._contents.remove(manifest, piece)
             raise
@@ -593,9 +598,10 @@ class Uploads:
             only=mine,
         )
         if buried is None:
-            current = await self._manifests.get(manifest.id)
-            if refusal is not None and current is not None and current.state is State.READY:
-                raise refusal
+            if refusal is not None:
+                current = await self._manifests.get(manifest.id)
+                if current is not None and current.state is State.READY:
+                    raise refusal
             # It died just now, by another's hand, or by ours and the answer was lost: the janitor
             # sees to the rest.
             return

@@ -9,12 +9,13 @@ import asyncio
 import pytest
 
 from protocol.digests import crc32c
-from protocol.errors import AlreadyComplete, InvalidArgument
+from protocol.errors import AlreadyComplete, InvalidArgument, NotFound
 from protocol.manifest import Manifest, State
 from protocol.spec import UploadSpec
 from server.uploads import OpenUpload
+from storage.database import Database
 from storage.manifests import Manifests
-from tests.parts import ANN, CELL, Parts
+from tests.parts import ANN, CELL, Clock, Parts, settings
 from tests.server.gate import Gate
 from tests.servers import until
 
@@ -46,6 +47,24 @@ async def test_behind_the_end_of_a_file_nothing_is_kept(
     assert await parts.pieces(upload.manifest.id) == 1
     assert await write(parts, upload, 0) == CELL, "no more is told of than there is"
     assert await parts.usage("ann") == (CELL, 0)
+    assert await parts.audit() == []
+
+
+@pytest.mark.parametrize("tombstone_ttl", [0.0, 0.5, 60.0])
+async def test_of_an_upload_that_is_dead_and_forgotten_nothing_is_kept(
+    database: Database, tombstone_ttl: float
+) -> None:
+    brief = settings(tombstone_ttl=tombstone_ttl)
+    parts = Parts(database, chosen=brief)
+    elsewhere = Parts(database, parts.clock, brief)
+    upload = await create(parts, 2 * CELL)
+    await write(parts, upload, 0)
+    await elsewhere.uploads.remove(ANN, upload.manifest.id)
+    await Parts(database, Clock(parts.clock.now + tombstone_ttl), brief).sweeper.sweep()
+    assert await parts.manifests.get(upload.manifest.id) is None
+    with pytest.raises(NotFound):
+        await write(parts, upload, 1)
+    assert await parts.pieces(upload.manifest.id) == 0
     assert await parts.audit() == []
 
 
