@@ -662,6 +662,11 @@ def _note(task: asyncio.Task[Any]) -> None:
         task.exception()
 
 
+def nothing_stored(manifest: Manifest) -> Coverage:
+    """What is stored of an upload that was created just now."""
+    return coverage([], manifest.size)
+
+
 def _refuse_tombstone(manifest: Manifest) -> None:
     if manifest.state is State.EXPIRED:
         raise Gone("The upload stood still for too long and was removed; start it again.")

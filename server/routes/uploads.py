@@ -18,6 +18,7 @@ from server.models import FinishUpload, NewUpload
 from server.routes.files import page_size
 from server.routes.shapes import answer, manifest_shape, upload_shape
 from server.services import services
+from server.uploads import nothing_stored
 
 
 async def create(request: Request) -> Response:
@@ -26,9 +27,9 @@ async def create(request: Request) -> Response:
     principal = await server.principal(request, Action.UPLOAD)
     spec = (await read_json(request, NewUpload)).spec()
     upload = await server.uploads.create(principal, spec)
-    stored = await server.uploads.coverage(upload.manifest)
     location = f"{server.settings.public_url or ''}/v1/uploads/{upload.manifest.id}"
-    return answer(upload_shape(upload.manifest, stored), 201, {"Location": location})
+    shape = upload_shape(upload.manifest, nothing_stored(upload.manifest))
+    return answer(shape, 201, {"Location": location})
 
 
 async def put_piece(request: Request) -> Response:

@@ -22,12 +22,13 @@ from protocol.errors import (
     LadingError,
     NotFound,
     OutOfBounds,
+    Unavailable,
 )
 from protocol.manifest import State
 from protocol.spec import UploadSpec
 from server.auth import Principal
 from server.uploads import OpenUpload, Uploads
-from storage.chunks import object_id
+from storage.chunks import Chunks, object_id
 from tests.conftest import Mongo
 from tests.server.gate import Gate
 from tests.servers import Inside, inside, until
@@ -241,6 +242,19 @@ async def test_pieces_of_any_length_must_go_on_where_one_ends(uploads: Uploads) 
         await write(start, end)
     coverage = await uploads.coverage(upload.manifest)
     assert coverage.missing == [(CELL + 1, len(DATA))]
+
+
+@pytest.mark.parametrize(("size", "missing"), [(0, []), (1, [[0, 1]]), (None, [])])
+async def test_once_created_nothing_can_keep_the_client_from_its_upload(
+    server: Inside, monkeypatch: pytest.MonkeyPatch, size: int | None, missing: list[list[int]]
+) -> None:
+    async def down(*_: object) -> None:
+        raise Unavailable
+
+    monkeypatch.setattr(Chunks, "runs", down)
+    async with server.http() as http:
+        made = await http.post("/v1/uploads", json={"name": "a.bin", "size": size})
+    assert (made.status_code, made.json()["missing"]) == (201, missing)
 
 
 # -- reading
