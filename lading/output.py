@@ -7,7 +7,9 @@ Source: page 7 of the design, "Command line".
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import sys
 import time
 from types import TracebackType
@@ -18,6 +20,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from lading.errors import TargetFailed
 from lading.progress import Progress, State
 from protocol.errors import LadingError
 
@@ -67,6 +70,27 @@ def size_text(size: int | None) -> str:
     return f"{size} bytes" if unit == "bytes" else f"{value:.1f} {unit}"
 
 
+def put_line(text: str) -> None:
+    """Print to standard output, at once. Raises TargetFailed when it takes no more, as on a full
+    disk; that of a reader who has left is BrokenPipeError, at which a command ends in silence."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        drop_output()
+        raise TargetFailed(f"The output cannot be written: {error.strerror}.") from error
+
+
+def drop_output() -> None:
+    """Let what standard output still holds go nowhere: it would fail again as the program ends."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, sys.stdout.fileno())
+    finally:
+        os.close(nowhere)
+
+
 class Output:
     """Where a command writes to. As a context manager it shows bars while it is open."""
 
@@ -86,7 +110,7 @@ class Output:
         if self._bars is not None and self.for_eyes:
             self._held.append(text)  # below the bars, when they are done
         else:
-            print(text, flush=True)
+            put_line(text)
 
     def note(self, text: str) -> None:
         """Something for the user's eyes, not for programs."""
@@ -101,7 +125,8 @@ class Output:
         if self.as_json:
             about = {} if what is None else {"file": what}
             event = {"event": "error", **about, "code": error.code, "detail": told}
-            print(json.dumps(event), flush=True)
+            with contextlib.suppress(TargetFailed):  # which may be what is to be told
+                put_line(json.dumps(event))
         self.note(f"lading: {printable(what)}: {told}" if what else f"lading: {told}")
         return EXIT_CODES.get(error.code, 1)
 
@@ -109,7 +134,7 @@ class Output:
         """Rows for eyes; tab-separated, without a head, when piped."""
         if not self.for_eyes:
             for row in rows:
-                print("\t".join(printable(cell) for cell in row))
+                put_line("\t".join(printable(cell) for cell in row))
             return
         table = Table(box=None, pad_edge=False, header_style="bold")
         for column in columns:
@@ -135,9 +160,9 @@ class Output:
         if self._bars is not None:
             self._bars.stop()
             self._bars = None
-        for text in self._held:
-            print(text, flush=True)
-        self._held.clear()
+        held, self._held = self._held, []
+        for text in held:
+            put_line(text)
 
     def progress(self, what: str, progress: Progress) -> None:
         """How far the transfer of `what` is."""
@@ -163,7 +188,7 @@ class Output:
             facts["checked"] = progress.checked
         if progress.reason is not None:
             facts["reason"] = progress.reason
-        print(json.dumps(facts), flush=True)
+        put_line(json.dumps(facts))
 
     def _move_bar(self, bars: rich.Progress, what: str, progress: Progress) -> None:
         if what not in self._tasks:

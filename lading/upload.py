@@ -100,8 +100,8 @@ class Upload:
     async def _run(self) -> File:
         source = await open_source(self._what, self._wish.name, sha256=self._wish.sha256)
         self.resumable = source.rereadable
-        self._tell(total=source.size)
         try:
+            self._tell(total=source.size)
             while True:
                 try:
                     file = await self._attempt(source)

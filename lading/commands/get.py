@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lading.commands.common import AGAIN, DONE, FAILED, INTERRUPTED, Json, Server, Token, run
-from lading.output import Output, printable
+from lading.errors import TargetFailed
+from lading.output import Output, drop_output, printable
 from lading.progress import Progress
 from protocol.errors import LadingError
 
@@ -53,6 +54,8 @@ async def _fetch(client: Client, output: Output, file_id: str, to: str | None, f
         target = sys.stdout.buffer if to == "-" else to
         path = await client.download(file_id, target, overwrite=force, on_progress=tell)
     except LadingError as error:
+        if to == "-" and isinstance(error, TargetFailed):
+            drop_output()
         resumable = error.retryable and kept > 0
         code = output.failed(error, file_id, AGAIN if resumable else None)
         return INTERRUPTED if resumable else code

@@ -10,6 +10,7 @@ import typer
 
 from lading.commands.common import (
     AGAIN,
+    DONE,
     FAILED,
     INTERRUPTED,
     Json,
@@ -106,14 +107,13 @@ class _Batch:
                 **self._options,
             )
             try:
-                done = await upload
+                self._tell(file, upload, await upload)
             except LadingError as error:
                 return self._failed(file, upload, error)
             except asyncio.CancelledError:
                 await self._clean(upload)
                 raise
-            self._tell(file, upload, done)
-            return 0
+            return DONE
 
     def _failed(self, file: str, upload: Upload, error: LadingError) -> int:
         resumable = upload.resumable and upload.id is not None and error.retryable

@@ -107,7 +107,9 @@ async def test_a_token_from_a_plain_function() -> None:
     assert await Credential(lambda: "a").get() == "a"
 
 
-@pytest.mark.parametrize("wrong", ["bad\ntok", "tok\r", "bad tok", " secret", "b\x00d", "gehe\u00edm"])
+@pytest.mark.parametrize(
+    "wrong", ["bad\ntok", "tok\r", "bad tok", " secret", "b\x00d", "gehe\u00ed"]
+)
 async def test_what_no_header_can_carry_is_no_token(wrong: str) -> None:
     for make in (lambda: Credential(wrong), lambda: Client("http://host", wrong)):
         with pytest.raises(InvalidArgument) as fixed:

@@ -1,3 +1,8 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from lading.commands.common import worst
@@ -18,3 +23,25 @@ def test_a_token_that_cannot_be_one_is_not_shown(shell: Shell) -> None:
     assert result.stderr.startswith("lading: The token holds a space, a line's end")
     assert "tok\n" not in result.stderr
     assert "bad" not in result.stderr
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_an_output_that_is_full(
+    program: dict[str, str], shell: Shell, movie: Path, options: tuple[str, ...]
+) -> None:
+    movie.write_bytes(os.urandom(100))  # which a buffer holds until the program's end
+    made = shell.put(movie)
+    here = movie.with_name("here")
+    here.mkdir()
+    own = {**program, "PYTHONUNBUFFERED": ""}
+    fetch = ("get", made, *(() if options else ("-o", "-")))
+    for command in [("put", str(movie)), ("ls",), ("status",), ("usage",), fetch, ("rm", made)]:
+        with Path("/dev/full").open("wb") as full:
+            done = subprocess.run(
+                [sys.executable, "-m", "lading", *command, *options],
+                env=own, cwd=here, stdout=full, stderr=subprocess.PIPE, check=False,
+            )  # fmt: skip
+        *_, last = done.stderr.decode().splitlines()
+        assert done.returncode == 1, command
+        assert last.endswith("The output cannot be written: No space left on device."), command
+        assert "Traceback" not in done.stderr.decode(), command
