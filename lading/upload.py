@@ -17,7 +17,7 @@ from typing import Any
 from lading.api import Api
 from lading.backoff import Backoff
 from lading.channel import Channel
-from lading.errors import Again, judge
+from lading.errors import Again, SourceChanged, judge
 from lading.lookup import already_there, as_file, unfinished
 from lading.progress import File, Progress, State, Wish
 from lading.source import Readable, Source, open_source
@@ -25,6 +25,9 @@ from lading.transfer import Transfer
 from protocol import messages as m
 from protocol.errors import ChecksumMismatch, Forbidden, Gone, LadingError, NotFound
 from protocol.spec import UploadSpec
+
+CLEANING_SECONDS = 5.0
+"""The deletion of a useless upload is given up after this; the server lets it expire."""
 
 
 class Upload:
@@ -112,6 +115,9 @@ class Upload:
                     self.id = file["id"]
                     self._tell(state=State.DONE, stored=file["size"], total=file["size"])
                     return file
+        except LadingError as failure:
+            await self._discard(failure, source)
+            raise
         finally:
             await source.close()
 
@@ -203,9 +209,21 @@ class Upload:
         self._restarted, self._looked, self._asked = True, True, False
         self.id, self.resumed_from = None, 0
         if useless is not None:
-            with contextlib.suppress(LadingError):
-                await self._api.json("DELETE", f"/v1/uploads/{useless}")
+            await self._delete(useless)
         return True
+
+    async def _discard(self, failure: LadingError, source: Source) -> None:
+        """What nobody can go on with is not left to take up room: a stream's bytes came once,
+        and those of a file that changed are no more. But what was only remembered, and not
+        opened, may be another's."""
+        over = not source.rereadable or isinstance(failure, SourceChanged)
+        if over and self.id is not None and not self._remembered:
+            await self._delete(self.id)
+
+    async def _delete(self, upload_id: str) -> None:
+        with contextlib.suppress(LadingError, TimeoutError):
+            async with asyncio.timeout(CLEANING_SECONDS):
+                await self._api.json("DELETE", f"/v1/uploads/{upload_id}")
 
     # -- what the transfer tells
 

@@ -13,9 +13,16 @@ import pytest
 import lading as package
 from lading import lookup
 from lading.client import Client
-from lading.errors import NoServer
-from lading.progress import State
-from protocol.errors import Forbidden, InvalidArgument, LadingError, NotFound, Unauthorized
+from lading.errors import NoServer, SourceChanged
+from lading.progress import Progress, State
+from protocol.errors import (
+    Forbidden,
+    InvalidArgument,
+    LadingError,
+    NotFound,
+    QuotaExceeded,
+    Unauthorized,
+)
 from tests.lading.conftest import AT_ONCE
 from tests.lading.network import network
 from tests.servers import Process, inside, process, until
@@ -188,6 +195,45 @@ async def test_usage_and_quotas(lading: Client) -> None:
         }  # fmt: skip
         assert (await lading.usage(user))["quota"] == 77
         assert (await lading.set_quota(user, None))["quota"] is None
+
+
+async def held(client: Client, name: str) -> list[dict[str, Any]]:
+    return [each for each in await client.uploads() if each["name"] == name]
+
+
+async def test_an_upload_of_a_file_that_changed_holds_no_room(
+    lading: Client, tmp_path: Path
+) -> None:
+    path = tmp_path / "changing.bin"
+    path.write_bytes(Random(9).randbytes(2**20))
+    reserved = (await lading.usage())["reserved"]
+
+    def change(progress: Progress) -> None:
+        if progress.state is State.SENDING:
+            path.write_bytes(b"changed")
+
+    upload = lading.upload(path, on_progress=change)
+    with pytest.raises(SourceChanged):
+        await upload
+    assert upload.id is not None
+    assert await held(lading, path.name) == []
+    assert (await lading.usage())["reserved"] == reserved
+
+
+async def test_a_stream_for_which_there_is_no_room_leaves_nothing(lading: Client) -> None:
+    async def blocks() -> AsyncIterator[bytes]:
+        yield bytes(10_000)
+
+    own = await lading.usage()
+    await lading.set_quota("admin", own["used"] + own["reserved"] + 1000)
+    upload = lading.upload(blocks(), name="much.bin")
+    try:
+        with pytest.raises(QuotaExceeded):
+            await upload
+    finally:
+        await lading.set_quota("admin", None)
+    assert upload.id is not None
+    assert await held(lading, "much.bin") == []
 
 
 async def test_a_deletion_whose_answer_is_lost_is_no_failure(

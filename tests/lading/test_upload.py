@@ -516,7 +516,7 @@ async def test_a_file_that_changes_is_not_finished(fake: Fake, file: Path, data:
         with pytest.raises(SourceChanged, match="changed while"):
             await task
     assert of(fake, Finish) == []
-    assert fake.only.finished is None  # kept: the user decides
+    assert fake.only.finished is None
 
 
 async def test_an_upload_of_another_size_is_not_mixed_with(fake: Fake, file: Path) -> None:
