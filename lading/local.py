@@ -1,7 +1,8 @@
 """The machine's own files: opening what is to be sent, reading it, and safe names for what arrives.
 
 It owns blocking calls on files and what their errors mean. It refuses to know uploads, downloads
-and the event loop, but for `blocks`, which reads a pipe without blocking that loop.
+and the event loop, but for `in_daemon` and `blocks`, which wait for a pipe without blocking that
+loop.
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ import io
 import os
 import stat
 import threading
-from collections.abc import AsyncIterator
-from typing import BinaryIO
+from collections.abc import AsyncIterator, Callable
+from typing import BinaryIO, TypeVar
 
 from lading.errors import SourceFailed
 
 PIPE_BLOCK = 1024 * 1024
 
+Result = TypeVar("Result")
 Signature = tuple[int, int] | None
 """Size in bytes and time of the last change in nanoseconds; None for what has neither."""
 
@@ -60,46 +62,61 @@ def read_exactly(file: BinaryIO, start: int, size: int) -> bytes:
     return data
 
 
-async def blocks(file: BinaryIO, *, owned: bool = False) -> AsyncIterator[bytes]:
-    """The bytes of a pipe, terminal or socket, to its end; an `owned` one is closed then.
+async def in_daemon(call: Callable[[], Result]) -> Result:
+    """The result of a call that may never return, such as one at a pipe that nobody writes to.
 
-    Each read waits in a daemon thread: one that never returns, at a pipe that nobody writes to,
-    must not keep the program from ending.
+    It waits in a daemon thread, which does not keep the program from ending; when the caller is
+    cancelled, its result is dropped.
     """
     loop = asyncio.get_running_loop()
-    block: asyncio.Future[bytes] = loop.create_future()
+    result: asyncio.Future[Result] = loop.create_future()
+    threading.Thread(target=_call, args=(call, loop, result), daemon=True).start()
+    return await result
+
+
+def _call(
+    call: Callable[[], Result], loop: asyncio.AbstractEventLoop, future: asyncio.Future[Result]
+) -> None:
+    result: Result | Exception
+    try:
+        result = call()
+    except Exception as failure:
+        result = failure
+    # The loop is closed when the program has moved on meanwhile.
+    with contextlib.suppress(RuntimeError):
+        loop.call_soon_threadsafe(_deliver, future, result)
+
+
+def _deliver(future: asyncio.Future[Result], result: Result | Exception) -> None:
+    if future.done():
+        return
+    if isinstance(result, Exception):
+        future.set_exception(result)
+    else:
+        future.set_result(result)
+
+
+async def blocks(file: BinaryIO, *, owned: bool = False) -> AsyncIterator[bytes]:
+    """The bytes of a pipe, terminal or socket, to its end; an `owned` one is closed then."""
+    reading = False
     try:
         while True:
-            block = loop.create_future()
-            threading.Thread(target=_read_block, args=(file, loop, block), daemon=True).start()
-            data = await block
+            try:
+                data = await in_daemon(lambda: _read_block(file))
+            except asyncio.CancelledError:
+                reading = True
+                raise
             if not data:
                 return
             yield data
     finally:
         # A thread that still reads keeps the file; closing it beneath would free its number.
-        if owned and not block.cancelled():
+        if owned and not reading:
             file.close()
 
 
-def _read_block(
-    file: BinaryIO, loop: asyncio.AbstractEventLoop, block: asyncio.Future[bytes]
-) -> None:
-    data, error = bytearray(), None
-    try:
-        while len(data) < PIPE_BLOCK and (more := file.read(PIPE_BLOCK - len(data))):
-            data += more
-    except Exception as failure:
-        error = failure
-    # The loop is closed when the program has moved on meanwhile.
-    with contextlib.suppress(RuntimeError):
-        loop.call_soon_threadsafe(_deliver, block, bytes(data), error)
-
-
-def _deliver(block: asyncio.Future[bytes], data: bytes, error: Exception | None) -> None:
-    if block.done():
-        return
-    if error is None:
-        block.set_result(data)
-    else:
-        block.set_exception(error)
+def _read_block(file: BinaryIO) -> bytes:
+    data = bytearray()
+    while len(data) < PIPE_BLOCK and (more := file.read(PIPE_BLOCK - len(data))):
+        data += more
+    return bytes(data)

@@ -16,7 +16,15 @@ from typing import BinaryIO, Protocol
 
 from lading.errors import SourceChanged, SourceFailed
 from lading.fingerprint import SAMPLE, fingerprint, random_fingerprint
-from lading.local import Signature, blocks, is_regular, open_file, read_exactly, signature
+from lading.local import (
+    Signature,
+    blocks,
+    in_daemon,
+    is_regular,
+    open_file,
+    read_exactly,
+    signature,
+)
 from protocol import messages as m
 from protocol.digests import Sha256
 from protocol.errors import InvalidArgument
@@ -247,7 +255,7 @@ async def open_source(what: Readable, name: str | None, *, sha256: bool) -> Sour
     if isinstance(what, AsyncIterable):
         return StreamSource(what, _named(name, None), sha256=sha256)
     if isinstance(what, str | PathLike):
-        file = await asyncio.to_thread(open_file, what)
+        file = await in_daemon(lambda: open_file(what))  # a named pipe waits for its writer
         given: object = fspath(what)
     else:
         file, given = what, getattr(what, "name", None)

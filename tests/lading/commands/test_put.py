@@ -219,6 +219,28 @@ def test_an_interrupted_pipe_leaves_nothing(program: dict[str, str], shell: Shel
     assert shell.events("ls", "--uploads", "--name", "half-a-pipe") == []
 
 
+def test_a_named_pipe_that_nobody_opens_can_be_left(
+    program: dict[str, str], tmp_path: Path
+) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    child = subprocess.Popen(
+        [*LADING, "put", str(path)], env=program, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    with child:
+        try:
+            deadline = time.monotonic() + 20
+            threads = Path(f"/proc/{child.pid}/task")
+            while len(list(threads.iterdir())) == 1:  # another one opens the pipe
+                assert time.monotonic() < deadline
+            child.send_signal(signal.SIGINT)
+            assert child.wait(20) == 4
+        finally:
+            child.kill()
+        assert child.stderr is not None
+        assert child.stderr.read().startswith(b"lading: interrupted.")
+
+
 # -- terminals -------------------------------------------------------------------------------------
 
 
