@@ -98,9 +98,9 @@ class Client:
         iterate it for its progress. `name` is needed where the source has none; `mime_type` is
         guessed from it. With `sha256` the server proves that it stored the very bytes that were
         read here. With `resume` an unfinished upload of the same file is gone on with, and a file
-        that is there already is not sent again. `chunk_size`, in bytes, asks for another cell
-        size than the server's own. An upload that fails and cannot be gone on with, of a stream
-        or of a file that changed, is deleted.
+        that is there already is not sent again; either gets the `tags` that it lacks.
+        `chunk_size`, in bytes, asks for another cell size than the server's own. An upload that
+        fails and cannot be gone on with, of a stream or of a file that changed, is deleted.
         """
         wish = Wish(
             name=name,

@@ -64,8 +64,8 @@ async def already_there(
 
 async def unfinished(
     api: Api, source: Source, directory: str, *, renamed: bool = False
-) -> str | None:
-    """The id of the newest unfinished upload of the same file, if there is one.
+) -> dict[str, Any] | None:
+    """The manifest of the newest unfinished upload of the same file, if there is one.
 
     `renamed`: it may have got another name and directory, as grants give them.
     """
@@ -76,7 +76,7 @@ async def unfinished(
             and (renamed or (manifest["name"], manifest["directory"]) == (source.name, directory))
             and manifest["size"] == source.size
         ):
-            return str(manifest["_id"])
+            return manifest
     return None
 
 

@@ -36,7 +36,7 @@ class Upload:
     It begins when it is first awaited or iterated. `id` is the upload's and later the file's;
     `bytes_sent` counts the bytes of pieces handed to connections, `bytes_acknowledged` those
     that were answered STORED; `resumed_from` is what was durable before; `skipped` tells that
-    the very file was there already.
+    the very file was there already, `tagged` that what was there lacked tags and got them.
     """
 
     def __init__(
@@ -56,6 +56,7 @@ class Upload:
         self.connections = 0
         self.resumed_from = 0
         self.skipped = False
+        self.tagged = False
         self.resumable = False
         self._api = api
         self._what = what
@@ -144,16 +145,25 @@ class Upload:
             except Forbidden:
                 there, self._granted = None, True
             if there is not None:
+                await self._add_tags(there)
                 self.skipped = True
                 return as_file(there)
         if self._wish.resume and (source.rereadable or self._asked):
-            self.id = await unfinished(
-                self._api, source, self._wish.directory, renamed=self._granted
-            )
-            self._remembered = self.id is not None
+            begun = await unfinished(self._api, source, self._wish.directory, renamed=self._granted)
+            if begun is not None:
+                await self._add_tags(begun)
+            self.id = None if begun is None else str(begun["_id"])
+            self._remembered = begun is not None
             self._reached()
         self._looked = True
         return None
+
+    async def _add_tags(self, there: dict[str, Any]) -> None:
+        """Give what is there the tags that a new upload would have; a grant cannot do that."""
+        tags = list(dict.fromkeys([*there["tags"], *self._wish.tags]))
+        if len(tags) > len(there["tags"]) and not self._granted:
+            await self._api.json("PATCH", f"/v1/files/{there['_id']}", body={"tags": tags})
+            self.tagged = True
 
     def _open(self, channel: Channel, source: Source) -> int:
         if self.id is not None:

@@ -132,7 +132,8 @@ class _Batch:
     def _tell(self, file: str, upload: Upload, done: dict[str, Any]) -> None:
         url = self._client.address.absolute(done["url"])
         if upload.skipped and not self._output.as_json:
-            self._output.note(f"lading: {printable(file)} is there already.")
+            tagged = " The tags were added." if upload.tagged else ""
+            self._output.note(f"lading: {printable(file)} is there already.{tagged}")
         self._output.data(
             printable(f"{done['id']} {url}"),
             event="complete",

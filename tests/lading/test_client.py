@@ -220,6 +220,24 @@ async def test_an_upload_of_a_file_that_changed_holds_no_room(
     assert (await lading.usage())["reserved"] == reserved
 
 
+async def test_an_upload_that_is_gone_on_with_gets_the_tags_that_it_lacks(
+    lading: Client, tmp_path: Path
+) -> None:
+    path = tmp_path / "tagged.bin"
+    with path.open("wb") as file:
+        file.truncate(40_000_000)
+    first = lading.upload(path, tags=["a"])
+    async for progress in first:
+        if progress.state is State.SENDING:
+            break
+    await first.stop()
+    assert len(await held(lading, path.name)) == 1
+    again = lading.upload(path, tags=["b"])
+    done = await again
+    assert (done["id"], again.tagged) == (first.id, True)
+    assert (await lading.manifest(done["id"]))["tags"] == ["a", "b"]
+
+
 async def test_a_stream_for_which_there_is_no_room_leaves_nothing(lading: Client) -> None:
     async def blocks() -> AsyncIterator[bytes]:
         yield bytes(10_000)

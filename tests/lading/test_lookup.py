@@ -37,7 +37,9 @@ def begin(fake: Fake, source: Source, **changes: object) -> Held:
 async def test_the_newest_unfinished_upload_is_found(fake: Fake, api: Api, source: Source) -> None:
     begin(fake, source)
     newest = begin(fake, source)
-    assert await unfinished(api, source, "films") == newest.id
+    found = await unfinished(api, source, "films")
+    assert found is not None
+    assert found["_id"] == newest.id
 
 
 @pytest.mark.parametrize(

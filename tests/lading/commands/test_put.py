@@ -33,6 +33,16 @@ def test_run_again_it_says_that_the_file_is_there(shell: Shell, movie: Path) -> 
     assert result.stderr == f"lading: {movie} is there already.\n"
 
 
+def test_a_file_that_is_there_gets_the_tags_that_it_lacks(shell: Shell, movie: Path) -> None:
+    made = shell.put(movie, "--name", "tagged.mp4", "--tag", "a", "--tag", "b")
+    again = ("put", movie, "--name", "tagged.mp4", "--tag", "b", "--tag", "c")
+    result = shell.run(*again)
+    assert result.stderr == f"lading: {movie} is there already. The tags were added.\n"
+    (found,) = shell.events("ls", "--name", "tagged.mp4")
+    assert (found["_id"], found["tags"]) == (made, ["a", "b", "c"])
+    assert shell.run(*again).stderr == f"lading: {movie} is there already.\n"
+
+
 def test_options(shell: Shell, movie: Path) -> None:
     made = shell.put(
         movie, "--name", "a.mp4", "--directory", "films/old", "--tag", "x", "--tag", "y",
