@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import aclosing, asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 from weakref import WeakValueDictionary
@@ -67,6 +67,12 @@ WATERMARK_SECONDS = 1.0
 REMEMBERED = 1024
 """Uploads of which the last piece came by a request of its own, and whose next one may."""
 
+VERIFIED_AT_ONCE = 4
+"""Uploads whose bytes are read back at the same time: each takes memory for what comes next."""
+
+TURN_BYTES = 32 * 2**20
+"""After so many bytes of one upload it is another's turn, so that large ones hold up none."""
+
 REMEMBERED_SECONDS = 120.0
 """A tombstone that is kept for longer than this outlives any write that was on its way."""
 
@@ -85,6 +91,8 @@ class OpenUpload:
     manifest: Manifest
     stored: int
     touched_at: float
+    finishing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held by the one FINISH that verifies; others then find what it came to."""
 
     def know(self, manifest: Manifest, stored: int) -> None:
         """Take in what was read; of an earlier attempt it may come late, and is nothing new."""
@@ -132,6 +140,7 @@ class Uploads:
         self._clock = clock
         self._check_room = check_room
         self._touch_seconds = min(WATERMARK_SECONDS, settings.upload_ttl / 4)
+        self._verifying = asyncio.Semaphore(VERIFIED_AT_ONCE)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._emptying: set[asyncio.Task[None]] = set()
         self._emptying_turn = asyncio.Lock()
@@ -449,25 +458,26 @@ class Uploads:
         upload then stays as it is.
         """
         manifest = await self.get(principal, upload_id)
-        size, digest = _agree(manifest, size, sha256)
-        if manifest.state is State.READY:
-            if manifest.sha256 is None:
-                await self._check_digest(manifest, size, digest, hashed, progress)
-            await self._quotas.keep(manifest.user_id, manifest.id, size)
-            return manifest
-        async with self._alive(self._share(manifest, manifest.upload_size)):
-            checksum = await self._prove(manifest, size)
-            hashed = await self._check_digest(manifest, size, digest, hashed, progress)
-            if head is None:
-                parts = [part async for part in self.read(manifest, 0, min(size, HEAD_BYTES))]
-                head = b"".join(parts)
-        mime_type = content_type(manifest.mime_type, head)
-        if principal.grant is not None:
-            principal.grant.check_type(mime_type)
-        await self._tags.note(manifest.user_id, manifest.tags, self._clock())
-        await self._contents.forget(manifest)
-        publishing = self._publish(manifest, size, checksum, hashed, mime_type)
-        return await asyncio.shield(self._spawn(publishing))
+        upload = self._share(manifest, manifest.upload_size)
+        async with self._alive(upload), upload.finishing:
+            if upload.manifest.state is not manifest.state:
+                manifest = await self.get(principal, upload_id)  # another FINISH was faster
+            agreed, digest = _agree(manifest, size, sha256)
+            if manifest.state is State.READY:
+                if manifest.sha256 is None:
+                    await self._check_digest(manifest, agreed, digest, hashed, progress)
+                await self._quotas.keep(manifest.user_id, manifest.id, agreed)
+                return manifest
+            checksum = await self._prove(manifest, agreed)
+            hashed = await self._check_digest(manifest, agreed, digest, hashed, progress)
+            head = await self._head(manifest, agreed) if head is None else head
+            mime_type = content_type(manifest.mime_type, head)
+            if principal.grant is not None:
+                principal.grant.check_type(mime_type)
+            await self._tags.note(manifest.user_id, manifest.tags, self._clock())
+            await self._contents.forget(manifest)
+            publishing = self._publish(manifest, agreed, checksum, hashed, mime_type)
+            return await asyncio.shield(self._spawn(publishing))
 
     async def _publish(
         self, manifest: Manifest, size: int, checksum: int, hashed: str | None, mime_type: str
@@ -513,7 +523,8 @@ class Uploads:
     @asynccontextmanager
     async def _alive(self, upload: OpenUpload) -> AsyncIterator[None]:
         """Keep the upload alive while it is verified: that may take longer than it lives."""
-        await self.touch(upload)
+        if upload.manifest.state is State.UPLOADING:
+            await self.touch(upload)
         noting = asyncio.create_task(self._note_activity(upload))
         try:
             yield
@@ -522,7 +533,7 @@ class Uploads:
             await asyncio.gather(noting, return_exceptions=True)
 
     async def _note_activity(self, upload: OpenUpload) -> None:
-        while True:
+        while upload.manifest.state is State.UPLOADING:
             await asyncio.sleep(self._touch_seconds)
             # Who verifies will meet what is wrong, too, if it is more than a moment's trouble.
             with suppress(LadingError):
@@ -563,11 +574,23 @@ class Uploads:
 
     async def _hash(self, manifest: Manifest, size: int, progress: Progress | None) -> str:
         whole = Sha256()
-        async for data in self.read(manifest, 0, size):
-            await asyncio.to_thread(whole.update, data)
-            if progress is not None:
-                progress(whole.size, size)
+        turn = max(1, TURN_BYTES // manifest.chunk_size) * manifest.chunk_size
+        for start in range(0, size, turn):
+            async with (
+                self._verifying,
+                aclosing(self.read(manifest, start, min(start + turn, size))) as blocks,
+            ):
+                async for data in blocks:
+                    await asyncio.to_thread(whole.update, data)
+                    if progress is not None:
+                        progress(whole.size, size)
         return whole.hexdigest()
+
+    async def _head(self, manifest: Manifest, size: int) -> bytes:
+        """The beginning of a file, by which its type is known."""
+        async with self._verifying:
+            parts = [part async for part in self.read(manifest, 0, min(size, HEAD_BYTES))]
+        return b"".join(parts)
 
     async def remove(self, principal: Principal, upload_id: str) -> None:
         """Delete an upload or file; raises NotFound, Gone.

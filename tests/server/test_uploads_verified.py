@@ -11,9 +11,9 @@ import time
 import pytest
 
 from protocol.digests import crc32c
-from protocol.manifest import Piece, State
+from protocol.manifest import Manifest, Piece, State
 from protocol.spec import UploadSpec
-from server.uploads import OpenUpload
+from server.uploads import VERIFIED_AT_ONCE, OpenUpload
 from storage.blobs.mongo import MongoBlobs
 from storage.database import Database
 from storage.quotas import Quotas
@@ -84,6 +84,72 @@ async def test_what_is_verified_for_longer_than_it_lives_stays_alive(
         assert found.state is State.UPLOADING
     reading.opened.set()
     assert (await finishing).state is State.READY
+
+
+async def test_one_upload_is_read_back_once_however_often_it_is_finished(
+    parts: Parts, reading: Reading
+) -> None:
+    upload = await whole(parts)
+
+    def finish() -> asyncio.Task[Manifest]:
+        return asyncio.create_task(parts.uploads.finish(ANN, upload.manifest.id, sha256=SHA256))
+
+    finishing = [finish() for _ in range(50)]
+    await until(lambda: reading.waiting)
+    # The one that verifies goes away, and one that waits: the others do not mind.
+    for gone in (finishing.pop(0), finishing.pop(20)):
+        gone.cancel()
+        await asyncio.gather(gone, return_exceptions=True)
+    reading.opened.set()
+    for file in await asyncio.gather(*finishing):
+        assert (file.state, file.sha256) == (State.READY, SHA256)
+    assert reading.read <= 2 * (CELLS + 1), "by the one that went away, and by one more"
+    assert await parts.usage("ann") == (CELLS * CELL, 0)
+
+
+async def test_few_uploads_are_read_back_at_once_and_those_that_wait_stay_alive(
+    database: Database, reading: Reading
+) -> None:
+    parts = Parts(database, RealClock(), settings(upload_ttl=TTL))
+    uploads = await asyncio.gather(*(whole(parts) for _ in range(3 * VERIFIED_AT_ONCE)))
+    finishing = [
+        asyncio.create_task(parts.uploads.finish(ANN, upload.manifest.id, sha256=SHA256))
+        for upload in uploads
+    ]
+    await until(lambda: reading.waiting == VERIFIED_AT_ONCE)
+    end = time.monotonic() + 3 * TTL
+    while time.monotonic() < end:
+        assert (await parts.sweeper.sweep()).expired == 0
+    assert reading.most == VERIFIED_AT_ONCE
+    reading.opened.set()
+    assert {file.state for file in await asyncio.gather(*finishing)} == {State.READY}
+
+
+async def test_a_large_upload_holds_up_none(
+    parts: Parts, reading: Reading, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.uploads.TURN_BYTES", CELL)
+    large = [await whole(parts) for _ in range(VERIFIED_AT_ONCE)]
+    small = await parts.uploads.create(ANN, UploadSpec(name="b.bin", size=1))
+    await parts.uploads.write(small, 0, b"x", crc32c(b"x"))
+    ended: list[str] = []
+
+    async def finish(upload: OpenUpload) -> None:
+        ended.append(
+            (
+                await parts.uploads.finish(
+                    ANN, upload.manifest.id, sha256=None if upload is small else SHA256
+                )
+            ).id
+        )
+
+    finishing = [asyncio.create_task(finish(upload)) for upload in large]
+    await until(lambda: reading.waiting == VERIFIED_AT_ONCE)
+    finishing.append(asyncio.create_task(finish(small)))
+    await until(small.finishing.locked)
+    reading.opened.set()
+    await asyncio.gather(*finishing)
+    assert ended[0] == small.manifest.id
 
 
 async def test_who_goes_away_does_not_stop_what_is_being_published(
