@@ -12,10 +12,12 @@ import json
 import os
 import sys
 import time
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 
 from rich import progress as rich
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -47,6 +49,13 @@ EXIT_CODES = {
 """Exit codes other than 1, by the error's code."""
 
 
+FOLDED = ("TYPE", "NAME", "USER")
+"""Columns that are broken where a terminal is narrow; the others are for copying or comparing."""
+
+FOLDED_WIDTH = 8
+"""Characters that they have at least, even where the terminal must break the whole line."""
+
+
 def printable(text: str) -> str:
     """The text with what does not print, such as a terminal's escape sequences, escaped."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
@@ -68,6 +77,11 @@ def size_text(size: int | None) -> str:
             break
         value, unit = value / 1000, larger
     return f"{size} bytes" if unit == "bytes" else f"{value:.1f} {unit}"
+
+
+def time_text(time: str) -> str:
+    """A time of a manifest for eyes: that of this machine's clock, to the minute."""
+    return datetime.fromisoformat(time).astimezone().strftime("%Y-%m-%d %H:%M")
 
 
 def put_line(text: str) -> None:
@@ -131,17 +145,20 @@ class Output:
         return EXIT_CODES.get(error.code, 1)
 
     def table(self, columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
-        """Rows for eyes; tab-separated, without a head, when piped."""
+        """One row or more, for eyes; tab-separated, without a head, when piped."""
         if not self.for_eyes:
             for row in rows:
                 put_line("\t".join(printable(cell) for cell in row))
             return
         table = Table(box=None, pad_edge=False, header_style="bold")
-        for column in columns:
-            table.add_column(column, overflow="fold")
-        for row in rows:
-            table.add_row(*(Text(printable(cell)) for cell in row))
-        Console().print(table)
+        shown = [[printable(cell) for cell in row] for row in rows]
+        for column, cells in zip(columns, zip(*shown, strict=True), strict=True):
+            whole = column not in FOLDED
+            width = max(map(cell_len, (column, *cells))) if whole else FOLDED_WIDTH
+            table.add_column(column, overflow="fold", no_wrap=whole, min_width=width)
+        for each in shown:
+            table.add_row(*map(Text, each))
+        Console().print(table, crop=False)
 
     # -- progress
 

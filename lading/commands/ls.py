@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lading.commands.common import DONE, Json, Server, Token, run
-from lading.output import Output, size_text
+from lading.output import Output, size_text, time_text
 
 if TYPE_CHECKING:
     from lading.client import Client
@@ -87,4 +87,6 @@ def _row(output: Output, manifest: dict[str, Any]) -> tuple[str, ...]:
         text = f"{size_text(stored) if output.for_eyes else stored}/{text}"
     directory = manifest["directory"].rstrip("/")
     name = f"{directory}/{manifest['name']}" if directory else manifest["name"]
-    return manifest["_id"], text, manifest["mime_type"], manifest["created_at"], name
+    created = manifest["created_at"]
+    time = time_text(created) if output.for_eyes else created
+    return manifest["_id"], text, manifest["mime_type"], time, name

@@ -1,8 +1,9 @@
 import json
+import time
 
 import pytest
 
-from lading.output import EXIT_CODES, Output, printable, sentence, size_text
+from lading.output import EXIT_CODES, Output, printable, sentence, size_text, time_text
 from lading.progress import Progress, State
 from protocol.errors import CATALOGUE, Internal, NotFound, QuotaExceeded
 
@@ -112,3 +113,29 @@ def test_piped_there_is_no_bar(capsys: Captured) -> None:
 def test_tables_are_tab_separated_when_piped(capsys: Captured) -> None:
     Output().table(("A", "B"), [("1", "x\ty\x1b"), ("2", "z")])
     assert capsys.readouterr().out == "1\tx\\ty\\x1b\n2\tz\n"
+
+
+def test_tables_for_eyes_fold_no_id(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    file_id, name = "0123456789abcdef01234567", "a-long-name-of-a-film.mp4"
+    row = (file_id, "586.2 MB/1.5 GB", "video/mp4", "2026-11-21 20:25", name)
+    for columns in (80, 60, 30):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        output = Output()
+        output.for_eyes = True
+        output.table(("ID", "SIZE", "TYPE", "CREATED", "NAME"), [row, row])
+        text = capsys.readouterr().out
+        assert text.count(file_id) == text.count("2026-11-21 20:25") == 2
+        assert "NAME" in text
+    monkeypatch.setenv("COLUMNS", "120")
+    output.table(("ID", "SIZE", "TYPE", "CREATED", "NAME"), [row])
+    assert len(capsys.readouterr().out.splitlines()) == 2
+
+
+def test_times_are_those_of_the_clock_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Kolkata")
+    time.tzset()
+    try:
+        assert time_text("2026-11-21T20:25:46.123456Z") == "2026-11-22 01:55"
+    finally:
+        monkeypatch.undo()
+        time.tzset()
