@@ -73,6 +73,9 @@ VERIFIED_AT_ONCE = 4
 TURN_BYTES = 32 * 2**20
 """After so many bytes of one upload it is another's turn, so that large ones hold up none."""
 
+DELETING_SECONDS = 1.0
+"""Who deletes something waits for so long at most until its bytes are gone; its quota is free."""
+
 REMEMBERED_SECONDS = 120.0
 """A tombstone that is kept for longer than this outlives any write that was on its way."""
 
@@ -595,7 +598,7 @@ class Uploads:
     async def remove(self, principal: Principal, upload_id: str) -> None:
         """Delete an upload or file; raises NotFound, Gone.
 
-        It is gone, and its quota free, on return; the bytes of a large one go by and by.
+        It is gone, and its quota free, on return; the bytes of a very large one go by and by.
         The bearer of a grant may abort what it began, and not delete the file that it became.
         """
         refusal = Forbidden("The upload is complete; a grant cannot delete the file.")
@@ -640,6 +643,7 @@ class Uploads:
         self._emptying.add(emptying)
         emptying.add_done_callback(self._emptying.discard)
         emptying.add_done_callback(_note)
+        await asyncio.wait([emptying], timeout=DELETING_SECONDS)
 
     async def _empty(self, tombstone: Manifest) -> None:
         """Delete the bytes of a large upload, one such at a time."""

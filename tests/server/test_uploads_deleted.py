@@ -17,8 +17,15 @@ from storage.blobs.mongo import MongoBlobs
 from tests.parts import ANN, CELL, TOMBSTONE_TTL, Parts
 from tests.servers import until
 
+pytestmark = pytest.mark.usefixtures("_impatient")
+
 CELLS = 2 * DELETED_AT_ONCE + 1
 PIECE = b"x" * CELL
+
+
+@pytest.fixture
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("server.uploads.DELETING_SECONDS", 0.01)
 
 
 @pytest.fixture(params=[False, True], ids=["upload", "file"])
@@ -106,3 +113,11 @@ async def test_what_fails_after_it_is_dead_is_no_error(
     await parts.sweeper.sweep()
     assert await parts.pieces(large) == 0
     assert await parts.usage("ann") == (0, 0)
+
+
+async def test_most_bytes_are_gone_when_it_is_answered(
+    parts: Parts, large: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.uploads.DELETING_SECONDS", 10.0)
+    await parts.uploads.remove(ANN, large)
+    assert await parts.pieces(large) == 0
