@@ -152,13 +152,15 @@ class Output:
             return
         table = Table(box=None, pad_edge=False, header_style="bold")
         shown = [[printable(cell) for cell in row] for row in rows]
+        least = 2 * (len(columns) - 1)  # between them
         for column, cells in zip(columns, zip(*shown, strict=True), strict=True):
             whole = column not in FOLDED
             width = max(map(cell_len, (column, *cells))) if whole else FOLDED_WIDTH
             table.add_column(column, overflow="fold", no_wrap=whole, min_width=width)
+            least += width
         for each in shown:
             table.add_row(*map(Text, each))
-        Console().print(table, crop=False)
+        Console(width=max(Console().width, least)).print(table)
 
     # -- progress
 
