@@ -181,7 +181,9 @@ def error_of(status: int, headers: Mapping[str, str], body: bytes) -> LadingErro
     if problem is not None:
         error = from_problem(problem)
     else:
-        error = _BY_STATUS.get(status, Internal)(f"The server answered with HTTP status {status}.")
+        kind = _BY_STATUS.get(status, Internal)
+        later = " Try again later." if kind is Unavailable else ""
+        error = kind(f"The server answered with HTTP status {status}.{later}")
     after = headers.get("retry-after", "")
     if after.isdecimal():
         error.extra.setdefault("retry_after", int(after))

@@ -39,6 +39,9 @@ ADVICE = {
     "unavailable": "Try again later.",
 }
 
+SELF_ADVISED = ("quota-exceeded", "storage-full", "unavailable")
+"""Errors whose detail, where there is one, ends by saying what to do."""
+
 EXIT_CODES = {
     "unauthorized": 3,
     "forbidden": 3,
@@ -63,8 +66,9 @@ def printable(text: str) -> str:
 
 def sentence(error: LadingError, advice: str | None = None) -> str:
     """What happened and what to do, in one line."""
-    advice = advice or ADVICE.get(error.code, "")
-    return printable(" ".join(f"{error} {advice}".split()))
+    if advice is None and not (error.code in SELF_ADVISED and error.detail):
+        advice = ADVICE.get(error.code)
+    return printable(" ".join(f"{error} {advice or ''}".split()))
 
 
 def size_text(size: int | None) -> str:

@@ -5,7 +5,7 @@ import pytest
 
 from lading.output import EXIT_CODES, Output, printable, sentence, size_text, time_text
 from lading.progress import Progress, State
-from protocol.errors import CATALOGUE, Internal, NotFound, QuotaExceeded
+from protocol.errors import CATALOGUE, Internal, NotFound, QuotaExceeded, Unauthorized, Unavailable
 
 Captured = pytest.CaptureFixture[str]
 
@@ -46,9 +46,13 @@ def test_sizes(size: int | None, text: str) -> None:
 
 
 def test_an_error_says_what_happened_and_what_to_do() -> None:
-    assert sentence(QuotaExceeded("No room.")) == (
-        "No room. Delete files, or ask for a larger quota."
+    assert sentence(QuotaExceeded()) == (
+        "The quota does not allow this many bytes. Delete files, or ask for a larger quota."
     )
+    told = "2 bytes would go over the limit of 1 bytes; delete files or ask for a larger quota."
+    assert sentence(QuotaExceeded(told)) == told
+    assert sentence(Unavailable("It does not answer; try again.")).count("ry again") == 1
+    assert sentence(Unauthorized("No.")) == "No. Give a valid token with LADING_TOKEN or --token."
     assert sentence(Internal("a\nb \x1b[0m")) == "a b \\x1b[0m"
     assert sentence(NotFound("Gone."), "Look elsewhere.") == "Gone. Look elsewhere."
 
@@ -80,7 +84,7 @@ def test_json_lines(capsys: Captured) -> None:
             "event": "error",
             "file": "a",
             "code": "quota-exceeded",
-            "detail": "Full. Delete files, or ask for a larger quota.",
+            "detail": "Full.",
         },
     ]
     assert captured.err.startswith("lading: a: Full.")
