@@ -218,7 +218,9 @@ class Output:
             if progress.state is State.LOOKING:
                 return
             # Begun at what is stored, so that the rate does not count what an earlier run sent.
-            self._tasks[what] = bars.add_task(printable(what), completed=progress.stored, note="")
+            self._tasks[what] = bars.add_task(
+                printable(what), completed=progress.stored, total=progress.total, note=""
+            )
         bars.update(
             self._tasks[what],
             completed=progress.stored,

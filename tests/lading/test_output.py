@@ -1,4 +1,5 @@
 import json
+import sys
 import time
 
 import pytest
@@ -112,6 +113,21 @@ def test_piped_there_is_no_bar(capsys: Captured) -> None:
     with Output() as output:
         output.progress("a", Progress(State.SENDING, 5, 10))
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_bar_is_right_from_its_first_frame(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    for name, value in (("TERM", "xterm"), ("COLUMNS", "120")):
+        monkeypatch.setenv(name, value)
+    with Output() as output:
+        output.progress("a", Progress(State.SENDING, 586_153_984, 10**9))
+        output.progress("-", Progress(State.SENDING, 5, None))
+    shown = capsys.readouterr().err
+    assert "0.6/1.0 GB" in shown
+    assert "5/? bytes" in shown
+    assert "/100 bytes" not in shown
 
 
 def test_tables_are_tab_separated_when_piped(capsys: Captured) -> None:
