@@ -6,8 +6,9 @@ the routes mean: that is `client.py`. Source: page 4 of the design.
 
 from __future__ import annotations
 
+import asyncio
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -31,14 +32,27 @@ from protocol.errors import (
 TIMEOUT = httpx.Timeout(60.0, connect=10.0)
 """Seconds without a byte before a request counts as lost, and to connect."""
 
+SLOW_SECONDS = 3.0
+"""A user who waits for an answer for longer than this wonders."""
+
 Params = Mapping[str, str | int | list[str]]
 
 
 class Api:
-    """Requests to one server, each with the credential in use."""
+    """Requests to one server, each with the credential in use.
 
-    def __init__(self, address: Address, credential: Credential, timing: Timing) -> None:
+    `on_slow` is called when one has had no answer for `SLOW_SECONDS`.
+    """
+
+    def __init__(
+        self,
+        address: Address,
+        credential: Credential,
+        timing: Timing,
+        on_slow: Callable[[], None] = lambda: None,
+    ) -> None:
         self.address = address
+        self._on_slow = on_slow
         self.credential = credential
         self.timing = timing
         # The system's certificates, as the WebSocket uses them; no proxy, as there.
@@ -124,10 +138,13 @@ class Api:
             headers={**authorization, **(headers or {})},
             json=body,
         )
+        slow = asyncio.get_running_loop().call_later(SLOW_SECONDS, self._on_slow)
         try:
             response = await self._http.send(request, stream=True)
         except httpx.TransportError as error:
             raise unreachable(self.address.url, error) from error
+        finally:
+            slow.cancel()
         try:
             if response.status_code >= 300:
                 raise await self._refusal(response)
@@ -170,6 +187,11 @@ _BY_STATUS: dict[int, type[LadingError]] = {
     504: Unavailable,
 }
 
+_ADVICE: dict[type[LadingError], str] = {
+    Stranger: "Check LADING_URL or --server.",
+    Unavailable: "Try again later.",
+}
+
 
 def error_of(status: int, headers: Mapping[str, str], body: bytes) -> LadingError:
     """The error that a response of status 300 or more means.
@@ -182,8 +204,9 @@ def error_of(status: int, headers: Mapping[str, str], body: bytes) -> LadingErro
         error = from_problem(problem)
     else:
         kind = _BY_STATUS.get(status, Internal)
-        later = " Try again later." if kind is Unavailable else ""
-        error = kind(f"The server answered with HTTP status {status}.{later}")
+        what = "does not answer like a Lading server:" if kind is Stranger else "answered with"
+        more = f" {_ADVICE[kind]}" if kind in _ADVICE else ""
+        error = kind(f"The server {what} HTTP status {status}.{more}")
     after = headers.get("retry-after", "")
     if after.isdecimal():
         error.extra.setdefault("retry_after", int(after))

@@ -41,7 +41,8 @@ class Client:
     may be a function that gives one, awaited if need be; it is called again when the server
     refuses what it gave. `patience`: how many seconds a transfer that has begun goes on trying
     without any progress; `connect_patience`: the same for one that has not reached the server
-    yet; `request_patience`: for every other request.
+    yet; `request_patience`: for every other request. `on_slow` is called whenever a request has
+    had no answer for 3 seconds.
 
         async with Client() as client:
             file = await client.upload("movie.mp4")
@@ -59,10 +60,11 @@ class Client:
         connect_patience: float = CONNECT_PATIENCE,
         request_patience: float = REQUEST_PATIENCE,
         timing: Timing | None = None,
+        on_slow: Callable[[], None] = lambda: None,
     ) -> None:
         self.address: Address = find(url, None if callable(token) else token, os.environ)
         credential = Credential(token if callable(token) else self.address.token)
-        self._api = Api(self.address, credential, timing or Timing())
+        self._api = Api(self.address, credential, timing or Timing(), on_slow)
         self._patience = patience
         self._connect_patience = connect_patience
         self._request_patience = request_patience

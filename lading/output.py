@@ -117,6 +117,7 @@ class Output:
         self.for_eyes = sys.stdout.isatty() and not as_json
         self._bars: rich.Progress | None = None
         self._held: list[str] = []
+        self._noted: set[str] = set()
         self._shown: dict[str, tuple[State, float]] = {}
         self._tasks: dict[str, rich.TaskID] = {}
 
@@ -136,6 +137,12 @@ class Output:
             self._bars.console.print(Text(text), soft_wrap=True)
         else:
             print(text, file=sys.stderr, flush=True)
+
+    def once(self, text: str) -> None:
+        """A note that is of no use twice."""
+        if text not in self._noted:
+            self._noted.add(text)
+            self.note(printable(text))
 
     def failed(self, error: LadingError, what: str | None = None, advice: str | None = None) -> int:
         """Tell an error; gives the exit code that it means."""
@@ -193,6 +200,16 @@ class Output:
             self._progress_line(what, progress)
         elif self._bars is not None:
             self._move_bar(self._bars, what, progress)
+        else:
+            self._note_waiting(what, progress)
+
+    def _note_waiting(self, what: str, progress: Progress) -> None:
+        """Where no bar shows it, that it waits, and that it no longer does."""
+        before, _ = self._shown.get(what, (None, 0.0))
+        self._shown[what] = progress.state, 0.0
+        if progress.state is not before and State.WAITING in (progress.state, before):
+            now = _note(progress) if progress.state is State.WAITING else "going on."
+            self.note(f"lading: {printable(what)}: {now}")
 
     def _progress_line(self, what: str, progress: Progress) -> None:
         now = time.monotonic()

@@ -70,7 +70,11 @@ def run(
     output = Output(as_json=as_json or common.json)
 
     async def connected() -> int:
-        async with Client(server or common.server, token or common.token) as client:
+        async with Client(
+            server or common.server,
+            token or common.token,
+            on_slow=lambda: output.once(f"lading: waiting for {client.address.url} to answer."),
+        ) as client:
             return await work(client, output)
 
     raise typer.Exit(_complete(connected, output))

@@ -217,6 +217,7 @@ def test_what_a_proxy_answers(status: int, kind: type[LadingError]) -> None:
     error = error_of(status, {"content-type": "text/html"}, b"<html>")
     assert type(error) is kind
     assert str(status) in str(error)
+    assert ("not answer like a Lading server" in str(error)) == (kind is Stranger)
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"x"', b"\xff"])

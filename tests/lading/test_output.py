@@ -115,6 +115,23 @@ def test_piped_there_is_no_bar(capsys: Captured) -> None:
     assert capsys.readouterr() == ("", "")
 
 
+def test_without_a_bar_waiting_is_told(capsys: Captured) -> None:
+    with Output() as output:
+        for state in (State.SENDING, State.WAITING, State.WAITING, State.SENDING, State.VERIFYING):
+            reason = "No\x1b." if state is State.WAITING else None
+            output.progress("a\n", Progress(state, 5, 10, 1, reason=reason))
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == "lading: a\\n: waiting: No\\x1b.\nlading: a\\n: going on.\n"
+
+
+def test_a_note_that_is_told_once(capsys: Captured) -> None:
+    output = Output()
+    for _ in range(2):
+        output.once("slow")
+    assert capsys.readouterr().err == "slow\n"
+
+
 def test_a_bar_is_right_from_its_first_frame(
     capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:

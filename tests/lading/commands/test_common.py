@@ -1,4 +1,6 @@
 import os
+import select
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -45,3 +47,20 @@ def test_an_output_that_is_full(
         assert done.returncode == 1, command
         assert last.endswith("The output cannot be written: No space left on device."), command
         assert "Traceback" not in done.stderr.decode(), command
+
+
+def test_a_server_that_does_not_answer_is_waited_for_aloud(program: dict[str, str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        child = subprocess.Popen(
+            [sys.executable, "-m", "lading", "ls"],
+            env={**program, "LADING_URL": url}, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        with child:
+            try:
+                assert child.stderr is not None
+                assert select.select([child.stderr], [], [], 20)[0]
+                said = child.stderr.readline()
+            finally:
+                child.kill()
+    assert said == f"lading: waiting for {url} to answer.\n".encode()

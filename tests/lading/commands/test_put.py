@@ -124,8 +124,9 @@ def test_a_wrong_token(shell: Shell, movie: Path) -> None:
 def test_a_server_that_is_not_there(shell: Shell, movie: Path) -> None:
     result = shell.run("put", movie, "--server", "http://127.0.0.1:1")
     assert (result.exit_code, result.stdout) == (1, "")
-    assert len(result.stderr.splitlines()) == 1
-    assert "cannot be reached: connection refused. Is it running?" in result.stderr
+    waiting, failed = result.stderr.splitlines()
+    assert waiting.startswith(f"lading: {movie}: waiting: The server at http://127.0.0.1:1 cannot")
+    assert "cannot be reached: connection refused. Is it running?" in failed
 
 
 def test_no_server(shell: Shell, movie: Path) -> None:
