@@ -1,16 +1,20 @@
 """From stored pieces to a stream of bytes, with as much fetched ahead as the reader is fast.
 
 It owns the order of pieces and what is in memory: for one reader the piece that is being sent, and
-the cells ahead; and how many bytes all readers together have ahead. It refuses to know where pieces
-come from, and what is wrong when one is missing.
+the cells ahead; and how many bytes all readers together have ahead. It refuses to know who may read
+what, and where pieces are kept.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from functools import partial
 
-from protocol.manifest import Piece, cell_start
+from protocol.errors import Internal
+from protocol.manifest import Manifest, Piece, cell_start
+from storage.contents import Contents
 
 MOST_AHEAD = 4 * 2**20
 """The most bytes that are fetched before they are asked for; one cell where cells are larger."""
@@ -80,3 +84,37 @@ def _note(task: asyncio.Task[Fetched]) -> None:
     """What went wrong ahead is told of when the reader comes there, or never if it does not."""
     if not task.cancelled():
         task.exception()
+
+
+class Reader:
+    """Reads the bytes of uploads and files.
+
+    `gone` is asked where a piece is not there any more: it raises what the reason is, if it knows.
+    """
+
+    def __init__(self, contents: Contents, gone: Callable[[Manifest], Awaitable[None]]) -> None:
+        self._contents = contents
+        self._gone = gone
+        self._room = Ahead()
+
+    async def read(self, manifest: Manifest, start: int, end: int) -> AsyncGenerator[bytes, None]:
+        """The bytes `[start, end)`, verified piece by piece, what comes next fetched meanwhile.
+
+        All of them must be stored. Raises Internal when stored bytes are damaged or gone.
+        """
+        if start >= end:
+            return
+        first = await self._contents.before(manifest, start + 1)
+        position = start if first is None else first.slice_start
+        fetch = partial(self._fetch, manifest)
+        blocks = stream(fetch, manifest.chunk_size, position, start, end, room=self._room)
+        async with aclosing(blocks):
+            async for data in blocks:
+                yield data
+
+    async def _fetch(self, manifest: Manifest, slice_start: int) -> Fetched:
+        found = await self._contents.read(manifest, slice_start)
+        if found is None:
+            await self._gone(manifest)
+            raise Internal(f"The bytes of {manifest.id} at {slice_start} are gone.")
+        return found

@@ -18,6 +18,7 @@ from server.credentials import bearer
 from server.library import Library
 from server.limits import ByteBudget
 from server.settings import Settings
+from server.tasks import Tasks
 from server.uploads import Uploads
 from storage.database import Database
 from storage.grants import Grants
@@ -79,7 +80,7 @@ class Services:
     clock: Callable[[], float] = time.time
     channels: set[Drainable] = field(default_factory=set)
     draining: bool = False
-    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    _tasks: Tasks = field(default_factory=Tasks)
 
     async def principal(
         self, connection: HTTPConnection, action: Action | None = None
@@ -96,10 +97,7 @@ class Services:
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run `work` to its end even when the connection that asked for it is gone."""
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
+        return self._tasks.spawn(work)
 
     async def note_activity(self, seconds: float) -> None:
         """Every so often, keep the uploads alive whose bytes are arriving."""
@@ -139,14 +137,11 @@ class Services:
             await asyncio.sleep(0.02)
         for channel in list(self.channels):
             channel.restart()
-        tasks = [task for task in self._tasks if not task.done()]
-        if tasks:
-            await asyncio.wait(tasks, timeout=max(0.1, end - loop.time()))
+        await self._tasks.wait(max(0.1, end - loop.time()))
 
     async def settle(self) -> None:
         """Wait for work that outlived its connection."""
-        while self._tasks:
-            await asyncio.wait(list(self._tasks))
+        await self._tasks.settle()
         await self.uploads.settle()
 
 

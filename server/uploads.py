@@ -10,15 +10,14 @@ import asyncio
 import mimetypes
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping
-from contextlib import aclosing, asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from functools import partial
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple
 from weakref import WeakValueDictionary
 
 from janitor.sweep import Sweeper
-from protocol.digests import Sha256, crc32c
+from protocol.digests import crc32c
 from protocol.errors import (
     AlreadyComplete,
     ChecksumMismatch,
@@ -26,7 +25,6 @@ from protocol.errors import (
     Forbidden,
     Gone,
     Incomplete,
-    Internal,
     InvalidArgument,
     LadingError,
     NotFound,
@@ -41,7 +39,6 @@ from protocol.manifest import (
     Coverage,
     Manifest,
     Piece,
-    Proof,
     State,
     cell_start,
     check_bounds,
@@ -50,9 +47,12 @@ from protocol.manifest import (
 )
 from protocol.spec import UploadSpec, check_id, check_sha256, choose_chunk_size
 from server.auth import Principal
-from server.reader import Ahead, stream
+from server.emptying import Emptying
+from server.reader import Reader
 from server.settings import Settings
-from server.sniff import HEAD_BYTES, content_type
+from server.sniff import content_type
+from server.tasks import Tasks, note
+from server.verifier import Progress, Verifier
 from storage.blobs.base import Blobs
 from storage.chunks import Chunks
 from storage.contents import Contents
@@ -67,24 +67,10 @@ WATERMARK_SECONDS = 1.0
 REMEMBERED = 1024
 """Uploads of which the last piece came by a request of its own, and whose next one may."""
 
-VERIFIED_AT_ONCE = 4
-"""Uploads whose bytes are read back at the same time: each takes memory for what comes next."""
-
-TURN_BYTES = 32 * 2**20
-"""After so many bytes of one upload it is another's turn, so that large ones hold up none."""
-
-DELETING_SECONDS = 1.0
-"""Who deletes something waits for so long at most until its bytes are gone; its quota is free."""
-
 REMEMBERED_SECONDS = 120.0
 """A tombstone that is kept for longer than this outlives any write that was on its way."""
 
 _REPLACED = "The bytes of the upload were replaced by others meanwhile; try again."
-
-T = TypeVar("T")
-
-Progress = Callable[[int, int], None]
-"""Called with the bytes verified so far and those to verify in all."""
 
 
 @dataclass(slots=True, weakref_slot=True)
@@ -139,16 +125,14 @@ class Uploads:
         self._quotas = quotas
         self._grants = grants
         self._tags = tags
-        self._sweeper = sweeper
         self._clock = clock
         self._check_room = check_room
         self._touch_seconds = min(WATERMARK_SECONDS, settings.upload_ttl / 4)
-        self._verifying = asyncio.Semaphore(VERIFIED_AT_ONCE)
-        self._tasks: set[asyncio.Task[Any]] = set()
-        self._emptying: set[asyncio.Task[None]] = set()
-        self._emptying_turn = asyncio.Lock()
+        self._reader = Reader(self._contents, self._replaced)
+        self._verifier = Verifier(self._contents, self._reader)
+        self._emptying = Emptying(sweeper)
+        self._publishing = Tasks()
         self._open: WeakValueDictionary[str, OpenUpload] = WeakValueDictionary()
-        self._ahead = Ahead()
         self._recent: deque[OpenUpload] = deque(maxlen=REMEMBERED)
 
     # -- beginning
@@ -468,19 +452,26 @@ class Uploads:
             agreed, digest = _agree(manifest, size, sha256)
             if manifest.state is State.READY:
                 if manifest.sha256 is None:
-                    await self._check_digest(manifest, agreed, digest, hashed, progress)
+                    await self._verifier.digest(manifest, agreed, digest, hashed, progress)
                 await self._quotas.keep(manifest.user_id, manifest.id, agreed)
                 return manifest
-            checksum = await self._prove(manifest, agreed)
-            hashed = await self._check_digest(manifest, agreed, digest, hashed, progress)
-            head = await self._head(manifest, agreed) if head is None else head
+            try:
+                checksum = await self._verifier.prove(manifest, agreed)
+            except Incomplete:
+                # Pieces are missing, too, where the upload was deleted a moment ago.
+                await self._ended(manifest.id)
+                raise
+            hashed = await self._verifier.digest(manifest, agreed, digest, hashed, progress)
+            head = await self._verifier.head(manifest, agreed) if head is None else head
             mime_type = content_type(manifest.mime_type, head)
             if principal.grant is not None:
                 principal.grant.check_type(mime_type)
             await self._tags.note(manifest.user_id, manifest.tags, self._clock())
             await self._contents.forget(manifest)
             publishing = self._publish(manifest, agreed, checksum, hashed, mime_type)
-            return await asyncio.shield(self._spawn(publishing))
+            task = self._publishing.spawn(publishing)
+            task.add_done_callback(note)
+            return await asyncio.shield(task)
 
     async def _publish(
         self, manifest: Manifest, size: int, checksum: int, hashed: str | None, mime_type: str
@@ -508,20 +499,10 @@ class Uploads:
             upload.manifest, upload.stored = published, size
         return published
 
-    def _spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Begin what must come to its end though who asked for it is gone."""
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        task.add_done_callback(_note)
-        return task
-
     async def settle(self) -> None:
         """Wait for what is being published, and stop deleting: the janitor goes on with that."""
-        for emptying in self._emptying:
-            emptying.cancel()
-        while under_way := self._tasks | self._emptying:
-            await asyncio.wait(under_way)
+        await self._emptying.stop()
+        await self._publishing.settle()
 
     @asynccontextmanager
     async def _alive(self, upload: OpenUpload) -> AsyncIterator[None]:
@@ -541,59 +522,6 @@ class Uploads:
             # Who verifies will meet what is wrong, too, if it is more than a moment's trouble.
             with suppress(LadingError):
                 await self.touch(upload)
-
-    async def _prove(self, manifest: Manifest, size: int) -> int:
-        """That all is stored: the CRC-32C of the file. Raises Incomplete, InvalidArgument."""
-        proof = Proof(size)
-        try:
-            async for piece in self._contents.pieces(manifest):
-                proof.add(piece)
-            return proof.conclude()
-        except Incomplete:
-            # Pieces are missing, too, where the upload was deleted a moment ago.
-            await self._ended(manifest.id)
-            raise
-
-    async def _check_digest(
-        self,
-        manifest: Manifest,
-        size: int,
-        digest: str | None,
-        hashed: str | None,
-        progress: Progress | None,
-    ) -> str | None:
-        """The SHA-256 of the stored bytes, where it is known or `digest` asks for it.
-
-        Raises ChecksumMismatch when it is not `digest`.
-        """
-        if hashed is None and digest is not None:
-            hashed = await self._hash(manifest, size, progress)
-        if digest is not None and hashed != digest:
-            raise ChecksumMismatch(
-                f"The stored bytes have the SHA-256 {hashed}, not {digest}. "
-                "The file differs from what was sent: abort, and upload it again."
-            )
-        return hashed
-
-    async def _hash(self, manifest: Manifest, size: int, progress: Progress | None) -> str:
-        whole = Sha256()
-        turn = max(1, TURN_BYTES // manifest.chunk_size) * manifest.chunk_size
-        for start in range(0, size, turn):
-            async with (
-                self._verifying,
-                aclosing(self.read(manifest, start, min(start + turn, size))) as blocks,
-            ):
-                async for data in blocks:
-                    await asyncio.to_thread(whole.update, data)
-                    if progress is not None:
-                        progress(whole.size, size)
-        return whole.hexdigest()
-
-    async def _head(self, manifest: Manifest, size: int) -> bytes:
-        """The beginning of a file, by which its type is known."""
-        async with self._verifying:
-            parts = [part async for part in self.read(manifest, 0, min(size, HEAD_BYTES))]
-        return b"".join(parts)
 
     async def remove(self, principal: Principal, upload_id: str) -> None:
         """Delete an upload or file; raises NotFound, Gone.
@@ -634,21 +562,7 @@ class Uploads:
         upload = self._open.get(manifest.id)
         if upload is not None:
             upload.manifest = buried
-        # It is dead already, so nothing that fails from here on is an error to who asked; the
-        # janitor goes on.
-        with suppress(LadingError):
-            if await self._sweeper.begin_to_empty(buried):
-                return
-        emptying = asyncio.create_task(self._empty(buried))
-        self._emptying.add(emptying)
-        emptying.add_done_callback(self._emptying.discard)
-        emptying.add_done_callback(_note)
-        await asyncio.wait([emptying], timeout=DELETING_SECONDS)
-
-    async def _empty(self, tombstone: Manifest) -> None:
-        """Delete the bytes of a large upload, one such at a time."""
-        async with self._emptying_turn:
-            await self._sweeper.empty(tombstone)
+        await self._emptying.empty(buried)
 
     async def withdraw(self, principal: Principal, upload_id: str) -> None:
         """Delete an upload of a transport that takes all or nothing: a grant is not used by it."""
@@ -658,35 +572,17 @@ class Uploads:
 
     # -- reading
 
-    async def read(self, manifest: Manifest, start: int, end: int) -> AsyncGenerator[bytes, None]:
-        """The bytes `[start, end)`, verified piece by piece, what comes next fetched meanwhile.
+    def read(self, manifest: Manifest, start: int, end: int) -> AsyncGenerator[bytes, None]:
+        """The bytes `[start, end)`, verified piece by piece; see `Reader.read`.
 
         All of them must be stored. Raises Internal when stored bytes are damaged or gone.
         """
-        if start >= end:
-            return
-        first = await self._contents.before(manifest, start + 1)
-        position = start if first is None else first.slice_start
-        fetch = partial(self._fetch, manifest)
-        blocks = stream(fetch, manifest.chunk_size, position, start, end, room=self._ahead)
-        async with aclosing(blocks):
-            async for data in blocks:
-                yield data
+        return self._reader.read(manifest, start, end)
 
-    async def _fetch(self, manifest: Manifest, slice_start: int) -> tuple[Piece, bytes]:
-        found = await self._contents.read(manifest, slice_start)
-        if found is None:
-            # If it was deleted meanwhile, that is the answer.
-            if (await self._ended(manifest.id)).attempt != manifest.attempt:
-                raise Unavailable(_REPLACED)
-            raise Internal(f"The bytes of {manifest.id} at {slice_start} are gone.")
-        return found
-
-
-def _note(task: asyncio.Task[Any]) -> None:
-    """What went wrong is told to who asked, if he still waits."""
-    if not task.cancelled():
-        task.exception()
+    async def _replaced(self, manifest: Manifest) -> None:
+        """Say why a piece of the upload is not there any more, where there is a reason."""
+        if (await self._ended(manifest.id)).attempt != manifest.attempt:
+            raise Unavailable(_REPLACED)
 
 
 def nothing_stored(manifest: Manifest) -> Coverage:

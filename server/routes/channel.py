@@ -28,7 +28,7 @@ from protocol.errors import (
     Unauthorized,
 )
 from protocol.grants import Action
-from protocol.manifest import State, coverage
+from protocol.manifest import State
 from protocol.messages import OVERHEAD, SUBPROTOCOL, Chunk, Closed
 from protocol.receiver import Receiver
 from server.auth import Principal
@@ -37,7 +37,7 @@ from server.errors import problem_response
 from server.limits import Hold, Throttle
 from server.routes.shapes import file_url
 from server.services import Services, services
-from server.uploads import OpenUpload
+from server.uploads import OpenUpload, nothing_stored
 
 log = structlog.get_logger()
 
@@ -377,7 +377,7 @@ class Channel:
         try:
             if isinstance(effect, effects.Open):
                 upload = await uploads.create(self._principal, effect.spec)
-                stored = coverage([], upload.manifest.size)
+                stored = nothing_stored(upload.manifest)
             else:
                 upload, stored = await uploads.open(self._principal, effect.upload_id)
         except LadingError as error:

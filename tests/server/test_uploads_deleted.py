@@ -25,7 +25,7 @@ PIECE = b"x" * CELL
 
 @pytest.fixture
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("server.uploads.DELETING_SECONDS", 0.01)
+    monkeypatch.setattr("server.emptying.DELETING_SECONDS", 0.01)
 
 
 @pytest.fixture(params=[False, True], ids=["upload", "file"])
@@ -118,6 +118,6 @@ async def test_what_fails_after_it_is_dead_is_no_error(
 async def test_most_bytes_are_gone_when_it_is_answered(
     parts: Parts, large: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.uploads.DELETING_SECONDS", 10.0)
+    monkeypatch.setattr("server.emptying.DELETING_SECONDS", 10.0)
     await parts.uploads.remove(ANN, large)
     assert await parts.pieces(large) == 0

@@ -6,31 +6,25 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import time
+from functools import partial
 
 import pytest
 
 from protocol.digests import crc32c
 from protocol.manifest import Manifest, Piece, State
 from protocol.spec import UploadSpec
-from server.uploads import VERIFIED_AT_ONCE, OpenUpload
+from server.uploads import OpenUpload
+from server.verifier import VERIFIED_AT_ONCE
 from storage.blobs.mongo import MongoBlobs
 from storage.database import Database
 from storage.quotas import Quotas
-from tests.parts import ANN, CELL, Clock, Parts, settings
+from tests.parts import ANN, CELL, Parts, settings
 from tests.servers import until
 
 PIECE = bytes(range(256)) * (CELL // 256)
 CELLS = 3
 SHA256 = hashlib.sha256(CELLS * PIECE).hexdigest()
 TTL = 0.4
-
-
-class RealClock(Clock):
-    """Time as it passes."""
-
-    def __call__(self) -> float:
-        return time.time()
 
 
 class Reading:
@@ -69,19 +63,28 @@ async def whole(parts: Parts) -> OpenUpload:
     return upload
 
 
+def _lives_until(upload: OpenUpload, moment: float) -> bool:
+    return upload.manifest.expires_at == pytest.approx(moment, abs=0.001)  # the database's steps
+
+
+async def live_on(parts: Parts, uploads: list[OpenUpload]) -> None:
+    """Let a time pass in which uploads that nobody keeps alive would be gone, and look at it."""
+    for _ in range(5):
+        parts.clock.now += TTL / 2
+        late = parts.clock.now + TTL
+        for upload in uploads:
+            await until(partial(_lives_until, upload, late))
+        assert (await parts.sweeper.sweep()).expired == 0
+
+
 async def test_what_is_verified_for_longer_than_it_lives_stays_alive(
     database: Database, reading: Reading
 ) -> None:
-    parts = Parts(database, RealClock(), settings(upload_ttl=TTL))
+    parts = Parts(database, chosen=settings(upload_ttl=TTL))
     upload = await whole(parts)
     finishing = asyncio.create_task(parts.uploads.finish(ANN, upload.manifest.id, sha256=SHA256))
     await until(lambda: reading.waiting)
-    end = time.monotonic() + 3 * TTL
-    while time.monotonic() < end:
-        await parts.sweeper.sweep()
-        found = await parts.manifests.get(upload.manifest.id)
-        assert found is not None
-        assert found.state is State.UPLOADING
+    await live_on(parts, [upload])
     reading.opened.set()
     assert (await finishing).state is State.READY
 
@@ -110,16 +113,14 @@ async def test_one_upload_is_read_back_once_however_often_it_is_finished(
 async def test_few_uploads_are_read_back_at_once_and_those_that_wait_stay_alive(
     database: Database, reading: Reading
 ) -> None:
-    parts = Parts(database, RealClock(), settings(upload_ttl=TTL))
+    parts = Parts(database, chosen=settings(upload_ttl=TTL))
     uploads = await asyncio.gather(*(whole(parts) for _ in range(3 * VERIFIED_AT_ONCE)))
     finishing = [
         asyncio.create_task(parts.uploads.finish(ANN, upload.manifest.id, sha256=SHA256))
         for upload in uploads
     ]
     await until(lambda: reading.waiting == VERIFIED_AT_ONCE)
-    end = time.monotonic() + 3 * TTL
-    while time.monotonic() < end:
-        assert (await parts.sweeper.sweep()).expired == 0
+    await live_on(parts, uploads)
     assert reading.most == VERIFIED_AT_ONCE
     reading.opened.set()
     assert {file.state for file in await asyncio.gather(*finishing)} == {State.READY}
@@ -128,7 +129,7 @@ async def test_few_uploads_are_read_back_at_once_and_those_that_wait_stay_alive(
 async def test_a_large_upload_holds_up_none(
     parts: Parts, reading: Reading, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.uploads.TURN_BYTES", CELL)
+    monkeypatch.setattr("server.verifier.TURN_BYTES", CELL)
     large = [await whole(parts) for _ in range(VERIFIED_AT_ONCE)]
     small = await parts.uploads.create(ANN, UploadSpec(name="b.bin", size=1))
     await parts.uploads.write(small, 0, b"x", crc32c(b"x"))
@@ -158,10 +159,10 @@ async def test_who_goes_away_does_not_stop_what_is_being_published(
     upload = await whole(parts)
     keep, charging, opened = Quotas.keep, asyncio.Event(), asyncio.Event()
 
-    async def held(*arguments: object) -> None:
+    async def held(quotas: Quotas, user_id: str, upload_id: str, size: int) -> None:
         charging.set()
         await opened.wait()
-        await keep(*arguments)  # type: ignore[arg-type]
+        await keep(quotas, user_id, upload_id, size)
 
     monkeypatch.setattr(Quotas, "keep", held)
     finishing = asyncio.create_task(parts.uploads.finish(ANN, upload.manifest.id))
