@@ -148,11 +148,13 @@ class Output:
         """Tell an error; gives the exit code that it means."""
         told = sentence(error, advice)
         if self.as_json:
-            about = {} if what is None else {"file": what}
-            event = {"event": "error", **about, "code": error.code, "detail": told}
+            file = {} if what is None else {"file": what}
+            event = {"event": "error", **file, "code": error.code, "detail": told}
             with contextlib.suppress(TargetFailed):  # which may be what is to be told
                 put_line(json.dumps(event))
-        self.note(f"lading: {printable(what)}: {told}" if what else f"lading: {told}")
+        name = printable(what or "")
+        about = f"{name}: " if name and not told.startswith(f"{name} ") else ""
+        self.note(f"lading: {about}{told}")
         return EXIT_CODES.get(error.code, 1)
 
     def table(self, columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:

@@ -50,12 +50,13 @@ T = TypeVar("T")
 Work = Callable[["Client", Output], Awaitable[int]]
 
 
-def parsed(option: str, parse: Callable[[str], T], text: str | None) -> T | None:
-    """The value of an option; what cannot be read is a mistake in the command."""
+def parsed(option: str, parse: Callable[[str], T], text: str | None, other: str = "") -> T | None:
+    """The value of an option; what cannot be read is a mistake in the command. `other` names
+    what it takes besides."""
     try:
         return None if text is None else parse(text)
     except ValueError as error:
-        raise typer.BadParameter(f"{error}.", param_hint=option) from None
+        raise typer.BadParameter(f"{error}{other}.", param_hint=option) from None
 
 
 def run(

@@ -57,6 +57,8 @@ def put(
     """Upload files. Run again, it goes on with what is unfinished and skips what is there."""
     if name is not None and len(files) > 1:
         raise typer.BadParameter("--name goes with a single file only.")
+    if name == "":
+        raise typer.BadParameter("--name is empty.")
     options = {"directory": directory, "tags": tag or (), "sha256": sha256}
 
     async def work(client: Client, output: Output) -> int:

@@ -42,7 +42,8 @@ async def _server(client: Client, output: Output) -> None:
         output.data("", **facts, uploads=uploads)
         return
     version = printable(str(facts.get("version", "of unknown version")))
-    output.data(f"{facts['url']} is ready, Lading {version}, {len(uploads)} unfinished uploads")
+    unfinished = f"{len(uploads)} unfinished upload{'' if len(uploads) == 1 else 's'}"
+    output.data(f"{facts['url']} is ready, Lading {version}, {unfinished}")
     show(output, list(uploads))
 
 

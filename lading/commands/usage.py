@@ -34,7 +34,7 @@ def usage(
 
     RESERVED is for uploads under way. Only an admin sees and sets the quotas of others.
     """
-    size = None if quota == NO_LIMIT else parsed("--quota", parse_size, quota)
+    size = None if quota == NO_LIMIT else parsed("--quota", parse_size, quota, f", or {NO_LIMIT}")
 
     async def work(client: Client, output: Output) -> int:
         found = await client.usage(user)

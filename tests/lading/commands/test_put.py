@@ -84,7 +84,7 @@ def test_one_that_fails_does_not_stop_the_others(shell: Shell, movie: Path) -> N
     result = shell.run("put", "missing", movie)
     assert result.exit_code == 1
     assert len(result.stdout.splitlines()) == 1
-    assert "lading: missing: missing cannot be read: No such file or directory." in result.stderr
+    assert "lading: missing cannot be read: No such file or directory.\n" in result.stderr
 
 
 def test_standard_input(program: dict[str, str], shell: Shell) -> None:
@@ -140,6 +140,10 @@ def test_usage(shell: Shell) -> None:
     for arguments in [("put",), ("put", "a", "--jobs", "0"), ("put", "a", "--wrong"), ("putt",)]:
         assert shell.run(*arguments).exit_code == 2
     assert shell.run("put", __file__, "--tag", "$x").exit_code == 2
+    for file in (__file__, "-"):
+        result = shell.run("put", file, "--name", "")
+        assert result.exit_code == 2
+        assert "--name is empty." in result.stderr
 
 
 def test_an_error_in_json(shell: Shell) -> None:

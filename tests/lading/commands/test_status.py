@@ -1,19 +1,30 @@
+import asyncio
 from pathlib import Path
 
 import pytest
 
 from lading.version import VERSION
 from tests.lading.commands.conftest import Shell
-from tests.servers import Process
+from tests.servers import Process, inside
+from tests.wire import channel
 
 
 def test_the_server(shell: Shell, server: Process) -> None:
     first, *_ = shell.lines("status")
     assert first.startswith(f"{server.url} is ready, Lading {VERSION}, ")
-    assert first.endswith(" unfinished uploads")
     (facts,) = shell.events("status")
+    plural = "" if len(facts["uploads"]) == 1 else "s"
+    assert first.endswith(f", {len(facts['uploads'])} unfinished upload{plural}")
     assert (facts["url"], facts["status"], facts["version"]) == (server.url, "ok", VERSION)
     assert isinstance(facts["uploads"], list)
+
+
+async def test_one_unfinished_upload(tmp_path: Path, database_url: str, shell: Shell) -> None:
+    async with inside(tmp_path, database_url) as server, channel(server) as wire:
+        await wire.create(0, 10)
+        shell.environ |= {"LADING_URL": server.url, "LADING_TOKEN": server.token}
+        first, *_ = await asyncio.to_thread(shell.lines, "status")
+    assert first.endswith(", 1 unfinished upload")
 
 
 def test_one_file(shell: Shell, movie: Path) -> None:

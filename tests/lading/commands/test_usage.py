@@ -35,7 +35,7 @@ def test_ones_own_limit(shell: Shell) -> None:
 def test_a_limit_is_a_size(shell: Shell, quota: str) -> None:
     result = shell.run("usage", "--quota", quota)
     assert (result.exit_code, result.stdout) == (2, "")
-    assert "32MB or 4MiB" in " ".join(result.stderr.split())
+    assert "32MB or 4MiB, or none." in " ".join(result.stderr.split())
 
 
 def test_without_the_right(shell: Shell) -> None:
