@@ -30,6 +30,9 @@ from server.sniff import HEAD_BYTES
 from server.uploads import OpenUpload
 from storage.manifests import FileFilter
 
+UNASKED = "application/x-www-form-urlencoded"
+"""What curl says of every body unless it is told better; no file is of that type."""
+
 LISTED = 100
 MOST_LISTED = 1000
 
@@ -84,8 +87,11 @@ def _check_whole(principal: Principal, length: int) -> None:
 
 async def _body(request: Request) -> FilePart:
     content_type = request.headers.get("content-type", "")
-    if content_type.partition(";")[0].strip().lower() == "multipart/form-data":
+    plain = content_type.partition(";")[0].strip().lower()
+    if plain == "multipart/form-data":
         return await file_part(content_type, arriving(request))
+    if plain == UNASKED:
+        content_type = ""
     return FilePart(None, content_type or None, arriving(request), raw=True)
 
 

@@ -95,6 +95,12 @@ async def test_a_file_without_a_name_has_one(http: httpx.AsyncClient) -> None:
     assert made.json()["mime_type"] == "application/octet-stream"
 
 
+async def test_the_type_that_curl_gives_every_body_is_none(http: httpx.AsyncClient) -> None:
+    said = {"Content-Type": "application/x-www-form-urlencoded"}
+    made = await http.post("/v1/files?name=a.mp4", content=b"x", headers=said)
+    assert made.json()["mime_type"] == "video/mp4"
+
+
 async def test_behind_a_public_address_locations_are_absolute(
     tmp_path: Path, database_url: str
 ) -> None:
