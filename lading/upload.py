@@ -17,7 +17,7 @@ from typing import Any
 from lading.api import Api
 from lading.backoff import Backoff
 from lading.channel import Channel
-from lading.errors import Again, SourceChanged, judge
+from lading.errors import Again, SourceChanged, Stranger, judge
 from lading.lookup import already_there, as_file, unfinished
 from lading.progress import File, Progress, State, Wish
 from lading.source import Readable, Source, open_source
@@ -206,6 +206,8 @@ class Upload:
         """Whether to begin a fresh upload instead, which is done once: the one on the server
         expired, or was remembered but is no more, or holds other bytes than the file."""
         match failure:
+            case Stranger():
+                return False  # a proxy's 404 says nothing about the upload
             case Gone():
                 useless = None
             case NotFound() if self._remembered:

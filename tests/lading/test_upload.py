@@ -8,10 +8,12 @@ from random import Random
 from typing import Any
 
 import pytest
+from websockets.datastructures import Headers
+from websockets.http11 import Response
 
 from lading.backoff import Timing
 from lading.client import Client
-from lading.errors import SourceChanged, SourceFailed, Unreachable
+from lading.errors import SourceChanged, SourceFailed, Stranger, Unreachable
 from lading.progress import Progress, State
 from lading.upload import guess_type
 from protocol import effects as e
@@ -464,6 +466,20 @@ async def test_a_remembered_upload_that_is_gone_is_begun_anew(
     assert upload.resumed_from == 0
     assert upload.id is not None
     assert fake.uploads[upload.id].bytes() == data
+
+
+async def test_a_proxys_404_does_not_begin_an_upload_anew(fake: Fake, file: Path) -> None:
+    await interrupted(fake, file)
+    lost = [Response(404, "Not Found", Headers({"Content-Length": "0"}), b"")]
+    fake.on_request = lambda path: lost.pop() if path == "/v1/ws" and lost else None
+    async with client(fake.url) as lading:
+        with pytest.raises(Stranger):
+            await lading.upload(file)
+        fake.on_request = lambda _path: None
+        upload = lading.upload(file)
+        await upload
+    assert upload.id == fake.only.id
+    assert upload.resumed_from > 0
 
 
 async def test_an_upload_that_someone_deleted_is_not_begun_anew(fake: Fake, file: Path) -> None:
