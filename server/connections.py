@@ -101,6 +101,8 @@ class RequestProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        # What a long response waits for before it takes the next piece; ASGI allows further keys.
+        self.scope["lading.sent"] = self.flow.drain  # type: ignore[typeddict-unknown-key]
         if self._header_timer is None:
             self._await_headers()
 

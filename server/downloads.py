@@ -8,7 +8,8 @@ Source: page 4 of the design; RFC 9110, sections 13 and 14; RFC 6266; RFC 9530.
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
 from urllib.parse import quote
@@ -164,7 +165,7 @@ def _stream_parts(
     size = sum(len(head) + end - start for head, (start, end) in zip(heads, ranges, strict=True))
     headers["Content-Type"] = f"multipart/byteranges; boundary={boundary}"
 
-    async def parts() -> AsyncIterator[bytes]:
+    async def parts() -> AsyncGenerator[bytes, None]:
         for head, (start, end) in zip(heads, ranges, strict=True):
             yield head
             async for data in uploads.read(manifest, start, end):
@@ -201,9 +202,28 @@ async def _respond_unfinished(
 
 
 def _stream(
-    request: Request, body: AsyncIterator[bytes], size: int, status: int, headers: dict[str, str]
+    request: Request,
+    body: AsyncGenerator[bytes, None],
+    size: int,
+    status: int,
+    headers: dict[str, str],
 ) -> Response:
     headers["Content-Length"] = str(size)
     if request.method == "HEAD" or size == 0:
         return Response(status_code=status, headers=headers)
-    return StreamingResponse(body, status, headers)
+    return StreamingResponse(_paced(request, body), status, headers)
+
+
+async def _paced(
+    request: Request, body: AsyncGenerator[bytes, None]
+) -> AsyncGenerator[bytes, None]:
+    """The body; the next piece is asked for when the one before is on its way.
+
+    Else two would be in memory for each client that does not read.
+    """
+    sent = request.scope.get("lading.sent")
+    async with aclosing(body):
+        async for data in body:
+            yield data
+            if sent is not None:
+                await sent()

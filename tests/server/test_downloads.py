@@ -6,6 +6,7 @@ import asyncio
 import base64
 import hashlib
 import os
+from collections.abc import AsyncGenerator
 from email.message import Message
 from email.parser import BytesParser
 from typing import Any, cast
@@ -13,7 +14,9 @@ from typing import Any, cast
 import httpx
 import pytest
 from bson import ObjectId
+from starlette.requests import Request
 
+from server.downloads import _paced
 from storage.chunks import object_id
 from tests.conftest import Mongo
 from tests.servers import Process
@@ -318,3 +321,33 @@ async def test_a_lost_piece_is_a_fault_and_no_hole(
         async with http.stream("GET", url) as response:
             response.raise_for_status()
             await response.aread()
+
+
+# -- a reader that does not read
+
+
+async def test_the_next_piece_is_taken_when_the_one_before_is_on_its_way() -> None:
+    sent, closed, taken = asyncio.Event(), asyncio.Event(), 0
+
+    async def pieces() -> AsyncGenerator[bytes, None]:
+        nonlocal taken
+        try:
+            for number in range(3):
+                taken += 1
+                yield bytes([number])
+        finally:
+            closed.set()
+
+    request = Request({"type": "http", "lading.sent": sent.wait})
+    body = _paced(request, pieces())
+    assert await anext(body) == b"\0"
+    waiting = asyncio.ensure_future(anext(body))
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert taken == 1
+    sent.set()
+    assert await waiting == b"\1"
+    await body.aclose()
+    assert closed.is_set()
+    unpaced = _paced(Request({"type": "http"}), pieces())
+    assert [data async for data in unpaced] == [b"\0", b"\1", b"\2"]
