@@ -130,6 +130,8 @@ test("files that are dropped beside the place for them are taken, too", async ({
       (element, [name, dataTransfer]) => !element.dispatchEvent(new DragEvent(name, { dataTransfer, bubbles: true, cancelable: true })),
       [type, transfer] as const,
     );
+  // The page listens from then on.
+  await expect(page.locator(".uppy-Dashboard")).toBeVisible();
   expect([await taken("dragover"), await taken("drop")]).toEqual([true, true]);
   await expect(library.card("beside.txt")).toBeVisible();
   expect(await server.files()).toHaveLength(1);
