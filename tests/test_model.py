@@ -434,6 +434,9 @@ class Machine(RuleBasedStateMachine):
                 "chunk-conflict",
                 "already-complete",
             )
+            if code in ("gone", "not-found") and (upload.id, start) not in self.stored():
+                # It came again, and was found to be late only this time.
+                upload.late.pop(start, None)
 
     @precondition(lambda self: any(each.state in TOMBS for each in self.known))
     @rule(data=st.data(), cell=st.integers(0, 3))
@@ -545,15 +548,19 @@ class Machine(RuleBasedStateMachine):
             if each.state != "forgotten"
         }
 
+    def stored(self) -> set[tuple[str, int]]:
+        """The uploads and places of all pieces that there are."""
+        found = self.world.documents("chunks", {"_id": 0, "upload_id": 1, "slice_start": 1})
+        return {(str(each["upload_id"]), each["slice_start"]) for each in found}
+
     @invariant()
     def pieces_are_equal(self) -> None:
-        found = self.world.documents("chunks", {"_id": 0, "upload_id": 1, "slice_start": 1})
         expected = {
             (each.id, start)
             for each in self.known
             for start in (each.pieces if each.alive else each.late)
         }
-        assert {(str(each["upload_id"]), each["slice_start"]) for each in found} == expected
+        assert self.stored() == expected
 
     @invariant()
     def accounts_are_equal(self) -> None:
