@@ -5,6 +5,7 @@ is acknowledged and then part of nothing, and none is left behind.
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -75,9 +76,9 @@ async def test_what_is_stored_between_proof_and_publishing_stops_it(
     await write(parts, upload, 0)
     publish = Manifests.publish
 
-    async def beaten(*arguments: object, **options: object) -> Manifest | None:
+    async def beaten(*arguments: Any, **options: Any) -> Manifest | None:
         assert await write(parts, upload, 1) == 2 * CELL
-        return await publish(*arguments, **options)  # type: ignore[arg-type]
+        return await publish(*arguments, **options)
 
     with monkeypatch.context() as patch:
         patch.setattr(Manifests, "publish", beaten)
