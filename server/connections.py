@@ -147,11 +147,7 @@ class RequestProtocol(HttpToolsProtocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._unread = Unread(
-            self.loop,
-            waiting=self.transport.get_write_buffer_size,
-            gone=self.transport.abort,
-        )
+        self._unread = Unread(self.loop, self.transport)
 
     def resume_writing(self) -> None:
         super().resume_writing()

@@ -7,7 +7,7 @@ Source: page 5 of the design, security list, item 12.
 
 from __future__ import annotations
 
-from asyncio import AbstractEventLoop, TimerHandle
+from asyncio import AbstractEventLoop, TimerHandle, WriteTransport
 from collections.abc import Callable
 
 PATIENCE_SECONDS = 20.0
@@ -24,21 +24,14 @@ UNREAD_SECONDS = 60.0
 
 
 class Unread:
-    """Calls `gone` when for `UNREAD_SECONDS` nothing of what waits to be sent has gone out.
+    """Ends a connection when for `UNREAD_SECONDS` nothing of what waits to be sent has gone out.
 
-    `waiting` tells the bytes that wait. Begin when there are too many, and stop when there are few.
+    Begin when too much waits, and stop when little does.
     """
 
-    def __init__(
-        self,
-        loop: AbstractEventLoop,
-        *,
-        waiting: Callable[[], int],
-        gone: Callable[[], None],
-    ) -> None:
+    def __init__(self, loop: AbstractEventLoop, transport: WriteTransport) -> None:
         self._loop = loop
-        self._waiting = waiting
-        self._gone = gone
+        self._transport = transport
         self._arm()
 
     def stop(self) -> None:
@@ -46,13 +39,13 @@ class Unread:
         self._timer.cancel()
 
     def _arm(self) -> None:
-        before = self._waiting()
+        before = self._transport.get_write_buffer_size()
 
         def look() -> None:
-            if self._waiting() < before:
+            if self._transport.get_write_buffer_size() < before:
                 self._arm()
             else:
-                self._gone()
+                self._transport.abort()
 
         self._timer = self._loop.call_later(UNREAD_SECONDS, look)
 

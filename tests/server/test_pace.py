@@ -110,18 +110,22 @@ def test_after_stop_nothing_is_watched() -> None:
     assert scene.gave_up == 0
 
 
-class Answer:
+class Answer(asyncio.WriteTransport):
     """What waits to be sent to a client."""
 
     def __init__(self) -> None:
+        super().__init__()
         loop: Any = Loop()
         self.loop: Loop = loop
         self.waiting = 1000
         self.aborted = 0
         wide: asyncio.AbstractEventLoop = loop
-        self.unread = Unread(wide, waiting=lambda: self.waiting, gone=self._abort)
+        self.unread = Unread(wide, self)
 
-    def _abort(self) -> None:
+    def get_write_buffer_size(self) -> int:
+        return self.waiting
+
+    def abort(self) -> None:
         self.aborted += 1
 
 
