@@ -7,6 +7,7 @@ import itertools
 import os
 import time
 from pathlib import Path
+from random import Random
 
 import httpx
 import pytest
@@ -65,7 +66,7 @@ async def test_the_welcome_says_what_the_connection_may_do(server: Process) -> N
 async def test_an_upload_from_creation_to_download(
     server: Process, http: httpx.AsyncClient
 ) -> None:
-    data = os.urandom(9_000_000)
+    data = Random(3).randbytes(9_000_000)
     digest = hashlib.sha256(data).hexdigest()
     async with channel(server) as wire:
         upload = await wire.create(

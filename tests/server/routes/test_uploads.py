@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
+from random import Random
 from typing import Any
 
 import httpx
@@ -16,7 +16,7 @@ from tests.servers import Process
 from tests.wire import cells, channel, checksum
 
 CELL = 1024
-DATA = os.urandom(3 * CELL + 10)
+DATA = Random(2).randbytes(3 * CELL + 10)
 
 
 async def create(http: httpx.AsyncClient, **fields: Any) -> dict[str, Any]:
