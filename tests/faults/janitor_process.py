@@ -1,9 +1,9 @@
 """A janitor in a process of its own, that works when it is told to.
 
-Run as `python -m tests.faults.janitor_process URL HOLDER`. For each line on its standard input it
-writes one of JSON: after `sweep` what the sweep did, null when it had no lease or lost it; after
-`hold` whether it took the lease. The loop and its lease are the
-server's own, but for a lease that ends sooner, so that many trials fit into an hour.
+Run as `python -m tests.faults.janitor_process URL HOLDER LEASE_SECONDS`. For each line on its
+standard input it writes one of JSON: after `sweep` what the sweep did, null when it had no lease or
+lost it; after `hold` whether it took the lease. The loop and its lease are the server's own, but
+for how long the lease lasts.
 """
 
 from __future__ import annotations
@@ -18,13 +18,11 @@ from janitor.sweep import Check, Report
 from storage.leases import Leases
 from tests.faults.vault import Vault
 
-LEASE_SECONDS = 1.0
-
 MARK = "= "
 """Begins every answer; other lines are the log's."""
 
 
-async def work(url: str, holder: str) -> None:
+async def work(url: str, holder: str, lease_seconds: float) -> None:
     async with Vault(url) as vault:
         leases = Leases(vault.database)
         sweeper = vault.sweeper()
@@ -37,7 +35,7 @@ async def work(url: str, holder: str) -> None:
             sweep,
             holder=holder,
             interval=0.0,
-            lease_seconds=LEASE_SECONDS,
+            lease_seconds=lease_seconds,
             clock=vault.clock,
         )
         tell("ready")
@@ -47,7 +45,7 @@ async def work(url: str, holder: str) -> None:
                 tell(None if report is None else report.as_dict())
             elif word == "hold":
                 now = vault.clock()
-                lease = await leases.acquire(NAME, holder, now=now, until=now + LEASE_SECONDS)
+                lease = await leases.acquire(NAME, holder, now=now, until=now + lease_seconds)
                 tell(lease is not None)
 
 
@@ -56,4 +54,5 @@ def tell(what: Any) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(work(*sys.argv[1:]))
+    url, holder, seconds = sys.argv[1:]
+    asyncio.run(work(url, holder, float(seconds)))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
-
 import pytest
 
 from tests.faults.fault import Base, Fault, NotHere, run
@@ -14,7 +12,7 @@ from tests.faults.rows import ROWS
     "fault", [fault for fault in ROWS if fault.few], ids=lambda fault: fault.name
 )
 async def test_promise_holds(fault: Fault, base: Base) -> None:
-    seed = secrets.token_hex(4)
+    seed = "ordinary"  # the same trials each time; scripts/faults draws others
     try:
         result = await run(fault, base, fault.few, seed=seed)
     except NotHere as reason:
