@@ -105,19 +105,24 @@ async def test_a_body_that_trickles_is_closed_and_leaves_nothing(
     slow.writer.write(upload(hasty, b"Content-Length: 1000") + b"x")
     status, problem = await slow.answer()
     assert (status, problem["code"]) == (408, "request-timeout")
-    await hasty.services.settle()
+    await hasty.stop()
     name = database_url.rsplit("/", 1)[1].partition("?")[0]
     assert mongo[name]["chunks"].count_documents({}) == 0
     assert mongo[name]["manifests"].count_documents({"state": "uploading"}) == 0
 
 
-async def test_a_body_that_goes_on_coming_is_taken(hasty: Inside, line: Connect) -> None:
+async def test_a_body_that_goes_on_coming_is_taken(
+    hasty: Inside, line: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
     steady = await line(hasty)
-    size = 1500
+    size, arm = 1500, pace.Pace._arm
+
+    def look(watched: pace.Pace) -> None:
+        arm(watched)
+        steady.writer.write(bytes(300))  # till the next look, 205 must come
+
+    monkeypatch.setattr(pace.Pace, "_arm", look)
     steady.writer.write(upload(hasty, b"Content-Length: %d" % size))
-    for _ in range(size // 150):
-        steady.writer.write(bytes(150))
-        await asyncio.sleep(0.05)  # a slow sender is what is tested
     status, manifest = await steady.answer()
     assert (status, manifest["size"]) == (201, size)
 

@@ -20,7 +20,7 @@ from tests.server.bearers import refusal
 from tests.servers import Process, process
 from tests.wire import CHUNK, RESUME, Wire, channel, checksum
 
-TTL = 1.5
+TTL = 3.0
 CELL = 16 * 1024
 QUOTA = 30 * CELL
 

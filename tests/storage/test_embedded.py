@@ -376,10 +376,12 @@ async def test_a_program_that_never_answers_is_ended(
     pid = tmp_path / "pid"
     program.write_text(f"#!/bin/sh\necho $$ > {pid}\nexec sleep 60\n")
     program.chmod(0o755)
-    monkeypatch.setattr(embedded, "READY_SECONDS", 0.3)
     mongo = EmbeddedMongo(data, mongod=str(program))
+    starting = asyncio.create_task(mongo.start())
+    await until(lambda: pid.exists() and pid.read_text().endswith("\n"))
+    monkeypatch.setattr(embedded, "READY_SECONDS", 0.0)
     with pytest.raises(EmbeddedError, match="does not answer"):
-        await mongo.start()
+        await starting
     assert not alive(int(pid.read_text()))
     assert mongo.pid is None
 

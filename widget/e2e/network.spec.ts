@@ -70,7 +70,7 @@ test("a tab that is reloaded: the same file goes on where it was", async ({ libr
   network.rate = 3 * MB;
   await library.choose(path);
   // What was stored before is no speed: 0 s would be left.
-  await expect(library.status).toContainText(/([3-9]|1\d)s left/);
+  await expect(library.status).toContainText(/[1-9]\d*s left/);
   network.rate = Infinity;
   await expect(library.complete).toBeVisible();
   await expect(row).toBeHidden();

@@ -186,7 +186,7 @@ test.describe("with a quota", () => {
   });
 
   test("a file that fails does not hide that another is uploaded", async ({ library, page, server, network, folder }) => {
-    network.rate = 0.2 * MB;
+    network.rate = 0.04 * MB;
     const [large, small] = [join(folder, "large.bin"), join(folder, "small.bin")];
     await sample(large, 3 * MB);
     await sample(small, 1.5 * MB);

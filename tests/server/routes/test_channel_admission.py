@@ -13,10 +13,11 @@ import httpx
 import pytest
 from websockets.exceptions import InvalidStatus
 
+from server.routes.channel import Channel
 from server.sockets import ChannelProtocol
 from tests.server.frames import raw
 from tests.server.gate import Gate
-from tests.servers import Process, Running, inside, process, until
+from tests.servers import Inside, Process, Running, inside, process, until
 from tests.wire import (
     CHUNK,
     CREATE,
@@ -172,12 +173,20 @@ async def test_hello_must_come_in_time(
         assert (await wire.closing()).code == 1008
 
 
+def shorten(running: Inside, monkeypatch: pytest.MonkeyPatch, name: str, to: float) -> None:
+    """Shorten a deadline of the one connection: only when it has begun, which takes a while."""
+    monkeypatch.setattr(f"protocol.receiver.{name}", to)
+    (begun,) = running.services.channels
+    assert isinstance(begun, Channel)
+    begun._rearm()
+
+
 async def test_an_idle_connection_is_closed_and_one_at_work_is_not(
     tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("protocol.receiver.IDLE_SECONDS", 0.5)
     async with inside(tmp_path, database_url) as running, channel(running) as at_work:
         await at_work.create(1, 3)
+        shorten(running, monkeypatch, "IDLE_SECONDS", 0.5)
         async with channel(running) as idle:
             assert (await idle.closing()).code == 1001
         await at_work.chunk(1, 0, b"abc")
@@ -187,9 +196,9 @@ async def test_an_idle_connection_is_closed_and_one_at_work_is_not(
 async def test_a_silent_connection_is_closed_in_mid_upload(
     tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("protocol.receiver.SILENT_HEARTBEATS", 0.05)
     async with inside(tmp_path, database_url) as running, channel(running) as wire:
         await wire.create(1, 3)
+        shorten(running, monkeypatch, "SILENT_HEARTBEATS", 0.05)
         assert (await wire.closing()).code == 1001
 
 
@@ -312,5 +321,6 @@ async def test_a_client_that_does_not_read_does_not_keep_the_server(
         assert isinstance(connection, ChannelProtocol)
         await until(lambda: not connection.writable.is_set(), 60)
         # Uvicorn would wait for five seconds, and what it does not know of for ever.
-        async with asyncio.timeout(4.5):
+        running.server.config.timeout_graceful_shutdown = 600
+        async with asyncio.timeout(60):
             await running.stop()

@@ -138,7 +138,7 @@ async def test_finish_against_abort(
 async def test_pieces_against_abort_leave_nothing(
     tmp_path: Path, database_url: str, mongo: Mongo
 ) -> None:
-    soon: dict[str, Any] = {"tombstone_ttl": "300ms", "janitor_interval": "100ms"}
+    soon: dict[str, Any] = {"tombstone_ttl": "3s", "janitor_interval": "100ms"}
     async with (
         inside(tmp_path / "one", database_url, **soon) as one,
         inside(tmp_path / "two", database_url, **soon) as two,
@@ -159,7 +159,7 @@ async def test_pieces_against_abort_leave_nothing(
         # What was on its way when the upload died is cleared with its tombstone.
         database = mongo[one.services.database.chunks.database.name]
         collections = [database["manifests"], database["chunks"]]
-        await until(lambda: not any(each.count_documents({}) for each in collections))
+        await until(lambda: not any(each.count_documents({}) for each in collections), 30)
 
 
 @pytest.mark.parametrize("rounds", [3])

@@ -161,7 +161,7 @@ async def test_the_users_own_credential_may_replace_a_grant(users_server: Proces
 async def test_at_its_expiry_a_connection_with_nothing_open_is_closed(
     users_server: Process,
 ) -> None:
-    minted = await mint(users_server, expires_in=1)
+    minted = await mint(users_server, expires_in=3)
     async with channel(users_server, minted["token"]) as wire:
         assert (await wire.problem(None))["code"] == "unauthorized"
         assert (await wire.closing()).code == 4401
@@ -169,7 +169,7 @@ async def test_at_its_expiry_a_connection_with_nothing_open_is_closed(
 
 
 async def test_an_upload_outlives_the_grant(users_server: Process) -> None:
-    minted = await mint(users_server, expires_in=1, uses=9)
+    minted = await mint(users_server, expires_in=3, uses=9)
     async with (
         channel(users_server, minted["token"]) as wire,
         channel(users_server, minted["token"]) as idle,

@@ -79,7 +79,7 @@ async def test_without_its_database_a_server_is_alive_and_not_ready(
     with tempfile.TemporaryDirectory(prefix="lt-") as folder:
         address = f"{folder}/mongod.sock"
         url = database_url.replace(quote(real, safe=""), quote(address, safe=""))
-        client: AsyncMongoClient[Any] = AsyncMongoClient(url, serverSelectionTimeoutMS=300)
+        client: AsyncMongoClient[Any] = AsyncMongoClient(url, serverSelectionTimeoutMS=1500)
         async with (
             await asyncio.start_unix_server(bridge.connect, address),
             inside(tmp_path, client=client) as running,
