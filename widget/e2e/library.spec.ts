@@ -128,7 +128,7 @@ test("sound is heard, a picture is seen, anything else is offered as a download"
   const song = await library.open("song.wav");
   await expect.poll(() => song.locator("audio").evaluate((element: HTMLAudioElement) => element.duration)).toBe(3);
   await page.keyboard.press("Escape");
-  await expect(song).toBeHidden();
+  await expect(page.locator("dialog")).toHaveCount(0);
   const dot = await library.open("dot.png");
   await expect.poll(() => dot.locator("img").evaluate((element: HTMLImageElement) => element.naturalWidth)).toBe(64);
   await page.goBack();
