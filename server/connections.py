@@ -9,7 +9,7 @@ Source: facts of the design, "uvicorn"; page 5, security list, item 12.
 from __future__ import annotations
 
 from asyncio import TimerHandle, Transport
-from typing import Any
+from typing import Any, cast
 
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -23,7 +23,7 @@ from protocol.errors import (
     TooManyConnections,
 )
 from server.errors import problem_response
-from server.pace import Pace, Unread
+from server.pace import EndsUnread, Pace
 from server.services import Services
 
 HEADER_SECONDS = 15.0
@@ -31,7 +31,7 @@ MAX_HEADER_BYTES = 64 * 1024
 LINGER_SECONDS = 2.0
 
 
-class RequestProtocol(HttpToolsProtocol):
+class RequestProtocol(EndsUnread, HttpToolsProtocol):
     """One HTTP connection with its time and memory bounded."""
 
     def __init__(
@@ -48,7 +48,6 @@ class RequestProtocol(HttpToolsProtocol):
         self._header_timer: TimerHandle | None = None
         self._linger_timer: TimerHandle | None = None
         self._refused = False
-        self._unread: Unread | None = None
         self._pace = Pace(
             self.loop,
             arrived=lambda: self._arrived,
@@ -72,7 +71,6 @@ class RequestProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._quiet()
-        self._forget_unread()
         super().connection_lost(exc)
         self._services.census.note_connections(len(self.connections))
 
@@ -102,7 +100,7 @@ class RequestProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         # What a long response waits for before it takes the next piece; ASGI allows further keys.
-        self.scope["lading.sent"] = self.flow.drain  # type: ignore[typeddict-unknown-key]
+        cast(dict[str, Any], self.scope)["lading.sent"] = self.flow.drain
         if self._header_timer is None:
             self._await_headers()
 
@@ -142,21 +140,6 @@ class RequestProtocol(HttpToolsProtocol):
             # Answered before the body came in whole: a socket closed with bytes unread would be
             # reset, and the reset may overtake the answer; so the rest is thrown away for a while.
             self._linger_timer = self.loop.call_later(LINGER_SECONDS, self.transport.close)
-
-    # -- answers
-
-    def pause_writing(self) -> None:
-        super().pause_writing()
-        self._unread = Unread(self.loop, self.transport)
-
-    def resume_writing(self) -> None:
-        super().resume_writing()
-        self._forget_unread()
-
-    def _forget_unread(self) -> None:
-        if self._unread is not None:
-            self._unread.stop()
-            self._unread = None
 
     # -- refusing below the application
 

@@ -7,7 +7,7 @@ Source: page 5 of the design, security list, item 12.
 
 from __future__ import annotations
 
-from asyncio import AbstractEventLoop, TimerHandle, WriteTransport
+from asyncio import AbstractEventLoop, Protocol, TimerHandle, Transport, WriteTransport
 from collections.abc import Callable
 
 PATIENCE_SECONDS = 20.0
@@ -48,6 +48,31 @@ class Unread:
                 self._transport.abort()
 
         self._timer = self._loop.call_later(UNREAD_SECONDS, look)
+
+
+class EndsUnread(Protocol):
+    """A protocol whose connection ends when its client reads nothing. Goes before uvicorn's own."""
+
+    loop: AbstractEventLoop
+    transport: Transport
+    _unread: Unread | None = None
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._unread = Unread(self.loop, self.transport)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._forget_unread()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._forget_unread()
+        super().connection_lost(exc)
+
+    def _forget_unread(self) -> None:
+        if self._unread is not None:
+            self._unread.stop()
+            self._unread = None
 
 
 class Pace:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from asyncio import Future, Task, get_running_loop
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from uvicorn.config import Config
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -19,7 +19,7 @@ from uvicorn.server import ServerState
 from websockets.frames import Frame
 
 from server.limits import COPIES, Hold
-from server.pace import Pace, Unread
+from server.pace import EndsUnread, Pace
 from server.services import Services
 
 MAX_FRAGMENTS = 1024
@@ -71,7 +71,7 @@ class Inbox:
         return [*items] if items else []
 
 
-class ChannelProtocol(WebSocketsSansIOProtocol):
+class ChannelProtocol(EndsUnread, WebSocketsSansIOProtocol):
     """One WebSocket connection, with its memory bounded."""
 
     def __init__(
@@ -83,8 +83,7 @@ class ChannelProtocol(WebSocketsSansIOProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._services: Services = app_state["services"]
-        # uvicorn declares an asyncio.Queue, and calls only what an Inbox has, too.
-        self.queue: Inbox = Inbox()  # type: ignore[assignment]
+        self.queue: Inbox = Inbox()  # type: ignore[assignment] # uvicorn calls nothing else of it
         self.conn.max_message_size = self._services.max_message
         self.arrived = 0
         self.heard_at = self.loop.time()
@@ -92,7 +91,6 @@ class ChannelProtocol(WebSocketsSansIOProtocol):
         self._hold: Hold | None = None
         self._withdraw: Callable[[], None] | None = None
         self._lingering = False
-        self._unread: Unread | None = None
         self.owner: str | None = None
         """The user whose connection it is, once that is known."""
         self.longest = 0
@@ -178,7 +176,7 @@ class ChannelProtocol(WebSocketsSansIOProtocol):
     def handle_connect(self, event: Any) -> None:
         super().handle_connect(event)
         if hasattr(self, "scope"):
-            self.scope["lading.connection"] = self  # type: ignore[typeddict-unknown-key]
+            cast(dict[str, Any], self.scope)["lading.connection"] = self
 
     def forget_handshake(self) -> None:
         """What was said to open the connection is needed no more; there may be thousands, idle."""
@@ -252,19 +250,6 @@ class ChannelProtocol(WebSocketsSansIOProtocol):
 
     # -- bytes out
 
-    def pause_writing(self) -> None:
-        super().pause_writing()
-        self._unread = Unread(self.loop, self.transport)
-
-    def resume_writing(self) -> None:
-        super().resume_writing()
-        self._forget_unread()
-
-    def _forget_unread(self) -> None:
-        if self._unread is not None:
-            self._unread.stop()
-            self._unread = None
-
     async def send(self, message: Any) -> None:
         await super().send(message)
         if message["type"] == "websocket.http.response.body":
@@ -304,7 +289,6 @@ class ChannelProtocol(WebSocketsSansIOProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         self._services.census.note_connections(len(self.connections))
-        self._forget_unread()
         self._release()
         self.frames = []
         self.conn.reader.buffer.clear()

@@ -4,6 +4,7 @@ import errno
 import hashlib
 import io
 import os
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
@@ -336,13 +337,14 @@ def test_what_is_like_a_file_and_gives_no_number() -> None:
 
 
 def test_a_disk_that_is_full_at_the_end() -> None:
-    file = Path("/dev/full").open("wb")  # noqa: SIM115 - closing it is what fails
-    target = PipeTarget(file, manifest())
-    target.write(BODY)
-    with pytest.raises(TargetFailed, match="No space left"):
-        target.finish()
-    with pytest.raises(OSError, match="No space left"):
-        file.close()
+    with ExitStack() as stack:
+        file = stack.enter_context(Path("/dev/full").open("wb"))
+        target = PipeTarget(file, manifest())
+        target.write(BODY)
+        with pytest.raises(TargetFailed, match="No space left"):
+            target.finish()
+        with pytest.raises(OSError, match="No space left"):
+            file.close()
 
 
 # -- checks ----------------------------------------------------------------------------------------
