@@ -186,28 +186,20 @@ async def test_after_a_failed_look_the_next_piece_looks_again(
 # -- answers that were lost, steps that failed
 
 
-@pytest.mark.parametrize("is_file", [True, False])
+@pytest.mark.parametrize(
+    ("is_file", "how"), [(True, "remove"), (False, "remove"), (False, "abort")]
+)
 async def test_a_deletion_whose_answer_was_lost_is_done(
-    parts: Parts, steps: Steps, is_file: bool
+    parts: Parts, steps: Steps, is_file: bool, how: str
 ) -> None:
     upload = await (finished(parts) if is_file else create(parts))
     steps.lose(2)
-    await Parts(steps, parts.clock).uploads.remove(ANN, upload.manifest.id)
+    await getattr(Parts(steps, parts.clock).uploads, how)(ANN, upload.manifest.id)
     with pytest.raises(NotFound):
         await parts.uploads.get(ANN, upload.manifest.id)
     await parts.sweeper.sweep()
     assert await parts.usage("ann") == (0, 0)
     assert await parts.pieces(upload.manifest.id) == 0
-
-
-async def test_an_abort_whose_answer_was_lost_is_done(parts: Parts, steps: Steps) -> None:
-    upload = await create(parts)
-    steps.lose(2)
-    await Parts(steps, parts.clock).uploads.abort(ANN, upload.manifest.id)
-    with pytest.raises(NotFound):
-        await parts.uploads.get(ANN, upload.manifest.id)
-    await parts.sweeper.sweep()
-    assert await parts.usage("ann") == (0, 0)
 
 
 async def test_any_lost_answer_of_a_life_changes_nothing(parts: Parts, steps: Steps) -> None:
