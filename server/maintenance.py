@@ -24,7 +24,7 @@ from storage.embedded import EmbeddedError, EmbeddedMongo, running
 DONE, FAILED, USAGE = 0, 1, 2
 
 WAITING = (
-    "No server has run for hours, or the database's clock was set a moment ago: waiting for three "
+    "No server has run for long, or the database's clock was set a moment ago: waiting for three "
     "minutes, lest uploads are taken for old that are not."
 )
 
