@@ -27,7 +27,7 @@ from bench.measures import MEASURES
 from bench.process import ROOT, ChildFailed
 from bench.report import Result, summarize, table
 from bench.scene import NoRoom, Scene
-from storage.embedded import EmbeddedError
+from lading.storage.embedded.process import EmbeddedError
 
 ROUNDS, QUICK_ROUNDS, GROWTH_ROUNDS = 5, 1, 3
 

@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from storage import launch
+from lading.storage.embedded import launch
 
 ROOT = Path(__file__).parent.parent
 STOP_SECONDS = 40.0

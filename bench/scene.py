@@ -21,7 +21,7 @@ from typing import Any, Self
 from pymongo import AsyncMongoClient
 
 from bench.process import ChildFailed, child, python
-from storage.embedded import EmbeddedMongo
+from lading.storage.embedded.process import EmbeddedMongo
 
 PEER_DATABASE = "peer"
 """Where peers that use MongoDB keep their data; Lading has its own database."""

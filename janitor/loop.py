@@ -13,9 +13,9 @@ from contextlib import suppress
 
 import structlog
 
-from janitor.sweep import Check, Lost, Report
-from protocol.errors import LadingError
-from storage.leases import Lease, Leases
+from lading.janitor.sweep import Check, Lost, Report
+from lading.protocol.errors import LadingError
+from lading.storage.collections.leases import Lease, Leases
 
 log = structlog.get_logger()
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from enum import Enum, auto
 
-from protocol.manifest import Manifest, State
+from lading.protocol.manifest import Manifest, State
 
 
 class Action(Enum):

@@ -14,12 +14,12 @@ from dataclasses import asdict, dataclass
 
 import structlog
 
-from janitor.policy import Action, decide
-from protocol.errors import Internal, LadingError
-from protocol.manifest import Manifest
-from storage.blobs.base import Blobs
-from storage.manifests import Manifests
-from storage.quotas import Quotas
+from lading.janitor.policy import Action, decide
+from lading.protocol.errors import Internal, LadingError
+from lading.protocol.manifest import Manifest
+from lading.storage.blobs.base import Blobs
+from lading.storage.collections.manifests import Manifests
+from lading.storage.collections.quotas import Quotas
 
 log = structlog.get_logger()
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 
-from protocol.errors import Incomplete, InvalidArgument, LadingError
-from protocol.manifest import Manifest, State, prove
-from storage.blobs.base import Blobs
-from storage.chunks import Chunks
-from storage.contents import SPAN, Contents, base
-from storage.manifests import Manifests, born
-from storage.quotas import Account, Quotas
+from lading.protocol.errors import Incomplete, InvalidArgument, LadingError
+from lading.protocol.manifest import Manifest, State, prove
+from lading.storage.blobs.base import Blobs
+from lading.storage.collections.chunks import Chunks
+from lading.storage.collections.manifests import Manifests, born
+from lading.storage.collections.quotas import Account, Quotas
+from lading.storage.contents import SPAN, Contents, base
 
 YOUNG_SECONDS = 3600.0
 """An id younger than this may still get its manifest, however slow and badly timed its server."""

@@ -15,9 +15,9 @@ from typing import Any
 
 import msgpack
 
-from protocol.errors import InvalidMessage
-from protocol.manifest import MAX_INTEGER
-from protocol.messages import (
+from lading.protocol.errors import InvalidMessage
+from lading.protocol.manifest import MAX_INTEGER
+from lading.protocol.messages import (
     MAX_REF,
     OVERHEAD,
     Abort,
@@ -44,7 +44,7 @@ from protocol.messages import (
     Welcome,
     Window,
 )
-from protocol.spec import UploadSpec
+from lading.protocol.spec import UploadSpec
 
 # -- reading ---------------------------------------------------------------------------------------
 

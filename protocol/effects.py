@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from protocol import messages as m
-from protocol.spec import UploadSpec
+from lading.protocol import messages as m
+from lading.protocol.spec import UploadSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Authenticate:
 
 
 @dataclass(frozen=True, slots=True)
-class Open:
+class Create:
     """Create an upload; answer `opened` or `failed`."""
 
     ref: int
@@ -42,7 +42,7 @@ class Open:
 
 
 @dataclass(frozen=True, slots=True)
-class Reopen:
+class Resume:
     """Look an upload up; answer `opened` or `failed`."""
 
     ref: int
@@ -50,7 +50,7 @@ class Reopen:
 
 
 @dataclass(frozen=True, slots=True)
-class Store:
+class Write:
     """Make a piece durable; answer `stored` or `refused`."""
 
     ref: int
@@ -61,7 +61,7 @@ class Store:
 
 
 @dataclass(frozen=True, slots=True)
-class Complete:
+class Finish:
     """Prove and publish; answer `completed` or `failed`."""
 
     ref: int
@@ -71,11 +71,11 @@ class Complete:
 
 
 @dataclass(frozen=True, slots=True)
-class Remove:
+class Abort:
     """Delete the upload; answer `closed` or `failed`."""
 
     ref: int
     upload_id: str
 
 
-Effect = Send | Close | Authenticate | Open | Reopen | Store | Complete | Remove
+Effect = Send | Close | Authenticate | Create | Resume | Write | Finish | Abort

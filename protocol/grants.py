@@ -13,9 +13,9 @@ import re
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from protocol.errors import Forbidden, InvalidArgument, TooLarge, UnsupportedMediaType
-from protocol.manifest import MAX_INTEGER, Manifest
-from protocol.spec import (
+from lading.protocol.errors import Forbidden, InvalidArgument, TooLarge, UnsupportedMediaType
+from lading.protocol.manifest import MAX_INTEGER, Manifest
+from lading.protocol.spec import (
     MAX_NAME,
     MAX_USER_ID,
     UploadSpec,

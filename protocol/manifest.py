@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
-from protocol.digests import crc32c_combine
-from protocol.errors import Incomplete, InvalidArgument, OutOfBounds
+from lading.protocol.digests import crc32c_combine
+from lading.protocol.errors import Incomplete, InvalidArgument, OutOfBounds
 
 MAX_INTEGER = 2**53 - 1
 """The largest integer on the wire: what a JavaScript number holds exactly."""

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from protocol.manifest import Range
-from protocol.spec import UploadSpec
+from lading.protocol.manifest import Range
+from lading.protocol.spec import UploadSpec
 
 SUBPROTOCOL = "lading.v1"
 MAX_REF = 65_535

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 
-from protocol.errors import RangeNotSatisfiable
-from protocol.manifest import MAX_INTEGER, Range
+from lading.protocol.errors import RangeNotSatisfiable
+from lading.protocol.manifest import MAX_INTEGER, Range
 
 MAX_RANGES = 64
 """More than a player ever asks for; a longer list is refused before it is read."""

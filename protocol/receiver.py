@@ -27,19 +27,9 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
 
-from protocol import messages as m
-from protocol.effects import (
-    Authenticate,
-    Close,
-    Complete,
-    Effect,
-    Open,
-    Remove,
-    Reopen,
-    Send,
-    Store,
-)
-from protocol.errors import (
+from lading.protocol import effects as e
+from lading.protocol import messages as m
+from lading.protocol.errors import (
     InvalidArgument,
     InvalidMessage,
     LadingError,
@@ -50,8 +40,8 @@ from protocol.errors import (
     Unauthorized,
     WindowExceeded,
 )
-from protocol.manifest import Coverage, Manifest, State
-from protocol.spec import check_id, check_sha256
+from lading.protocol.manifest import Coverage, Manifest, State
+from lading.protocol.spec import check_id, check_sha256
 
 HELLO_SECONDS = 5.0
 IDLE_SECONDS = 60.0
@@ -89,7 +79,7 @@ class _Slot:
     """Pieces that are not answered yet."""
     rest: Upload = Upload.OPEN
     """Where a refused request leads back to."""
-    opening: Open | Reopen | None = None
+    opening: e.Create | e.Resume | None = None
     """What opens it, as long as pieces of the upload that had the `ref` before are in flight."""
     then: m.Finish | m.Abort | m.Detach | None = None
     """What waits for the pieces in flight and for the answer to the request before."""
@@ -139,17 +129,17 @@ class Receiver:
         self._server = server
         self._heartbeat = heartbeat
         self._slots: dict[int, _Slot] = {}
-        self._effects: list[Effect] = []
+        self._effects: list[e.Effect] = []
         self._born = self._heard = self._said = self._busy = now
         self._expires = math.inf
         self._outlived = False
         self._checking = 0
         self._user_id = ""
-        self._end: Close | None = None
+        self._end: e.Close | None = None
 
     # -- what the driver asks
 
-    def effects(self) -> list[Effect]:
+    def effects(self) -> list[e.Effect]:
         """What is to be done now, in order; each effect is given once."""
         effects, self._effects = self._effects, []
         return effects
@@ -231,7 +221,7 @@ class Receiver:
             _HANDLERS[type(message)](self, message, now)
         elif self.state is Connection.GREETING and isinstance(message, m.Hello):
             self.state = Connection.KNOCKING
-            self._do(Authenticate(message.token))
+            self._do(e.Authenticate(message.token))
         elif self.state in (Connection.GREETING, Connection.KNOCKING):
             self._fail(InvalidMessage("HELLO comes first, and its answer before the rest."), 1008)
 
@@ -248,7 +238,7 @@ class Receiver:
 
     def _token(self, message: m.Token, _now: float) -> None:
         self._checking += 1
-        self._do(Authenticate(message.token))
+        self._do(e.Authenticate(message.token))
 
     def _ping(self, message: m.Ping, now: float) -> None:
         self._said = now
@@ -261,7 +251,7 @@ class Receiver:
             except LadingError as error:
                 self._problem(message.ref, error)
             else:
-                self._ask_to_open(Open(message.ref, message.spec))
+                self._ask_to_open(e.Create(message.ref, message.spec))
 
     def _resume(self, message: m.Resume, _now: float) -> None:
         if self._free(message.ref):
@@ -270,7 +260,7 @@ class Receiver:
             except LadingError as error:
                 self._problem(message.ref, error)
             else:
-                self._ask_to_open(Reopen(message.ref, message.upload_id))
+                self._ask_to_open(e.Resume(message.ref, message.upload_id))
 
     def _free(self, ref: int) -> bool:
         slot = self._slots.get(ref)
@@ -296,7 +286,7 @@ class Receiver:
                 return True
         return False
 
-    def _ask_to_open(self, effect: Open | Reopen) -> None:
+    def _ask_to_open(self, effect: e.Create | e.Resume) -> None:
         former = self._slots.pop(effect.ref, None)
         in_flight = 0 if former is None else former.in_flight
         self._slots[effect.ref] = _Slot(Upload.OPENING, in_flight=in_flight, opening=effect)
@@ -324,7 +314,7 @@ class Receiver:
             return
         slot.in_flight += 1
         self.in_flight += size
-        self._do(Store(message.ref, slot.id, message.slice_start, message.crc32c, message.data))
+        self._do(e.Write(message.ref, slot.id, message.slice_start, message.crc32c, message.data))
 
     def _finish(self, message: m.Finish, _now: float) -> None:
         slot = self._slots.get(message.ref)
@@ -367,10 +357,10 @@ class Receiver:
         match message:
             case m.Finish() if not gone:
                 slot.state = Upload.FINISHING
-                self._do(Complete(ref, slot.id, message.size, message.sha256))
+                self._do(e.Finish(ref, slot.id, message.size, message.sha256))
             case m.Abort() if not gone:
                 slot.state = Upload.ABORTING
-                self._do(Remove(ref, slot.id))
+                self._do(e.Abort(ref, slot.id))
             case m.Abort() | m.Detach():
                 self._send(m.Closed(ref))
 
@@ -429,7 +419,7 @@ class Receiver:
         )
         if manifest.state is State.READY:
             slot.state, slot.rest = Upload.FINISHING, Upload.READY
-            self._do(Complete(ref, manifest.id, None, None))
+            self._do(e.Finish(ref, manifest.id, None, None))
         else:
             slot.state = Upload.OPEN
             self._settle(ref)
@@ -452,7 +442,7 @@ class Receiver:
         pieces: tuple[tuple[int, int], ...] = ((slice_start, size),)
         last = self._effects[-1] if self._effects else None
         match last:
-            case Send(m.Stored(ref=same) as before) if same == ref:
+            case e.Send(m.Stored(ref=same) as before) if same == ref:
                 self._effects.pop()
                 pieces = before.pieces + pieces
         self._send(m.Stored(ref, pieces, upload_size))
@@ -543,12 +533,12 @@ class Receiver:
 
     # -- effects
 
-    def _do(self, effect: Effect) -> None:
+    def _do(self, effect: e.Effect) -> None:
         if self.state is not Connection.CLOSED:
             self._effects.append(effect)
 
     def _send(self, message: m.ServerMessage) -> None:
-        self._do(Send(message))
+        self._do(e.Send(message))
 
     def _problem(self, ref: int | None, error: LadingError) -> None:
         self._send(m.Problem(ref, error.problem()))
@@ -560,7 +550,7 @@ class Receiver:
     def _end_with(self, code: int, reason: str) -> None:
         if self.state not in (Connection.ENDING, Connection.CLOSED):
             self.state = Connection.ENDING
-            self._end = Close(code, reason)
+            self._end = e.Close(code, reason)
             self._maybe_end()
 
     def _maybe_end(self) -> None:
@@ -568,7 +558,7 @@ class Receiver:
             self._close(self._end.code, self._end.reason)
 
     def _close(self, code: int, reason: str) -> None:
-        self._do(Close(code, reason))
+        self._do(e.Close(code, reason))
         self.state = Connection.CLOSED
 
 

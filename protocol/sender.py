@@ -15,17 +15,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from protocol import messages as m
-from protocol.digests import crc32c
-from protocol.errors import (
+from lading.protocol import messages as m
+from lading.protocol.digests import crc32c
+from lading.protocol.errors import (
     ChecksumMismatch,
     InvalidArgument,
     LadingError,
     RateLimited,
     from_problem,
 )
-from protocol.manifest import Range, cell_end
-from protocol.spec import UploadSpec
+from lading.protocol.manifest import Range, cell_end
+from lading.protocol.spec import UploadSpec
 
 MAX_CORRUPTIONS = 5
 """How often one piece may arrive with a wrong checksum before the path is called broken."""

@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from protocol.digests import is_sha256
-from protocol.errors import InvalidArgument
-from protocol.manifest import MAX_CHUNK_SIZE, MAX_INTEGER, MIN_CHUNK_SIZE
+from lading.protocol.digests import is_sha256
+from lading.protocol.errors import InvalidArgument
+from lading.protocol.manifest import MAX_CHUNK_SIZE, MAX_INTEGER, MIN_CHUNK_SIZE
 
 MAX_NAME = 1024
 MAX_TAGS = 64

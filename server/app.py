@@ -11,19 +11,21 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route, WebSocketRoute
 
-from protocol.errors import LadingError
-from protocol.messages import OVERHEAD
-from server import openapi
-from server.auth import Authenticator, OpenAuthenticator, TokenAuthenticator, admin_token
-from server.census import Census
-from server.chores import Chores
-from server.errors import handlers
-from server.grants import GrantAuthenticator
-from server.hosts import middleware
-from server.library import Library
-from server.limits import ByteBudget
-from server.routes import (
-    channel,
+from lading.protocol.errors import LadingError
+from lading.protocol.messages import OVERHEAD
+from lading.server.access.grants import GrantAuthenticator
+from lading.server.access.principal import (
+    Authenticator,
+    OpenAuthenticator,
+    TokenAuthenticator,
+    admin_token,
+)
+from lading.server.background import Background
+from lading.server.channel import connection as channel
+from lading.server.http import openapi
+from lading.server.http.exception_handlers import handlers
+from lading.server.http.middleware import middleware
+from lading.server.http.routes import (
     files,
     grants,
     health,
@@ -35,12 +37,15 @@ from server.routes import (
     uploads,
     usage,
 )
-from server.services import Services
-from server.settings import Settings, load
-from server.store import Store, janitor, open_store
-from server.uploads import Uploads
-from storage.clock import DatabaseClock
-from storage.embedded import EmbeddedError, EmbeddedMongo
+from lading.server.net.byte_budget import ByteBudget
+from lading.server.net.connection_counts import ConnectionCounts
+from lading.server.services import Services
+from lading.server.settings import Settings, load
+from lading.server.store import Store, janitor, open_store
+from lading.server.uploads.files import Library
+from lading.server.uploads.uploads import Uploads
+from lading.storage.clock import DatabaseClock
+from lading.storage.embedded.process import EmbeddedError, EmbeddedMongo
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -95,13 +100,13 @@ def create_app(
     *,
     client: Any = None,
     clock: Callable[[], float] | None = None,
-    census: Census | None = None,
+    connection_counts: ConnectionCounts | None = None,
 ) -> Starlette:
     """The server as an ASGI application.
 
     `client` may be a MongoDB client made elsewhere: PyMongo's async one, Motor's or
     mongomock-motor's; else the database of the settings is used, or a private one is started.
-    `census` counts the connections of all processes where there are several.
+    `connection_counts` counts the connections of all processes where there are several.
     """
     chosen = settings or load()
 
@@ -109,12 +114,12 @@ def create_app(
     async def lifespan(app: Starlette) -> AsyncIterator[dict[str, Any]]:
         async with AsyncExitStack() as stack:
             try:
-                services = await _assemble(chosen, client, clock, census, stack)
+                services = await _assemble(chosen, client, clock, connection_counts, stack)
             except (EmbeddedError, LadingError, OSError) as error:
                 app.state.failure = _explain(error, chosen)
                 raise
             app.state.services = services
-            yield {"services": services}
+            yield {"services": services, "bounds": services.bounds()}
             await services.settle()
 
     app = Starlette(
@@ -142,7 +147,7 @@ async def _assemble(
     settings: Settings,
     client: Any,
     clock: Callable[[], float] | None,
-    census: Census | None,
+    connection_counts: ConnectionCounts | None,
     stack: AsyncExitStack,
 ) -> Services:
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -166,7 +171,7 @@ async def _assemble(
         tags=store.tags,
         sweeper=store.sweeper,
         clock=clock,
-        check_room=store.room.check,
+        check_free_space=store.free_space.check,
     )
     services = Services(
         settings=settings,
@@ -178,11 +183,11 @@ async def _assemble(
         tags=store.tags,
         authenticator=GrantAuthenticator(store.grants, authenticator, clock),
         budget=ByteBudget(settings.byte_budget, settings.part_of_user),
-        census=census or Census(),
+        connection_counts=connection_counts or ConnectionCounts(),
         max_message=largest + OVERHEAD,
         clock=clock,
     )
-    await _start_chores(settings, store, services, stack)
+    await _start_background(settings, store, services, stack)
     return services
 
 
@@ -193,27 +198,27 @@ def make_authenticator(settings: Settings, clock: Callable[[], float]) -> Authen
             return TokenAuthenticator(admin_token(settings.data))
         case "jwt":
             # Its libraries take memory that other servers need not spend.
-            from server.tokens import authenticator
+            from lading.server.access.jwt import authenticator
 
             return authenticator(settings, clock)
         case "none":
             return OpenAuthenticator()
 
 
-async def _start_chores(
+async def _start_background(
     settings: Settings, store: Store, services: Services, stack: AsyncExitStack
 ) -> None:
     """Start what runs beside the requests, each until the server ends."""
-    chores = [
-        store.room.watch(),
+    background = [
+        store.free_space.watch(),
         services.note_activity(settings.upload_ttl / 4),
         services.watch_grants(),
     ]
     if isinstance(store.clock, DatabaseClock):
-        chores.append(store.clock.keep())
+        background.append(store.clock.keep())
     if settings.janitor:
         interval = settings.janitor_interval or min(60.0, settings.upload_ttl / 4)
-        chores.append(janitor(store, interval).run())
-    group = await stack.enter_async_context(Chores())
-    for chore in chores:
-        group.start(chore)
+        background.append(janitor(store, interval).run())
+    group = await stack.enter_async_context(Background())
+    for task in background:
+        group.start(task)

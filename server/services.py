@@ -10,20 +10,21 @@ from typing import Any, Protocol
 
 from starlette.requests import HTTPConnection
 
-from protocol.errors import LadingError
-from protocol.grants import Action
-from server.auth import Authenticator, Principal
-from server.census import Census
-from server.credentials import bearer
-from server.library import Library
-from server.limits import ByteBudget
-from server.settings import Settings
-from server.tasks import Tasks
-from server.uploads import Uploads
-from storage.database import Database
-from storage.grants import Grants
-from storage.quotas import Quotas
-from storage.tags import Tags
+from lading.protocol.errors import LadingError
+from lading.protocol.grants import Action
+from lading.server.access.cookie import bearer
+from lading.server.access.principal import Authenticator, Principal
+from lading.server.background import Tasks
+from lading.server.net.bounds import Bounds
+from lading.server.net.byte_budget import ByteBudget
+from lading.server.net.connection_counts import ConnectionCounts
+from lading.server.settings import Settings
+from lading.server.uploads.files import Library
+from lading.server.uploads.uploads import Uploads
+from lading.storage.collections.grants import Grants
+from lading.storage.collections.quotas import Quotas
+from lading.storage.collections.tags import Tags
+from lading.storage.database import Database
 
 ACTIVITY_SECONDS = 60.0
 """A piece that takes longer than this to arrive keeps its upload alive meanwhile."""
@@ -75,12 +76,17 @@ class Services:
     tags: Tags
     authenticator: Authenticator
     budget: ByteBudget
-    census: Census
+    connection_counts: ConnectionCounts
     max_message: int
     clock: Callable[[], float] = time.time
     channels: set[Drainable] = field(default_factory=set)
     draining: bool = False
     _tasks: Tasks = field(default_factory=Tasks)
+
+    def bounds(self) -> Bounds:
+        """What uvicorn's protocol classes are handed."""
+        most = self.settings.max_connections
+        return Bounds(self.budget, self.connection_counts, self.max_message, most)
 
     async def principal(
         self, connection: HTTPConnection, action: Action | None = None

@@ -25,9 +25,9 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from protocol.manifest import MAX_CHUNK_SIZE, MIN_CHUNK_SIZE
-from protocol.units import parse_duration, parse_size
-from storage.database import is_address
+from lading.protocol.manifest import MAX_CHUNK_SIZE, MIN_CHUNK_SIZE
+from lading.protocol.units import parse_duration, parse_size
+from lading.storage.database import is_address
 
 
 def _comma_list(value: Any) -> Any:

@@ -17,28 +17,28 @@ from typing import Any
 
 import structlog
 
-from janitor.loop import JanitorLoop
-from janitor.sweep import Check, Report, Sweeper, always
-from janitor.verify import Auditor, recount
-from protocol.errors import LadingError, StorageFull
-from server.settings import Settings
-from storage.blobs.base import Blobs
-from storage.blobs.mongo import MongoBlobs
-from storage.chunks import Chunks
-from storage.clock import DatabaseClock
-from storage.database import Database, connect
-from storage.grants import Grants
-from storage.leases import Leases
-from storage.manifests import Manifests
-from storage.quotas import Quotas
-from storage.tags import Tags
+from lading.janitor.loop import JanitorLoop
+from lading.janitor.sweep import Check, Report, Sweeper, always
+from lading.janitor.verify import Auditor, recount
+from lading.protocol.errors import LadingError, StorageFull
+from lading.server.settings import Settings
+from lading.storage.blobs.base import Blobs
+from lading.storage.blobs.mongo import MongoBlobs
+from lading.storage.clock import DatabaseClock
+from lading.storage.collections.chunks import Chunks
+from lading.storage.collections.grants import Grants
+from lading.storage.collections.leases import Leases
+from lading.storage.collections.manifests import Manifests
+from lading.storage.collections.quotas import Quotas
+from lading.storage.collections.tags import Tags
+from lading.storage.database import Database, connect
 
 log = structlog.get_logger()
 
 RECOUNT_SECONDS = 3600.0
 """How often the accounts are recounted: only a crash at a bad moment leaves them off."""
 
-ROOM_SECONDS = 1.0
+LOOK_SECONDS = 1.0
 """How often the free space of the database's disk is looked at."""
 
 
@@ -56,7 +56,7 @@ class Store:
     grants: Grants
     tags: Tags
     sweeper: Sweeper
-    room: Room
+    free_space: FreeSpace
 
     def auditor(self) -> Auditor:
         """One audit of everything stored."""
@@ -74,7 +74,7 @@ class Store:
         return found
 
 
-class Room:
+class FreeSpace:
     """Whether the database's disk has room: below the floor nothing new is taken.
 
     When a disk is full mongod aborts and does not start again until there is room, so the server
@@ -93,7 +93,7 @@ class Room:
     async def watch(self) -> None:
         """Look again every second, for as long as the task lives."""
         while True:
-            await asyncio.sleep(ROOM_SECONDS)
+            await asyncio.sleep(LOOK_SECONDS)
             try:
                 await self.look()
             except LadingError:
@@ -141,7 +141,7 @@ async def open_store(
     await database.prepare()
     clock = DatabaseClock(database, settings.upload_ttl)
     await clock.sync()
-    room = Room(database, settings.free_space_floor)
+    room = FreeSpace(database, settings.free_space_floor)
     await room.look()
     chunks, manifests = Chunks(database), Manifests(database)
     mongo = MongoBlobs(chunks)

@@ -26,8 +26,8 @@ import math
 import time
 from datetime import UTC
 
-from storage.database import Database, persist
-from storage.manifests import Manifests
+from lading.storage.collections.manifests import Manifests
+from lading.storage.database import Database, persist
 
 SYNC_SECONDS = 60.0
 """How often the database is asked; between, steady clocks drift apart by a millisecond or so."""

@@ -14,9 +14,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 
-from protocol.manifest import MAX_INTEGER, Manifest, Piece, Range
-from storage.blobs.base import Blobs
-from storage.chunks import Chunks, object_id
+from lading.protocol.manifest import MAX_INTEGER, Manifest, Piece, Range
+from lading.storage.blobs.base import Blobs
+from lading.storage.collections.chunks import Chunks, object_id
 
 SPAN = MAX_INTEGER + 1
 """How far the places of two attempts are apart; no file is larger."""

@@ -31,7 +31,7 @@ from pymongo.read_concern import ReadConcern
 from pymongo.topology_description import TopologyDescription
 from pymongo.write_concern import WriteConcern
 
-from protocol.errors import LadingError, StorageFull, Unavailable
+from lading.protocol.errors import LadingError, StorageFull, Unavailable
 
 log = structlog.get_logger()
 

@@ -13,10 +13,10 @@ import httpx
 import pytest
 from pymongo import MongoClient
 
-from storage.database import Database, connect
-from storage.embedded import EmbeddedMongo
-from tests.servers import Process, process
-from tests.steps import Steps, stepped
+from lading.storage.database import Database, connect
+from lading.storage.embedded.process import EmbeddedMongo
+from tests.support.servers import Process, process
+from tests.support.steps import Steps, stepped
 
 Mongo = MongoClient[dict[str, Any]]
 

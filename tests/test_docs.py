@@ -28,16 +28,16 @@ import pytest
 import typer
 from starlette.routing import Route, WebSocketRoute
 
-from lading import errors as client_errors
 from lading.cli import app as command_line
-from protocol import codec, messages, receiver
-from protocol.errors import CATALOGUE, LadingError
-from server import sockets
-from server.app import ROUTES
-from server.errors import STATUS
-from server.operations import OPERATIONS
-from server.settings import Settings, load
-from tests.servers import process
+from lading.client import errors as client_errors
+from lading.protocol import codec, messages, receiver
+from lading.protocol.errors import CATALOGUE, LadingError
+from lading.server.app import ROUTES
+from lading.server.http.operations import OPERATIONS
+from lading.server.net import websocket_protocol as sockets
+from lading.server.net.problems import STATUS
+from lading.server.settings import Settings, load
+from tests.support.servers import process
 
 ROOT = Path(__file__).parent.parent
 PAGES = [
@@ -144,7 +144,7 @@ def test_documented_defaults_are_the_defaults(monkeypatch: pytest.MonkeyPatch) -
 
 def test_variables_of_the_client_are_those_that_it_reads() -> None:
     listed = {code(row[0]) for row in rows(section("docs/settings.md", "## The client's"))}
-    source = (ROOT / "lading" / "address.py").read_text("utf-8")
+    source = (ROOT / "lading" / "client" / "address.py").read_text("utf-8")
     assert listed == set(re.findall(r'environ\.get\("(LADING_\w+)"\)', source))
 
 
@@ -225,7 +225,11 @@ def test_codes_that_are_said_to_be_reserved_are_those_that_no_route_answers() ->
 def test_every_code_of_the_client_alone_is_documented_and_nothing_else() -> None:
     listed = {code(row[0]) for row in rows(section("docs/errors.md", "## The client's own"))}
     kinds = [kind for _, kind in inspect.getmembers(client_errors, inspect.isclass)]
-    own = {k.code for k in kinds if issubclass(k, LadingError) and k.__module__ == "lading.errors"}
+    own = {
+        k.code
+        for k in kinds
+        if issubclass(k, LadingError) and k.__module__ == "lading.client.errors"
+    }
     assert listed == own - set(CATALOGUE)
 
 

@@ -29,14 +29,14 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from protocol.digests import crc32c
-from protocol.errors import LadingError
-from protocol.manifest import Piece
-from protocol.spec import UploadSpec
-from server.auth import Principal
-from server.uploads import OpenUpload
-from storage.database import Database, connect
-from tests.parts import CELL, NOW, TOMBSTONE_TTL, TTL, Clock, Parts
+from lading.protocol.digests import crc32c
+from lading.protocol.errors import LadingError
+from lading.protocol.manifest import Piece
+from lading.protocol.spec import UploadSpec
+from lading.server.access.principal import Principal
+from lading.server.uploads.uploads import OpenUpload
+from lading.storage.database import Database, connect
+from tests.support.parts import CELL, NOW, TOMBSTONE_TTL, TTL, Clock, Parts
 
 FEW_STEPS = 400
 STEPS_AT_ONCE = 50
@@ -232,7 +232,7 @@ class Machine(RuleBasedStateMachine):
         upload = self.choose(data)
         user = upload.asked_by(strange)
         uploads = self.processes[process].uploads
-        code, opened = self.world.answer(uploads.open(Principal(user), upload.id))
+        code, opened = self.world.answer(uploads.resume(Principal(user), upload.id))
         expected = upload.closed_to(user)
         assert code == (expected or "done")
         if expected is None:
@@ -445,7 +445,7 @@ class Machine(RuleBasedStateMachine):
         dead = [each for each in self.known if each.state in TOMBS]
         upload = data.draw(st.sampled_from(dead), "upload")
         piece = Piece(cell * CELL, 1, crc32c(b"x"))
-        code, _ = self.world.answer(self.processes[0].chunks.insert(upload.id, piece, b"x"))
+        code, _ = self.world.answer(self.processes[0].chunks.write(upload.id, piece, b"x"))
         there = upload.late.setdefault(piece.slice_start, b"x")
         assert code == ("done" if there == b"x" else "chunk-conflict")
 

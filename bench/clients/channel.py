@@ -15,8 +15,8 @@ from contextlib import AsyncExitStack
 
 from bench.clients import Job, Source, work
 from bench.clients.wire import Wire, run
-from protocol.sender import Completed, Failed, Opened, Sender, Welcomed
-from protocol.spec import UploadSpec
+from lading.protocol.sender import Completed, Failed, Opened, Sender, Welcomed
+from lading.protocol.spec import UploadSpec
 
 
 def upload(job: Job) -> Job:

@@ -16,7 +16,7 @@ from gridfs import GridFSBucket
 from pymongo import MongoClient
 
 from bench.clients import Job, work
-from storage.database import DURABLE
+from lading.storage.database import DURABLE
 
 
 class _Nowhere(io.RawIOBase):

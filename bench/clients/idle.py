@@ -16,8 +16,8 @@ from contextlib import AsyncExitStack
 from bench.clients import Job, work
 from bench.clients.wire import Wire, run
 from bench.process import cpu_seconds, memory
-from protocol.messages import Create, Opened, Ping
-from protocol.spec import UploadSpec
+from lading.protocol.messages import Create, Opened, Ping
+from lading.protocol.spec import UploadSpec
 
 AT_ONCE = 32
 """Connections that are being opened at the same time."""

@@ -13,10 +13,10 @@ from contextlib import AsyncExitStack
 
 from bench.clients import Job, Source, work
 from bench.clients.wire import Wire, run
-from protocol.digests import crc32c
-from protocol.errors import from_problem
-from protocol.messages import Chunk, Create, Opened, Refused, Resume, Stored
-from protocol.spec import UploadSpec
+from lading.protocol.digests import crc32c
+from lading.protocol.errors import from_problem
+from lading.protocol.messages import Chunk, Create, Opened, Refused, Resume, Stored
+from lading.protocol.spec import UploadSpec
 
 REF = 1
 

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from bench.clients import Job, work
-from lading.client import Client
+from lading.client.client import Client
 from lading.memory import keep_freed
 
 

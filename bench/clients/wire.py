@@ -16,9 +16,9 @@ from websockets.typing import Subprotocol
 
 from bench.clients import Job
 from lading.memory import keep_freed
-from protocol.codec import decode_server, encode
-from protocol.errors import from_problem
-from protocol.messages import (
+from lading.protocol.codec import decode_server, encode
+from lading.protocol.errors import from_problem
+from lading.protocol.messages import (
     SUBPROTOCOL,
     ClientMessage,
     Hello,

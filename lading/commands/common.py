@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from lading.client.output import Output
 from lading.memory import keep_freed
-from lading.output import Output
-from protocol.errors import LadingError
+from lading.protocol.errors import LadingError
 
 if TYPE_CHECKING:
-    from lading.client import Client
+    from lading.client.client import Client
 
 DONE = 0
 FAILED = 1
@@ -64,7 +64,7 @@ def run(
 ) -> None:
     """Do a command's work with a client, and exit with its code."""
     # Only here: `lading serve` need not load an HTTP client and its memory.
-    from lading.client import Client
+    from lading.client.client import Client
 
     keep_freed()
     common: Common = context.obj or Common()

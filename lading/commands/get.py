@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lading.client.errors import TargetFailed
+from lading.client.output import Output, drop_output, printable
+from lading.client.progress import Progress
 from lading.commands.common import AGAIN, DONE, FAILED, INTERRUPTED, Json, Server, Token, run
-from lading.errors import TargetFailed
-from lading.output import Output, drop_output, printable
-from lading.progress import Progress
-from protocol.errors import LadingError
+from lading.protocol.errors import LadingError
 
 if TYPE_CHECKING:
-    from lading.client import Client
+    from lading.client.client import Client
 
 
 def get(

@@ -20,7 +20,7 @@ def sweep(
 ) -> None:
     """Expire, empty and purge what is due, and set the accounts right."""
     # Only here, so that the client runs where the server's libraries are not installed.
-    from server.maintenance import sweep as run
+    from lading.server.process.janitor import sweep as run
 
     raise typer.Exit(run(dry_run=dry_run, as_json=as_json))
 
@@ -33,6 +33,6 @@ def verify(
     as_json: Json = False,
 ) -> None:
     """Audit every byte, piece and account; exits 1 when something is wrong."""
-    from server.maintenance import verify as run
+    from lading.server.process.janitor import verify as run
 
     raise typer.Exit(run(dry_run=dry_run, as_json=as_json))

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lading.client.output import Output, size_text, time_text
 from lading.commands.common import DONE, Json, Server, Token, run
-from lading.output import Output, size_text, time_text
 
 if TYPE_CHECKING:
-    from lading.client import Client
+    from lading.client.client import Client
 
 
 def ls(

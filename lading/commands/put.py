@@ -8,24 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
 
-from lading.commands.common import (
-    AGAIN,
-    DONE,
-    FAILED,
-    INTERRUPTED,
-    Json,
-    Server,
-    Token,
-    run,
-    worst,
-)
-from lading.output import Output, printable
-from protocol.errors import LadingError
+from lading.client.output import Output, printable
+from lading.commands.common import AGAIN, DONE, FAILED, INTERRUPTED, Json, Server, Token, run, worst
+from lading.protocol.errors import LadingError
 
 if TYPE_CHECKING:
-    from lading.client import Client
-    from lading.source import Readable
-    from lading.upload import Upload
+    from lading.client.client import Client
+    from lading.client.source import Readable
+    from lading.client.upload import Upload
 
 CLEANING_SECONDS = 2.0
 

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lading.client.output import Output
 from lading.commands.common import DONE, Json, Server, Token, run, worst
-from lading.output import Output
-from protocol.errors import LadingError
+from lading.protocol.errors import LadingError
 
 if TYPE_CHECKING:
-    from lading.client import Client
+    from lading.client.client import Client
 
 
 def rm(

@@ -24,6 +24,6 @@ def serve(
         if value is not None:
             os.environ[f"LADING_{variable}"] = str(value)
     # Only here, so that the client runs where the server's libraries are not installed.
-    from server.main import serve as run
+    from lading.server.process.serve import serve as run
 
     raise typer.Exit(run())

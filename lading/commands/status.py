@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lading.client.output import Output, printable, size_text
 from lading.commands.common import DONE, Json, Server, Token, run
 from lading.commands.ls import show
-from lading.output import Output, printable, size_text
 
 if TYPE_CHECKING:
-    from lading.client import Client
+    from lading.client.client import Client
 
 SHOWN = ("name", "directory", "state", "mime_type", "sha256", "created_at", "expires_at")
 

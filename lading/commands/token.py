@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lading.client.output import Output, printable
 from lading.commands.common import DONE, Json, Server, Token, parsed, run
-from lading.output import Output, printable
-from protocol.units import parse_duration, parse_size
+from lading.protocol.units import parse_duration, parse_size
 
 if TYPE_CHECKING:
-    from lading.client import Client
+    from lading.client.client import Client
 
 
 def token(

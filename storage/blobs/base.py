@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from protocol.digests import crc32c
-from protocol.errors import Internal
-from protocol.manifest import Piece
+from lading.protocol.digests import crc32c
+from lading.protocol.errors import Internal
+from lading.protocol.manifest import Piece
 
 
 class Blobs(Protocol):

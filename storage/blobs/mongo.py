@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 from contextlib import nullcontext
 
-from protocol.manifest import Piece
-from storage.blobs.base import verify
-from storage.chunks import Chunks
+from lading.protocol.manifest import Piece
+from lading.storage.blobs.base import verify
+from lading.storage.collections.chunks import Chunks
 
 WRITES_AT_ONCE = 8
 """Large pieces that are being inserted at the same time. PyMongo makes a copy of each, and more at
@@ -32,7 +32,7 @@ class MongoBlobs:
 
     async def write(self, upload_id: str, piece: Piece, data: bytes) -> bool:
         async with self._writing if piece.size >= LARGE else nullcontext():
-            return await self._chunks.insert(upload_id, piece, data)
+            return await self._chunks.write(upload_id, piece, data)
 
     async def read(self, upload_id: str, slice_start: int) -> tuple[Piece, bytes] | None:
         found = await self._chunks.data(upload_id, slice_start)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import structlog
 
-from storage.embedded import EmbeddedMongo
+from lading.storage.embedded.process import EmbeddedMongo
 from tests.faults.fault import Base, Fault, NotHere, Result, run
 from tests.faults.report import Record, keep, load, markdown, stamp, table
 from tests.faults.rows import ROWS

@@ -14,8 +14,8 @@ from tests.faults.processes import TOKEN
 from tests.faults.proxy import Proxy, swallow, whole
 from tests.faults.uploader import LOST
 from tests.faults.worlds import CHUNK, World, some_bytes, two_servers
-from tests.servers import Running
-from tests.wire import ABORT, CLOSED, FINISH, Wire, cells, channel, dial
+from tests.support.servers import Running
+from tests.support.wire import ABORT, CLOSED, FINISH, Wire, cells, channel, dial
 
 OPENED, STORED, COMPLETE = 400, 8, 130
 """At least so many bytes the server says up to OPENED, with the answer to the upgrade, for each

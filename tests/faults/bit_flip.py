@@ -20,12 +20,12 @@ from typing import Any
 import httpx
 
 from lading import Client
-from protocol.errors import LadingError
-from storage.chunks import object_id
+from lading.protocol.errors import LadingError
+from lading.storage.collections.chunks import object_id
 from tests.faults.fault import Base, Fault, Trial
 from tests.faults.processes import TOKEN, clean_environment
 from tests.faults.worlds import CHUNK, World, one_server
-from tests.wire import FINISH, PROBLEM, VERIFYING, Wire, cells, channel
+from tests.support.wire import FINISH, PROBLEM, VERIFYING, Wire, cells, channel
 
 CELLS = 8
 REF = 2

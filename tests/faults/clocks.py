@@ -16,12 +16,12 @@ from pathlib import Path
 
 from bson import ObjectId
 
-from storage.manifests import new_id
+from lading.storage.collections.manifests import new_id
 from tests.faults.fault import Base, Fault, Trial
 from tests.faults.processes import command
 from tests.faults.vault import USER, eventually
 from tests.faults.worlds import CHUNK, World, serving, some_bytes
-from tests.wire import cells, channel
+from tests.support.wire import cells, channel
 
 HOUR, DAY = 3600, 86_400
 

@@ -21,17 +21,17 @@ from typing import Any
 import httpx
 
 from lading import Client
-from lading.backoff import Timing
-from storage.embedded import running
-from storage.mongod import find
+from lading.client.backoff import Timing
+from lading.storage.embedded.mongod import find
+from lading.storage.embedded.process import running
 from tests.faults.fault import Base, Fault, NotHere, Trial
 from tests.faults.processes import TOKEN, Mongod, Servers
 from tests.faults.uploader import Uploader
 from tests.faults.vault import Vault, eventually
 from tests.faults.worlds import CHUNK, USUAL, World, serving
-from tests.servers import Running
-from tests.wire import CHUNK as SEND
-from tests.wire import CREATE, PROBLEM, Wire, cells, channel, checksum
+from tests.support.servers import Running
+from tests.support.wire import CHUNK as SEND
+from tests.support.wire import CREATE, PROBLEM, Wire, cells, channel, checksum
 
 MIB = 2**20
 DISK = 640 * MIB

@@ -17,10 +17,10 @@ from random import Random
 
 from bson import ObjectId
 
-from janitor.sweep import Report
+from lading.janitor.sweep import Report
 from tests.faults.fault import Base, Fault, Trial
 from tests.faults.worlds import CHUNK, World, serving
-from tests.wire import (
+from tests.support.wire import (
     ABORT,
     CLOSED,
     COMPLETE,

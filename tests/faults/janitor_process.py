@@ -13,9 +13,9 @@ import json
 import sys
 from typing import Any
 
-from janitor.loop import NAME, JanitorLoop
-from janitor.sweep import Check, Report
-from storage.leases import Leases
+from lading.janitor.loop import NAME, JanitorLoop
+from lading.janitor.sweep import Check, Report
+from lading.storage.collections.leases import Leases
 from tests.faults.vault import Vault
 
 MARK = "= "

@@ -24,7 +24,7 @@ from tests.faults.fault import Base, Fault, Trial
 from tests.faults.janitor_process import MARK
 from tests.faults.processes import START_SECONDS, clean_environment, kill, start
 from tests.faults.vault import Vault, eventually
-from tests.servers import until
+from tests.support.servers import until
 
 UPLOADS, PIECES = 12, 2
 MANY = 30

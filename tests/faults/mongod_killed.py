@@ -15,14 +15,14 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
-from storage.embedded import running
+from lading.storage.embedded.process import running
 from tests.faults.fault import Base, Fault, Trial
 from tests.faults.processes import Mongod, Servers
 from tests.faults.proxy import at, whole
 from tests.faults.uploader import Uploader
 from tests.faults.vault import Vault
 from tests.faults.worlds import CHUNK, USUAL, World, serving
-from tests.servers import Running, until
+from tests.support.servers import Running, until
 
 AT_ONCE = 3
 CELLS = 24

@@ -12,12 +12,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from protocol.errors import LadingError
+from lading.protocol.errors import LadingError
 from tests.faults.fault import Base, Fault, Trial
 from tests.faults.proxy import CLEAR, Plan, Proxy, cut, flip, freeze, trickle, whole
 from tests.faults.uploader import Uploader
 from tests.faults.worlds import CHUNK, World, send, serving, some_bytes
-from tests.servers import until
+from tests.support.servers import until
 
 LARGE = 4 * CHUNK
 """The cells: large enough for messages that need a share of the byte budget."""

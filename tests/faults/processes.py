@@ -20,16 +20,22 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote
 
-from storage import launch
-from storage.mongod import SMALLEST_CACHE, SOCKET_NAME, arguments, find, takes_connections
-from tests.servers import Process, until
+from lading.storage.embedded import launch
+from lading.storage.embedded.mongod import (
+    SMALLEST_CACHE,
+    SOCKET_NAME,
+    arguments,
+    find,
+    takes_connections,
+)
+from tests.support.servers import Process, until
 
 START_SECONDS = 60.0
 STOP_SECONDS = 60.0
 TOKEN = "the-token-of-all-servers-of-the-faults"
 
 COMMAND = "from lading.cli import main; main()"
-PROGRAM = "from server.main import serve; raise SystemExit(serve())"
+PROGRAM = "from lading.server.process.serve import serve; raise SystemExit(serve())"
 
 Child = subprocess.Popen[bytes]
 

@@ -17,7 +17,7 @@ import httpx
 from tests.faults.fault import Base, Fault, Trial
 from tests.faults.vault import USER
 from tests.faults.worlds import World, two_servers
-from tests.wire import ABORT, CLOSED, CREATE, OPENED, PROBLEM, WINDOW, Wire, channel
+from tests.support.wire import ABORT, CLOSED, CREATE, OPENED, PROBLEM, WINDOW, Wire, channel
 
 CREATIONS = 20
 ROOM_FOR = 3

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from storage.mongod import find
+from lading.storage.embedded.mongod import find
 from tests.faults.fault import Fault, Result, upper_bound
 
 ROOT = Path(__file__).parents[2]

@@ -18,15 +18,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lading import Client
-from lading.backoff import Timing
-from lading.progress import Progress, State
-from lading.upload import Upload
+from lading.client.backoff import Timing
+from lading.client.progress import Progress, State
+from lading.client.upload import Upload
 from tests.faults.fault import Base, Fault, Trial
 from tests.faults.processes import TOKEN, ended
 from tests.faults.proxy import Gate, at, trickle, whole
 from tests.faults.uploader import Uploader
 from tests.faults.worlds import CHUNK, World, serving
-from tests.servers import Process, Running, until
+from tests.support.servers import Process, Running, until
 
 CELLS = 16
 SLOW_CELLS = 4

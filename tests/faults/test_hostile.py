@@ -17,10 +17,10 @@ import msgpack
 import pytest
 
 from lading import Client
-from tests.server.bearers import JWT, user
-from tests.server.frames import BINARY, CONT, PING, TEXT, Raw, frame, raw
-from tests.servers import Process, Running, process
-from tests.wire import CHUNK, CREATE, OPENED
+from tests.support.frames import BINARY, CONT, PING, TEXT, Raw, frame, raw
+from tests.support.servers import Process, Running, process
+from tests.support.users import JWT, user
+from tests.support.wire import CHUNK, CREATE, OPENED
 
 MIB = 2**20
 COUNT = 200

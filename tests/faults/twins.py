@@ -15,7 +15,7 @@ from typing import Any
 
 from tests.faults.fault import Base, Fault, Trial
 from tests.faults.worlds import CHUNK, World, two_servers
-from tests.wire import (
+from tests.support.wire import (
     CLOSED,
     COMPLETE,
     DETACH,

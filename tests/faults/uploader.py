@@ -18,8 +18,8 @@ import httpx
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage
 
 from tests.faults.processes import TOKEN
-from tests.servers import Running
-from tests.wire import (
+from tests.support.servers import Running
+from tests.support.wire import (
     CHUNK,
     COMPLETE,
     CREATE,

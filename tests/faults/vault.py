@@ -14,17 +14,17 @@ from typing import Any, Self
 
 from bson import ObjectId
 
-from janitor.sweep import Sweeper
-from janitor.verify import YOUNG_SECONDS, Auditor, Finding, recount
-from protocol.manifest import Manifest, Piece
-from storage.blobs.mongo import MongoBlobs
-from storage.chunks import Chunks, object_id
-from storage.clock import DatabaseClock
-from storage.database import Database, connect
-from storage.manifests import Manifests, new_id
-from storage.quotas import Quotas
-from tests.servers import Running
-from tests.wire import checksum
+from lading.janitor.sweep import Sweeper
+from lading.janitor.verify import YOUNG_SECONDS, Auditor, Finding, recount
+from lading.protocol.manifest import Manifest, Piece
+from lading.storage.blobs.mongo import MongoBlobs
+from lading.storage.clock import DatabaseClock
+from lading.storage.collections.chunks import Chunks, object_id
+from lading.storage.collections.manifests import Manifests, new_id
+from lading.storage.collections.quotas import Quotas
+from lading.storage.database import Database, connect
+from tests.support.servers import Running
+from tests.support.wire import checksum
 
 USER = "admin"
 """The one user of servers that go by a token."""
@@ -124,7 +124,7 @@ class Vault:
                 updated_at=now - 2 * 3600,
                 expires_at=now - 3600,
             )
-            await self.manifests.insert(manifest)
+            await self.manifests.create(manifest)
             for place in range(pieces):
                 data = place.to_bytes(4, "big") * (SMALL // 4)
                 piece = Piece(place * SMALL, SMALL, checksum(data))

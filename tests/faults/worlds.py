@@ -13,12 +13,12 @@ from random import Random
 from typing import Any
 
 from lading import Client
-from lading.backoff import Timing
+from lading.client.backoff import Timing
 from tests.faults.fault import Base
 from tests.faults.processes import TOKEN, Servers
 from tests.faults.proxy import Proxy
 from tests.faults.vault import Vault
-from tests.servers import Process, Running
+from tests.support.servers import Process, Running
 
 CHUNK = 64 * 1024
 """The servers' cells: small, so that a small file has many pieces."""

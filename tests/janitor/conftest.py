@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from storage.database import Database
-from tests.janitor.scene import Scene
+from lading.storage.database import Database
+from tests.support.janitor import Scene
 
 
 @pytest.fixture

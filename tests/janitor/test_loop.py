@@ -6,14 +6,14 @@ import asyncio
 
 import pytest
 
-from janitor.loop import NAME, JanitorLoop, Sweep
-from janitor.sweep import Check, Report
-from protocol.errors import Unavailable
-from storage.database import Database
-from storage.leases import Leases
-from tests.janitor.scene import CELL, TTL, Clock, Scene
-from tests.servers import until
-from tests.steps import Steps
+from lading.janitor.loop import NAME, JanitorLoop, Sweep
+from lading.janitor.sweep import Check, Report
+from lading.protocol.errors import Unavailable
+from lading.storage.collections.leases import Leases
+from lading.storage.database import Database
+from tests.support.janitor import CELL, TTL, Clock, Scene
+from tests.support.servers import until
+from tests.support.steps import Steps
 
 SECONDS = 30.0
 DONE = Report(emptied=1)

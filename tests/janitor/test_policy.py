@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from janitor.policy import Action, decide
-from protocol.manifest import Manifest, State
+from lading.janitor.policy import Action, decide
+from lading.protocol.manifest import Manifest, State
 
 NOW = 1_790_000_000.0
 

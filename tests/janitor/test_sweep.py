@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from janitor import sweep as module
-from janitor.sweep import DELETED_AT_ONCE, Lost, Report
-from protocol.errors import Unavailable
-from protocol.manifest import Manifest, State
-from storage.blobs.mongo import MongoBlobs
-from storage.chunks import Chunks
-from storage.database import Database, connect
-from tests.janitor.scene import CELL, TOMBSTONE_TTL, TTL, Scene
-from tests.steps import Crash, Steps
+from lading.janitor import sweep as module
+from lading.janitor.sweep import DELETED_AT_ONCE, Lost, Report
+from lading.protocol.errors import Unavailable
+from lading.protocol.manifest import Manifest, State
+from lading.storage.blobs.mongo import MongoBlobs
+from lading.storage.collections.chunks import Chunks
+from lading.storage.database import Database, connect
+from tests.support.janitor import CELL, TOMBSTONE_TTL, TTL, Scene
+from tests.support.steps import Crash, Steps
 
 GONE = "expired and emptied"
 DELETED = "deleted and emptied"
@@ -59,7 +59,7 @@ async def test_while_the_clock_cannot_be_trusted_nothing_is_done_for_its_age(sce
     await scene.sweeper().sweep()
     stalled, deleted = await scene.begin(), await scene.begin()
     scene.clock.now += TTL
-    await scene.bury(deleted)
+    await scene.mark_deleted(deleted)
     unsettled = scene.sweeper(settled=lambda: False)
     assert await unsettled.sweep(dry_run=True) == Report(emptied=1)
     assert await unsettled.sweep() == Report(emptied=1, pieces=2)
@@ -100,7 +100,7 @@ async def test_a_deletion_that_was_cut_short_is_gone_on_with(
         upload = await scene.publish(upload)
         if was_kept:
             await scene.quotas.keep(upload.user_id, upload.id, 2 * CELL)
-    await scene.bury(upload)
+    await scene.mark_deleted(upload)
     assert await scene.sweeper().sweep() == Report(emptied=1, pieces=2)
     assert await scene.states() == {upload.id: DELETED, other.id: "ready"}
     assert await scene.usage() == (CELL, 0)
@@ -146,7 +146,7 @@ async def test_all_pages_of_what_is_due_are_looked_at(
 async def test_what_is_due_is_found_by_an_index(scene: Scene) -> None:
     for _ in range(5):
         await scene.begin(cells=0)
-        await scene.bury(await scene.finished(cells=0))
+        await scene.mark_deleted(await scene.finished(cells=0))
     await scene.sweeper().sweep()
     for _ in range(5):
         await scene.finished(cells=0)
@@ -174,7 +174,7 @@ async def was_finished(scene: Scene, manifest: Manifest) -> None:
 
 
 async def was_deleted(scene: Scene, manifest: Manifest) -> None:
-    await scene.sweeper().empty(await scene.bury(manifest))
+    await scene.sweeper().empty(await scene.mark_deleted(manifest))
 
 
 @pytest.mark.parametrize(
@@ -219,8 +219,8 @@ async def test_several_sweeps_at_once_do_it_once(scene: Scene, database_url: str
     other = Scene(Database(connect(database_url)), scene.clock)
     for _ in range(3):
         await scene.begin()
-        await scene.bury(await scene.finished())
-        await scene.bury(await scene.begin())
+        await scene.mark_deleted(await scene.finished())
+        await scene.mark_deleted(await scene.begin())
     kept = await scene.finished()
     scene.clock.now += TTL - 1
     alive = await scene.begin(cells=1)
@@ -244,7 +244,7 @@ async def in_every_state(scene: Scene) -> None:
     """Something to do for every branch of the sweep, and beside it what must stay."""
     due = [await scene.finished(cells=1), await scene.begin(cells=2), await scene.finished()]
     for each in due:
-        await scene.bury(each)
+        await scene.mark_deleted(each)
     await scene.sweeper().sweep()
     await scene.store(due[1], 1)
     # The process ended between the last two steps of this one: its mark is still there.
@@ -259,9 +259,9 @@ async def in_every_state(scene: Scene) -> None:
     await scene.finished(cells=1)
     scene.clock.now += TTL - 1
     await scene.touch(moving)
-    await scene.bury(await scene.publish(await scene.begin(cells=1)))  # not charged yet
-    await scene.bury(await scene.finished(cells=1))
-    await scene.bury(await scene.begin(cells=1))
+    await scene.mark_deleted(await scene.publish(await scene.begin(cells=1)))  # not charged yet
+    await scene.mark_deleted(await scene.finished(cells=1))
+    await scene.mark_deleted(await scene.begin(cells=1))
     scene.clock.now += 1
     assert stalled.expires_at == scene.clock()
 

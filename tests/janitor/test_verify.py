@@ -11,16 +11,16 @@ from typing import Any
 import pytest
 from bson import ObjectId
 
-from janitor.verify import YOUNG_SECONDS, Finding, recount
-from protocol.digests import crc32c
-from protocol.manifest import Manifest, Piece
-from storage.blobs.mongo import MongoBlobs
-from storage.chunks import object_id
-from storage.contents import Contents
-from storage.database import Database
-from storage.manifests import new_id
-from tests.janitor.scene import CELL, NOW, TOMBSTONE_TTL, TTL, Scene
-from tests.steps import Crash, Steps
+from lading.janitor.verify import YOUNG_SECONDS, Finding, recount
+from lading.protocol.digests import crc32c
+from lading.protocol.manifest import Manifest, Piece
+from lading.storage.blobs.mongo import MongoBlobs
+from lading.storage.collections.chunks import object_id
+from lading.storage.collections.manifests import new_id
+from lading.storage.contents import Contents
+from lading.storage.database import Database
+from tests.support.janitor import CELL, NOW, TOMBSTONE_TTL, TTL, Scene
+from tests.support.steps import Crash, Steps
 
 
 async def change_piece(scene: Scene, manifest: Manifest, cell: int, **fields: Any) -> None:
@@ -44,8 +44,8 @@ async def test_all_that_is_right_is_passed_over(scene: Scene) -> None:
     await scene.finished(cells=3)
     await scene.begin(cells=3, stored=1)
     await scene.begin(cells=0, size=None)
-    await scene.bury(await scene.finished(cells=2))
-    await scene.bury(await scene.begin(cells=2))
+    await scene.mark_deleted(await scene.finished(cells=2))
+    await scene.mark_deleted(await scene.begin(cells=2))
     expired = await scene.begin(cells=2)
     await scene.manifests.expire(expired, now=NOW + TTL, until=NOW + 2 * TTL)
     auditor = scene.auditor()
@@ -127,7 +127,7 @@ async def test_pieces_of_bytes_that_were_replaced(scene: Scene) -> None:
         piece = Piece(cell * CELL, CELL, crc32c(data))
         await Contents(scene.chunks, scene.blobs).write(begun, piece, data)
     checksum = crc32c(2 * data)
-    await scene.manifests.publish(
+    await scene.manifests.finish(
         manifest.id, now=0, size=2 * CELL, crc32c=checksum, sha256=None, mime="a/b", attempt=1
     )
     await scene.quotas.keep("ann", manifest.id, 2 * CELL)
@@ -155,7 +155,7 @@ async def test_what_dies_while_it_is_read_is_not_damaged(scene: Scene, steps: St
     stepping = Scene(steps, scene.clock)
 
     async def delete() -> None:
-        await scene.sweeper().empty(await scene.bury(file))
+        await scene.sweeper().empty(await scene.mark_deleted(file))
 
     steps.before(4, delete)
     assert await stepping.audit() == []
@@ -174,7 +174,7 @@ async def test_what_is_deleted_at_any_moment_of_the_audit_lacks_nothing(
         upload = await begin(cells=3)
 
         async def delete(upload: Manifest = upload) -> None:
-            await scene.sweeper().empty(await scene.bury(upload))
+            await scene.sweeper().empty(await scene.mark_deleted(upload))
 
         steps.before(number, delete)
         assert await stepping.audit() == [], f"before operation {number}"
@@ -271,11 +271,11 @@ async def finish_of_unknown_length(scene: Scene) -> None:
 
 
 async def abort(scene: Scene) -> None:
-    await scene.sweeper().empty(await scene.bury(await scene.begin(cells=1)))
+    await scene.sweeper().empty(await scene.mark_deleted(await scene.begin(cells=1)))
 
 
 async def delete(scene: Scene) -> None:
-    await scene.sweeper().empty(await scene.bury(await scene.finished(cells=1)))
+    await scene.sweeper().empty(await scene.mark_deleted(await scene.finished(cells=1)))
 
 
 async def expire(scene: Scene) -> None:

@@ -9,8 +9,8 @@ from random import Random
 
 import pytest
 
-from lading.backoff import Timing
-from tests.lading.fake import Fake, running
+from lading.client.backoff import Timing
+from tests.support.fake_server import Fake, running
 
 
 class Clock:

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from protocol import messages as m
-from protocol.codec import decode_client, decode_server, encode
-from protocol.errors import InvalidMessage
-from protocol.manifest import MAX_INTEGER
-from protocol.spec import UploadSpec
-from tests.protocol.strategies import client_messages, server_messages
+from lading.protocol import messages as m
+from lading.protocol.codec import decode_client, decode_server, encode
+from lading.protocol.errors import InvalidMessage
+from lading.protocol.manifest import MAX_INTEGER
+from lading.protocol.spec import UploadSpec
+from tests.support.strategies import client_messages, server_messages
 
 Message = m.ClientMessage | m.ServerMessage
 Decode = Callable[[bytes], Message]

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from protocol import messages as m
-from protocol.codec import LONGEST, decode_client, decode_server, encode
-from protocol.errors import InvalidMessage
+from lading.protocol import messages as m
+from lading.protocol.codec import LONGEST, decode_client, decode_server, encode
+from lading.protocol.errors import InvalidMessage
 
 
 def refused(decode: Callable[[bytes], object], data: bytes) -> bool:

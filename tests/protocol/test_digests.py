@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from protocol.digests import (
+from lading.protocol.digests import (
     POLYNOMIAL,
     TABLE_FROM,
     Sha256,

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol import errors
-from protocol.errors import CATALOGUE, Incomplete, Internal, LadingError, from_problem
+from lading.protocol import errors
+from lading.protocol.errors import CATALOGUE, Incomplete, Internal, LadingError, from_problem
 
 CODES = {
     "invalid-message", "invalid-argument", "unauthorized", "forbidden", "not-found",

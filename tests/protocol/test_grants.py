@@ -8,16 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol.errors import (
+from lading.protocol.errors import (
     Forbidden,
     InvalidArgument,
     LadingError,
     TooLarge,
     UnsupportedMediaType,
 )
-from protocol.grants import MAX_MIME_TYPES, MAX_SECONDS, Action, Grant
-from protocol.manifest import MAX_INTEGER, Manifest
-from protocol.spec import UploadSpec
+from lading.protocol.grants import MAX_MIME_TYPES, MAX_SECONDS, Action, Grant
+from lading.protocol.manifest import MAX_INTEGER, Manifest
+from lading.protocol.spec import UploadSpec
 
 ID, OTHER = "a" * 24, "b" * 24
 SHA, OTHER_SHA = "0" * 64, "1" * 64

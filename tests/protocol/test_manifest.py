@@ -22,9 +22,9 @@ from hypothesis.stateful import (
     rule,
 )
 
-from protocol.digests import crc32c
-from protocol.errors import Incomplete, InvalidArgument, OutOfBounds
-from protocol.manifest import (
+from lading.protocol.digests import crc32c
+from lading.protocol.errors import Incomplete, InvalidArgument, OutOfBounds
+from lading.protocol.manifest import (
     MAX_INTEGER,
     MISSING_SHOWN,
     Piece,

@@ -7,7 +7,7 @@ from typing import get_args
 
 import pytest
 
-from protocol import messages as m
+from lading.protocol import messages as m
 
 NUMBERS = {
     "Hello": 1, "Create": 2, "Resume": 3, "Chunk": 4, "Finish": 5, "Abort": 6, "Detach": 7,

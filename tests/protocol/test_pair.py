@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.protocol.drivers import File
-from tests.protocol.pair import World
-from tests.protocol.shelf import CELL
+from tests.support.drivers import File
+from tests.support.memory_store import CELL
+from tests.support.pair import World
 
 numbers = st.integers(0, 2**16)
 fates = st.lists(numbers, max_size=40) | st.lists(numbers, min_size=100, max_size=400)

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol.errors import RangeNotSatisfiable
-from protocol.manifest import Range
-from protocol.ranges import MAX_RANGES, content_range, parse
+from lading.protocol.errors import RangeNotSatisfiable
+from lading.protocol.manifest import Range
+from lading.protocol.ranges import MAX_RANGES, content_range, parse
 
 LONG = "9" * 17
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from protocol.receiver import Connection
-from tests.protocol.dialogue import Desk, message_of
+from lading.protocol.receiver import Connection
+from tests.support.transcripts import Desk, message_of
 
 ID = "0123456789abcdef01234567"
 OTHER = "76543210fedcba9876543210"
@@ -68,8 +68,8 @@ ANSWERS = {
     Connection.KNOCKING: dict.fromkeys(MESSAGES, TOO_SOON),
     Connection.OPEN: {
         **GOES_ON,
-        "CREATE": ['! Open ref=9 name="file" size=5'],
-        "RESUME": [f'! Reopen ref=9 upload_id="{ID}"'],
+        "CREATE": ['! Create ref=9 name="file" size=5'],
+        "RESUME": [f'! Resume ref=9 upload_id="{ID}"'],
     },
     Connection.DRAINING: {**GOES_ON, "CREATE": STOPPING, "RESUME": STOPPING},
     Connection.ENDING: dict.fromkeys(MESSAGES, NOTHING),
@@ -129,11 +129,11 @@ RESULTS = {
     "none": ['< PROBLEM ref=1 problem="not-found"'],
     "none at 10": ['< PROBLEM ref=1 problem="not-found" slice_start=10'],
     "closed": ["< CLOSED ref=1"],
-    "open": ['! Open ref=1 name="next" size=20'],
-    "reopen": [f'! Reopen ref=1 upload_id="{OTHER}"'],
-    "store": [f'! Store ref=1 upload_id="{ID}" slice_start=10 data="bbbbbbbbbb"'],
-    "complete": [f'! Complete ref=1 upload_id="{ID}" size=null sha256=null'],
-    "remove": [f'! Remove ref=1 upload_id="{ID}"'],
+    "open": ['! Create ref=1 name="next" size=20'],
+    "reopen": [f'! Resume ref=1 upload_id="{OTHER}"'],
+    "store": [f'! Write ref=1 upload_id="{ID}" slice_start=10 data="bbbbbbbbbb"'],
+    "complete": [f'! Finish ref=1 upload_id="{ID}" size=null sha256=null'],
+    "remove": [f'! Abort ref=1 upload_id="{ID}"'],
 }
 
 TABLE = """

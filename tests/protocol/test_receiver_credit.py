@@ -5,11 +5,11 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol import messages as m
-from protocol.digests import crc32c
-from protocol.errors import ChecksumMismatch
-from protocol.receiver import Connection
-from tests.protocol.dialogue import Desk
+from lading.protocol import messages as m
+from lading.protocol.digests import crc32c
+from lading.protocol.errors import ChecksumMismatch
+from lading.protocol.receiver import Connection
+from tests.support.transcripts import Desk
 
 OPEN = f"""
     > HELLO
@@ -35,7 +35,7 @@ def store(at: Desk, size: int, start: int = 0) -> list[str]:
 
 
 def accepted(answers: list[str]) -> bool:
-    return answers[0].startswith("! Store")
+    return answers[0].startswith("! Write")
 
 
 def test_the_window_may_be_filled_and_not_exceeded() -> None:

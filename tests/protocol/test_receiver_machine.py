@@ -14,14 +14,14 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from protocol import effects as e
-from protocol import messages as m
-from protocol.digests import crc32c
-from protocol.errors import CATALOGUE, LadingError
-from protocol.manifest import coverage
-from protocol.receiver import Connection, Receiver
-from protocol.spec import UploadSpec
-from tests.protocol.dialogue import manifest
+from lading.protocol import effects as e
+from lading.protocol import messages as m
+from lading.protocol.digests import crc32c
+from lading.protocol.errors import CATALOGUE, LadingError
+from lading.protocol.manifest import coverage
+from lading.protocol.receiver import Connection, Receiver
+from lading.protocol.spec import UploadSpec
+from tests.support.transcripts import manifest
 
 WINDOW = 40
 refs = st.integers(0, 2)
@@ -43,7 +43,7 @@ class Driver(RuleBasedStateMachine):
         self.ids: dict[int, str] = {}
         self.tokens = 0
         self.requests: dict[int, e.Effect] = {}
-        self.pieces: list[e.Store] = []
+        self.pieces: list[e.Write] = []
         self.closed: e.Close | None = None
         self.receiver = Receiver(0.0, window=WINDOW, max_chunk_size=10)
         self.receiver.receive(m.Hello(), 0.0)
@@ -60,13 +60,13 @@ class Driver(RuleBasedStateMachine):
                     assert stored.pieces
                 case e.Close():
                     self.closed = effect
-                case e.Open() | e.Reopen() | e.Complete() | e.Remove():
+                case e.Create() | e.Resume() | e.Finish() | e.Abort():
                     assert effect.ref not in self.requests, "two requests are under way"
                     assert not [p for p in self.pieces if p.ref == effect.ref]
-                    if isinstance(effect, (e.Complete, e.Remove)):
+                    if isinstance(effect, (e.Finish, e.Abort)):
                         assert effect.upload_id == self.ids[effect.ref]
                     self.requests[effect.ref] = effect
-                case e.Store():
+                case e.Write():
                     assert effect.upload_id == self.ids[effect.ref]
                     self.pieces.append(effect)
         return taken
@@ -125,13 +125,13 @@ class Driver(RuleBasedStateMachine):
         match request:
             case _ if not good:
                 self.receiver.failed(ref, error(code), self.now)
-            case e.Open() | e.Reopen():
+            case e.Create() | e.Resume():
                 self.made += 1
                 self.ids[ref] = f"{self.made:024x}"
                 self.receiver.opened(ref, manifest(self.ids[ref], state=state), coverage([], 20))
-            case e.Complete():
+            case e.Finish():
                 self.receiver.completed(ref, manifest(self.ids[ref], state="ready"), "/f")
-            case e.Remove():
+            case e.Abort():
                 self.receiver.closed(ref, self.now)
         self.take()
 

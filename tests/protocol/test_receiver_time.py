@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from protocol.receiver import Connection
-from tests.protocol.dialogue import Desk
+from lading.protocol.receiver import Connection
+from tests.support.transcripts import Desk
 
 A = "a" * 24
 WELCOME = '> HELLO\n= authenticated user_id="ann"'
@@ -154,7 +154,7 @@ def test_a_piece_refused_is_answered_too() -> None:
 def test_a_finish_that_waited_is_still_carried_out_at_the_end() -> None:
     old = desk(EXPIRING, OPEN, FIRST, "> FINISH ref=1")
     beat(old, 100)
-    assert [answer.split()[1] for answer in old.feed(STORED)] == ["STORED", "Complete", "Close"]
+    assert [answer.split()[1] for answer in old.feed(STORED)] == ["STORED", "Finish", "Close"]
 
 
 def test_a_token_before_the_expiry_moves_it() -> None:
@@ -193,7 +193,7 @@ def test_an_upload_may_outlive_the_credential_of_a_grant() -> None:
     lasting.receiver.authenticated("ann", 100.0, 0.0, outlived=True)
     lasting.play(OPEN)
     assert beat(lasting, 300) == []
-    assert lasting.feed(FIRST)[0].startswith("! Store")
+    assert lasting.feed(FIRST)[0].startswith("! Write")
     lasting.play(f"{STORED}\n> DETACH ref=1")
     assert lasting.feed(at(301)) == [EXPIRED, CLOSE_EXPIRED]
 
@@ -239,11 +239,11 @@ def test_draining_opens_nothing_and_goes_on_with_what_is_open() -> None:
     assert draining.feed(DRAIN) == []
     assert draining.feed('> CREATE ref=2 name="n"') == ['< PROBLEM ref=2 problem="shutting-down"']
     late = draining.feed('> CHUNK ref=1 slice_start=10 data="bbbbbbbbbb"')
-    assert late[0].startswith("! Store")
+    assert late[0].startswith("! Write")
     assert not draining.receiver.idle
     draining.play(f"{STORED}\n= stored ref=1 slice_start=10 size=10 upload_size=20")
     assert draining.receiver.idle
-    assert draining.feed("> FINISH ref=1")[0].startswith("! Complete")
+    assert draining.feed("> FINISH ref=1")[0].startswith("! Finish")
     assert not draining.receiver.idle
     assert draining.feed(COMPLETED)[0].startswith("< COMPLETE")
     assert draining.receiver.idle

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from protocol import messages as m
-from protocol.receiver import MAX_UPLOADS, Connection
-from tests.protocol.dialogue import Desk
+from lading.protocol import messages as m
+from lading.protocol.receiver import MAX_UPLOADS, Connection
+from tests.support.transcripts import Desk
 
 A, B = "a" * 24, "b" * 24
 WELCOME = '> HELLO\n= authenticated user_id="ann"'
@@ -17,8 +17,8 @@ SECOND = '> CHUNK ref=1 slice_start=10 data="bbbbbbbbbb"'
 STORED_FIRST = "= stored ref=1 slice_start=0 size=10 upload_size=10"
 STORED_SECOND = "= stored ref=1 slice_start=10 size=10 upload_size=20"
 COMPLETED = f'= completed ref=1 id="{A}" size=20'
-ASKS_TO_COMPLETE = f'! Complete ref=1 upload_id="{A}" size=null sha256=null'
-ASKS_TO_REMOVE = f'! Remove ref=1 upload_id="{A}"'
+ASKS_TO_FINISH = f'! Finish ref=1 upload_id="{A}" size=null sha256=null'
+ASKS_TO_ABORT = f'! Abort ref=1 upload_id="{A}"'
 
 
 def desk(script: str) -> Desk:
@@ -37,8 +37,8 @@ def names(answers: list[str]) -> list[str]:
 @pytest.mark.parametrize(
     ("request_", "answer"),
     [
-        ("> FINISH ref=1", ASKS_TO_COMPLETE),
-        ("> ABORT ref=1", ASKS_TO_REMOVE),
+        ("> FINISH ref=1", ASKS_TO_FINISH),
+        ("> ABORT ref=1", ASKS_TO_ABORT),
         ("> DETACH ref=1", "< CLOSED ref=1"),
     ],
 )
@@ -54,19 +54,19 @@ def test_a_request_waits_for_the_pieces_in_flight(request_: str, answer: str) ->
 def test_finish_waits_for_pieces_sent_after_it() -> None:
     busy = desk(f"{OPEN}\n{FIRST}\n> FINISH ref=1\n{SECOND}")
     assert names(busy.feed(STORED_FIRST)) == ["< STORED"]
-    assert names(busy.feed(STORED_SECOND)) == ["< STORED", "! Complete"]
+    assert names(busy.feed(STORED_SECOND)) == ["< STORED", "! Finish"]
 
 
 def test_the_last_of_several_finishes_that_wait_counts() -> None:
     busy = desk(f"{OPEN}\n{FIRST}\n> FINISH ref=1 size=10\n> FINISH ref=1 size=20")
     answers = busy.feed(STORED_FIRST)
-    assert answers[1:] == [f'! Complete ref=1 upload_id="{A}" size=20 sha256=null']
+    assert answers[1:] == [f'! Finish ref=1 upload_id="{A}" size=20 sha256=null']
 
 
 def test_abort_outranks_what_waits() -> None:
     for waiting in ("> FINISH ref=1", "> DETACH ref=1", "> ABORT ref=1"):
         busy = desk(f"{OPEN}\n{FIRST}\n{waiting}\n> ABORT ref=1\n> DETACH ref=1")
-        assert names(busy.feed(STORED_FIRST)) == ["< STORED", "! Remove"]
+        assert names(busy.feed(STORED_FIRST)) == ["< STORED", "! Abort"]
         assert busy.feed("= closed ref=1") == ["< CLOSED ref=1"]
 
 
@@ -76,8 +76,8 @@ def test_abort_outranks_what_waits() -> None:
 def test_finish_before_opened_waits_for_it() -> None:
     eager = desk(WELCOME)
     sent = '> CREATE ref=1 name="empty" size=0\n> FINISH ref=1 size=0'
-    assert names(eager.play(sent)) == ["! Open"]
-    assert names(eager.feed(f'= opened ref=1 id="{A}" size=0')) == ["< OPENED", "! Complete"]
+    assert names(eager.play(sent)) == ["! Create"]
+    assert names(eager.feed(f'= opened ref=1 id="{A}" size=0')) == ["< OPENED", "! Finish"]
     assert names(eager.feed(f'= completed ref=1 id="{A}" size=0')) == ["< COMPLETE"]
 
 
@@ -85,7 +85,7 @@ def test_finish_before_opened_waits_for_it() -> None:
 def test_leaving_before_opened_waits_for_it(leave: str) -> None:
     eager = desk(f'{WELCOME}\n> CREATE ref=1 name="file" size=20')
     assert eager.feed(f"> {leave} ref=1") == []
-    then = "! Remove" if leave == "ABORT" else "< CLOSED"
+    then = "! Abort" if leave == "ABORT" else "< CLOSED"
     assert names(eager.feed(OPENED)) == ["< OPENED", then]
 
 
@@ -94,15 +94,15 @@ def test_leaving_before_opened_waits_for_it(leave: str) -> None:
 def test_what_waited_for_an_upload_that_could_not_be_opened(leave: str, then: list[str]) -> None:
     eager = desk(f'{WELCOME}\n> CREATE ref=1 name="file" size=20\n> {leave} ref=1')
     assert names(eager.feed('= failed ref=1 code="quota-exceeded"')) == ["< PROBLEM", *then]
-    assert names(eager.feed('> CREATE ref=1 name="file" size=20')) == ["! Open"]
+    assert names(eager.feed('> CREATE ref=1 name="file" size=20')) == ["! Create"]
 
 
 def test_a_second_finish_waits_for_the_first_and_completes_again() -> None:
     eager = desk(f"{OPEN}\n> FINISH ref=1")
     assert eager.play("> FINISH ref=1\n" * 8) == []
-    assert names(eager.feed(COMPLETED)) == ["< COMPLETE", "! Complete"]
+    assert names(eager.feed(COMPLETED)) == ["< COMPLETE", "! Finish"]
     assert names(eager.feed(COMPLETED)) == ["< COMPLETE"]
-    assert names(eager.feed("> FINISH ref=1")) == ["! Complete"]
+    assert names(eager.feed("> FINISH ref=1")) == ["! Finish"]
 
 
 def test_abort_waits_for_the_answer_to_finish() -> None:
@@ -110,7 +110,7 @@ def test_abort_waits_for_the_answer_to_finish() -> None:
     assert names(eager.feed("= verifying ref=1 done=1 total=2")) == ["< VERIFYING"]
     answers = eager.feed('= failed ref=1 code="incomplete" missing=[[0, 20]]')
     assert answers == [
-        '< PROBLEM ref=1 problem="incomplete" missing=[[0, 20]]', ASKS_TO_REMOVE,
+        '< PROBLEM ref=1 problem="incomplete" missing=[[0, 20]]', ASKS_TO_ABORT,
     ]  # fmt: skip
     assert eager.feed("= closed ref=1") == ["< CLOSED ref=1"]
 
@@ -128,9 +128,9 @@ def test_detach_waits_for_the_answer_to_finish() -> None:
 )
 def test_an_upload_stays_open_when_finish_is_refused(code: str) -> None:
     refused = desk(f'{OPEN}\n> FINISH ref=1\n= failed ref=1 code="{code}"')
-    assert names(refused.feed(FIRST)) == ["! Store"]
+    assert names(refused.feed(FIRST)) == ["! Write"]
     refused.feed(STORED_FIRST)
-    assert names(refused.feed("> FINISH ref=1")) == ["! Complete"]
+    assert names(refused.feed("> FINISH ref=1")) == ["! Finish"]
     assert names(refused.feed(COMPLETED)) == ["< COMPLETE"]
 
 
@@ -138,14 +138,14 @@ def test_an_upload_stays_open_when_finish_is_refused(code: str) -> None:
 def test_an_upload_that_turns_out_to_be_gone_frees_its_ref(request_: str) -> None:
     ended = desk(f"{OPEN}\n> {request_} ref=1")
     assert ended.feed('= failed ref=1 code="gone"') == ['< PROBLEM ref=1 problem="gone"']
-    assert names(ended.feed('> CREATE ref=1 name="next" size=1')) == ["! Open"]
+    assert names(ended.feed('> CREATE ref=1 name="next" size=1')) == ["! Create"]
 
 
 @pytest.mark.parametrize("request_", ["FINISH", "ABORT"])
 def test_a_finished_upload_stays_finished_when_a_request_is_refused(request_: str) -> None:
     done = desk(f"{OPEN}\n> FINISH ref=1\n{COMPLETED}\n> {request_} ref=1")
     done.feed('= failed ref=1 code="checksum-mismatch"')
-    assert names(done.feed('> CREATE ref=1 name="next" size=1')) == ["! Open"]
+    assert names(done.feed('> CREATE ref=1 name="next" size=1')) == ["! Create"]
 
 
 def test_a_digest_that_is_none_never_reaches_the_store() -> None:
@@ -164,7 +164,7 @@ def test_an_id_that_is_none_never_reaches_the_store(upload_id: str) -> None:
 def test_a_specification_that_is_not_allowed_never_reaches_the_store(fields: str) -> None:
     strict = desk(WELCOME)
     assert strict.feed(f"> CREATE ref=1 {fields}") == ['< PROBLEM ref=1 problem="invalid-argument"']
-    assert names(strict.feed('> CREATE ref=1 name="n"')) == ["! Open"]
+    assert names(strict.feed('> CREATE ref=1 name="n"')) == ["! Create"]
 
 
 # -- the same ref again
@@ -173,14 +173,14 @@ def test_a_specification_that_is_not_allowed_never_reaches_the_store(fields: str
 def test_a_finished_upload_is_resumed_with_opened_and_complete() -> None:
     again = desk(f'{WELCOME}\n> RESUME ref=1 upload_id="{A}"')
     answers = again.feed(f'= opened ref=1 id="{A}" state="ready" stored=[[0, 10], [10, 10]]')
-    assert names(answers) == ["< OPENED", "! Complete"]
+    assert names(answers) == ["< OPENED", "! Finish"]
     assert 'missing=[] expires_at=null state="ready"' in answers[0]
     assert names(again.feed(COMPLETED)) == ["< COMPLETE"]
 
 
 def test_a_ref_is_free_again_after_complete() -> None:
     again = desk(f"{OPEN}\n> FINISH ref=1\n{COMPLETED}")
-    assert names(again.feed(f'> RESUME ref=1 upload_id="{B}"')) == ["! Reopen"]
+    assert names(again.feed(f'> RESUME ref=1 upload_id="{B}"')) == ["! Resume"]
     again.feed(f'= opened ref=1 id="{B}"')
     assert f'upload_id="{B}"' in again.feed(FIRST)[0]
 
@@ -191,16 +191,16 @@ def test_a_ref_used_anew_waits_for_the_pieces_of_its_former_upload() -> None:
     assert again.feed("> FINISH ref=1") == []
     assert names(again.feed(STORED_FIRST)) == ["< STORED"]
     answers = again.feed('= refused ref=1 slice_start=10 size=10 code="gone"')
-    assert names(answers) == ["< REFUSED", "! Open"]
+    assert names(answers) == ["< REFUSED", "! Create"]
     assert again.receiver.in_flight == 0
     assert again.feed('= lost ref=1 code="gone"') == []
-    assert names(again.feed(f'= opened ref=1 id="{B}"')) == ["< OPENED", "! Complete"]
+    assert names(again.feed(f'= opened ref=1 id="{B}"')) == ["< OPENED", "! Finish"]
 
 
 def test_a_finished_upload_with_late_pieces_makes_room_for_the_next() -> None:
     again = desk(f"{OPEN}\n> FINISH ref=1\n{FIRST}\n{COMPLETED}")
     assert again.feed(f'> RESUME ref=1 upload_id="{B}"') == []
-    assert names(again.feed(STORED_FIRST)) == ["< STORED", "! Reopen"]
+    assert names(again.feed(STORED_FIRST)) == ["< STORED", "! Resume"]
     again.feed(f'= opened ref=1 id="{B}"')
     again.feed(FIRST)
     assert names(again.play(f"> DETACH ref=1\n{STORED_FIRST}")) == ["< STORED", "< CLOSED"]
@@ -249,7 +249,7 @@ def test_finished_uploads_make_room_for_new_ones_and_open_ones_do_not() -> None:
     assert refused == [f'< PROBLEM ref={MAX_UPLOADS} problem="rate-limited"']
     full.play(f'> FINISH ref=5\n= completed ref=5 id="{A}" size=0')
     for ref in range(MAX_UPLOADS, MAX_UPLOADS + 50):
-        assert names(full.feed(f'> CREATE ref={ref} name="n" size=0')) == ["! Open"]
+        assert names(full.feed(f'> CREATE ref={ref} name="n" size=0')) == ["! Create"]
         full.play(f'= opened ref={ref} id="{A}" size=0\n> FINISH ref={ref}')
         full.feed(f'= completed ref={ref} id="{A}" size=0')
 
@@ -257,7 +257,7 @@ def test_finished_uploads_make_room_for_new_ones_and_open_ones_do_not() -> None:
 def test_a_fault_in_one_upload_leaves_the_others_alone() -> None:
     both = desk(f'{OPEN}\n{FIRST}\n> CREATE ref=2 name="n" size=20\n= opened ref=2 id="{B}"')
     both.feed('= lost ref=1 code="gone"')
-    assert names(both.feed('> CHUNK ref=2 slice_start=0 data="aaaaaaaaaa"')) == ["! Store"]
+    assert names(both.feed('> CHUNK ref=2 slice_start=0 data="aaaaaaaaaa"')) == ["! Write"]
     assert both.receiver.state is Connection.OPEN
 
 

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol import messages as m
-from protocol import sender as s
-from protocol.digests import crc32c
-from protocol.errors import CATALOGUE, ChecksumMismatch, LadingError
-from protocol.manifest import Range
-from protocol.sender import MAX_CORRUPTIONS, Wanted
-from tests.protocol.words import (
+from lading.protocol import messages as m
+from lading.protocol import sender as s
+from lading.protocol.digests import crc32c
+from lading.protocol.errors import CATALOGUE, ChecksumMismatch, LadingError
+from lading.protocol.manifest import Range
+from lading.protocol.sender import MAX_CORRUPTIONS, Wanted
+from tests.support.readable import (
     everything,
     failures,
     open_upload,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from protocol import messages as m
-from protocol import sender as s
-from protocol.errors import (
+from lading.protocol import messages as m
+from lading.protocol import sender as s
+from lading.protocol.errors import (
     CATALOGUE,
     ChecksumMismatch,
     Gone,
@@ -14,8 +14,8 @@ from protocol.errors import (
     NotFound,
     RateLimited,
 )
-from protocol.spec import UploadSpec
-from tests.protocol.words import (
+from lading.protocol.spec import UploadSpec
+from tests.support.readable import (
     answer,
     everything,
     failures,

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol.errors import InvalidArgument
-from protocol.manifest import MAX_CHUNK_SIZE, MAX_INTEGER, MIN_CHUNK_SIZE
-from protocol.spec import (
+from lading.protocol.errors import InvalidArgument
+from lading.protocol.manifest import MAX_CHUNK_SIZE, MAX_INTEGER, MIN_CHUNK_SIZE
+from lading.protocol.spec import (
     MAX_FINGERPRINT,
     MAX_MIME_TYPE,
     MAX_NAME,

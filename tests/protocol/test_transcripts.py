@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.protocol.dialogue import Desk, parse
+from tests.support.transcripts import Desk, parse
 
 TRANSCRIPTS = sorted((Path(__file__).parent.parent / "transcripts").glob("*.txt"))
 

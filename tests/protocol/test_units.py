@@ -1,6 +1,6 @@
 import pytest
 
-from protocol.units import parse_duration, parse_size
+from lading.protocol.units import parse_duration, parse_size
 
 
 @pytest.mark.parametrize(

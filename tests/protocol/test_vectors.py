@@ -8,10 +8,10 @@ from typing import Any
 import msgpack
 import pytest
 
-from protocol.codec import decode_client, decode_server, encode
-from protocol.digests import crc32c, crc32c_combine
-from protocol.errors import InvalidMessage
-from protocol.manifest import Piece, cell_start, check_bounds, fills_cell, prove
+from lading.protocol.codec import decode_client, decode_server, encode
+from lading.protocol.digests import crc32c, crc32c_combine
+from lading.protocol.errors import InvalidMessage
+from lading.protocol.manifest import Piece, cell_start, check_bounds, fills_cell, prove
 from tests.vectors import generate
 
 DECODE = {"client": decode_client, "server": decode_server}

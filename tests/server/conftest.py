@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
-from storage.database import Database
-from tests.parts import Parts
+from lading.storage.database import Database
+from tests.support.parts import Parts
+from tests.support.servers import Process, process
+from tests.support.users import JWT
 
 
 @pytest.fixture
@@ -18,3 +22,19 @@ def parts(database: Database) -> Parts:
 def elsewhere(database: Database, parts: Parts) -> Parts:
     """Another process on the same database."""
     return Parts(database, parts.clock)
+
+
+@pytest.fixture(scope="session")
+def users_server(mongod: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    """A server with users, on a database of its own."""
+    url = mongod.replace("/?", "/users?")
+    with process(tmp_path_factory.mktemp("users"), url, **JWT) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def other_users_server(mongod: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    """A second server on the same database."""
+    url = mongod.replace("/?", "/users?")
+    with process(tmp_path_factory.mktemp("others"), url, **JWT) as running:
+        yield running

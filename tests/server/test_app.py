@@ -11,10 +11,10 @@ import pytest
 from mongomock_motor import AsyncMongoMockClient
 from motor.motor_asyncio import AsyncIOMotorClient
 
-from storage.database import connect
+from lading.storage.database import connect
 from tests.conftest import Mongo
-from tests.servers import Inside, inside, until
-from tests.wire import ABORT, CLOSED, RESUME, cells, channel
+from tests.support.servers import Inside, inside, until
+from tests.support.wire import ABORT, CLOSED, RESUME, cells, channel
 
 CELL = 1024
 DATA = os.urandom(5 * CELL + 1)

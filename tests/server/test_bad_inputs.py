@@ -15,9 +15,9 @@ import msgpack
 import pytest
 
 from tests.conftest import Kept
-from tests.server.frames import BINARY, frame, raw
-from tests.servers import Process, inside
-from tests.wire import (
+from tests.support.frames import BINARY, frame, raw
+from tests.support.servers import Process, inside
+from tests.support.wire import (
     ABORT,
     CHUNK,
     CREATE,
@@ -289,7 +289,7 @@ async def test_an_id_that_is_none(server: Process, kept: Kept, upload_id: str) -
 async def test_more_uploads_on_one_connection_than_are_allowed(
     tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("protocol.receiver.MAX_UPLOADS", 3)
+    monkeypatch.setattr("lading.protocol.receiver.MAX_UPLOADS", 3)
     async with inside(tmp_path, database_url) as running, channel(running) as wire:
         for ref in range(3):
             await wire.create(ref, 1)

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from server.main import FAILED, USAGE, serve
-from server.settings import Settings, WrongSettings, is_loopback, load, unknown
-from tests.servers import PROGRAM
+from lading.server.process.serve import FAILED, USAGE, serve
+from lading.server.settings import Settings, WrongSettings, is_loopback, load, unknown
+from tests.support.servers import PROGRAM
 
 
 @pytest.fixture(autouse=True)

@@ -11,15 +11,15 @@ from pathlib import Path
 import httpx
 import pytest
 
-from protocol.errors import StorageFull, Unavailable
-from server import store as module
-from server.settings import load
-from server.store import RECOUNT_SECONDS, Room, Store, janitor, open_store
-from storage.database import Database
-from storage.manifests import new_id
-from tests.server.bearers import refusal
-from tests.servers import Inside, inside, until
-from tests.wire import CREATE, channel
+from lading.protocol.errors import StorageFull, Unavailable
+from lading.server import store as module
+from lading.server.settings import load
+from lading.server.store import RECOUNT_SECONDS, FreeSpace, Store, janitor, open_store
+from lading.storage.collections.manifests import new_id
+from lading.storage.database import Database
+from tests.support.servers import Inside, inside, until
+from tests.support.users import refusal
+from tests.support.wire import CREATE, channel
 
 FLOOR = 1000
 
@@ -54,7 +54,7 @@ async def test_below_the_floor_there_is_no_room(
     disk: Disk, free: int | None, is_room: bool
 ) -> None:
     disk.free = free
-    room = Room(disk, FLOOR)
+    room = FreeSpace(disk, FLOOR)
     await room.look()
     if is_room:
         room.check()
@@ -66,12 +66,12 @@ async def test_below_the_floor_there_is_no_room(
 
 
 async def test_what_was_not_looked_at_is_taken_to_have_room(disk: Disk) -> None:
-    Room(disk, 2**60).check()
+    FreeSpace(disk, 2**60).check()
 
 
 async def test_a_real_disk_has_some_room_and_an_end(database: Database) -> None:
     for floor, is_room in ((1, True), (2**60, False)):
-        room = Room(database, floor)
+        room = FreeSpace(database, floor)
         await room.look()
         if is_room:
             room.check()
@@ -83,8 +83,8 @@ async def test_a_real_disk_has_some_room_and_an_end(database: Database) -> None:
 async def test_it_is_looked_at_again_also_after_the_database_was_down(
     disk: Disk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "ROOM_SECONDS", 0.001)
-    room = Room(disk, FLOOR)
+    monkeypatch.setattr(module, "LOOK_SECONDS", 0.001)
+    room = FreeSpace(disk, FLOOR)
     watching = asyncio.create_task(room.watch())
     disk.free = 0
     await until(lambda: _is_full(room))
@@ -99,9 +99,9 @@ async def test_it_is_looked_at_again_also_after_the_database_was_down(
     assert watching.cancelled()
 
 
-def _is_full(room: Room) -> bool:
+def _is_full(free_space: FreeSpace) -> bool:
     try:
-        room.check()
+        free_space.check()
     except StorageFull:
         return True
     return False
@@ -117,7 +117,7 @@ async def small(
     async def free_space(_database: Database) -> int:
         return free[0]
 
-    monkeypatch.setattr(module, "ROOM_SECONDS", 0.001)
+    monkeypatch.setattr(module, "LOOK_SECONDS", 0.001)
     monkeypatch.setattr(Database, "free_space", free_space)
     async with inside(tmp_path, database_url, chunk_size=1024, free_space_floor=FLOOR) as server:
         yield server, free
@@ -195,7 +195,7 @@ async def test_it_is_empty_and_well_at_first(store: Store) -> None:
     assert [finding async for finding in store.auditor().findings()] == []
     assert await store.reconcile() == []
     assert (await store.quotas.account("ann")).quota == 10**6
-    store.room.check()
+    store.free_space.check()
 
 
 async def test_wrong_accounts_are_set_right_and_named(store: Store) -> None:

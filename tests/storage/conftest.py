@@ -8,7 +8,7 @@ import pytest
 from mongomock_motor import AsyncMongoMockClient
 from motor.motor_asyncio import AsyncIOMotorClient
 
-from storage.database import Database, connect
+from lading.storage.database import Database, connect
 
 CLIENTS = ["pymongo", "motor", "mongomock-motor"]
 

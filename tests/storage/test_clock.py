@@ -11,13 +11,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pymongo import AsyncMongoClient
 
-from protocol.errors import Unavailable
-from protocol.manifest import Manifest, State
-from storage import clock as module
-from storage.clock import DatabaseClock
-from storage.database import Database
-from storage.manifests import Manifests, new_id
-from tests.servers import NOWHERE, until
+from lading.protocol.errors import Unavailable
+from lading.protocol.manifest import Manifest, State
+from lading.storage import clock as module
+from lading.storage.clock import DatabaseClock
+from lading.storage.collections.manifests import Manifests, new_id
+from lading.storage.database import Database
+from tests.support.servers import NOWHERE, until
 
 DAY = 86_400.0
 
@@ -168,7 +168,7 @@ async def upload(database: Database, expires_at: float, state: State = State.UPL
         id=new_id(), user_id="ann", name="a", size=1, chunk_size=1024, state=state,
         created_at=NOW, updated_at=NOW, expires_at=expires_at,
     )  # fmt: skip
-    await Manifests(database).insert(manifest)
+    await Manifests(database).create(manifest)
     return manifest.id
 
 

@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from protocol.digests import crc32c
-from protocol.manifest import MAX_ATTEMPT, Manifest, Piece
-from storage.blobs.mongo import MongoBlobs
-from storage.chunks import Chunks, object_id
-from storage.contents import SPAN, Contents, base, identity
-from storage.database import Database
-from storage.manifests import new_id
+from lading.protocol.digests import crc32c
+from lading.protocol.manifest import MAX_ATTEMPT, Manifest, Piece
+from lading.storage.blobs.mongo import MongoBlobs
+from lading.storage.collections.chunks import Chunks, object_id
+from lading.storage.collections.manifests import new_id
+from lading.storage.contents import SPAN, Contents, base, identity
+from lading.storage.database import Database
 
 CELL = 1024
 BYTES = b"a" * CELL

@@ -22,13 +22,13 @@ from pymongo.errors import (
     WTimeoutError,
 )
 
-from protocol.errors import LadingError, StorageFull, Unavailable
-from protocol.manifest import Piece
-from storage import database as module
-from storage.chunks import Chunks
-from storage.database import Database, connect, is_address, persist, translate
-from storage.manifests import new_id
-from tests.servers import NOWHERE
+from lading.protocol.errors import LadingError, StorageFull, Unavailable
+from lading.protocol.manifest import Piece
+from lading.storage import database as module
+from lading.storage.collections.chunks import Chunks
+from lading.storage.collections.manifests import new_id
+from lading.storage.database import Database, connect, is_address, persist, translate
+from tests.support.servers import NOWHERE
 
 
 class Failing:
@@ -101,7 +101,7 @@ async def test_two_servers_prepare_one_database_at_once(database_url: str) -> No
 async def test_what_is_stored_is_told_from_the_index_alone(database: Database) -> None:
     upload_id, chunks = new_id(), Chunks(database)
     for start in range(0, 50, 10):
-        await chunks.insert(upload_id, Piece(start, 10, start), bytes(10))
+        await chunks.write(upload_id, Piece(start, 10, start), bytes(10))
     query = {"upload_id": ObjectId(upload_id), "slice_start": {"$gte": 0}}
     shown = {"_id": 0, "slice_start": 1, "size": 1, "crc32c": 1}
     plan = await database.chunks.find(query, shown).sort("slice_start", 1).explain()

@@ -21,12 +21,12 @@ from typing import Any
 
 import msgpack
 
-from protocol import messages as m
-from protocol.codec import encode
-from protocol.digests import crc32c, crc32c_combine
-from protocol.manifest import MAX_INTEGER, Range
-from protocol.sender import Sender
-from protocol.spec import UploadSpec
+from lading.protocol import messages as m
+from lading.protocol.codec import encode
+from lading.protocol.digests import crc32c, crc32c_combine
+from lading.protocol.manifest import MAX_INTEGER, Range
+from lading.protocol.sender import Sender
+from lading.protocol.spec import UploadSpec
 
 FOLDER = Path(__file__).parent
 ID = "65f0c0ffee00000000000001"

@@ -12,8 +12,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from lading.cli import app
-from lading.client import Client
-from tests.servers import Process
+from lading.client.client import Client
+from tests.support.servers import Process
 
 
 @dataclass

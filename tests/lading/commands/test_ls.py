@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from tests.lading.commands.conftest import Shell
-from tests.servers import Process
-from tests.wire import channel
+from tests.support.servers import Process
+from tests.support.wire import channel
 
 
 def test_lines_for_programs(shell: Shell, movie: Path) -> None:

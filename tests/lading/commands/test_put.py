@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.lading.commands.conftest import Shell
-from tests.servers import Process
+from tests.support.servers import Process
 
 LADING = [sys.executable, "-m", "lading"]
 

@@ -2,8 +2,8 @@ import asyncio
 from pathlib import Path
 
 from tests.lading.commands.conftest import Shell
-from tests.servers import Process
-from tests.wire import channel
+from tests.support.servers import Process
+from tests.support.wire import channel
 
 
 def test_files_are_deleted(shell: Shell, movie: Path) -> None:

@@ -5,8 +5,8 @@ import pytest
 
 from lading.version import VERSION
 from tests.lading.commands.conftest import Shell
-from tests.servers import Process, inside
-from tests.wire import channel
+from tests.support.servers import Process, inside
+from tests.support.wire import channel
 
 
 def test_the_server(shell: Shell, server: Process) -> None:

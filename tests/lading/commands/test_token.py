@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.lading.commands.conftest import Shell
-from tests.servers import Process
+from tests.support.servers import Process
 
 
 def test_a_token_to_upload(shell: Shell, movie: Path, server: Process) -> None:

@@ -12,13 +12,13 @@ from typing import Protocol
 
 import pytest
 
-from protocol.digests import crc32c
-from protocol.errors import ChunkConflict, Internal
-from protocol.manifest import Piece
-from storage.blobs.base import Blobs
-from storage.chunks import Chunks
-from storage.manifests import new_id
-from tests.storage.faults import BreakingCollection
+from lading.protocol.digests import crc32c
+from lading.protocol.errors import ChunkConflict, Internal
+from lading.protocol.manifest import Piece
+from lading.storage.blobs.base import Blobs
+from lading.storage.collections.chunks import Chunks
+from lading.storage.collections.manifests import new_id
+from tests.support.database_faults import BreakingCollection
 
 
 class Rig(Protocol):

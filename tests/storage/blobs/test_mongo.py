@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from bson import ObjectId
 
-from storage.blobs.mongo import LARGE, WRITES_AT_ONCE, MongoBlobs
-from storage.chunks import Chunks, object_id
-from storage.database import Database
-from storage.manifests import new_id
-from tests.servers import until
+from lading.storage.blobs.mongo import LARGE, WRITES_AT_ONCE, MongoBlobs
+from lading.storage.collections.chunks import Chunks, object_id
+from lading.storage.collections.manifests import new_id
+from lading.storage.database import Database
 from tests.storage.blobs.contract import Contract, Rig, piece
-from tests.storage.faults import break_chunks
+from tests.support.database_faults import break_chunks
+from tests.support.servers import until
 
 
 class MongoRig:

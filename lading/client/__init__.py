@@ -1,0 +1,1 @@
+"""The Python client. `from lading import Client` is its public name."""

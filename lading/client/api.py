@@ -1,0 +1,223 @@
+"""The HTTP side of the client: requests, their errors, and trying again.
+
+It owns how a response becomes a value or an error of the protocol's tree. It refuses to know what
+the routes mean: that is `client.py`. Source: page 4 of the design.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+
+from lading.client.address import Address, Credential
+from lading.client.backoff import Backoff, Timing
+from lading.client.errors import Stranger, Unreachable, judge, unreachable
+from lading.protocol.errors import (
+    Forbidden,
+    Internal,
+    LadingError,
+    NotFound,
+    RateLimited,
+    Unauthorized,
+    Unavailable,
+    from_problem,
+)
+from lading.version import VERSION
+
+TIMEOUT = httpx.Timeout(60.0, connect=10.0)
+"""Seconds without a byte before a request counts as lost, and to connect."""
+
+SLOW_SECONDS = 3.0
+"""A user who waits for an answer for longer than this wonders."""
+
+Params = Mapping[str, str | int | list[str]]
+
+
+class Api:
+    """Requests to one server, each with the credential in use.
+
+    `on_slow` is called when one has had no answer for `SLOW_SECONDS`.
+    """
+
+    def __init__(
+        self,
+        address: Address,
+        credential: Credential,
+        timing: Timing,
+        on_slow: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.address = address
+        self._on_slow = on_slow
+        self.credential = credential
+        self.timing = timing
+        # The system's certificates, as the WebSocket uses them; no proxy, as there.
+        trust = ssl.create_default_context() if address.url.startswith("https:") else False
+        self._http = httpx.AsyncClient(
+            timeout=TIMEOUT,
+            verify=trust,
+            trust_env=False,
+            headers={"user-agent": f"lading/{VERSION}", "accept-encoding": "identity"},
+        )
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    async def json(
+        self,
+        method: str,
+        path: str,
+        params: Params | None = None,
+        *,
+        body: Mapping[str, Any] | None = None,
+        patience: float = 0.0,
+    ) -> dict[str, Any]:
+        """The JSON object that a request is answered with; an empty one for an empty answer.
+
+        With `patience`, in seconds, failures that may pass are tried again for as long. A DELETE
+        that finds nothing, after one of which it is not known what it did, is answered. Raises
+        LadingError: what the server refused, or Unreachable.
+        """
+        backoff = Backoff(patience, self.timing)
+        doubts = 0
+        perhaps_done = False
+        while True:
+            try:
+                return await self._once(method, path, params, body)
+            except LadingError as failure:
+                if perhaps_done and method == "DELETE" and type(failure) is NotFound:
+                    return {}
+                perhaps_done = perhaps_done or _perhaps_done(failure)
+                again = judge(failure)
+                doubts += again.limit is not None
+                delay = backoff.delay(again.after)
+                if delay is None or (again.limit is not None and doubts > again.limit):
+                    raise
+                if again.renew and not self.credential.renewable:
+                    raise
+            await self.timing.sleep(delay)
+
+    async def _once(
+        self, method: str, path: str, params: Params | None, body: Mapping[str, Any] | None
+    ) -> dict[str, Any]:
+        async with self.stream(method, path, params=params, body=body) as response:
+            received = await _body(response)
+        try:
+            answer = response.json() if received else {}
+        except ValueError as error:
+            raise self.stranger() from error
+        if not isinstance(answer, dict):
+            raise self.stranger()
+        return answer
+
+    def stranger(self) -> LadingError:
+        """The error for an answer that no Lading server gives."""
+        return Stranger(f"{self.address.url} does not answer like a Lading server.")
+
+    @asynccontextmanager
+    async def stream(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Params | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+    ) -> AsyncIterator[httpx.Response]:
+        """One request, once; its answer is open for reading. Raises LadingError."""
+        token = await self.credential.get()
+        authorization = {"authorization": f"Bearer {token}"} if token else {}
+        request = self._http.build_request(
+            method,
+            self.address.url + path,
+            params=params,
+            headers={**authorization, **(headers or {})},
+            json=body,
+        )
+        slow = asyncio.get_running_loop().call_later(SLOW_SECONDS, self._on_slow)
+        try:
+            response = await self._http.send(request, stream=True)
+        except httpx.TransportError as error:
+            raise unreachable(self.address.url, error) from error
+        finally:
+            slow.cancel()
+        try:
+            if response.status_code >= 300:
+                raise await self._refusal(response)
+            yield response
+        except httpx.TransportError as error:
+            raise unreachable(self.address.url, error) from error
+        finally:
+            await response.aclose()
+
+    async def _refusal(self, response: httpx.Response) -> LadingError:
+        body = await _body(response)
+        error = error_of(response.status_code, response.headers, body)
+        if isinstance(error, Unauthorized):
+            self.credential.forget()
+        return error
+
+
+def _perhaps_done(failure: LadingError) -> bool:
+    """Whether the server may have done what it was asked, and only could not say so."""
+    never_sent = httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout
+    if isinstance(failure.__cause__, never_sent):
+        return False
+    return isinstance(failure, Unreachable | Unavailable | Internal)
+
+
+async def _body(response: httpx.Response) -> bytes:
+    try:
+        return await response.aread()
+    except httpx.TransportError as error:
+        raise Unreachable(f"The connection to {response.url.host} was lost.") from error
+
+
+_BY_STATUS: dict[int, type[LadingError]] = {
+    401: Unauthorized,
+    403: Forbidden,
+    404: Stranger,
+    429: RateLimited,
+    502: Unavailable,
+    503: Unavailable,
+    504: Unavailable,
+}
+
+_ADVICE: dict[type[LadingError], str] = {
+    Stranger: "Check LADING_URL or --server.",
+    Unavailable: "Try again later.",
+}
+
+
+def error_of(status: int, headers: Mapping[str, str], body: bytes) -> LadingError:
+    """The error that a response of status 300 or more means.
+
+    A problem document tells it; anything else came from something between us and the server.
+    """
+    error: LadingError
+    problem = _problem(headers.get("content-type", ""), body)
+    if problem is not None:
+        error = from_problem(problem)
+    else:
+        kind = _BY_STATUS.get(status, Internal)
+        what = "does not answer like a Lading server:" if kind is Stranger else "answered with"
+        more = f" {_ADVICE[kind]}" if kind in _ADVICE else ""
+        error = kind(f"The server {what} HTTP status {status}.{more}")
+    after = headers.get("retry-after", "")
+    if after.isdecimal():
+        error.extra.setdefault("retry_after", int(after))
+    return error
+
+
+def _problem(content_type: str, body: bytes) -> dict[str, Any] | None:
+    if not content_type.startswith("application/problem+json"):
+        return None
+    try:
+        problem = httpx.Response(200, content=body).json()
+    except ValueError:
+        return None
+    return problem if isinstance(problem, dict) else None

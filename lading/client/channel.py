@@ -1,0 +1,237 @@
+"""One `lading.v1` connection over a WebSocket, as the client sees it.
+
+It owns the socket, the greeting, the heartbeat and what the end of a connection means. It refuses
+to know files and progress; what to send next is the protocol's `Sender`.
+Source: page 3 of the design, "Connection" and rules 8 to 10.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Coroutine
+from typing import Any, Never, Self, TypeVar
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
+from websockets.typing import Subprotocol
+
+from lading.client.address import Address
+from lading.client.api import error_of
+from lading.client.backoff import Timing
+from lading.client.errors import LIMITS, Again, Unreachable, asked_wait, judge, unreachable
+from lading.protocol import messages as m
+from lading.protocol.codec import decode_server, encode
+from lading.protocol.errors import (
+    Forbidden,
+    InvalidArgument,
+    InvalidMessage,
+    LadingError,
+    NotFound,
+    Unauthorized,
+    from_problem,
+)
+from lading.protocol.sender import Sender
+from lading.version import VERSION
+
+OPEN_SECONDS = 10.0
+CLOSE_SECONDS = 2.0
+MAX_ANSWER = 64 * 1024 * 1024
+"""The longest answer, in bytes: the missing ranges of an upload with many holes."""
+WRITE_LIMIT = 1024 * 1024
+"""The next piece is handed over when a quarter of this many bytes is left in the buffer."""
+SILENT_HEARTBEATS = 3
+OUR_FAULT = (1002, 1003, 1008, 1009)
+"""Closes that say we broke the protocol: a network that changed bytes may have done it."""
+
+
+Result = TypeVar("Result")
+
+
+class _Dial(connect):
+    """A connect that stays where it was sent: HELLO must not carry the token elsewhere."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        return exc
+
+
+class Channel:
+    """An open connection: `sender` says what to send, `receive` feeds it."""
+
+    def __init__(self, socket: ClientConnection, timing: Timing) -> None:
+        self.sender = Sender()
+        self._socket = socket
+        self._timing = timing
+        self._heard = self._said = timing.clock()
+        self._sending = False
+        self._pings = 0
+        self._parting: LadingError | None = None
+
+    @classmethod
+    async def open(cls, address: Address, token: str | None, timing: Timing) -> Self:
+        """Connect and be welcomed. Raises Again, or LadingError when there is no hope."""
+        channel = cls(await _dial(address), timing)
+        try:
+            async with asyncio.timeout(OPEN_SECONDS):
+                channel.sender.hello(token, f"lading-python/{VERSION}")
+                with contextlib.suppress(ConnectionClosed):
+                    await channel.flush()
+                while not isinstance(await channel.receive(), m.Welcome):
+                    pass
+        except TimeoutError as error:
+            channel.abort()
+            raise Again(unreachable(address.url, error)) from error
+        except BaseException:
+            channel.abort()
+            raise
+        channel.sender.events()
+        return channel
+
+    async def close(self) -> None:
+        """Say goodbye; within `CLOSE_SECONDS` the socket is gone, answer or not."""
+        try:
+            await self._socket.close()
+        except BaseException:
+            self.abort()
+            raise
+
+    def abort(self) -> None:
+        self._socket.transport.abort()
+
+    # -- out
+
+    async def flush(self) -> None:
+        """Send what the protocol has to say besides pieces."""
+        for message in self.sender.outgoing():
+            await self.send(encode(message))
+
+    async def send(self, message: bytes) -> None:
+        """Send one message; returns when the socket's buffer has room for the next.
+
+        Raises ConnectionClosed; the reason is for `receive` to tell, since the server may have
+        said something before it closed.
+        """
+        self._sending = True
+        try:
+            await self._socket.send(message)
+        finally:
+            self._sending = False
+            self._said = self._timing.clock()
+
+    async def beat(self) -> Never:
+        """Send PING when idle; raises Again when the server has been silent for too long."""
+        rhythm = self.sender.heartbeat or 20
+        while True:
+            now = self._timing.clock()
+            dead = self._heard + SILENT_HEARTBEATS * rhythm
+            idle = self._said + rhythm
+            if now >= dead:
+                self.abort()
+                raise Again(Unreachable(f"The server was silent for {now - self._heard:.0f} s."))
+            if now >= idle and not self._sending:
+                self._pings += 1
+                self.sender.ping(self._pings)
+                await self.flush()
+            elif now >= idle:
+                # A piece is on its way over a slow line: that is not idle.
+                await self._timing.sleep(min(1.0, dead - now))
+            else:
+                await self._timing.sleep(min(idle, dead) - now)
+
+    # -- in
+
+    async def receive(self) -> m.ServerMessage:
+        """The next message, after the sender has taken it.
+
+        Raises Again when the connection ended and another may do, else LadingError.
+        """
+        try:
+            data = await self._socket.recv(decode=False)
+        except ConnectionClosed as closed:
+            raise explain(closed, self._parting) from closed
+        self._heard = self._timing.clock()
+        try:
+            message = decode_server(data)
+        except InvalidMessage as error:
+            raise Again(error, limit=LIMITS[error.code]) from error
+        if isinstance(message, m.Problem) and message.ref is None:
+            # The connection is about to close; the close code says what that means for us.
+            self._parting = from_problem(message.problem)
+        self.sender.receive(message)
+        return message
+
+
+async def beside(
+    listen: Coroutine[Any, Any, Result], *others: Coroutine[Any, Any, Never]
+) -> Result:
+    """Run `listen` to its end, and the others for as long. The first error ends them all.
+
+    That a connection was closed is told by `listen` alone, which reads what came before the end.
+    """
+    first = asyncio.ensure_future(listen)
+    tasks: set[asyncio.Future[Any]] = {first, *map(asyncio.ensure_future, others)}
+    waiting = set(tasks)
+    try:
+        while not first.done():
+            done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            for task in done - {first}:
+                error = task.exception()
+                if error is not None and not isinstance(error, ConnectionClosed):
+                    raise error
+        return first.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+# -- what an end means -----------------------------------------------------------------------------
+
+
+async def _dial(address: Address) -> ClientConnection:
+    try:
+        socket = await _Dial(
+            address.socket_url,
+            subprotocols=[Subprotocol(m.SUBPROTOCOL)],
+            compression=None,
+            proxy=None,
+            user_agent_header=f"lading/{VERSION}",
+            max_size=MAX_ANSWER,
+            write_limit=WRITE_LIMIT,
+            open_timeout=OPEN_SECONDS,
+            close_timeout=CLOSE_SECONDS,
+            ping_interval=None,
+        )
+    except InvalidURI as error:
+        raise InvalidArgument(f"{address.url} is not a usable address.") from error
+    except InvalidStatus as error:
+        response = error.response
+        raise judge(
+            error_of(response.status_code, response.headers, bytes(response.body or b""))
+        ) from error
+    except (OSError, EOFError, InvalidHandshake) as error:
+        raise judge(unreachable(address.url, error)) from error
+    if socket.subprotocol != m.SUBPROTOCOL:
+        socket.transport.abort()
+        raise NotFound(f"{address.url} does not speak {m.SUBPROTOCOL}. Is it a Lading server?")
+    return socket
+
+
+def explain(closed: ConnectionClosed, parting: LadingError | None) -> Again:
+    """Why a connection ended: a reason to try again; raises LadingError when there is none.
+
+    `parting` is the problem that the server told before it closed, if it did. An end without a
+    word, or by our own complaint about garbled bytes, counts as 1006.
+    """
+    code = 1006 if closed.rcvd is None else closed.rcvd.code
+    lost = Unreachable(f"The connection was closed ({code}).")
+    if code == 4401:
+        return judge(parting or Unauthorized())
+    if code == 4403:
+        raise parting or Forbidden()
+    if code not in OUR_FAULT:
+        return Again(parting or lost, after=0.0 if parting is None else asked_wait(parting))
+    if parting is None or isinstance(parting, Unauthorized):
+        # 1008 with `unauthorized` is a HELLO that a slow network brought too late.
+        return Again(lost, limit=LIMITS["invalid-message"])
+    return judge(parting)

@@ -1,0 +1,122 @@
+"""The machine's own files: opening what is to be sent, reading it, and safe names for what arrives.
+
+It owns blocking calls on files and what their errors mean. It refuses to know uploads, downloads
+and the event loop, but for `in_daemon` and `blocks`, which wait for a pipe without blocking that
+loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import os
+import stat
+import threading
+from collections.abc import AsyncIterator, Callable
+from typing import BinaryIO, TypeVar
+
+from lading.client.errors import SourceFailed
+
+PIPE_BLOCK = 1024 * 1024
+
+Result = TypeVar("Result")
+Signature = tuple[int, int] | None
+"""Size in bytes and time of the last change in nanoseconds; None for what has neither."""
+
+
+def open_file(path: str | os.PathLike[str]) -> BinaryIO:
+    """Open a file for reading, unbuffered. Raises SourceFailed."""
+    try:
+        return open(path, "rb", buffering=0)  # noqa: PTH123 - may be /dev/fd/3
+    except OSError as error:
+        raise SourceFailed(f"{os.fspath(path)} cannot be read: {error.strerror}.") from error
+
+
+def is_regular(file: BinaryIO) -> bool:
+    """Whether the file has a length and can be read at any place."""
+    try:
+        return stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+    except (OSError, io.UnsupportedOperation, AttributeError):
+        return file.seekable()
+
+
+def signature(file: BinaryIO) -> Signature:
+    """By what a change of the file shows."""
+    try:
+        facts = os.fstat(file.fileno())
+    except (OSError, io.UnsupportedOperation, AttributeError):
+        return None
+    return facts.st_size, facts.st_mtime_ns
+
+
+def read_exactly(file: BinaryIO, start: int, size: int) -> bytes:
+    """`size` bytes from `start`; fewer only where the file ends. Raises SourceFailed."""
+    try:
+        file.seek(start)
+        data = file.read(size)
+        while len(data) < size and (more := file.read(size - len(data))):
+            data += more
+    except OSError as error:
+        raise SourceFailed(f"The file cannot be read: {error.strerror}.") from error
+    return data
+
+
+async def in_daemon(call: Callable[[], Result]) -> Result:
+    """The result of a call that may never return, such as one at a pipe that nobody writes to.
+
+    It waits in a daemon thread, which does not keep the program from ending; when the caller is
+    cancelled, its result is dropped.
+    """
+    loop = asyncio.get_running_loop()
+    result: asyncio.Future[Result] = loop.create_future()
+    threading.Thread(target=_call, args=(call, loop, result), daemon=True).start()
+    return await result
+
+
+def _call(
+    call: Callable[[], Result], loop: asyncio.AbstractEventLoop, future: asyncio.Future[Result]
+) -> None:
+    result: Result | Exception
+    try:
+        result = call()
+    except Exception as failure:
+        result = failure
+    # The loop is closed when the program has moved on meanwhile.
+    with contextlib.suppress(RuntimeError):
+        loop.call_soon_threadsafe(_deliver, future, result)
+
+
+def _deliver(future: asyncio.Future[Result], result: Result | Exception) -> None:
+    if future.done():
+        return
+    if isinstance(result, Exception):
+        future.set_exception(result)
+    else:
+        future.set_result(result)
+
+
+async def blocks(file: BinaryIO, *, owned: bool = False) -> AsyncIterator[bytes]:
+    """The bytes of a pipe, terminal or socket, to its end; an `owned` one is closed then."""
+    reading = False
+    try:
+        while True:
+            try:
+                data = await in_daemon(lambda: _read_block(file))
+            except asyncio.CancelledError:
+                reading = True
+                raise
+            if not data:
+                return
+            yield data
+    finally:
+        # A thread that still reads keeps the file; closing it beneath would free its number.
+        if owned and not reading:
+            file.close()
+
+
+def _read_block(file: BinaryIO) -> bytes:
+    data = bytearray()
+    while len(data) < PIPE_BLOCK and (more := file.read(PIPE_BLOCK - len(data))):
+        data += more
+    return bytes(data)

@@ -1,0 +1,187 @@
+"""One upload on one connection, from its opening to COMPLETE or to the end of the connection.
+
+It owns the two loops, of what is heard and what is said, and when to finish or to leave. It
+refuses to know reconnecting: it ends by raising, and `upload.py` decides what that means.
+Source: page 3 of the design.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import NamedTuple, Never, Protocol
+
+from lading.client.channel import Channel, beside
+from lading.client.errors import LONGEST_WAIT, Again, SourceChanged, judge
+from lading.client.source import Source
+from lading.protocol import messages as m
+from lading.protocol import sender as s
+from lading.protocol.codec import encode
+from lading.protocol.errors import ChecksumMismatch, InvalidMessage, LadingError, ShuttingDown
+from lading.protocol.manifest import MAX_CHUNK_SIZE
+
+
+class _Piece(NamedTuple):
+    """A piece that is being read: its bytes' number, and the message that it becomes."""
+
+    size: int
+    message: asyncio.Future[bytes]
+
+
+class Listener(Protocol):
+    """Who is told how the upload goes on."""
+
+    def opened(self, upload: m.Opened) -> None: ...
+
+    def sending(self, size: int) -> None: ...
+
+    def acknowledged(self, size: int) -> None: ...
+
+    def stored(self, stored: int) -> None: ...
+
+    def hashing(self, done: int) -> None: ...
+
+    def verifying(self, done: int) -> None: ...
+
+
+class Transfer:
+    """Drives the upload `ref` of an open channel."""
+
+    def __init__(self, channel: Channel, ref: int, source: Source, listener: Listener) -> None:
+        self._channel = channel
+        self._sender = channel.sender
+        self._ref = ref
+        self._source = source
+        self._listener = listener
+        self._wake = asyncio.Event()
+        self._taken = 0
+        self._growing = False
+        self._finishing = False
+        self._leaving: Again | None = None
+
+    async def run(self) -> m.Complete:
+        """The finished file. Raises Again or LadingError when it is not finished here."""
+        return await beside(self._listen(), self._talk(), self._channel.beat())
+
+    # -- what is heard
+
+    async def _listen(self) -> m.Complete:
+        while True:
+            message = await self._channel.receive()
+            if isinstance(message, m.Stored) and message.ref == self._ref:
+                for start, size in message.pieces:
+                    self._source.release(start, size)
+                    self._listener.acknowledged(size)
+            for event in self._sender.events():
+                if isinstance(event, s.Completed):
+                    return event.file
+                self._notice(event)
+            if self._finishing and not self._sender.settled(self._ref):
+                self._finishing = False  # `incomplete`: the server named what it misses
+            self._maybe_leave()
+            self._wake.set()
+
+    def _notice(self, event: s.Event) -> None:
+        match event:
+            case s.Opened():
+                self._opened(event.upload)
+            case s.Progress():
+                self._listener.stored(event.stored)
+            case s.Verifying():
+                self._listener.verifying(event.done)
+            case s.GoingAway():
+                away = ShuttingDown("The server is restarting.")
+                self._leave(Again(away, after=min(event.retry_after, LONGEST_WAIT)))
+            case s.Failed(ref=None):
+                self._sender.draining = True  # the close that follows says what it means
+            case s.Failed():
+                self._failed(event.error)
+
+    def _opened(self, upload: m.Opened) -> None:
+        if not 1 <= upload.chunk_size <= MAX_CHUNK_SIZE:
+            raise InvalidMessage(f"A chunk size of {upload.chunk_size} is not possible.")
+        size = self._source.size
+        if upload.size is not None and size is not None and upload.size != size:
+            raise SourceChanged(
+                f"{self._source.name} has {size} bytes now, and had {upload.size} when it began."
+            )
+        self._growing = upload.size is None
+        self._source.opened(upload, self._sender.window, self._wake.set)
+        self._listener.opened(upload)
+
+    def _failed(self, error: LadingError) -> None:
+        if self._finishing and isinstance(error, ChecksumMismatch):
+            raise error
+        self._finishing = False
+        self._leave(judge(error))
+
+    def _leave(self, reason: Again) -> None:
+        """Send nothing more, but hear what becomes of the pieces on their way."""
+        self._sender.draining = True
+        self._leaving = self._leaving or reason
+
+    def _maybe_leave(self) -> None:
+        if self._leaving is None or self._finishing:
+            return
+        if self._sender.in_flight <= self._taken:
+            raise self._leaving
+
+    # -- what is said
+
+    async def _talk(self) -> Never:
+        ahead: _Piece | None = None
+        while True:
+            self._wake.clear()
+            await self._channel.flush()
+            self._offer()
+            piece, ahead = ahead or self._next(), None
+            if piece is not None:
+                message = await piece.message
+                if not self._sender.draining:
+                    ahead = self._next()  # read while the one before is being sent
+                    await self._say(piece.size, message)
+            elif self._whole():
+                await self._finish()
+            else:
+                await self._wake.wait()
+
+    def _offer(self) -> None:
+        """Of a stream, say how far it can be read by now, and its length once that is known."""
+        self._source.check()
+        if not self._growing:
+            return
+        if self._source.size is None:
+            self._sender.offer(self._ref, self._source.offered)
+        else:
+            self._sender.end(self._ref, self._source.size)
+
+    def _next(self) -> _Piece | None:
+        wanted = self._sender.wanted()
+        if wanted is None:
+            return None
+
+        def pack(data: bytes) -> bytes:
+            return encode(self._sender.piece(wanted, data))
+
+        size = wanted.end - wanted.start
+        self._taken += size
+        return _Piece(size, self._source.read(wanted.start, wanted.end, pack))
+
+    async def _say(self, size: int, message: bytes) -> None:
+        self._taken -= size
+        self._listener.sending(size)
+        await self._channel.send(message)
+
+    def _whole(self) -> bool:
+        return (
+            not self._finishing
+            and not self._sender.draining
+            and self._source.size is not None
+            and self._sender.settled(self._ref)
+        )
+
+    async def _finish(self) -> None:
+        sha256 = await self._source.digest(self._listener.hashing)
+        await self._source.confirm()
+        if self._whole():
+            self._finishing = True
+            self._sender.finish(self._ref, sha256)

@@ -1,0 +1,102 @@
+"""How a credential comes with a request: as a bearer token, or in the cookie of the web page.
+
+It owns the cookie, and where the cookie counts. It refuses to know whether the credential is a
+good one (`server/auth.py`). Source: page 4 of the design, "Access"; Fetch Metadata (W3C).
+"""
+
+from __future__ import annotations
+
+import math
+from urllib.parse import urlsplit
+
+from starlette.requests import HTTPConnection
+from starlette.responses import Response
+
+from lading.protocol.errors import Unauthorized
+
+COOKIE = "lading_token"
+
+COOKIE_SECONDS = 30 * 24 * 3600
+"""How long a browser keeps a credential that has no end of its own."""
+
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+def bearer(connection: HTTPConnection, public_url: str | None = None) -> str | None:
+    """The credential of a request: its bearer token, else the page's cookie."""
+    header = connection.headers.get("authorization")
+    if header is None:
+        return cookie_token(connection, public_url)
+    scheme, _, token = header.partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise Unauthorized("The Authorization header must be: Bearer TOKEN.")
+    return token.strip()
+
+
+def cookie_token(connection: HTTPConnection, public_url: str | None = None) -> str | None:
+    """The credential in the cookie; Unauthorized where another page may have had it sent.
+
+    A browser adds the cookie to whatever is sent here, so for a channel and for what changes
+    something it must also say that a page of this server asks. SameSite=Strict alone would let in
+    the pages of sibling domains and of other ports.
+    """
+    token = connection.cookies.get(COOKIE)
+    if token is None or connection.scope.get("method") in SAFE or _is_own(connection, public_url):
+        return token
+    raise Unauthorized(
+        "The cookie counts only on requests of the server's own page; "
+        "programs send Authorization: Bearer TOKEN."
+    )
+
+
+def _is_own(connection: HTTPConnection, public_url: str | None) -> bool:
+    """Whether the browser says that one of this server's pages makes the request."""
+    site = connection.headers.get("sec-fetch-site")
+    if site is not None:
+        return site == "same-origin"
+    # Not sent over plain HTTP to another machine, nor with WebSocket; Origin is.
+    return is_own_origin(connection.headers.get("origin", ""), connection, public_url)
+
+
+def is_own_origin(origin: str, connection: HTTPConnection, public_url: str | None = None) -> bool:
+    """Whether `origin` is this server's: under the name that the connection uses, or the public
+    address."""
+    try:
+        found, public = urlsplit(origin), urlsplit(public_url or "")
+    except ValueError:
+        return False
+    if not found.netloc:
+        return False
+    if (found.scheme, found.netloc) == (public.scheme, public.netloc):
+        return True
+    return found.netloc == connection.headers.get("host")
+
+
+def give_cookie(
+    response: Response,
+    connection: HTTPConnection,
+    token: str,
+    *,
+    public_url: str | None,
+    seconds: float | None,
+) -> None:
+    """Have the browser keep `token` for the page, for `seconds`, or long where it has no end."""
+    response.set_cookie(
+        COOKIE,
+        token,
+        max_age=COOKIE_SECONDS if seconds is None else max(0, math.floor(seconds)),
+        path="/",
+        secure=_is_https(connection, public_url),
+        httponly=True,
+        samesite="strict",
+    )
+
+
+def take_cookie(response: Response, connection: HTTPConnection, public_url: str | None) -> None:
+    """Have the browser forget it."""
+    secure = _is_https(connection, public_url)
+    response.delete_cookie(COOKIE, path="/", secure=secure, httponly=True, samesite="strict")
+
+
+def _is_https(connection: HTTPConnection, public_url: str | None) -> bool:
+    return connection.url.scheme == "https" or (public_url or "").startswith("https:")

@@ -1,0 +1,1 @@
+"""The WebSocket channel `lading.v1`: `GET /v1/ws`."""

@@ -1,0 +1,1 @@
+"""The HTTP API: routes, request bodies, answers, and the OpenAPI document that describes them."""

@@ -1,0 +1,306 @@
+"""What uvicorn does with sockets, where Lading needs it otherwise.
+
+It owns three things below the application: a cap on fragments, the byte budget before a message is
+read, and a close that the client can hear. It refuses to know messages. The hooks are those of
+uvicorn 0.54's `websockets-sansio`; `tests/server/test_sockets.py` fails when they move.
+Source: facts of the design, "uvicorn"; RFC 6455.
+"""
+
+from __future__ import annotations
+
+from asyncio import Future, Task, get_running_loop
+from collections import deque
+from collections.abc import Callable
+from typing import Any, cast
+
+from uvicorn.config import Config
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from uvicorn.server import ServerState
+from websockets.frames import Frame
+
+from lading.server.net.bounds import Bounds
+from lading.server.net.byte_budget import COPIES, Reservation
+from lading.server.net.slow_clients import ClosesUnread, SlowClientTimer
+
+MAX_FRAGMENTS = 1024
+"""Browsers and proxies cut a message of 15 MiB into far fewer; more are an attack on memory."""
+
+FREE_BYTES = 64 * 1024
+"""A message may be this long before it needs a share of the budget."""
+
+LINGER_SECONDS = 2.0
+
+
+class Inbox:
+    """What came for the application, in order. Nobody but the application waits for it.
+
+    It does what uvicorn asks of its `asyncio.Queue`, which takes 3 KiB, empty or not.
+    """
+
+    __slots__ = ("_items", "_waiter")
+
+    def __init__(self) -> None:
+        self._items: deque[Any] | None = None
+        self._waiter: Future[None] | None = None
+
+    def put_nowait(self, item: Any) -> None:
+        if self._items is None:
+            self._items = deque()
+        self._items.append(item)
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def empty(self) -> bool:
+        return self._items is None
+
+    async def get(self) -> Any:
+        while self._items is None:
+            self._waiter = get_running_loop().create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        item = self._items.popleft()
+        if not self._items:
+            self._items = None
+        return item
+
+    def clear(self) -> list[Any]:
+        """Take out all that came; nobody will come for it."""
+        items, self._items = self._items, None
+        return [*items] if items else []
+
+
+class ChannelProtocol(ClosesUnread, WebSocketsSansIOProtocol):
+    """One WebSocket connection, with its memory bounded."""
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: Any = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._bounds: Bounds = app_state["bounds"]
+        self.queue: Inbox = Inbox()  # type: ignore[assignment] # uvicorn calls nothing else of it
+        self.conn.max_message_size = self._bounds.max_message
+        self.arrived = 0
+        self.heard_at = self.loop.time()
+        self._fragments = 0
+        self._reservation: Reservation | None = None
+        self._withdraw: Callable[[], None] | None = None
+        self._lingering = False
+        self.owner: str | None = None
+        """The user whose connection it is, once that is known."""
+        self.longest = 0
+        """Bytes of the longest message that an upload which is open here may bring."""
+        self._abandoned = False
+        self._pace = SlowClientTimer(
+            self.loop,
+            arrived=lambda: self.arrived,
+            paused=lambda: self.paused,
+            pressed=lambda: self._bounds.budget.pressed(self.owner),
+            too_slow=self._too_slow,
+        )
+
+    # -- bytes in
+
+    def data_received(self, data: bytes) -> None:
+        if self._lingering:
+            return
+        self.arrived += len(data)
+        self.heard_at = self.loop.time()
+        super().data_received(data)
+        self._reserve()
+
+    def _reserve(self) -> None:
+        """Before a long message is read further, take its share of the budget, or wait for it.
+
+        Not before the application has done with the message before, which may itself wait for a
+        share: one that holds a share must never wait for another.
+        """
+        if self._lingering or self._withdraw is not None or self.read_paused:
+            return
+        pending = len(self.conn.reader.buffer) + sum(map(len, self.frames))
+        if pending <= FREE_BYTES:
+            return
+        if self.owner is None:
+            self._refuse(1008, "HELLO comes first, and is short")
+            return
+        # What is longer than any piece may be is read, too, and then refused by name.
+        expected = self.longest if pending <= self.longest else self._bounds.max_message
+        if self._reservation is not None:
+            if not self._reservation.widen(expected):
+                self._refuse(1009, "longer than a piece of what is open here, and no room for it")
+            return
+        self._withdraw = self._bounds.budget.ask(expected, self._granted, self.owner)
+        if self._reservation is None:
+            self.transport.pause_reading()
+        else:
+            self._withdraw = None
+
+    def _granted(self, reservation: Reservation) -> None:
+        waited, self._withdraw, self._reservation = self._withdraw is not None, None, reservation
+        if self.disconnected:
+            self._release()
+            return
+        # Who holds a share must use it: others may be waiting.
+        self._pace.start()
+        if waited and not self.read_paused and not self.transport.is_closing():
+            self.transport.resume_reading()
+
+    def _too_slow(self) -> None:
+        if self._bounds.budget.pressed(self.owner):
+            # Not the client's fault: it comes again.
+            self._refuse(1001, "too slow while others wait")
+        else:
+            self._refuse(1008, "message too slow")
+
+    def _release(self) -> None:
+        self._pace.stop()
+        if self._withdraw is not None:
+            self._withdraw()
+            self._withdraw = None
+        if self._reservation is not None:
+            self._reservation.release()
+            self._reservation = None
+
+    @property
+    def paused(self) -> bool:
+        """Whether reading waits for room in the byte budget or for the application."""
+        return self._withdraw is not None or self.read_paused
+
+    # -- messages in
+
+    def handle_connect(self, event: Any) -> None:
+        super().handle_connect(event)
+        if hasattr(self, "scope"):
+            cast(dict[str, Any], self.scope)["lading.connection"] = self
+
+    def forget_handshake(self) -> None:
+        """What was said to open the connection is needed no more; there may be thousands, idle."""
+        self.request.headers.clear()  # the parser keeps the request itself
+        del self.request, self.response
+        self.scope["headers"] = []
+
+    def handle_ping(self) -> None:
+        # A client that pings and does not read would fill memory with pongs.
+        if self.writable.is_set():
+            super().handle_ping()
+        else:
+            self.conn.data_to_send()
+
+    def handle_bytes(self, event: Frame) -> None:
+        self._fragments = 1
+        super().handle_bytes(event)
+        event.data = b""  # the parser keeps its last frame until the next one comes
+
+    def handle_text(self, event: Frame) -> None:
+        self._fragments = 1
+        super().handle_text(event)
+
+    def handle_cont(self, event: Frame) -> None:
+        self._fragments += 1
+        if self._fragments > MAX_FRAGMENTS:
+            if not self._lingering:
+                self._refuse(1008, "too many fragments")
+            return
+        super().handle_cont(event)
+        event.data = b""
+
+    def send_receive_event_to_app(self) -> None:
+        reservation, self._reservation = self._reservation, None
+        self._pace.stop()
+        if self._abandoned:
+            self.frames = []
+            if reservation is not None:
+                reservation.release()
+            return
+        if self.curr_msg_data_type == "text" or self.close_sent or reservation is None:
+            if reservation is not None:
+                reservation.release()
+            super().send_receive_event_to_app()
+            return
+        data = self.frames[0] if len(self.frames) == 1 else b"".join(self.frames)
+        self.frames = []
+        reservation.shrink(len(data) * COPIES)
+        # The share travels with the message; the application gives it back.
+        message: Any = {
+            "type": "websocket.receive",
+            "bytes": data,
+            "lading.reservation": reservation,
+        }
+        self.queue.put_nowait(message)
+        if not self.read_paused:
+            self.read_paused = True
+            self.transport.pause_reading()
+
+    async def receive(self) -> Any:
+        """What came; reading goes on when the application has done with all that came before."""
+        if self.read_paused and self.queue.empty():
+            self.read_paused = False
+            self._reserve()
+            if self._withdraw is None and not self.transport.is_closing():
+                self.transport.resume_reading()
+        return await self.queue.get()
+
+    def on_task_complete(self, task: Task[None]) -> None:
+        super().on_task_complete(task)
+        self._abandoned = True
+        for message in self.queue.clear():
+            if "lading.reservation" in message:
+                message["lading.reservation"].release()
+
+    # -- bytes out
+
+    async def send(self, message: Any) -> None:
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body":
+            # A refusal before the upgrade is an answer too; uvicorn would log that there was none.
+            self.handshake_complete = True
+
+    # -- endings
+
+    def _refuse(self, code: int, reason: str) -> None:
+        self.conn.fail(code, reason)
+        self.handle_parser_exception()
+
+    def handle_parser_exception(self) -> None:
+        """Say why, then read nothing more.
+
+        A socket closed with bytes unread is reset, and the reset may overtake the close frame; so
+        what still comes is thrown away until the client has closed, for two seconds at most.
+        """
+        assert self.conn.close_sent is not None
+        code, reason = self.conn.close_sent.code, self.conn.close_sent.reason
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
+        self.frames = []
+        self._release()
+        self._lingering = self.close_sent = True
+        if self.transport.is_closing():
+            return
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self.transport.resume_reading()
+        self.close_timer = self.loop.call_later(LINGER_SECONDS, self.transport.close)
+
+    def eof_received(self) -> None:
+        if self._lingering:
+            self.transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._bounds.connection_counts.note_connections(len(self.connections))
+        self._release()
+        self.frames = []
+        self.conn.reader.buffer.clear()
+
+    def shutdown(self) -> None:
+        """Uvicorn's shutdown; by then the application has drained and closed the channels."""
+        if not self.writable.is_set():
+            # It does not read: a close would wait behind what it was told before, for ever.
+            self.transport.abort()
+        elif not self._lingering:
+            super().shutdown()

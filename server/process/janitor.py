@@ -1,0 +1,106 @@
+"""`lading janitor`: the janitor's work by hand, beside a running server or without one.
+
+It owns how the maintenance commands reach the database. It refuses to know what they do there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import asdict
+
+import structlog
+
+from lading.protocol.errors import LadingError
+from lading.server.settings import Settings, WrongSettings, load
+from lading.server.store import Store, open_store
+from lading.storage.clock import DatabaseClock
+from lading.storage.embedded.process import EmbeddedError, EmbeddedMongo, running
+
+DONE, FAILED, USAGE = 0, 1, 2
+
+WAITING = (
+    "No server has run for long, or the database's clock was set a moment ago: waiting for three "
+    "minutes, lest uploads are taken for old that are not."
+)
+
+
+def sweep(*, dry_run: bool, as_json: bool) -> int:
+    """One sweep and a recount of every account; gives the exit code."""
+
+    async def work(store: Store) -> int:
+        clock = store.clock
+        if isinstance(clock, DatabaseClock) and not clock.settled:
+            print(WAITING, file=sys.stderr, flush=True)
+            await clock.settle()
+        report = await store.sweeper.sweep(dry_run=dry_run)
+        drift = [] if dry_run else await store.reconcile()
+        if as_json:
+            facts = {"event": "swept", "dry_run": dry_run, **report.as_dict(), "drift": drift}
+            print(json.dumps(facts))
+        else:
+            would = "would be " if dry_run else ""
+            print(
+                f"{report.expired} {would}expired, {report.emptied} {would}emptied, "
+                f"{report.purged} {would}purged; {report.pieces} pieces deleted"
+            )
+            print("\n".join(f"set right: {each}" for each in drift), end="\n" if drift else "")
+        return FAILED if report.failed else DONE
+
+    return _run(work)
+
+
+def verify(*, as_json: bool, dry_run: bool) -> int:
+    """Audit every byte, piece and account; `dry_run` looks at the index and not at the bytes."""
+
+    async def work(store: Store) -> int:
+        auditor = store.auditor()
+        found = 0
+        async for finding in auditor.findings(read=not dry_run):
+            found += 1
+            facts = asdict(finding)
+            line = f"{finding.kind} {finding.id}: {finding.detail}"
+            print(json.dumps({"event": "finding", **facts}) if as_json else line, flush=True)
+        summary = {"findings": found, "pieces": auditor.pieces, "bytes": auditor.size}
+        if as_json:
+            print(json.dumps({"event": "verified", **summary}))
+        else:
+            print(f"{found} findings; {auditor.pieces} pieces, {auditor.size} bytes read")
+        return FAILED if found else DONE
+
+    return _run(work)
+
+
+def _run(work: Callable[[Store], Awaitable[int]]) -> int:
+    # Only what was asked for goes to standard output.
+    structlog.configure(
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+    )
+    try:
+        settings = load()
+        return asyncio.run(_with_store(settings, work))
+    except WrongSettings as error:
+        print(error, file=sys.stderr)
+        return USAGE
+    except (EmbeddedError, LadingError) as error:
+        print(f"lading: {error}", file=sys.stderr)
+        return FAILED
+
+
+async def _with_store(settings: Settings, work: Callable[[Store], Awaitable[int]]) -> int:
+    async with AsyncExitStack() as stack:
+        url = settings.database_url or running(settings.data)
+        if url is None:
+            url = (await stack.enter_async_context(_embedded(settings))).url
+        return await work(await open_store(settings, stack, url=url))
+
+
+def _embedded(settings: Settings) -> EmbeddedMongo:
+    if not settings.data.is_dir():
+        raise EmbeddedError(f"There is no data directory {settings.data}; set LADING_DATA.")
+    return EmbeddedMongo(settings.data, mongod=settings.mongod)

@@ -1,0 +1,230 @@
+"""`lading serve`: from the environment to a running server.
+
+It owns the process: its log, its socket, its ready lines, `server.json`, and its end. It refuses
+to know what the routes do. Source: page 7 of the design, "First run".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import socket
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TextIO, cast
+
+import structlog
+from starlette.applications import Starlette
+
+from lading.memory import keep_freed
+from lading.server.access.principal import admin_token
+from lading.server.app import create_app, make_authenticator
+from lading.server.process.server import Server, configuration
+from lading.server.process.supervisor import WorkerFailed, serve_together
+from lading.server.settings import Settings, WrongSettings, load, unknown
+from lading.storage.embedded.process import EmbeddedError
+from lading.version import VERSION
+
+log = structlog.get_logger()
+
+FAILED = 1
+USAGE = 2
+
+
+class Output:
+    """Standard output, for the log. What cannot be written to it is lost and stops nothing.
+
+    Its disk may be the one that is full, or nobody reads it any more; the server must go on, or at
+    least bring its database up again when there is room.
+    """
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            sys.stdout.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            sys.stdout.flush()
+
+
+def configure_log() -> None:
+    """Structured lines on standard output: JSON, or for eyes when a terminal is there."""
+    shared: list[structlog.types.Processor] = [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    renderer: structlog.types.Processor
+    if sys.stdout.isatty():
+        # It makes the trace itself: a plain one, for one with local variables would show tokens.
+        plain = structlog.dev.plain_traceback
+        renderer = structlog.dev.ConsoleRenderer(exception_formatter=plain)
+    else:
+        shared.append(structlog.processors.format_exc_info)
+        renderer = structlog.processors.JSONRenderer()
+    structlog.configure(
+        processors=[*shared, renderer],
+        logger_factory=structlog.PrintLoggerFactory(cast(TextIO, Output())),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processor=renderer)
+    )
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+
+
+def listen(settings: Settings) -> list[socket.socket]:
+    """A listening socket for each worker; with port 0 the system chooses one for all of them."""
+    try:
+        # Without SO_REUSEPORT: where another server listens, this one must not join it.
+        first = _bind(settings.host, settings.port)
+        if settings.workers == 1:
+            return [first]
+        port = first.getsockname()[1]
+        first.close()
+        return [_bind(settings.host, port, shared=True) for _ in range(settings.workers)]
+    except OSError as error:
+        raise WrongSettings(
+            f"LADING_HOST={settings.host}, LADING_PORT={settings.port}: cannot listen there "
+            f"({error.strerror}); choose another port, or stop what uses it"
+        ) from error
+
+
+def _bind(host: str, port: int, *, shared: bool = False) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        listener.bind((host, port))
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def address(listener: socket.socket) -> str:
+    """The URL under which the server is reached from this machine."""
+    host, port = listener.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+class Note:
+    """`server.json` in the data directory, and the lines that say that the server is ready."""
+
+    def __init__(self, settings: Settings, url: str) -> None:
+        """`url` is for programs on this machine; people hear the public one, where there is one."""
+        self._settings = settings
+        self._url = url
+        self._path = settings.data / "server.json"
+        self._written: str | None = None
+
+    def write(self) -> None:
+        """Tell programs and people."""
+        token = admin_token(self._settings.data) if self._settings.auth == "token" else None
+        note = {"url": self._url, "token": token, "pid": os.getpid()}
+        self._written = json.dumps(note) + "\n"
+        _write_private(self._path, self._written)
+        shown = self._settings.public_url or self._url
+        print(ready_lines(shown, token, self._settings), flush=True)
+
+    def remove(self) -> None:
+        """The server is gone. A note that another server wrote is left to that one."""
+        with suppress(OSError, ValueError):
+            if self._path.read_text(encoding="utf-8") == self._written:
+                self._path.unlink()
+
+
+def ready_lines(url: str, token: str | None, settings: Settings) -> str:
+    """What is printed when the server is ready."""
+    page = f"{url}/?token={token}" if token else f"{url}/"
+    program = Path(sys.argv[0])
+    command = f"{program if program.name == 'lading' else 'lading'} put FILE"
+    if settings.data != Path("lading-data"):
+        command = f"LADING_DATA={settings.data} {command}"
+    return "\n".join(
+        [
+            f"Lading {VERSION} is ready.",
+            f"  page    {page}",
+            f"  upload  {command}",
+        ]
+    )
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner can read, all at once."""
+    draft = path.with_name(f".{path.name}-{os.getpid()}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+    draft.replace(path)
+
+
+def serve() -> int:
+    """Run the server until it is told to stop; gives the exit code."""
+    try:
+        settings = load()
+        if settings.auth == "jwt":
+            make_authenticator(settings, time.time)  # wrong keys are told of before all else
+        listeners = listen(settings)
+    except WrongSettings as error:
+        print(error, file=sys.stderr)
+        return USAGE
+    configure_log()
+    for name in unknown(os.environ):
+        log.warning("unknown-setting", name=name)
+    note = Note(settings, address(listeners[0]))
+    try:
+        if settings.workers > 1:
+            return _serve_together(settings, listeners, note)
+        keep_freed(settings.byte_budget // 4)
+        app = create_app(settings)
+        config = configuration(app, settings.trusted_proxies)
+        return run(Server(config, settings, note.write), app, listeners[0])
+    finally:
+        note.remove()
+
+
+def run(server: Server, app: Starlette, listener: socket.socket) -> int:
+    """Run a server in a loop of its own until it is told to stop; gives the exit code."""
+
+    def matters(record: logging.LogRecord) -> bool:
+        # Of a start that failed uvicorn logs the trace; where the reason is known, it says all.
+        # Nor is it a fault that what is under way ends in the middle, when that was asked for.
+        cut = record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError)
+        return not (cut or server.force_exit or hasattr(app.state, "failure"))
+
+    logging.getLogger("uvicorn.error").addFilter(matters)
+    try:
+        with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
+            runner.run(server.serve(sockets=[listener]))
+    except SystemExit:
+        # Uvicorn's word for a lifespan that failed; a reason that is not known was logged.
+        if hasattr(app.state, "failure"):
+            print(app.state.failure, file=sys.stderr)
+        return FAILED
+    return 0
+
+
+def _serve_together(settings: Settings, listeners: list[socket.socket], note: Note) -> int:
+    try:
+        settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if settings.auth == "token":
+            admin_token(settings.data)  # made before the workers look for it
+        asyncio.run(serve_together(settings, listeners, note.write))
+    except OSError as error:
+        print(f"LADING_DATA={settings.data}: cannot be used ({error.strerror})", file=sys.stderr)
+        return FAILED
+    except EmbeddedError as error:
+        print(error, file=sys.stderr)
+        return FAILED
+    except WorkerFailed:
+        return FAILED
+    return 0

@@ -1,0 +1,73 @@
+"""One of several server processes: started by `workers.py`, serves a port together with others.
+
+It owns what differs from a server that is alone: its listening socket is given to it, it is told
+of its end by a pipe, and it may use its part of what the settings allow.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import mmap
+import os
+import socket
+import sys
+from typing import TypedDict
+
+from lading.memory import keep_freed
+from lading.server.app import create_app
+from lading.server.net.connection_counts import ConnectionCounts, table_size
+from lading.server.process.serve import configure_log, run
+from lading.server.process.server import Server, configuration
+from lading.server.settings import Settings, load
+
+
+class Job(TypedDict):
+    """What a worker is told: which one it is of how many, and four file descriptors."""
+
+    number: int
+    count: int
+    listener: int
+    connection_counts: int
+    lifeline: int
+    ready: int
+
+
+LEAST_BUDGET = 2**20
+
+
+def share(settings: Settings, count: int) -> Settings:
+    """The settings of one of `count` workers: the memory for bytes on their way is divided."""
+    total, each = settings.byte_budget // count, settings.user_byte_budget
+    return settings.model_copy(
+        update={
+            "byte_budget": max(total, LEAST_BUDGET),
+            "user_byte_budget": each and max(each // count, LEAST_BUDGET),
+        }
+    )
+
+
+def work(job: Job) -> int:
+    """Serve until the pipe ends or a signal comes; gives the exit code."""
+    configure_log()
+    settings = share(load(), job["count"])
+    keep_freed(settings.byte_budget // 4)
+    table = memoryview(mmap.mmap(job["connection_counts"], table_size(job["count"])))
+    connection_counts = ConnectionCounts(table, processes=job["count"], number=job["number"])
+    app = create_app(settings, connection_counts=connection_counts)
+
+    def ready() -> None:
+        asyncio.get_running_loop().add_reader(job["lifeline"], end)
+        os.write(job["ready"], b"!")
+        os.close(job["ready"])
+
+    def end() -> None:
+        asyncio.get_running_loop().remove_reader(job["lifeline"])
+        server.should_exit = True
+
+    server = Server(configuration(app, settings.trusted_proxies), settings, ready)
+    return run(server, app, socket.socket(fileno=job["listener"]))
+
+
+if __name__ == "__main__":
+    sys.exit(work(json.loads(sys.argv[1])))

@@ -1,0 +1,81 @@
+"""Finished files as their owner looks after them: lists, what is said of a file, whole directories.
+
+It owns no bytes and no state of an upload: what ends one is `server/uploads.py`.
+Source: page 4 of the design, "Files".
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from lading.protocol.errors import NotFound
+from lading.protocol.manifest import Manifest
+from lading.protocol.spec import UploadSpec
+from lading.server.access.principal import Principal
+from lading.server.uploads.uploads import Uploads
+from lading.storage.collections.manifests import ANY_FILE, FileFilter, Manifests
+from lading.storage.collections.tags import Tags
+
+
+class Library:
+    """The files of all users, each for its owner."""
+
+    def __init__(
+        self,
+        uploads: Uploads,
+        manifests: Manifests,
+        tags: Tags,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._uploads = uploads
+        self._manifests = manifests
+        self._tags = tags
+        self._clock = clock
+
+    async def files(
+        self,
+        principal: Principal,
+        *,
+        wanted: FileFilter = ANY_FILE,
+        before: str | None = None,
+        most: int = 100,
+    ) -> list[Manifest]:
+        """The principal's finished files, the newest first, those with ids before `before`."""
+        return await self._manifests.ready(principal.user_id, wanted, before=before, most=most)
+
+    async def change(
+        self,
+        principal: Principal,
+        upload_id: str,
+        *,
+        name: str | None = None,
+        directory: str | None = None,
+        tags: tuple[str, ...] | None = None,
+    ) -> Manifest:
+        """Change what is said of a file or upload; None leaves as it is. Raises NotFound, Gone."""
+        manifest = await self._uploads.get(principal, upload_id)
+        changed = UploadSpec(
+            name=manifest.name if name is None else name,
+            directory=manifest.directory if directory is None else directory,
+            tags=manifest.tags if tags is None else tags,
+        )
+        changed.check()
+        now = self._clock()
+        found = await self._manifests.change(
+            manifest.id, name=name, directory=directory, tags=tags, now=now
+        )
+        await self._tags.note(manifest.user_id, tags or (), now)
+        return found or await self._uploads.get(principal, manifest.id)
+
+    async def remove_directory(self, principal: Principal, directory: str) -> int:
+        """Delete the finished files of a directory and of those below it; gives how many."""
+        deleted = 0
+        for wanted in (FileFilter(directory=directory), FileFilter(below=directory)):
+            while found := await self.files(principal, wanted=wanted):
+                for manifest in found:
+                    with suppress(NotFound):  # deleted by another request meanwhile
+                        await self._uploads.remove(principal, manifest.id)
+                        deleted += 1
+        return deleted

@@ -1,0 +1,190 @@
+"""The `chunks` collection: one document for each stored piece, which is the commit of the piece.
+
+It owns the pieces' identity (upload id and place, 20 bytes) and answers "what is stored" from the
+index alone. It refuses to know where the bytes are: a driver that keeps them here hands them in
+as `data`, others leave them out. Source: page 2 of the design, "The data".
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+from bson import ObjectId
+from pymongo.errors import DuplicateKeyError
+
+from lading.protocol.errors import ChunkConflict, Unavailable
+from lading.protocol.manifest import Piece, Range
+from lading.storage.database import Database, persist
+
+_INDEXED = {"_id": 0, "slice_start": 1, "size": 1, "crc32c": 1}
+"""With `_id` left out the answer comes from the index `pieces` and no document is read."""
+
+_PLACED = {"_id": 0, "slice_start": 1, "size": 1}
+
+LISTED_AT_ONCE = 5_000
+"""Pieces that are read from the index in one go: as documents of the driver they take 2 MB."""
+
+PATIENCE, PAUSE = 250, 0.02
+"""How often, and after how many seconds, a place that is taken but not yet readable is tried."""
+
+
+def object_id(upload_id: str, slice_start: int) -> bytes:
+    """The identity of a piece: the upload's 12 bytes, then its place as 8 bytes big-endian."""
+    return ObjectId(upload_id).binary + slice_start.to_bytes(8, "big")
+
+
+class Chunks:
+    """The pieces of all uploads. `slice_start` is a place here, see `contents.py`."""
+
+    def __init__(self, database: Database) -> None:
+        self._read = database.read
+        self._collection = database.chunks
+
+    async def write(self, upload_id: str, piece: Piece, data: bytes | None = None) -> bool:
+        """Commit a piece; durable on return. False when the very same piece was there before.
+
+        Raises ChunkConflict when another piece begins at this place.
+        """
+        document: dict[str, Any] = {
+            "_id": object_id(upload_id, piece.slice_start),
+            "upload_id": ObjectId(upload_id),
+            "slice_start": piece.slice_start,
+            "size": piece.size,
+            "crc32c": piece.crc32c,
+        }
+        if data is not None:
+            document["data"] = data
+        for _ in range(PATIENCE):
+            try:
+                await persist(lambda: self._collection.insert_one(document))
+            except DuplicateKeyError:
+                stored = await self.at(upload_id, piece.slice_start)
+            else:
+                return True
+            if stored == piece:
+                return False
+            if stored is not None:
+                raise ChunkConflict(
+                    f"A piece of {stored.size} bytes with CRC-32C {stored.crc32c} is stored at "
+                    f"{piece.slice_start}; ask what is missing and go on from there."
+                )
+            # Either most nodes do not have the other writer's piece yet, or it is being deleted.
+            await asyncio.sleep(PAUSE)
+        raise Unavailable("Another writer's piece at this place did not settle; try again.")
+
+    async def at(self, upload_id: str, slice_start: int) -> Piece | None:
+        """The piece that begins at `slice_start`."""
+        query = {"upload_id": ObjectId(upload_id), "slice_start": slice_start}
+        return _piece(await self._read(lambda: self._collection.find_one(query, _INDEXED)))
+
+    async def before(self, upload_id: str, offset: int) -> Piece | None:
+        """The last piece that begins before `offset`."""
+        query = {"upload_id": ObjectId(upload_id), "slice_start": {"$lt": offset}}
+        sort = [("slice_start", -1)]
+        return _piece(
+            await self._read(lambda: self._collection.find_one(query, _INDEXED, sort=sort))
+        )
+
+    async def data(self, upload_id: str, slice_start: int) -> tuple[Piece, bytes] | None:
+        """The piece that begins at `slice_start`, with its bytes."""
+        key = {"_id": object_id(upload_id, slice_start)}
+        document = await self._read(lambda: self._collection.find_one(key))
+        piece = _piece(document)
+        return None if piece is None else (piece, bytes(document["data"]))
+
+    async def pieces(
+        self, upload_id: str, start: int = 0, end: int | None = None
+    ) -> AsyncIterator[Piece]:
+        """The pieces that begin in `[start, end)`, by place, from the index alone."""
+        position = start
+        while True:
+            page = await self._page(upload_id, position, end, _INDEXED)
+            for found in page:
+                yield Piece(found["slice_start"], found["size"], found["crc32c"])
+            if len(page) < LISTED_AT_ONCE:
+                return
+            position = page[-1]["slice_start"] + 1
+
+    async def runs(self, upload_id: str, start: int = 0, end: int | None = None) -> list[Range]:
+        """The bytes that the pieces in `[start, end)` cover, joined where one follows another.
+
+        What `pieces` would tell, in a fraction of the time: there may be hundreds of thousands.
+        """
+        found: list[Range] = []
+        position, first, last = start, start, start
+        while True:
+            page = await self._page(upload_id, position, end, _PLACED)
+            for document in page:
+                place = document["slice_start"]
+                if place != last:
+                    if last > first:
+                        found.append((first, last))
+                    first = place
+                last = place + document["size"]
+            if len(page) < LISTED_AT_ONCE:
+                return [*found, (first, last)] if last > first else found
+            position = page[-1]["slice_start"] + 1
+
+    async def _page(
+        self, upload_id: str, start: int, end: int | None, fields: dict[str, int]
+    ) -> list[dict[str, int]]:
+        place = {"$gte": start} if end is None else {"$gte": start, "$lt": end}
+        query = {"upload_id": ObjectId(upload_id), "slice_start": place}
+        most = LISTED_AT_ONCE
+        found: list[dict[str, int]] = await self._read(
+            lambda: (
+                self._collection.find(query, fields)
+                .sort("slice_start", 1)
+                .limit(most)
+                .to_list(most)
+            )
+        )
+        return found
+
+    async def uploads(self) -> AsyncIterator[str]:
+        """The ids of all uploads that have pieces, one jump in the index for each."""
+        last: ObjectId | None = None
+        while True:
+            query = {} if last is None else {"upload_id": {"$gt": last}}
+            document = await self._first(query)
+            if document is None:
+                return
+            last = document["upload_id"]
+            yield str(last)
+
+    async def _first(self, query: dict[str, Any]) -> dict[str, Any] | None:
+        found: dict[str, Any] | None = await self._read(
+            lambda: self._collection.find_one(
+                query, {"_id": 0, "upload_id": 1}, sort=[("upload_id", 1)]
+            )
+        )
+        return found
+
+    async def delete(self, upload_id: str, most: int, before: int | None = None) -> int:
+        """Delete up to `most` pieces of an upload; gives how many there were.
+
+        With `before` only those that begin before that place.
+        """
+        query: dict[str, Any] = {"upload_id": ObjectId(upload_id)}
+        if before is not None:
+            query["slice_start"] = {"$lt": before}
+        found = await self._read(
+            lambda: self._collection.find(query, _INDEXED).limit(most).to_list(most)
+        )
+        if found:
+            keys = [object_id(upload_id, document["slice_start"]) for document in found]
+            await persist(lambda: self._collection.delete_many({"_id": {"$in": keys}}))
+        return len(found)
+
+    async def remove(self, upload_id: str, slice_start: int) -> None:
+        """Delete the piece that begins at `slice_start`, if there is one."""
+        key = {"_id": object_id(upload_id, slice_start)}
+        await persist(lambda: self._collection.delete_one(key))
+
+
+def _piece(document: dict[str, Any] | None) -> Piece | None:
+    if document is None:
+        return None
+    return Piece(document["slice_start"], document["size"], document["crc32c"])

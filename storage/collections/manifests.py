@@ -1,0 +1,372 @@
+"""The `manifests` collection: one small document for each upload.
+
+It owns how a manifest is kept and each change of its state, every one a compare-and-set on that
+one document. It refuses to know pieces and their bytes. Times come in from the caller.
+Source: page 2 of the design, "The data".
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from typing import Any
+
+from bson import ObjectId
+from pymongo import ReturnDocument
+from pymongo.errors import DuplicateKeyError
+
+from lading.protocol.manifest import Manifest, State
+from lading.storage.database import Database, persist
+
+LISTED_AT_ONCE = 500
+
+_TIMES = ("created_at", "updated_at", "expires_at")
+_LIVING = (State.UPLOADING, State.READY)
+_FIELDS = tuple(field.name for field in fields(Manifest) if field.name != "id")
+
+
+def new_id(now: float | None = None) -> str:
+    """A fresh upload id, 24 hexadecimal digits; `now` (Unix seconds) is kept in it.
+
+    Without `now` the time is that of this process, which other processes may not agree with.
+    """
+    fresh = ObjectId()
+    if now is None:
+        return str(fresh)
+    return str(ObjectId(int(now).to_bytes(4, "big") + fresh.binary[4:]))
+
+
+def born(upload_id: str) -> float:
+    """When an id was made, in Unix seconds."""
+    return ObjectId(upload_id).generation_time.timestamp()
+
+
+def _moment(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+
+def _seconds(moment: datetime | None) -> float | None:
+    if moment is None:
+        return None
+    # A client that was handed in may give times without a zone; the database keeps UTC.
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def to_document(manifest: Manifest) -> dict[str, Any]:
+    """The manifest as MongoDB keeps it."""
+    document = {name: getattr(manifest, name) for name in _FIELDS}
+    document.update({name: _moment(document[name]) for name in _TIMES})
+    document["state"] = str(manifest.state)
+    document["tags"] = list(manifest.tags)
+    return {"_id": ObjectId(manifest.id), **document}
+
+
+def from_document(document: Mapping[str, Any]) -> Manifest:
+    """The manifest that `to_document` made `document` of."""
+    values = {name: document[name] for name in _FIELDS if name in document}
+    values.update({name: _seconds(values.get(name)) for name in _TIMES})
+    values["state"] = State(values["state"])
+    values["tags"] = tuple(values.get("tags", ()))
+    return Manifest(id=str(document["_id"]), **values)
+
+
+@dataclass(frozen=True, slots=True)
+class FileFilter:
+    """Which files a list holds; None and () leave a field open.
+
+    `name` is a prefix, `directory` exact, `below` a directory whose subdirectories are meant;
+    `mime_type` exact, or all of a kind as in `video/*`; every one of `tags` must be there.
+    """
+
+    name: str | None = None
+    directory: str | None = None
+    below: str | None = None
+    mime_type: str | None = None
+    tags: tuple[str, ...] = ()
+
+    def query(self) -> dict[str, Any]:
+        """The filter for MongoDB. Every value is text, so none can be an operator."""
+        query: dict[str, Any] = {}
+        if self.name is not None:
+            query["name"] = _begins(self.name)
+        if self.directory is not None:
+            query["directory"] = self.directory
+        if self.below is not None:
+            query["directory"] = _begins(f"{self.below}/")
+        if self.mime_type is not None and self.mime_type.endswith("/*"):
+            query["mime_type"] = _begins(self.mime_type[:-1])
+        elif self.mime_type is not None:
+            query["mime_type"] = self.mime_type
+        if self.tags:
+            query["tags"] = {"$all": list(self.tags)}
+        return query
+
+
+ANY_FILE = FileFilter()
+
+
+def _begins(prefix: str) -> dict[str, str]:
+    return {"$gte": prefix, "$lt": prefix + "\U0010ffff"}
+
+
+def _same(attempt: int) -> int | dict[str, list[int | None]]:
+    """The condition for an attempt; documents without the field are in the first one."""
+    return attempt or {"$in": [0, None]}
+
+
+class Manifests:
+    """The manifests of all uploads."""
+
+    def __init__(self, database: Database) -> None:
+        self._read = database.read
+        self._collection = database.manifests
+
+    async def create(self, manifest: Manifest) -> None:
+        """Keep a new manifest; durable on return. The id is fresh, so once more is no harm."""
+        document = to_document(manifest)
+        # A duplicate means that an earlier try of this call was applied and its answer lost.
+        with suppress(DuplicateKeyError):
+            await persist(lambda: self._collection.insert_one(document))
+
+    async def get(self, upload_id: str) -> Manifest | None:
+        """The manifest of an upload in any state, tombstones included."""
+        found = await self._read(lambda: self._collection.find_one({"_id": ObjectId(upload_id)}))
+        return None if found is None else from_document(found)
+
+    async def unfinished(
+        self, user_id: str, fingerprint: str | None, most: int, *, grant_id: str | None = None
+    ) -> list[Manifest]:
+        """A user's uploads that are under way, the newest first; those of one grant if given."""
+        query: dict[str, Any] = {"user_id": user_id, "state": str(State.UPLOADING)}
+        if fingerprint is not None:
+            query["fingerprint"] = fingerprint
+        if grant_id is not None:
+            query["grant_id"] = grant_id
+        return await self._list(query, most)
+
+    async def ready(
+        self, user_id: str, wanted: FileFilter, *, before: str | None, most: int
+    ) -> list[Manifest]:
+        """A user's finished files, the newest first, those with ids smaller than `before`."""
+        query = {"user_id": user_id, "state": str(State.READY), **wanted.query()}
+        if before is not None:
+            query["_id"] = {"$lt": ObjectId(before)}
+        return await self._list(query, most)
+
+    async def change(
+        self,
+        upload_id: str,
+        *,
+        name: str | None = None,
+        directory: str | None = None,
+        tags: tuple[str, ...] | None = None,
+        now: float,
+    ) -> Manifest | None:
+        """Change what is said of a file or upload; None leaves a field as it is.
+
+        None when it is neither any more.
+        """
+        said: dict[str, Any] = {"name": name, "directory": directory}
+        said["tags"] = None if tags is None else list(tags)
+        change = {field: value for field, value in said.items() if value is not None}
+        change["updated_at"] = _moment(now)
+        return await self._update(upload_id, _LIVING, {"$set": change})
+
+    async def _list(self, query: dict[str, Any], most: int) -> list[Manifest]:
+        found = await self._read(
+            lambda: self._collection.find(query).sort("_id", -1).limit(most).to_list(most)
+        )
+        return [from_document(document) for document in found]
+
+    async def touch(
+        self,
+        upload_id: str,
+        *,
+        now: float,
+        expires_at: float | None,
+        upload_size: int,
+        reach: int = 0,
+        attempt: int = 0,
+    ) -> Manifest | None:
+        """Note activity: the watermark grows, expiry moves.
+
+        `reach` is where a stored piece ends: with a smaller size the upload is not published.
+        None when it is not under way, or in another attempt.
+
+        On return all that was read of the upload before is durable too: a journaled write
+        carries every earlier one with it.
+        """
+        change: dict[str, Any] = {
+            "$max": {"upload_size": upload_size, "expires_at": _moment(expires_at)},
+            "$set": {"updated_at": _moment(now)},
+        }
+        if expires_at is None:
+            del change["$max"]["expires_at"]
+        if reach:
+            change["$max"]["reach"] = reach
+        return await self._update(upload_id, (State.UPLOADING,), change, attempt=_same(attempt))
+
+    async def begin_again(self, upload_id: str, attempt: int, now: float) -> Manifest | None:
+        """Begin the attempt after `attempt`, with nothing stored. None when that is over."""
+        change = {
+            "$set": {"attempt": attempt + 1, "upload_size": 0, "updated_at": _moment(now)},
+            "$unset": {"reach": ""},
+        }
+        return await self._update(upload_id, (State.UPLOADING,), change, attempt=_same(attempt))
+
+    async def finish(
+        self,
+        upload_id: str,
+        *,
+        now: float,
+        size: int,
+        crc32c: int,
+        sha256: str | None,
+        mime: str,
+        attempt: int = 0,
+    ) -> Manifest | None:
+        """Make the upload ready: the one write that lets others see it. None when it is not open.
+
+        The length is part of the comparison: two finishes with different ones cannot both win, and
+        a piece that was stored since the proof must not lie behind the end. So is the attempt: what
+        was proven of one must not publish the bytes of another.
+        """
+        change = {
+            "$set": {
+                "state": str(State.READY),
+                "upload_end": True,
+                "size": size,
+                "upload_size": size,
+                "crc32c": crc32c,
+                "sha256": sha256,
+                "mime_type": mime,
+                "updated_at": _moment(now),
+                "expires_at": None,
+            }
+        }
+        same = {
+            "size": {"$in": [None, size]},
+            "reach": {"$not": {"$gt": size}},
+            "attempt": _same(attempt),
+        }
+        return await self._update(upload_id, (State.UPLOADING,), change, **same)
+
+    async def mark_deleted(
+        self, upload_id: str, *, now: float, becomes: State, until: float, only: tuple[State, ...]
+    ) -> Manifest | None:
+        """Turn an upload into a tombstone, kept `until` then. None when it was not `only`."""
+        change = {
+            "$set": {
+                "state": str(becomes),
+                "updated_at": _moment(now),
+                "expires_at": _moment(until),
+            }
+        }
+        return await self._update(upload_id, only, change)
+
+    async def expire(self, manifest: Manifest, *, now: float, until: float) -> Manifest | None:
+        """Turn an upload into a tombstone, unless it was touched or ended since it was read."""
+        change = {
+            "$set": {
+                "state": str(State.EXPIRED),
+                "updated_at": _moment(now),
+                "expires_at": _moment(until),
+            }
+        }
+        unmoved = {"$lte": _moment(now)}
+        return await self._update(manifest.id, (State.UPLOADING,), change, expires_at=unmoved)
+
+    async def renew(self, until: float) -> None:
+        """Let everything that is under way live at least `until` then."""
+        over = {"state": str(State.UPLOADING), "emptied": False}
+        over["expires_at"] = {"$lt": _moment(until)}
+        longer = {"$set": {"expires_at": _moment(until)}}
+        await persist(lambda: self._collection.update_many(over, longer))
+
+    async def note_emptied(self, upload_id: str) -> None:
+        """Note that a tombstone's bytes are deleted and its quota is given back."""
+        change = {"$set": {"emptied": True}}
+        await self._update(upload_id, (State.EXPIRED, State.DELETED), change)
+
+    async def due(self, now: float, after: str | None, most: int) -> list[Manifest]:
+        """Uploads that the janitor may have to do something about, by id, those after `after`."""
+        tombs = [str(State.EXPIRED), str(State.DELETED)]
+        over = {"$lte": _moment(now)}
+        # Each is one range of the index `due`, so tombstones whose time is not over cost nothing.
+        query: dict[str, Any] = {
+            "$or": [
+                {"state": str(State.UPLOADING), "emptied": False, "expires_at": over},
+                {"state": {"$in": tombs}, "emptied": True, "expires_at": over},
+                {"state": {"$in": tombs}, "emptied": False},
+            ]
+        }
+        if after is not None:
+            query["_id"] = {"$gt": ObjectId(after)}
+        found = await self._read(
+            lambda: self._collection.find(query).sort("_id", 1).limit(most).to_list(most)
+        )
+        return [from_document(document) for document in found]
+
+    async def every(self) -> AsyncIterator[Manifest]:
+        """All manifests, by id."""
+        last: str | None = None
+        while True:
+            query = {} if last is None else {"_id": {"$gt": ObjectId(last)}}
+            page = await self._page(query)
+            for manifest in page:
+                yield manifest
+            if len(page) < LISTED_AT_ONCE:
+                return
+            last = page[-1].id
+
+    async def _page(self, query: dict[str, Any]) -> list[Manifest]:
+        most = LISTED_AT_ONCE
+        found = await self._read(
+            lambda: self._collection.find(query).sort("_id", 1).limit(most).to_list(most)
+        )
+        return [from_document(document) for document in found]
+
+    async def charged(self, user_id: str) -> AsyncIterator[tuple[str, int]]:
+        """The finished files that a user is charged for: id and size in bytes, by id."""
+        last: str | None = None
+        while True:
+            query: dict[str, Any] = {
+                "user_id": user_id,
+                "upload_end": True,
+                "emptied": {"$ne": True},
+            }
+            if last is not None:
+                query["_id"] = {"$gt": ObjectId(last)}
+            page = await self._page(query)
+            for manifest in page:
+                assert manifest.size is not None
+                yield manifest.id, manifest.size
+            if len(page) < LISTED_AT_ONCE:
+                return
+            last = page[-1].id
+
+    async def _update(
+        self, upload_id: str, states: tuple[State, ...], change: dict[str, Any], **more: Any
+    ) -> Manifest | None:
+        query = {"_id": ObjectId(upload_id), "state": {"$in": [str(s) for s in states]}, **more}
+        found = await persist(
+            lambda: self._collection.find_one_and_update(
+                query, change, return_document=ReturnDocument.AFTER
+            )
+        )
+        return None if found is None else from_document(found)
+
+    async def delete(self, upload_id: str) -> None:
+        """Forget a tombstone."""
+        tombs = [str(State.EXPIRED), str(State.DELETED)]
+        query = {"_id": ObjectId(upload_id), "state": {"$in": tombs}}
+        await persist(lambda: self._collection.delete_one(query))
+
+    async def largest_open_chunk(self) -> int:
+        """The largest cell size of any upload under way, in bytes; 0 when there is none."""
+        query = {"state": str(State.UPLOADING)}
+        largest = [("chunk_size", -1)]
+        found = await self._read(lambda: self._collection.find_one(query, sort=largest))
+        return int(found["chunk_size"]) if found else 0

@@ -1,0 +1,232 @@
+"""The `quotas` collection: how many bytes a user may have, has, and has reserved.
+
+One document for each user:
+
+    quota      the limit in bytes, null for none; absent: the server's default
+    charged    bytes of finished files and of uploads under way
+    reserved   the part of it that uploads under way have reserved
+    open       for each upload under way, what it has reserved
+    leaving    finished files whose release is applied here and not yet noted in their manifest
+    version    grows whenever something leaves
+
+A quota and a manifest are two documents, and MongoDB promises nothing over two; so each change is
+made exactly once by a mark in the document that it changes. An upload's reservation is an entry
+of `open`: it becomes use, or is given back, by the one update that finds the entry and removes
+it. A finished file has no entry; its release is guarded by `version`, read before the manifest is
+looked at, and by its mark in `leaving`. A crash between two steps leaves a state from which the
+next attempt, the janitor's at the latest, goes on. It refuses to know pieces and transports.
+Source: page 2 of the design; page 5, "quota holds".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pymongo.errors import DuplicateKeyError
+
+from lading.protocol.errors import QuotaExceeded
+from lading.storage.database import Database, persist
+
+MOST = 2**63 - 1
+"""The largest number that MongoDB counts to: more bytes nobody has, not even without a limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A user's account as it was read; sizes in bytes, `quota` None for no limit."""
+
+    user_id: str
+    quota: int | None
+    charged: int = 0
+    reserved: int = 0
+    open: Mapping[str, int] = field(default_factory=dict)
+    leaving: frozenset[str] = frozenset()
+    version: int = 0
+    limited: bool = False
+    """Whether the limit was set for this user, and is not the default."""
+
+    @property
+    def used(self) -> int:
+        return self.charged - self.reserved
+
+    @property
+    def most(self) -> int:
+        """The most bytes that may be charged."""
+        return MOST if self.quota is None else min(self.quota, MOST)
+
+
+class Quotas:
+    """The accounts of all users. `default` is the limit of users for whom none was set."""
+
+    def __init__(self, database: Database, default: int | None = None) -> None:
+        self._read = database.read
+        self._collection = database.quotas
+        self._default = default
+
+    # -- looking and setting
+
+    async def account(self, user_id: str) -> Account:
+        """What a user has and may have."""
+        found = await self._read(lambda: self._collection.find_one({"_id": user_id}))
+        if found is None:
+            return Account(user_id, self._default)
+        return Account(
+            user_id,
+            found.get("quota", self._default),
+            found["charged"],
+            found["reserved"],
+            found["open"],
+            frozenset(found["leaving"]),
+            found["version"],
+            "quota" in found,
+        )
+
+    async def users(self) -> list[str]:
+        """All who have an account."""
+        found = await self._read(lambda: self._collection.find({}, {"_id": 1}).to_list(None))
+        return [str(document["_id"]) for document in found]
+
+    async def set_quota(self, user_id: str, quota: int | None) -> Account:
+        """Set a user's limit in bytes, None for no limit; what is stored already stays."""
+        await self._make(user_id)
+        change = {"$set": {"quota": quota}}
+        await persist(lambda: self._collection.update_one({"_id": user_id}, change))
+        return await self.account(user_id)
+
+    async def _make(self, user_id: str) -> None:
+        fresh: dict[str, Any] = {"_id": user_id, "charged": 0, "reserved": 0, "version": 0}
+        try:
+            await persist(lambda: self._collection.insert_one({**fresh, "open": {}, "leaving": {}}))
+        except DuplicateKeyError:
+            return
+
+    # -- an upload's reservation
+
+    async def reserve(self, user_id: str, upload_id: str, size: int) -> None:
+        """Reserve `size` bytes for a new upload; once more changes nothing.
+
+        Raises QuotaExceeded, with `limit`, `used` and `reserved`, when the user may not have so
+        much.
+        """
+        await self._raise(user_id, upload_id, size, new=True)
+
+    async def grow(self, user_id: str, upload_id: str, size: int) -> bool:
+        """Reserve `size` bytes in all for an upload of unknown length; fewer than before: as it is.
+
+        False when it has no reservation, because it ended: one made now would outlive it. Raises
+        QuotaExceeded.
+        """
+        return await self._raise(user_id, upload_id, size, new=False)
+
+    async def _raise(self, user_id: str, upload_id: str, size: int, *, new: bool) -> bool:
+        while True:
+            account = await self.account(user_id)
+            before = account.open.get(upload_id)
+            if before is None and not new:
+                return False
+            more = size - (before or 0)
+            if before is not None and more <= 0:
+                return True
+            if account.charged + more > account.most:
+                raise _exceeded(account, more)
+            change = {
+                "$inc": {"charged": more, "reserved": more},
+                "$set": {f"open.{upload_id}": size},
+            }
+            room = {"charged": {"$lte": account.most - more}}
+            if await self._update(account, upload_id, change, room):
+                return True
+            if account.version == 0 and account.charged == 0:
+                await self._make(user_id)
+
+    async def _update(
+        self, account: Account, upload_id: str, change: dict[str, Any], more: dict[str, Any]
+    ) -> bool:
+        """Change the account if the upload's entry and the limit are as they were read."""
+        before = account.open.get(upload_id)
+        unchanged = {
+            "_id": account.user_id,
+            "quota": account.quota if account.limited else {"$exists": False},
+            f"open.{upload_id}": {"$exists": False} if before is None else before,
+            **more,
+        }
+        result = await persist(lambda: self._collection.update_one(unchanged, change))
+        return bool(result.matched_count)
+
+    async def keep(self, user_id: str, upload_id: str, size: int) -> None:
+        """The upload is finished: its reservation becomes `size` bytes of use. Once at most."""
+        await self._settle(user_id, upload_id, size)
+
+    async def release(self, user_id: str, upload_id: str) -> None:
+        """The upload died: give its reservation back. Once at most."""
+        await self._settle(user_id, upload_id, 0)
+
+    async def _settle(self, user_id: str, upload_id: str, size: int) -> None:
+        while True:
+            account = await self.account(user_id)
+            reserved = account.open.get(upload_id)
+            if reserved is None:
+                return
+            change = {
+                "$inc": {"reserved": -reserved, "charged": size - reserved},
+                "$unset": {f"open.{upload_id}": ""},
+            }
+            if await self._update(account, upload_id, change, {}):
+                return
+
+    # -- a finished file that is deleted
+
+    async def leave(self, account: Account, upload_id: str, size: int) -> bool:
+        """A finished file of `size` bytes was deleted: it is charged no longer. Once at most.
+
+        `account` must have been read before the manifest was seen to be still charged. False when
+        the account changed since: read both again. Afterwards note it in the manifest, then call
+        `left`.
+        """
+        if upload_id in account.leaving:
+            return True
+        # With an entry in `open` it was deleted before its reservation became use.
+        reserved = account.open.get(upload_id)
+        change = {
+            "$inc": {
+                "charged": -(size if reserved is None else reserved),
+                "reserved": -(reserved or 0),
+                "version": 1,
+            },
+            "$set": {f"leaving.{upload_id}": True},
+            "$unset": {f"open.{upload_id}": ""},
+        }
+        same = {"version": account.version, f"leaving.{upload_id}": {"$exists": False}}
+        return await self._update(account, upload_id, change, same)
+
+    async def left(self, user_id: str, upload_id: str) -> None:
+        """The manifest of a file that left notes it: its mark can go."""
+        mark = f"leaving.{upload_id}"
+        there = {"_id": user_id, mark: {"$exists": True}}
+        change = {"$inc": {"version": 1}, "$unset": {mark: ""}}
+        await persist(lambda: self._collection.update_one(there, change))
+
+    async def correct(self, account: Account, *, charged: int, reserved: int) -> bool:
+        """Set what a recount found; False when the account changed since it was read."""
+        unchanged = {
+            "_id": account.user_id,
+            "charged": account.charged,
+            "reserved": account.reserved,
+            "version": account.version,
+            "open": dict(account.open),
+        }
+        change = {"$set": {"charged": charged, "reserved": reserved}}
+        result = await persist(lambda: self._collection.update_one(unchanged, change))
+        return bool(result.matched_count)
+
+
+def _exceeded(account: Account, more: int) -> QuotaExceeded:
+    return QuotaExceeded(
+        f"{more} bytes more than the {account.used} stored and {account.reserved} reserved would "
+        f"go over the limit of {account.most} bytes; delete files or ask for a larger quota.",
+        limit=account.most,
+        used=account.used,
+        reserved=account.reserved,
+    )

@@ -1,0 +1,1 @@
+"""The private mongod of a server that has no other database."""

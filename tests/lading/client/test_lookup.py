@@ -1,0 +1,110 @@
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lading.client.api import Api
+from lading.client.client import Client
+from lading.client.lookup import already_there, as_file, pages, unfinished
+from lading.client.source import Source, open_source
+from lading.protocol.errors import NotFound
+from lading.protocol.manifest import State
+from lading.protocol.spec import UploadSpec
+from tests.support.fake_server import Fake, Held, respond
+
+
+@pytest.fixture
+async def api(fake: Fake) -> AsyncIterator[Api]:
+    async with Client(fake.url) as client:
+        yield client._api
+
+
+@pytest.fixture
+async def source(file: Path) -> AsyncIterator[Source]:
+    found = await open_source(file, None, sha256=True)
+    yield found
+    await found.close()
+
+
+def begin(fake: Fake, source: Source, **changes: object) -> Held:
+    spec = UploadSpec(
+        name=source.name, size=source.size, directory="films", fingerprint=source.fingerprint
+    )
+    return fake.hold(replace(spec, **changes))  # type: ignore[arg-type]
+
+
+async def test_the_newest_unfinished_upload_is_found(fake: Fake, api: Api, source: Source) -> None:
+    begin(fake, source)
+    newest = begin(fake, source)
+    found = await unfinished(api, source, "films")
+    assert found is not None
+    assert found["_id"] == newest.id
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"name": "other"}, {"size": 5}, {"size": None}, {"directory": ""}, {"fingerprint": "other"}],
+)
+async def test_an_upload_of_another_file_is_not(
+    fake: Fake, api: Api, source: Source, changes: dict[str, object]
+) -> None:
+    begin(fake, source, **changes)
+    assert await unfinished(api, source, "films") is None
+
+
+def finish(fake: Fake, held: Held, digest: str | None) -> None:
+    held.finished = replace(
+        held.manifest(), state=State.READY, sha256=digest, crc32c=7, upload_end=True
+    )
+
+
+async def test_a_file_that_is_there_is_found(fake: Fake, api: Api, source: Source) -> None:
+    held = begin(fake, source)
+    digest = await source.digest(lambda _: None)
+    finish(fake, held, digest)
+    found = await already_there(api, source, "films", lambda _: None)
+    assert found is not None
+    assert as_file(found) == {
+        "id": held.id,
+        "size": source.size,
+        "mime_type": "application/octet-stream",
+        "sha256": digest,
+        "crc32c": 7,
+        "url": f"/v1/files/{held.id}",
+    }
+
+
+@pytest.mark.parametrize("changes", [{"name": "movie.mp42"}, {"size": 5}, {"directory": ""}])
+async def test_the_file_is_not_read_for_one_that_differs(
+    fake: Fake, api: Api, source: Source, changes: dict[str, object]
+) -> None:
+    finish(fake, begin(fake, source, **changes), "0" * 64)
+    hashed: list[int] = []
+    assert await already_there(api, source, "films", hashed.append) is None
+    assert hashed == []
+
+
+@pytest.mark.parametrize("digest", [None, "0" * 64])
+async def test_a_file_of_other_bytes_is_not_the_same(
+    fake: Fake, api: Api, source: Source, digest: str | None
+) -> None:
+    finish(fake, begin(fake, source), digest)
+    assert await already_there(api, source, "films", lambda _: None) is None
+
+
+async def test_all_pages_are_read(fake: Fake, api: Api) -> None:
+    answers = [
+        {"files": [{"_id": "a"}, {"_id": "b"}], "cursor": "b"},
+        {"files": [{"_id": "c"}], "cursor": None},
+    ]
+    fake.on_request = lambda _path: respond(answers.pop(0))
+    assert [manifest["_id"] async for manifest in pages(api, {})] == ["a", "b", "c"]
+
+
+async def test_an_answer_without_a_list(fake: Fake, api: Api, source: Source) -> None:
+    fake.on_request = lambda _path: respond({"hello": "world"})
+    with pytest.raises(NotFound, match="not answer like a Lading server"):
+        await unfinished(api, source, "")
+    with pytest.raises(NotFound):
+        await already_there(api, source, "", lambda _: None)

@@ -1,0 +1,82 @@
+"""The names that the server answers to, and the pages that may call it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from lading.server.http.middleware import allowed_hosts, middleware
+from lading.server.settings import load
+
+
+async def _hello(_request: Request) -> Response:
+    return PlainTextResponse("hello", headers={"ETag": '"1"'})
+
+
+@asynccontextmanager
+async def site(**settings: Any) -> AsyncIterator[httpx.AsyncClient]:
+    app = Starlette(routes=[Route("/", _hello)], middleware=middleware(load(**settings)))
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+        yield client
+
+
+async def status(client: httpx.AsyncClient, host: str) -> int:
+    return (await client.get("/", headers={"Host": host})).status_code
+
+
+async def test_with_a_credential_any_name_will_do_until_some_are_set() -> None:
+    assert allowed_hosts(load()) is None
+    async with site() as client:
+        assert await status(client, "anything.example") == 200
+
+
+async def test_without_a_credential_only_names_of_this_machine_will_do() -> None:
+    async with site(auth="none") as client:
+        for host in ("localhost", "localhost:8080", "127.0.0.1:1", "[::1]:8080", "LOCALHOST"):
+            assert await status(client, host) == 200, host
+        for host in ("evil.example", "localhost.evil.example", "", "[::1", "127.0.0.2"):
+            refused = await client.get("/", headers={"Host": host})
+            assert refused.status_code == 400, host
+            assert refused.json()["code"] == "invalid-argument"
+
+
+async def test_the_allow_list_is_exact_and_holds_the_public_address() -> None:
+    names = {"allowed_hosts": "files.example", "public_url": "https://cdn.example/x"}
+    async with site(**names) as client:
+        for host in ("files.example", "FILES.example:443", "cdn.example", "localhost"):
+            assert await status(client, host) == 200, host
+        for host in ("a.files.example", "files.example.evil"):
+            assert await status(client, host) == 400, host
+
+
+async def test_listed_pages_may_call_and_see_what_they_need() -> None:
+    async with site(allowed_origins="https://site.example") as client:
+        asked = {
+            "Origin": "https://site.example",
+            "Access-Control-Request-Method": "PUT",
+            "Access-Control-Request-Headers": "authorization, x-lading-crc32c, content-digest",
+        }
+        preflight = await client.options("/", headers=asked)
+        assert preflight.status_code == 200
+        assert preflight.headers["access-control-allow-origin"] == "https://site.example"
+        answer = await client.get("/", headers={"Origin": "https://site.example"})
+        assert "ETag" in answer.headers["access-control-expose-headers"]
+        assert "access-control-allow-credentials" not in answer.headers
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "https://site.example.evil", "null"])
+async def test_other_pages_may_not(origin: str) -> None:
+    async with site(allowed_origins="https://site.example") as client:
+        answer = await client.get("/", headers={"Origin": origin})
+        assert "access-control-allow-origin" not in answer.headers
+        asked = {"Origin": origin, "Access-Control-Request-Method": "PUT"}
+        assert (await client.options("/", headers=asked)).status_code == 400

@@ -1,0 +1,240 @@
+"""The OpenAPI document: valid, complete, and true of real answers. And the page that shows it."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from base64 import b64encode
+from html.parser import HTMLParser
+from typing import Any
+
+import httpx
+import pytest
+from openapi_spec_validator import validate
+from pydantic import BaseModel
+
+from lading.protocol.errors import CATALOGUE
+from lading.server.app import ROUTES
+from lading.server.http import answers
+from lading.server.http.openapi import build, served
+from lading.server.http.operations import GROUPS, OPERATIONS
+from lading.server.http.reference import POLICY, STYLE, curl, render
+from lading.server.net.problems import STATUS
+
+DOCUMENT = build(ROUTES)
+
+
+def operations() -> list[Any]:
+    found = [
+        (method, path, operation)
+        for path, methods in DOCUMENT["paths"].items()
+        for method, operation in methods.items()
+    ]
+    return [pytest.param(*each, id=f"{each[0]} {each[1]}") for each in found]
+
+
+# -- the document
+
+
+def test_document_is_valid() -> None:
+    validate(DOCUMENT)
+
+
+def test_every_route_is_described_and_nothing_else() -> None:
+    wanted = {(method, path) for method, path in served(ROUTES) if method != "HEAD"}
+    assert set(OPERATIONS) == wanted
+
+
+def test_names_of_operations_are_unique_and_links_lead_to_them() -> None:
+    names = [each.name for each in OPERATIONS.values()]
+    assert len(names) == len(set(names))
+    followed = {
+        name
+        for operation in OPERATIONS.values()
+        for reply in operation.replies.values()
+        for name in reply.leads_to
+    }
+    assert followed <= set(names)
+
+
+def test_every_group_is_used_and_explained() -> None:
+    assert {operation.group for operation in OPERATIONS.values()} == set(GROUPS)
+
+
+@pytest.mark.parametrize(("method", "path", "operation"), operations())
+def test_refusals_are_problems_with_the_codes_of_their_status(
+    method: str, path: str, operation: dict[str, Any]
+) -> None:
+    for status, response in operation["responses"].items():
+        problem = response.get("content", {}).get("application/problem+json")
+        assert (int(status) >= 400) == (problem is not None)
+        for code in problem["schema"]["properties"]["code"]["enum"] if problem else ():
+            assert code in CATALOGUE
+            assert STATUS[code] == int(status) or (code, status) == ("too-many-connections", "503")
+    if operation["security"]:
+        assert {"401", "403"} <= set(operation["responses"])
+
+
+@pytest.mark.parametrize("public", [None, "https://files.example.org"])
+def test_addresses_are_those_of_the_public_url(public: str | None) -> None:
+    assert build(ROUTES, public)["servers"] == [{"url": public or "/"}]
+
+
+# -- what the models say, and what comes
+
+
+def check(model: type[BaseModel], response: httpx.Response, status: int = 200) -> Any:
+    """The answer, which is the model's to the last field."""
+    assert response.status_code == status, response.text
+    found = response.json()
+    read = model.model_validate_json(response.content)
+    assert read.model_dump(mode="json", by_alias=True) == found
+    return found
+
+
+async def test_answers_on_files_are_as_described(http: httpx.AsyncClient) -> None:
+    sent = await http.post("/v1/files?name=a.txt&directory=d&tag=x", content=b"hello")
+    file = check(answers.Manifest, sent, 201)
+    check(answers.FileList, await http.get("/v1/files"))
+    check(answers.FileList, await http.get("/v1/files?limit=1"))
+    chunks = await http.get(f"/v1/manifests/{file['_id']}")
+    assert check(answers.ManifestWithChunks, chunks)["chunks"]
+    check(answers.Manifest, await http.patch(f"/v1/files/{file['_id']}", json={"name": "b"}))
+    check(answers.DeletedDirectory, await http.delete("/v1/files?directory=d"))
+
+
+async def test_answers_on_uploads_are_as_described(http: httpx.AsyncClient) -> None:
+    begun = await http.post("/v1/uploads", json={"name": "a", "size": 5})
+    upload = check(answers.Upload, begun, 201)
+    address = f"/v1/uploads/{upload['_id']}"
+    check(answers.Upload, await http.get(address))
+    assert check(answers.UploadList, await http.get("/v1/uploads"))["uploads"]
+    check(answers.StoredPiece, await http.put(f"{address}/chunks/0", content=b"hello"))
+    check(answers.Manifest, await http.post(f"{address}/finish"))
+
+
+async def test_answers_on_grants_are_as_described(http: httpx.AsyncClient) -> None:
+    file = (await http.post("/v1/files?name=a.txt", content=b"hello")).json()
+    bounds: list[dict[str, Any]] = [
+        {"action": "upload", "max_size": 9, "mime_types": ["image/*"]},
+        {"action": "download", "file_id": file["_id"]},
+    ]
+    for bound in bounds:
+        minted = check(answers.MintedGrant, await http.post("/v1/grants", json=bound), 201)
+        check(answers.Grant, await http.get(f"/v1/grants/{minted['id']}"))
+    assert check(answers.GrantList, await http.get("/v1/grants"))["grants"]
+
+
+async def test_answers_on_media_and_tags_are_as_described(http: httpx.AsyncClient) -> None:
+    body = b"a medium"
+    announced = {"size": len(body), "sha256": hashlib.sha256(body).hexdigest(), "tags": ["seen"]}
+    medium = check(answers.NewMedium, await http.post("/v1/media", json=announced), 201)
+    address = f"/v1/media/{medium['media']['_id']}"
+    check(answers.Medium, await http.get(address))
+    async with httpx.AsyncClient(base_url=http.base_url, trust_env=False) as anyone:
+        upload = medium["upload"]
+        sent = await anyone.put(upload["url"], content=body, headers=upload["headers"])
+        check(answers.Manifest, sent)
+    check(answers.Manifest, await http.post(f"{address}/finalize"))
+    assert check(answers.Medium, await http.get(address))["download"]
+    check(answers.Tag, await http.get("/v1/tags/seen"))
+    assert check(answers.TagList, await http.get("/v1/tags"))["tags"]
+
+
+@pytest.mark.parametrize(
+    ("path", "model"),
+    [
+        ("/v1/usage", answers.Usage),
+        ("/v1/users/ann/quota", answers.Usage),
+        ("/livez", answers.Status),
+        ("/readyz", answers.Status),
+        ("/healthz", answers.Health),
+    ],
+)
+async def test_other_answers_are_as_described(
+    http: httpx.AsyncClient, path: str, model: type[BaseModel]
+) -> None:
+    check(model, await http.get(path))
+
+
+async def test_problems_are_as_described(http: httpx.AsyncClient) -> None:
+    upload = (await http.post("/v1/uploads", json={"name": "a", "size": 5})).json()
+    response = await http.post(f"/v1/uploads/{upload['_id']}/finish")
+    problem = answers.Problem.model_validate_json(response.content)
+    assert (problem.code, problem.missing) == ("incomplete", [[0, 5]])
+    assert not problem.model_extra
+
+
+# -- served
+
+
+async def test_document_is_served_to_everyone(http: httpx.AsyncClient) -> None:
+    response = await http.get("/openapi.json", headers={"Authorization": ""})
+    assert response.headers["content-type"] == "application/json"
+    assert response.json() == DOCUMENT
+
+
+class Page(HTMLParser):
+    """What a page holds: its tags, its anchors, where it leads, and its text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.anchors: list[str] = []
+        self.leads: list[str] = []
+        self.loads: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        for name, value in attrs:
+            if name == "id":
+                self.anchors.append(value or "")
+            if name == "href":
+                self.leads.append(value or "")
+            if name in ("src", "srcset", "style") or name.startswith("on"):
+                self.loads.append(f"{name}={value}")
+
+
+async def test_page_is_served_without_script_and_asks_nobody(http: httpx.AsyncClient) -> None:
+    response = await http.get("/docs", headers={"Authorization": ""})
+    assert response.headers["content-type"] == "text/html; charset=utf-8"
+    assert response.headers["content-security-policy"] == POLICY
+    page = Page(response.text)
+    assert not page.tags & {"script", "link", "img", "iframe", "form", "base"}
+    assert page.loads == []
+
+
+def test_policy_lets_the_style_in_and_nothing_else() -> None:
+    (style,) = re.findall("<style>(.*?)</style>", render(DOCUMENT), re.DOTALL)
+    digest = b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert style == STYLE
+    assert f"style-src 'sha256-{digest}'" in POLICY
+    assert "url(" not in STYLE
+    assert "@import" not in STYLE
+
+
+def test_page_has_every_operation_and_its_links_lead_somewhere() -> None:
+    page = Page(render(DOCUMENT))
+    assert len(page.anchors) == len(set(page.anchors))
+    assert {operation.name for operation in OPERATIONS.values()} <= set(page.anchors)
+    inside = {link.removeprefix("#") for link in page.leads if link.startswith("#")}
+    assert inside <= set(page.anchors)
+    assert set(page.leads) - {f"#{each}" for each in inside} == {"openapi.json"}
+
+
+def test_page_escapes_what_it_is_given() -> None:
+    document = {**DOCUMENT, "info": {**DOCUMENT["info"], "title": "<b>&", "description": "<i>"}}
+    text = render(document)
+    assert "<b>" not in text
+    assert "<i>" not in text
+    assert "&lt;b&gt;&amp; HTTP API" in text
+
+
+def test_examples_of_calls_fill_in_the_address() -> None:
+    assert curl(DOCUMENT, "delete", "/v1/tags/{name}") == (
+        'curl -X DELETE -H "Authorization: Bearer $TOKEN" "$URL/v1/tags/holiday"'
+    )
+    for path, methods in DOCUMENT["paths"].items():
+        for method in methods:
+            assert "{" not in curl(DOCUMENT, method, path).partition("$URL")[2], path

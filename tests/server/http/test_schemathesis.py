@@ -1,0 +1,134 @@
+"""Schemathesis asks a real server what its OpenAPI document promises, and what it does not.
+
+Deterministic: the same requests in each run, but for the ids that the server chooses. More of them
+with LADING_SCHEMATHESIS_EXAMPLES.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import schemathesis
+from schemathesis.config import SchemathesisConfig
+from schemathesis.engine import events, from_schema
+
+from tests.support.servers import Process, process
+
+ORDINARY = 2
+EXAMPLES = int(os.environ.get("LADING_SCHEMATHESIS_EXAMPLES", ORDINARY))
+
+STATE_REFUSES = ["2xx", "304", "401", "403", "404", "409", "410", "413", "415", "416", "422", "507"]
+"""What valid requests may hear, by what is stored and allowed; 400 is for invalid ones only."""
+
+REFUSED_THOUGH_VALID = {
+    "openChannel": "a GET that is no upgrade to WebSocket is never valid, which no schema can say",
+    "createGrant": "size must not exceed max_size; schemas do not compare fields",
+    "finishUpload": "size must be given or agree, depending on how the upload was created",
+}
+"""Operations whose 400 depends on more than a schema can say: one check is off, all others hold."""
+
+
+@pytest.fixture(scope="module")
+def asked(mongod: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    """A server of its own: what is asked here fills it with all sorts of things."""
+    url = mongod.replace("/?", "/schemathesis?")
+    with process(tmp_path_factory.mktemp("asked"), url) as running:
+        yield running
+
+
+@dataclass
+class Findings:
+    """What was asked, what was checked, and what was wrong."""
+
+    requests: Counter[str] = field(default_factory=Counter)
+    statuses: Counter[int] = field(default_factory=Counter)
+    checks: int = 0
+    failures: dict[tuple[str, str | None], str] = field(default_factory=dict)
+    operations: set[str] = field(default_factory=set)
+    seconds: float = 0.0
+
+    def note(self, event: events.EngineEvent) -> None:
+        """Take in what happened."""
+        if isinstance(event, events.ScenarioFinished):
+            self._note_scenario(event)
+        elif isinstance(event, events.NonFatalError):
+            self.failures["error", event.label] = str(event.value)
+        elif isinstance(event, events.FatalError):
+            self.failures["error", None] = repr(event.exception)
+        elif isinstance(event, events.EngineFinished):
+            self.seconds = event.running_time
+
+    def _note_scenario(self, event: events.ScenarioFinished) -> None:
+        recorder = event.recorder
+        self.requests[event.phase.value] += len(recorder.interactions)
+        for case in recorder.cases.values():
+            self.operations.add(case.value.operation.label)
+        for interaction in recorder.interactions.values():
+            if interaction.response is not None:
+                self.statuses[interaction.response.status_code] += 1
+        for check in (each for checks in recorder.checks.values() for each in checks):
+            self.checks += 1
+            found = check.failure_info
+            if found is not None:
+                text = f"{found.failure.title}\n{found.failure.message}\n{found.code_sample}"
+                self.failures.setdefault((check.name, found.failure.operation), text[:2000])
+
+    def __str__(self) -> str:
+        phases = ", ".join(f"{name} {count:,}" for name, count in self.requests.items() if count)
+        statuses = " ".join(f"{status}:{n}" for status, n in sorted(self.statuses.items()))
+        return (
+            f"schemathesis: {self.requests.total():,} requests ({phases}) to "
+            f"{len(self.operations)} operations, {self.checks:,} checks, "
+            f"{len(self.failures)} faults, {self.seconds:.0f} s; answers {statuses}"
+        )
+
+
+def configuration(server: Process) -> SchemathesisConfig:
+    options: dict[str, Any] = {
+        "seed": 1,
+        "headers": server.headers,
+        "continue-on-failure": True,
+        "generation": {"max-examples": EXAMPLES, "deterministic": True, "database": "none"},
+        "checks": {"positive_data_acceptance": {"expected-statuses": STATE_REFUSES}},
+        # Chains of operations ask thousands of times even with few examples: not each time.
+        "phases": {"stateful": {"enabled": EXAMPLES > ORDINARY}},
+        "operations": [
+            {
+                "include-operation-id": name,
+                "checks": {"positive_data_acceptance": {"enabled": False}},
+            }
+            for name in REFUSED_THOUGH_VALID
+        ],
+    }
+    return SchemathesisConfig.from_dict(options)
+
+
+@pytest.mark.timeout(150 * EXAMPLES)
+def test_server_keeps_to_its_description(
+    asked: Process, capsys: pytest.CaptureFixture[str], record_property: Any
+) -> None:
+    schema = schemathesis.openapi.from_url(f"{asked.url}/openapi.json", config=configuration(asked))
+    findings = Findings()
+    for event in from_schema(schema).execute():
+        findings.note(event)
+    record_property("schemathesis", str(findings))
+    with capsys.disabled():
+        print(f"\n{findings}")
+    assert not findings.failures, "\n\n".join(
+        f"{check}: {operation}\n{text}" for (check, operation), text in findings.failures.items()
+    )
+    described = {
+        f"{method.upper()} {path}"
+        for path, methods in schema.raw_schema["paths"].items()
+        for method in methods
+    }
+    # Schemathesis asks the address that it has the document from for nothing else.
+    assert described - findings.operations <= {"GET /openapi.json"}
+    log = Path(asked.log).read_text("utf-8", "replace")
+    assert "Traceback" not in log, log[-4000:]
