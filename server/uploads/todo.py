@@ -105,7 +105,7 @@ class _Hold:
 
     def __init__(self, manifests: Manifests, claim: Claim, clock: Clock, seconds: float) -> None:
         self._manifests = manifests
-        self._id = claim.manifest.id
+        self._claim = claim
         self._until = claim.until
         self._clock = clock
         self._seconds = seconds
@@ -123,6 +123,6 @@ class _Hold:
             return  # then the lease ends by itself
 
     async def _move(self, until: float) -> None:
-        if not await self._manifests.move_claim(self._id, claimed=self._until, until=until):
+        if not await self._manifests.move_claim(self._claim, until):
             raise Lost
         self._until = until

@@ -1,8 +1,9 @@
 """The `manifests` collection: one small document for each upload.
 
 Each change of an upload's state is one compare-and-set on its document. The same write sets `todo`,
-the steps that must follow; beside it stand `todo_at`, before which nobody may claim them, and
-`todo_tries`. Times come from the caller, in Unix seconds.
+the steps that must follow. Beside it stand `todo_at`, before which nobody may claim them, and
+`todo_tries`, which grows with each claim, so an earlier holder notices. Times come from the
+caller, in Unix seconds.
 
 The collection is sharded on hashed `_id`, so every write of one document names it.
 Source: page 2 of the design, "The data" and "the manifest is the outbox".
@@ -352,9 +353,9 @@ class Manifests:
         )
         return None if found is None else Claim(from_document(found), until, found["todo_tries"])
 
-    async def move_claim(self, upload_id: str, *, claimed: float, until: float) -> bool:
+    async def move_claim(self, claim: Claim, until: float) -> bool:
         """Move the end of a claim. False when the manifest is gone or another's by now."""
-        query = {"_id": ObjectId(upload_id), "todo_at": {"$in": [claimed, until]}}
+        query = {"_id": ObjectId(claim.manifest.id), "todo_tries": claim.tries}
         change = {"$set": {"todo_at": until}}
         result = await persist(lambda: self._collection.update_one(query, change))
         return bool(result.matched_count)
@@ -362,7 +363,7 @@ class Manifests:
     async def take_out(self, upload_id: str, word: str) -> None:
         """Note that a step is done."""
         query = {"_id": ObjectId(upload_id), "todo": word}
-        change = {"$pull": {"todo": word}, "$set": {"todo_tries": 0}}
+        change = {"$pull": {"todo": word}}
         await persist(lambda: self._collection.update_one(query, change))
 
     # -- all of them
