@@ -29,6 +29,7 @@ from lading.server.uploads.resume import Resumer
 from lading.server.uploads.todo import Todo
 from lading.server.uploads.verifier import Progress, Verifier
 from lading.server.uploads.write import Writer
+from lading.storage.collections.manifests import EMPTY
 from lading.storage.open import Storage
 
 __all__ = ["OpenUpload", "Uploads", "nothing_stored"]
@@ -57,7 +58,7 @@ class Uploads:
         )
         self._reader = Reader(storage.contents, self._replaced, limits)
         self._finisher = Finisher(storage, opened, Verifier(storage.contents, self._reader, limits))
-        self.todo = Todo(storage.manifests, {"empty": sweeper.empty}, storage.clock, limits)
+        self.todo = Todo(storage.manifests, {EMPTY: sweeper.empty}, storage.clock, limits)
         self._deletion = Deletion(
             storage, opened, sweeper, self.todo, limits, settings.tombstone_ttl
         )
