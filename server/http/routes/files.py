@@ -1,7 +1,6 @@
 """`/v1/files`: small files by REST, lists, downloads, deletion.
 
-A body is taken in pieces of the upload's own cells, so memory does not grow with the file.
-Source: page 4 of the design.
+A body is stored in pieces of the upload's own cells, so memory does not grow with the file.
 """
 
 from __future__ import annotations
@@ -20,32 +19,72 @@ from lading.protocol.grants import ORIGINAL, Action
 from lading.protocol.manifest import Manifest
 from lading.protocol.spec import MAX_NAME, UploadSpec, check_id, check_tags, check_text
 from lading.server.access.principal import Principal
+from lading.server.http import schemas
 from lading.server.http.body import arriving, declared_length, read_json, whole_number
 from lading.server.http.download import respond
-from lading.server.http.models import ChangeFile
+from lading.server.http.endpoints import Answer
 from lading.server.http.multipart import FilePart, file_part
-from lading.server.http.shapes import answer, manifest_shape
+from lading.server.http.openapi.common import (
+    BYTES_REFUSED,
+    CONDITIONS,
+    CURSOR,
+    DOWNLOAD,
+    FILE_BODY,
+    FILE_BYTES,
+    FILE_REFUSED,
+    LIMIT,
+    NEW_FILE,
+    NO_FILE,
+    TAGS,
+    TEXT,
+)
+from lading.server.http.openapi.operation import (
+    Operations,
+    Parameter,
+    created,
+    json_body,
+    no_content,
+    ok,
+)
 from lading.server.services import Services, services
 from lading.server.uploads.media_type import HEAD_BYTES
 from lading.server.uploads.uploads import OpenUpload
 from lading.server.urls import file_url
 from lading.storage.collections.manifests import FileFilter
 
-UNASKED = "application/x-www-form-urlencoded"
-"""What curl says of every body unless it is told better; no file is of that type."""
+api = Operations("Files")
+
+CURL_DEFAULT = "application/x-www-form-urlencoded"
+"""The `Content-Type` that curl sends unless it is told otherwise; no file has this type."""
 
 LISTED = 100
 MOST_LISTED = 1000
 
 
-async def create(request: Request) -> Response:
-    """`POST /v1/files`: one small file, raw or as a form's file part."""
+@api.operation(
+    "POST /v1/files",
+    "createFile",
+    created(
+        schemas.Manifest,
+        "The file is durable.",
+        "The address of the file's bytes.",
+        dict.fromkeys(("getFile", "changeFile", "deleteFile", "getManifest"), "/_id"),
+    ),
+    parameters=NEW_FILE,
+    body=FILE_BODY,
+    problems=FILE_REFUSED,
+)
+async def create(request: Request) -> Answer:
+    """Store one small file.
+
+    All of it or nothing. Larger files are sent as uploads, or over WebSocket.
+    """
     server = services(request)
     return await take(request, server, await server.principal(request, Action.UPLOAD))
 
 
-async def take(request: Request, server: Services, principal: Principal) -> Response:
-    """Take the body as a file of the principal's, all of it or nothing."""
+async def take(request: Request, server: Services, principal: Principal) -> Answer:
+    """Store the body as a file of the principal, all of it or nothing."""
     part = await _body(request)
     length = declared_length(request) if part.raw else None
     if length is not None:
@@ -61,19 +100,18 @@ async def take(request: Request, server: Services, principal: Principal) -> Resp
     try:
         manifest = await _take(request, server, principal, upload, part)
     except BaseException as error:
-        # Also when the client went away: half a small file is of no use to anyone.
+        # Also when the client disconnects: half of a small file is useless.
         discarding = server.spawn(_discard(server, principal, upload.manifest.id))
         if isinstance(error, LadingError):
-            # Who tries again must find quota and grant as they were.
+            # The client may retry at once: quota and grant must be released before the answer.
             await asyncio.shield(discarding)
         raise
-    headers = {"Location": file_url(server.settings, manifest.id)}
-    return answer(manifest_shape(manifest), 201, headers)
+    return Answer(schemas.manifest_of(manifest), 201, file_url(server.settings, manifest.id))
 
 
 def _check_length(server: Services, principal: Principal, length: int) -> None:
-    """Raise TooLarge for more than is taken in one body: by the grant's bound, else the setting."""
-    limit, hint = server.settings.small_file_limit, "; larger ones go by /v1/uploads"
+    """Raise TooLarge for more bytes than one body may have: the grant's bound, else the setting."""
+    limit, hint = server.settings.small_file_limit, "; send larger files to /v1/uploads"
     if principal.grant is not None and principal.grant.limit is not None:
         limit, hint = principal.grant.limit, ""
     if length > limit:
@@ -81,7 +119,7 @@ def _check_length(server: Services, principal: Principal, length: int) -> None:
 
 
 def _check_whole(principal: Principal, length: int) -> None:
-    """Raise Forbidden when the body came to an end and a grant is for a file of another size."""
+    """Raise Forbidden when the whole body arrived and a grant is for a file of another size."""
     if principal.grant is not None:
         principal.grant.check_size(length)
 
@@ -91,7 +129,7 @@ async def _body(request: Request) -> FilePart:
     plain = content_type.partition(";")[0].strip().lower()
     if plain == "multipart/form-data":
         return await file_part(content_type, arriving(request))
-    if plain == UNASKED:
+    if plain == CURL_DEFAULT:
         content_type = ""
     return FilePart(None, content_type or None, arriving(request), raw=True)
 
@@ -116,7 +154,7 @@ async def _take(
 async def _counted(
     stream: AsyncIterator[bytes], check: Callable[[int], None], end: Callable[[int], None]
 ) -> AsyncIterator[bytes]:
-    """The stream; how many bytes came is told to `check` all the time, and to `end` once."""
+    """The stream; `check` gets the number of bytes after each part, `end` once at the end."""
     arrived = 0
     async for data in stream:
         arrived += len(data)
@@ -161,9 +199,9 @@ def _cut(buffer: bytearray, size: int) -> bytes:
 
 
 def _check_digests(request: Request, part: FilePart, digest: Sha256) -> None:
-    """Compare with `Repr-Digest` and `Content-Digest` (RFC 9530) where they name sha-256.
+    """Compare with `Repr-Digest` and `Content-Digest` (RFC 9530) if they have a sha-256.
 
-    The content of a form is the form: `Content-Digest` says nothing of the file in it.
+    In a form, `Content-Digest` is the digest of the form, not of the file.
     """
     for field in ("repr-digest", "content-digest") if part.raw else ("repr-digest",):
         try:
@@ -172,7 +210,7 @@ def _check_digests(request: Request, part: FilePart, digest: Sha256) -> None:
             raise InvalidArgument(f"{field}: {error}.") from error
         if wanted is not None and wanted.hex() != digest.hexdigest():
             raise ChecksumMismatch(
-                f"The file has the SHA-256 {digest.hexdigest()}, {field} says {wanted.hex()}."
+                f"The file has the SHA-256 {digest.hexdigest()}, but {field} has {wanted.hex()}."
             )
 
 
@@ -180,11 +218,22 @@ async def _discard(server: Services, principal: Principal, upload_id: str) -> No
     try:
         await server.uploads.withdraw(principal, upload_id)
     except LadingError:
-        return  # the janitor removes what is left
+        return  # the janitor removes it later
 
 
+@api.operation(
+    "GET /v1/files/{id}",
+    "getFile",
+    FILE_BYTES,
+    parameters=(DOWNLOAD, *CONDITIONS),
+    problems=BYTES_REFUSED,
+    head=True,
+)
 async def fetch(request: Request) -> Response:
-    """`GET`, `HEAD /v1/files/{id}`: the bytes."""
+    """Download a file, or the stored part of an upload.
+
+    Every piece is verified before it is sent: wrong bytes are never sent.
+    """
     server = services(request)
     principal = await server.principal(request, Action.DOWNLOAD)
     manifest = await server.uploads.get(principal, request.path_params["id"])
@@ -192,18 +241,30 @@ async def fetch(request: Request) -> Response:
     return await respond(request, server.uploads, manifest)
 
 
-async def remove(request: Request) -> Response:
-    """`DELETE /v1/files/{id}`."""
+@api.operation(
+    "DELETE /v1/files/{id}", "deleteFile", no_content("It is deleted."), problems=NO_FILE
+)
+async def remove(request: Request) -> None:
+    """Delete a file or an unfinished upload."""
     server = services(request)
     await server.uploads.remove(await server.principal(request), request.path_params["id"])
-    return Response(status_code=204)
 
 
-async def change(request: Request) -> Response:
-    """`PATCH /v1/files/{id}`: its name, directory, tags."""
+@api.operation(
+    "PATCH /v1/files/{id}",
+    "changeFile",
+    ok(schemas.Manifest, "The changed file."),
+    body=json_body(schemas.ChangeFile, {"name": "sea.jpg", "tags": ["holiday"]}, required=False),
+    problems=NO_FILE,
+)
+async def change(request: Request) -> schemas.Manifest:
+    """Change a file's name, directory or tags.
+
+    Fields that are left out keep their values.
+    """
     server = services(request)
     principal = await server.principal(request)
-    body = await read_json(request, ChangeFile)
+    body = await read_json(request, schemas.ChangeFile)
     manifest = await server.library.change(
         principal,
         request.path_params["id"],
@@ -211,23 +272,50 @@ async def change(request: Request) -> Response:
         directory=body.directory,
         tags=None if body.tags is None else tuple(body.tags),
     )
-    return answer(manifest_shape(manifest))
+    return schemas.manifest_of(manifest)
 
 
-async def remove_directory(request: Request) -> Response:
-    """`DELETE /v1/files?directory=a/b`: the files of a directory and of those below it."""
+@api.operation(
+    "DELETE /v1/files",
+    "deleteDirectory",
+    ok(schemas.DeletedDirectory, "The number of deleted files."),
+    parameters=(
+        Parameter(
+            "directory",
+            "The directory.",
+            {**TEXT, "minLength": 1},
+            required=True,
+            example="2025",
+        ),
+    ),
+)
+async def remove_directory(request: Request) -> schemas.DeletedDirectory:
+    """Delete the finished files of a directory and of its subdirectories."""
     server = services(request)
     principal = await server.principal(request)
     directory = request.query_params.get("directory")
     if not directory:
-        raise InvalidArgument("Say which directory: DELETE /v1/files?directory=a/b.")
+        raise InvalidArgument("Name the directory: DELETE /v1/files?directory=a/b.")
     check_text("directory", directory, MAX_NAME)
     deleted = await server.library.remove_directory(principal, directory)
-    return answer({"directory": directory, "deleted": deleted})
+    return schemas.DeletedDirectory(directory=directory, deleted=deleted)
 
 
-async def listing(request: Request) -> Response:
-    """`GET /v1/files`: the caller's files, the newest first."""
+@api.operation(
+    "GET /v1/files",
+    "listFiles",
+    ok(schemas.FileList, "One page of files."),
+    parameters=(
+        Parameter("name", "Only names that start with this.", TEXT, example="photo"),
+        Parameter("directory", "Only this directory, without its subdirectories.", TEXT),
+        Parameter("tag", "Only files with this tag. Repeat it to require several tags.", TAGS),
+        Parameter("mime_type", "Only this type, such as `image/png` or `image/*`.", TEXT),
+        LIMIT,
+        CURSOR,
+    ),
+)
+async def listing(request: Request) -> schemas.FileList:
+    """List files, the newest first."""
     server = services(request)
     principal = await server.principal(request)
     query = request.query_params
@@ -240,11 +328,9 @@ async def listing(request: Request) -> Response:
         most=most + 1,
     )
     files = found[:most]
-    return answer(
-        {
-            "files": [manifest_shape(manifest) for manifest in files],
-            "cursor": files[-1].id if len(found) > most else None,
-        }
+    return schemas.FileList(
+        files=[schemas.manifest_of(manifest) for manifest in files],
+        cursor=files[-1].id if len(found) > most else None,
     )
 
 
@@ -262,7 +348,7 @@ def _filter(query: QueryParams) -> FileFilter:
 
 
 def page_size(value: str | None) -> int:
-    """How many entries a list answers, from its `limit` parameter."""
+    """The number of entries of a page, from the `limit` parameter."""
     if value is None:
         return LISTED
     return whole_number("limit", value, 1, MOST_LISTED)
