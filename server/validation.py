@@ -18,7 +18,6 @@ _MUST = {
     "extra_forbidden": "is not a known field",
     "none_required": "must be null",
     "string_type": "must be a string",
-    "string_sub_type": "must be a string",
     "string_unicode": "must be text in UTF-8",
     "string_too_short": "must have at least {min_length} characters",
     "string_too_long": "must have at most {max_length} characters",
@@ -51,7 +50,6 @@ _MUST = {
     "model_type": "must be an object",
     "model_attributes_type": "must be an object",
     "dataclass_type": "must be an object",
-    "path_type": "must be the path of a file or directory",
     "url_type": "must be an address",
     "url_parsing": "must be an address",
 }

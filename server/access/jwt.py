@@ -42,6 +42,7 @@ _REASONS: Mapping[type[Exception], str] = {
     errors.BadSignatureError: "its signature does not match",
     errors.ExpiredTokenError: "it expired",
     errors.InvalidTokenError: "it is not valid yet",
+    errors.InvalidClaimError: "it is not valid yet",
     errors.UnsupportedAlgorithmError: "its algorithm is not the one of the key",
     errors.MissingAlgorithmError: "it names no algorithm",
 }
@@ -100,7 +101,7 @@ def _reason(error: Exception) -> str:
     """Our own words; the library's are made for its callers."""
     if isinstance(error, errors.MissingClaimError):
         return f"it lacks the claim `{error.claim}`"
-    if isinstance(error, errors.InvalidClaimError):
+    if isinstance(error, errors.InvalidClaimError) and error.claim != "nbf":
         return f"its claim `{error.claim}` is not accepted here"
     return next((text for kind, text in _REASONS.items() if isinstance(error, kind)), _MALFORMED)
 
