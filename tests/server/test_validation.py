@@ -55,33 +55,61 @@ NUMBER = 2**53 - 1
 @pytest.mark.parametrize(
     ("model", "body", "text"),
     [
-        (schemas.NewUpload, {}, "`name` is required."),
-        (schemas.NewUpload, {"name": 1}, "`name` must be a string, not 1."),
-        (schemas.NewUpload, {"name": "a", "size": "1"}, '`size` must be an integer, not "1".'),
-        (schemas.NewUpload, {"name": "a", "size": 1.5}, "`size` must be an integer, not 1.5."),
-        (schemas.NewUpload, {"name": "a", "size": True}, "`size` must be an integer, not true."),
-        (schemas.NewUpload, {"name": "a", "size": -1}, "`size` must be at least 0, not -1."),
+        (schemas.uploads.NewUpload, {}, "`name` is required."),
+        (schemas.uploads.NewUpload, {"name": 1}, "`name` must be a string, not 1."),
         (
-            schemas.NewUpload,
+            schemas.uploads.NewUpload,
+            {"name": "a", "size": "1"},
+            '`size` must be an integer, not "1".',
+        ),
+        (
+            schemas.uploads.NewUpload,
+            {"name": "a", "size": 1.5},
+            "`size` must be an integer, not 1.5.",
+        ),
+        (
+            schemas.uploads.NewUpload,
+            {"name": "a", "size": True},
+            "`size` must be an integer, not true.",
+        ),
+        (
+            schemas.uploads.NewUpload,
+            {"name": "a", "size": -1},
+            "`size` must be at least 0, not -1.",
+        ),
+        (
+            schemas.uploads.NewUpload,
             {"name": "a", "size": 2**53},
             f"`size` must be at most {NUMBER}, not {NUMBER + 1}.",
         ),
-        (schemas.NewUpload, {"name": "a", "tags": "x"}, '`tags` must be a list, not "x".'),
-        (schemas.NewUpload, {"name": "a", "tags": [1]}, "`tags.0` must be a string, not 1."),
-        (schemas.NewUpload, {"name": {"$ne": 0}}, "`name` must be a string, not an object."),
-        (schemas.NewUpload, {"name": [[]]}, "`name` must be a string, not a list."),
-        (schemas.SetQuota, {"quota": None, "x": 1}, None),
-        (schemas.NewGrant, {}, '`action` must be "upload" or "download".'),
-        (schemas.NewGrant, {"action": "x"}, '`action` must be "upload" or "download".'),
-        (schemas.NewGrant, {"action": "upload", "max_sise": 1}, "`max_sise` is not a known field."),
-        (schemas.NewGrant, {"action": "download"}, "`file_id` is required."),
+        (schemas.uploads.NewUpload, {"name": "a", "tags": "x"}, '`tags` must be a list, not "x".'),
         (
-            schemas.NewGrant,
+            schemas.uploads.NewUpload,
+            {"name": "a", "tags": [1]},
+            "`tags.0` must be a string, not 1.",
+        ),
+        (
+            schemas.uploads.NewUpload,
+            {"name": {"$ne": 0}},
+            "`name` must be a string, not an object.",
+        ),
+        (schemas.uploads.NewUpload, {"name": [[]]}, "`name` must be a string, not a list."),
+        (schemas.service.SetQuota, {"quota": None, "x": 1}, None),
+        (schemas.grants.NewGrant, {}, '`action` must be "upload" or "download".'),
+        (schemas.grants.NewGrant, {"action": "x"}, '`action` must be "upload" or "download".'),
+        (
+            schemas.grants.NewGrant,
+            {"action": "upload", "max_sise": 1},
+            "`max_sise` is not a known field.",
+        ),
+        (schemas.grants.NewGrant, {"action": "download"}, "`file_id` is required."),
+        (
+            schemas.grants.NewGrant,
             {"action": "upload", "mime_types": []},
             "`mime_types` must have at least 1 entries, not a list.",
         ),
         (
-            schemas.NewGrant,
+            schemas.grants.NewGrant,
             {"action": "upload", "expires_in": "1h"},
             '`expires_in` must be a number, not "1h".',
         ),
@@ -101,7 +129,9 @@ def test_the_reason_of_our_own_validators_is_theirs() -> None:
     assert reason({**own, "ctx": {"error": ValueError("must be odd")}}) == "must be odd"
     assert reason({**own, "ctx": {"error": "not an exception"}}) != "not an exception"
     with pytest.raises((ValidationError, InvalidArgument)):
-        schemas.NewUpload.model_validate({"name": "a", "tags": ["x", "x"] * 40}).spec().check()
+        schemas.uploads.NewUpload.model_validate(
+            {"name": "a", "tags": ["x", "x"] * 40}
+        ).spec().check()
 
 
 @pytest.mark.parametrize(

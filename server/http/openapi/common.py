@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from lading.protocol.errors import (
     ChecksumMismatch,
@@ -18,8 +20,10 @@ from lading.protocol.grants import HIGHEST_QUALITY
 from lading.protocol.manifest import MAX_INTEGER
 from lading.protocol.spec import ID, MAX_NAME, MAX_TAG, MAX_TAGS, MAX_USER_ID, TAG
 from lading.server.access.grants import TOKEN
-from lading.server.http.openapi.operation import BYTES, Body, Parameter, Reply, Schema
+from lading.server.http.openapi.operation import JSON, Body, Model, Parameter, Reply, Schema
 from lading.server.http.schemas.types import NO_NUL
+
+BYTES = "application/octet-stream"
 
 
 def whole(pattern: re.Pattern[str]) -> str:
@@ -141,6 +145,29 @@ CONDITIONS = (
 NEW_FILE = (NAME, DIRECTORY, FILE_TAG, REPR_DIGEST, CONTENT_DIGEST)
 
 # -- bodies and replies
+
+
+def json_body(model: Model, example: Any, *, required: bool = True) -> Body:
+    """A JSON object; its media type is not checked."""
+    return Body({JSON: model}, "At most 64 KiB.", required, example)
+
+
+def ok(model: Model, text: str) -> dict[int, Reply]:
+    """A 200 with JSON."""
+    return {200: Reply(text, {JSON: model})}
+
+
+def created(
+    model: Model, text: str, location: str, links: Mapping[str, str] | None = None
+) -> dict[int, Reply]:
+    """A 201 with JSON and a `Location`."""
+    return {201: Reply(text, {JSON: model}, {"Location": location}, links or {})}
+
+
+def no_content(text: str) -> dict[int, Reply]:
+    """A 204."""
+    return {204: Reply(text)}
+
 
 FILE_BODY = Body(
     {

@@ -27,7 +27,6 @@ from lading.server.http.endpoints import adapter
 from lading.server.http.openapi.common import IN_PATH
 from lading.server.http.openapi.operation import (
     JSON,
-    PROBLEM,
     Body,
     Model,
     Operation,
@@ -48,6 +47,7 @@ GROUPS = {
     "Service": "Health, the web page, and this description.",
 }
 
+PROBLEM = "application/problem+json"
 _SCHEMAS = "#/components/schemas/"
 _ANYWHERE = (InvalidArgument, RequestTimeout, TooManyConnections)
 _WITH_CREDENTIAL = (Unauthorized, Forbidden, Unavailable)
@@ -237,7 +237,7 @@ def _problem(status: int, kinds: Mapping[str, type[LadingError]]) -> dict[str, A
 
 def _components(operations: Iterable[Operation]) -> dict[str, Any]:
     bodies: dict[Model, None] = {}
-    replies: dict[Model, None] = {schemas.Problem: None}
+    replies: dict[Model, None] = {schemas.service.Problem: None}
     for operation in operations:
         bodies |= _models(operation.body.content if operation.body else {})
         for reply in operation.replies.values():

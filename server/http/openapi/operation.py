@@ -5,8 +5,8 @@ no route without a description:
 
     api = Operations("Tags")
 
-    @api.operation("GET /v1/tags/{name:path}", "getTag", ok(schemas.Tag, "The tag."))
-    async def show(request: Request) -> schemas.Tag:
+    @api.operation("GET /v1/tags/{name:path}", "getTag", common.ok(schemas.tags.Tag, "The tag."))
+    async def show(request: Request) -> schemas.tags.Tag:
         \"\"\"Return one tag.\"\"\"
 
 The first line of the handler's docstring is the summary; what follows is the longer text.
@@ -31,8 +31,6 @@ Handler = Callable[[Request], Awaitable[Any]]
 H = TypeVar("H", bound=Handler)
 
 JSON = "application/json"
-PROBLEM = "application/problem+json"
-BYTES = "application/octet-stream"
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,28 +140,3 @@ class Operations:
             return handler
 
         return add
-
-
-# -- usual bodies and replies
-
-
-def json_body(model: Model, example: Any, *, required: bool = True) -> Body:
-    """A JSON object; its media type is not checked."""
-    return Body({JSON: model}, "At most 64 KiB.", required, example)
-
-
-def ok(model: Model, text: str) -> dict[int, Reply]:
-    """A 200 with JSON."""
-    return {200: Reply(text, {JSON: model})}
-
-
-def created(
-    model: Model, text: str, location: str, links: Mapping[str, str] | None = None
-) -> dict[int, Reply]:
-    """A 201 with JSON and a `Location`."""
-    return {201: Reply(text, {JSON: model}, {"Location": location}, links or {})}
-
-
-def no_content(text: str) -> dict[int, Reply]:
-    """A 204."""
-    return {204: Reply(text)}

@@ -24,28 +24,8 @@ from lading.server.http.body import arriving, declared_length, read_json, whole_
 from lading.server.http.download import respond
 from lading.server.http.endpoints import Answer
 from lading.server.http.multipart import FilePart, file_part
-from lading.server.http.openapi.common import (
-    BYTES_REFUSED,
-    CONDITIONS,
-    CURSOR,
-    DOWNLOAD,
-    FILE_BODY,
-    FILE_BYTES,
-    FILE_REFUSED,
-    LIMIT,
-    NEW_FILE,
-    NO_FILE,
-    TAGS,
-    TEXT,
-)
-from lading.server.http.openapi.operation import (
-    Operations,
-    Parameter,
-    created,
-    json_body,
-    no_content,
-    ok,
-)
+from lading.server.http.openapi import common
+from lading.server.http.openapi.operation import Operations, Parameter
 from lading.server.services import Services, services
 from lading.server.uploads.media_type import HEAD_BYTES
 from lading.server.uploads.uploads import OpenUpload
@@ -64,15 +44,15 @@ MOST_LISTED = 1000
 @api.operation(
     "POST /v1/files",
     "createFile",
-    created(
-        schemas.Manifest,
+    common.created(
+        schemas.files.Manifest,
         "The file is durable.",
         "The address of the file's bytes.",
         dict.fromkeys(("getFile", "changeFile", "deleteFile", "getManifest"), "/_id"),
     ),
-    parameters=NEW_FILE,
-    body=FILE_BODY,
-    problems=FILE_REFUSED,
+    parameters=common.NEW_FILE,
+    body=common.FILE_BODY,
+    problems=common.FILE_REFUSED,
 )
 async def create(request: Request) -> Answer:
     """Store one small file.
@@ -106,7 +86,7 @@ async def take(request: Request, server: Services, principal: Principal) -> Answ
             # The client may retry at once: quota and grant must be released before the answer.
             await asyncio.shield(discarding)
         raise
-    return Answer(schemas.manifest_of(manifest), 201, file_url(server.settings, manifest.id))
+    return Answer(schemas.files.manifest_of(manifest), 201, file_url(server.settings, manifest.id))
 
 
 def _check_length(server: Services, principal: Principal, length: int) -> None:
@@ -224,9 +204,9 @@ async def _discard(server: Services, principal: Principal, upload_id: str) -> No
 @api.operation(
     "GET /v1/files/{id}",
     "getFile",
-    FILE_BYTES,
-    parameters=(DOWNLOAD, *CONDITIONS),
-    problems=BYTES_REFUSED,
+    common.FILE_BYTES,
+    parameters=(common.DOWNLOAD, *common.CONDITIONS),
+    problems=common.BYTES_REFUSED,
     head=True,
 )
 async def fetch(request: Request) -> Response:
@@ -242,7 +222,10 @@ async def fetch(request: Request) -> Response:
 
 
 @api.operation(
-    "DELETE /v1/files/{id}", "deleteFile", no_content("It is deleted."), problems=NO_FILE
+    "DELETE /v1/files/{id}",
+    "deleteFile",
+    common.no_content("It is deleted."),
+    problems=common.NO_FILE,
 )
 async def remove(request: Request) -> None:
     """Delete a file or an unfinished upload."""
@@ -253,18 +236,20 @@ async def remove(request: Request) -> None:
 @api.operation(
     "PATCH /v1/files/{id}",
     "changeFile",
-    ok(schemas.Manifest, "The changed file."),
-    body=json_body(schemas.ChangeFile, {"name": "sea.jpg", "tags": ["holiday"]}, required=False),
-    problems=NO_FILE,
+    common.ok(schemas.files.Manifest, "The changed file."),
+    body=common.json_body(
+        schemas.files.ChangeFile, {"name": "sea.jpg", "tags": ["holiday"]}, required=False
+    ),
+    problems=common.NO_FILE,
 )
-async def change(request: Request) -> schemas.Manifest:
+async def change(request: Request) -> schemas.files.Manifest:
     """Change a file's name, directory or tags.
 
     Fields that are left out keep their values.
     """
     server = services(request)
     principal = await server.principal(request)
-    body = await read_json(request, schemas.ChangeFile)
+    body = await read_json(request, schemas.files.ChangeFile)
     manifest = await server.library.change(
         principal,
         request.path_params["id"],
@@ -272,24 +257,24 @@ async def change(request: Request) -> schemas.Manifest:
         directory=body.directory,
         tags=None if body.tags is None else tuple(body.tags),
     )
-    return schemas.manifest_of(manifest)
+    return schemas.files.manifest_of(manifest)
 
 
 @api.operation(
     "DELETE /v1/files",
     "deleteDirectory",
-    ok(schemas.DeletedDirectory, "The number of deleted files."),
+    common.ok(schemas.files.DeletedDirectory, "The number of deleted files."),
     parameters=(
         Parameter(
             "directory",
             "The directory.",
-            {**TEXT, "minLength": 1},
+            {**common.TEXT, "minLength": 1},
             required=True,
             example="2025",
         ),
     ),
 )
-async def remove_directory(request: Request) -> schemas.DeletedDirectory:
+async def remove_directory(request: Request) -> schemas.files.DeletedDirectory:
     """Delete the finished files of a directory and of its subdirectories."""
     server = services(request)
     principal = await server.principal(request)
@@ -298,23 +283,25 @@ async def remove_directory(request: Request) -> schemas.DeletedDirectory:
         raise InvalidArgument("Name the directory: DELETE /v1/files?directory=a/b.")
     check_text("directory", directory, MAX_NAME)
     deleted = await server.library.remove_directory(principal, directory)
-    return schemas.DeletedDirectory(directory=directory, deleted=deleted)
+    return schemas.files.DeletedDirectory(directory=directory, deleted=deleted)
 
 
 @api.operation(
     "GET /v1/files",
     "listFiles",
-    ok(schemas.FileList, "One page of files."),
+    common.ok(schemas.files.FileList, "One page of files."),
     parameters=(
-        Parameter("name", "Only names that start with this.", TEXT, example="photo"),
-        Parameter("directory", "Only this directory, without its subdirectories.", TEXT),
-        Parameter("tag", "Only files with this tag. Repeat it to require several tags.", TAGS),
-        Parameter("mime_type", "Only this type, such as `image/png` or `image/*`.", TEXT),
-        LIMIT,
-        CURSOR,
+        Parameter("name", "Only names that start with this.", common.TEXT, example="photo"),
+        Parameter("directory", "Only this directory, without its subdirectories.", common.TEXT),
+        Parameter(
+            "tag", "Only files with this tag. Repeat it to require several tags.", common.TAGS
+        ),
+        Parameter("mime_type", "Only this type, such as `image/png` or `image/*`.", common.TEXT),
+        common.LIMIT,
+        common.CURSOR,
     ),
 )
-async def listing(request: Request) -> schemas.FileList:
+async def listing(request: Request) -> schemas.files.FileList:
     """List files, the newest first."""
     server = services(request)
     principal = await server.principal(request)
@@ -328,8 +315,8 @@ async def listing(request: Request) -> schemas.FileList:
         most=most + 1,
     )
     files = found[:most]
-    return schemas.FileList(
-        files=[schemas.manifest_of(manifest) for manifest in files],
+    return schemas.files.FileList(
+        files=[schemas.files.manifest_of(manifest) for manifest in files],
         cursor=files[-1].id if len(found) > most else None,
     )
 

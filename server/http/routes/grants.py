@@ -31,27 +31,8 @@ from lading.server.http import schemas
 from lading.server.http.body import read_json
 from lading.server.http.download import respond
 from lading.server.http.endpoints import Answer
-from lading.server.http.openapi.common import (
-    BYTES_REFUSED,
-    CONDITIONS,
-    CURSOR,
-    DOWNLOAD,
-    FILE_BODY,
-    FILE_BYTES,
-    FILE_REFUSED,
-    LIMIT,
-    NEW_FILE,
-    NO_FILE,
-)
-from lading.server.http.openapi.operation import (
-    JSON,
-    Operations,
-    Reply,
-    created,
-    json_body,
-    no_content,
-    ok,
-)
+from lading.server.http.openapi import common
+from lading.server.http.openapi.operation import JSON, Operations, Reply
 from lading.server.http.routes.files import page_size, take
 from lading.server.http.routes.media import take_media
 from lading.server.services import Services, services
@@ -62,11 +43,13 @@ api = Operations("Grants")
 
 _SENT = {
     200: Reply(
-        "For a medium: the bytes are stored, but not yet published.", {JSON: schemas.Manifest}
+        "For a medium: the bytes are stored, but not yet published.", {JSON: schemas.files.Manifest}
     ),
-    **created(schemas.Manifest, "The file is durable.", "The address of the file's bytes."),
+    **common.created(
+        schemas.files.Manifest, "The file is durable.", "The address of the file's bytes."
+    ),
 }
-_UPLOAD_REFUSED = (*FILE_REFUSED, Incomplete, ChunkConflict, AlreadyComplete, OutOfBounds)
+_UPLOAD_REFUSED = (*common.FILE_REFUSED, Incomplete, ChunkConflict, AlreadyComplete, OutOfBounds)
 _CHECKED = {
     204: Reply(
         "It may.",
@@ -80,8 +63,8 @@ _CHECKED = {
 @api.operation(
     "POST /v1/grants",
     "createGrant",
-    created(
-        schemas.MintedGrant,
+    common.created(
+        schemas.grants.MintedGrant,
         "The grant and its token, which is shown only here.",
         "The address of the grant.",
         {
@@ -89,11 +72,11 @@ _CHECKED = {
             **dict.fromkeys(("uploadWithGrant", "downloadWithGrant"), "/token"),
         },
     ),
-    body=json_body(
-        schemas.NewGrant,
+    body=common.json_body(
+        schemas.grants.NewGrant,
         {"action": "upload", "user_id": "ann", "max_size": 200000, "mime_types": ["image/*"]},
     ),
-    problems=NO_FILE,
+    problems=common.NO_FILE,
 )
 async def mint(request: Request) -> Answer:
     """Create a token for one upload or download.
@@ -104,7 +87,7 @@ async def mint(request: Request) -> Answer:
     minter = await server.principal(request)
     if not (minter.may_grant or minter.admin):
         raise Forbidden("This token cannot create grants: it lacks the scope `grant`.")
-    body = (await read_json(request, schemas.NewGrant)).root
+    body = (await read_json(request, schemas.grants.NewGrant)).root
     grant = _grant(body, minter, server.clock())
     grant.check()
     if grant.file_id is not None:
@@ -113,18 +96,20 @@ async def mint(request: Request) -> Answer:
         grant = replace(grant, user_id=file.user_id)
     token = new_token()
     await server.grants.insert(grant, token)
-    shown = schemas.MintedGrant(
+    shown = schemas.grants.MintedGrant(
         id=grant.id,
         token=token,
         url=grant_url(server.settings, token),
         ws_url=channel_url(server.settings),
-        expires_at=schemas.moment(grant.expires_at),
+        expires_at=schemas.types.moment(grant.expires_at),
     )
     return Answer(shown, 201, minted_grant_url(server.settings, grant.id))
 
 
 def _grant(
-    body: schemas.NewUploadGrant | schemas.NewDownloadGrant, minter: Principal, now: float
+    body: schemas.grants.NewUploadGrant | schemas.grants.NewDownloadGrant,
+    minter: Principal,
+    now: float,
 ) -> Grant:
     given = body.model_dump(exclude={"action", "user_id", "expires_in"}, exclude_none=True)
     if "mime_types" in given:
@@ -157,10 +142,10 @@ async def _own(request: Request, server: Services) -> Grant:
 @api.operation(
     "GET /v1/grants",
     "listGrants",
-    ok(schemas.GrantList, "One page of grants."),
-    parameters=(LIMIT, CURSOR),
+    common.ok(schemas.grants.GrantList, "One page of grants."),
+    parameters=(common.LIMIT, common.CURSOR),
 )
-async def listing(request: Request) -> schemas.GrantList:
+async def listing(request: Request) -> schemas.grants.GrantList:
     """List the grants that the caller created, the newest first."""
     server = services(request)
     principal = await server.principal(request)
@@ -170,24 +155,26 @@ async def listing(request: Request) -> schemas.GrantList:
     found = await server.grants.minted(principal.user_id, before=before, most=most + 1)
     grants = found[:most]
     more = grants[-1].id if len(found) > most else None
-    return schemas.GrantList(grants=[schemas.grant_of(grant) for grant in grants], cursor=more)
+    return schemas.grants.GrantList(
+        grants=[schemas.grants.grant_of(grant) for grant in grants], cursor=more
+    )
 
 
 @api.operation(
     "GET /v1/grants/{id}",
     "getGrant",
-    ok(schemas.Grant, "Its bounds and uses, without its token."),
+    common.ok(schemas.grants.Grant, "Its bounds and uses, without its token."),
     problems=(NotFound,),
 )
-async def show(request: Request) -> schemas.Grant:
+async def show(request: Request) -> schemas.grants.Grant:
     """Return one grant."""
-    return schemas.grant_of(await _own(request, services(request)))
+    return schemas.grants.grant_of(await _own(request, services(request)))
 
 
 @api.operation(
     "DELETE /v1/grants/{id}",
     "revokeGrant",
-    no_content("Its token no longer works."),
+    common.no_content("Its token no longer works."),
     problems=(NotFound,),
 )
 async def revoke(request: Request) -> None:
@@ -213,8 +200,8 @@ async def _bearer(request: Request, server: Services, *actions: Action) -> tuple
     "PUT /v1/g/{token}",
     "uploadWithGrant",
     _SENT,
-    parameters=NEW_FILE,
-    body=FILE_BODY,
+    parameters=common.NEW_FILE,
+    body=common.FILE_BODY,
     problems=_UPLOAD_REFUSED,
     public=True,
 )
@@ -223,12 +210,12 @@ async def _bearer(request: Request, server: Services, *actions: Action) -> tuple
     "postWithGrant",
     _SENT,
     summary="Upload with a grant, from a form",
-    parameters=NEW_FILE,
-    body=FILE_BODY,
+    parameters=common.NEW_FILE,
+    body=common.FILE_BODY,
     problems=_UPLOAD_REFUSED,
     public=True,
 )
-async def upload(request: Request) -> Answer | schemas.Manifest:
+async def upload(request: Request) -> Answer | schemas.files.Manifest:
     """Upload with a grant.
 
     No other credential is needed. The grant's name and directory replace those of the request.
@@ -268,19 +255,19 @@ async def check(request: Request) -> Response:
 @api.operation(
     "GET /v1/g/{token}",
     "downloadWithGrant",
-    FILE_BYTES,
-    parameters=(DOWNLOAD, *CONDITIONS),
-    problems=BYTES_REFUSED,
+    common.FILE_BYTES,
+    parameters=(common.DOWNLOAD, *common.CONDITIONS),
+    problems=common.BYTES_REFUSED,
     public=True,
     head=True,
 )
 @api.operation(
     "GET /v1/g/{token}/{quality}",
     "downloadQualityWithGrant",
-    FILE_BYTES,
+    common.FILE_BYTES,
     summary="Download in one quality",
-    parameters=(DOWNLOAD, *CONDITIONS),
-    problems=BYTES_REFUSED,
+    parameters=(common.DOWNLOAD, *common.CONDITIONS),
+    problems=common.BYTES_REFUSED,
     public=True,
     head=True,
 )

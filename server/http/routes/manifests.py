@@ -10,8 +10,8 @@ from starlette.responses import Response, StreamingResponse
 from lading.protocol.manifest import Manifest
 from lading.server.http import schemas
 from lading.server.http.endpoints import adapter
-from lading.server.http.openapi.common import NO_FILE
-from lading.server.http.openapi.operation import JSON, Operations, ok
+from lading.server.http.openapi import common
+from lading.server.http.openapi.operation import JSON, Operations
 from lading.server.services import services
 from lading.server.uploads.uploads import Uploads
 
@@ -19,15 +19,15 @@ api = Operations("Files")
 
 WRITTEN_AT_ONCE = 512
 
-_write_manifest = adapter(schemas.Manifest).dump_json
-_write_chunk = adapter(schemas.Chunk).dump_json
+_write_manifest = adapter(schemas.files.Manifest).dump_json
+_write_chunk = adapter(schemas.files.Chunk).dump_json
 
 
 @api.operation(
     "GET /v1/manifests/{id}",
     "getManifest",
-    ok(schemas.ManifestWithChunks, "The manifest, streamed."),
-    problems=NO_FILE,
+    common.ok(schemas.files.ManifestWithChunks, "The manifest, streamed."),
+    problems=common.NO_FILE,
 )
 async def show(request: Request) -> Response:
     """Return the manifest of a file or an upload, with its chunks."""
@@ -37,20 +37,20 @@ async def show(request: Request) -> Response:
     if not manifest.upload_end:
         stored = (await server.uploads.coverage(manifest)).upload_size
     return StreamingResponse(
-        _text(server.uploads, manifest, schemas.manifest_of(manifest, stored)),
+        _text(server.uploads, manifest, schemas.files.manifest_of(manifest, stored)),
         headers={"Cache-Control": "no-store"},
         media_type=JSON,
     )
 
 
 async def _text(
-    uploads: Uploads, manifest: Manifest, shown: schemas.Manifest
+    uploads: Uploads, manifest: Manifest, shown: schemas.files.Manifest
 ) -> AsyncIterator[bytes]:
     yield _write_manifest(shown)[:-1] + b', "chunks": ['
     separator = b""
     lines: list[bytes] = []
     async for piece in uploads.pieces(manifest):
-        lines.append(separator + _write_chunk(schemas.chunk_of(manifest, piece)))
+        lines.append(separator + _write_chunk(schemas.files.chunk_of(manifest, piece)))
         separator = b", "
         if len(lines) == WRITTEN_AT_ONCE:
             yield b"".join(lines)

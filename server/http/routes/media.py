@@ -19,8 +19,8 @@ from lading.server.access.principal import Principal
 from lading.server.http import schemas
 from lading.server.http.body import arriving, declared_length, read_json
 from lading.server.http.endpoints import Answer
-from lading.server.http.openapi.common import NO_FILE, NO_SPACE
-from lading.server.http.openapi.operation import Operations, created, json_body, ok
+from lading.server.http.openapi import common
+from lading.server.http.openapi.operation import Operations
 from lading.server.http.routes.files import cells
 from lading.server.services import Services, services
 from lading.server.uploads.media import store
@@ -40,27 +40,27 @@ class _Presigned(TypedDict):
 @api.operation(
     "POST /v1/media",
     "createMedium",
-    created(
-        schemas.NewMedium,
+    common.created(
+        schemas.media.NewMedium,
         "The medium, and the presigned address for its bytes.",
         "The address of the medium.",
         dict.fromkeys(("getMedium", "finalizeMedium", "getUpload"), "/media/_id"),
     ),
-    body=json_body(
-        schemas.NewMedia,
+    body=common.json_body(
+        schemas.media.NewMedia,
         {
             "name": "cover.png",
             "size": 8893,
             "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
         },
     ),
-    problems=NO_SPACE,
+    problems=common.NO_SPACE,
 )
 async def create(request: Request) -> Answer:
     """Announce a file, and get the address to send it to."""
     server = services(request)
     principal = await server.principal(request)
-    spec = (await read_json(request, schemas.NewMedia)).spec()
+    spec = (await read_json(request, schemas.media.NewMedia)).spec()
     manifest = (await server.uploads.create(principal, spec)).manifest
     until = server.clock() + server.settings.upload_ttl
     try:
@@ -69,10 +69,10 @@ async def create(request: Request) -> Answer:
         with suppress(LadingError):  # the janitor removes it later
             await server.uploads.remove(principal, manifest.id)
         raise
-    upload = schemas.MediaUpload(
+    upload = schemas.media.MediaUpload(
         method="PUT", headers={"Content-Type": manifest.mime_type}, **presigned
     )
-    medium = schemas.NewMedium(media=schemas.manifest_of(manifest), upload=upload)
+    medium = schemas.media.NewMedium(media=schemas.files.manifest_of(manifest), upload=upload)
     return Answer(medium, 201, medium_url(server.settings, manifest.id))
 
 
@@ -91,10 +91,12 @@ async def _presign(
         file_id=manifest.id,
     )
     await server.grants.insert(grant, token)
-    return {"url": grant_url(server.settings, token), "expires_at": schemas.moment(until)}
+    return {"url": grant_url(server.settings, token), "expires_at": schemas.types.moment(until)}
 
 
-async def take_media(request: Request, server: Services, principal: Principal) -> schemas.Manifest:
+async def take_media(
+    request: Request, server: Services, principal: Principal
+) -> schemas.files.Manifest:
     """`PUT /v1/g/{token}` of a medium: store the body, without publishing it."""
     assert principal.grant is not None
     assert principal.grant.file_id is not None
@@ -110,33 +112,38 @@ async def take_media(request: Request, server: Services, principal: Principal) -
             "The body was shorter than the file; send all of it again.",
             missing=[list(gap) for gap in stored.missing[:MISSING_SHOWN]],
         )
-    return schemas.manifest_of(manifest, stored.upload_size)
+    return schemas.files.manifest_of(manifest, stored.upload_size)
 
 
 @api.operation(
-    "GET /v1/media/{id}", "getMedium", ok(schemas.Medium, "The medium."), problems=NO_FILE
+    "GET /v1/media/{id}",
+    "getMedium",
+    common.ok(schemas.media.Medium, "The medium."),
+    problems=common.NO_FILE,
 )
-async def show(request: Request) -> schemas.Medium:
+async def show(request: Request) -> schemas.media.Medium:
     """Return a medium, and an expiring download address once it is published."""
     server = services(request)
     manifest = await server.uploads.get(await server.principal(request), request.path_params["id"])
     if manifest.state is not State.READY:
         stored = (await server.uploads.coverage(manifest)).upload_size
-        return schemas.Medium(media=schemas.manifest_of(manifest, stored), download=None)
+        return schemas.media.Medium(
+            media=schemas.files.manifest_of(manifest, stored), download=None
+        )
     until = server.clock() + DOWNLOAD_SECONDS
     presigned = await _presign(server, manifest, Action.DOWNLOAD, until)
-    return schemas.Medium(
-        media=schemas.manifest_of(manifest), download=schemas.MediaDownload(**presigned)
+    return schemas.media.Medium(
+        media=schemas.files.manifest_of(manifest), download=schemas.media.MediaDownload(**presigned)
     )
 
 
 @api.operation(
     "POST /v1/media/{id}/finalize",
     "finalizeMedium",
-    ok(schemas.Manifest, "The file."),
-    problems=(*NO_FILE, Incomplete, ChecksumMismatch),
+    common.ok(schemas.files.Manifest, "The file."),
+    problems=(*common.NO_FILE, Incomplete, ChecksumMismatch),
 )
-async def finalize(request: Request) -> schemas.Manifest:
+async def finalize(request: Request) -> schemas.files.Manifest:
     """Verify size and SHA-256, and publish.
 
     Repeating the request returns the same answer.
@@ -144,4 +151,4 @@ async def finalize(request: Request) -> schemas.Manifest:
     server = services(request)
     principal = await server.principal(request)
     manifest = await server.uploads.finish(principal, request.path_params["id"])
-    return schemas.manifest_of(manifest)
+    return schemas.files.manifest_of(manifest)

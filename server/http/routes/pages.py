@@ -13,7 +13,7 @@ from starlette.responses import HTMLResponse, Response
 from lading.protocol.errors import NotFound
 from lading.server.http import assets
 from lading.server.http.assets import Asset
-from lading.server.http.openapi.common import ANYTHING, header
+from lading.server.http.openapi import common
 from lading.server.http.openapi.operation import JSON, Operations, Reply
 from lading.server.http.openapi.page import POLICY, render
 from lading.server.http.routes import session
@@ -58,10 +58,12 @@ api = Operations("Service")
 _HTML = {"text/html": {"type": "string"}}
 _ASSET: dict[str, Any] = {
     "replies": {
-        200: Reply("The file.", ANYTHING, {"ETag": "Weak.", "Cache-Control": "How to cache it."}),
+        200: Reply(
+            "The file.", common.ANYTHING, {"ETag": "Weak.", "Cache-Control": "How to cache it."}
+        ),
         304: Reply("The browser's copy is current.", {}, {"ETag": "The tag of that copy."}),
     },
-    "parameters": (header("If-None-Match", "The `ETag` of the browser's copy."),),
+    "parameters": (common.header("If-None-Match", "The `ETag` of the browser's copy."),),
     "problems": (NotFound,),
     "public": True,
 }

@@ -9,8 +9,8 @@ from lading.protocol.spec import check_tags
 from lading.server.http import schemas
 from lading.server.http.body import read_json
 from lading.server.http.endpoints import Answer
-from lading.server.http.openapi.common import LIMIT, TAG_CURSOR
-from lading.server.http.openapi.operation import Operations, created, json_body, no_content, ok
+from lading.server.http.openapi import common
+from lading.server.http.openapi.operation import Operations
 from lading.server.http.routes.files import page_size
 from lading.server.services import services
 from lading.server.urls import tag_url
@@ -19,8 +19,8 @@ from lading.storage.collections.tags import Tag
 api = Operations("Tags")
 
 
-def _shown(tag: Tag) -> schemas.Tag:
-    return schemas.Tag(name=tag.name, files=tag.files)
+def _shown(tag: Tag) -> schemas.tags.Tag:
+    return schemas.tags.Tag(name=tag.name, files=tag.files)
 
 
 def _name(request: Request) -> str:
@@ -32,20 +32,20 @@ def _name(request: Request) -> str:
 @api.operation(
     "POST /v1/tags",
     "createTag",
-    created(
-        schemas.Tag,
+    common.created(
+        schemas.tags.Tag,
         "The tag.",
         "The address of the tag.",
         dict.fromkeys(("getTag", "renameTag", "deleteTag"), "/name"),
     ),
-    body=json_body(schemas.NameTag, {"name": "holiday"}),
+    body=common.json_body(schemas.tags.NameTag, {"name": "holiday"}),
     problems=(NameTaken,),
 )
 async def create(request: Request) -> Answer:
     """Create a tag that no file has yet."""
     server = services(request)
     principal = await server.principal(request)
-    name = (await read_json(request, schemas.NameTag)).name
+    name = (await read_json(request, schemas.tags.NameTag)).name
     check_tags((name,))
     tag = await server.tags.create(principal.user_id, name, server.clock())
     return Answer(_shown(tag), 201, tag_url(server.settings, name))
@@ -54,10 +54,10 @@ async def create(request: Request) -> Answer:
 @api.operation(
     "GET /v1/tags",
     "listTags",
-    ok(schemas.TagList, "One page of tags."),
-    parameters=(LIMIT, TAG_CURSOR),
+    common.ok(schemas.tags.TagList, "One page of tags."),
+    parameters=(common.LIMIT, common.TAG_CURSOR),
 )
-async def listing(request: Request) -> schemas.TagList:
+async def listing(request: Request) -> schemas.tags.TagList:
     """List the caller's tags, by name."""
     server = services(request)
     principal = await server.principal(request)
@@ -68,13 +68,16 @@ async def listing(request: Request) -> schemas.TagList:
     found = await server.tags.list(principal.user_id, after=cursor, most=most + 1)
     tags = found[:most]
     more = tags[-1].name if len(found) > most else None
-    return schemas.TagList(tags=[_shown(tag) for tag in tags], cursor=more)
+    return schemas.tags.TagList(tags=[_shown(tag) for tag in tags], cursor=more)
 
 
 @api.operation(
-    "GET /v1/tags/{name:path}", "getTag", ok(schemas.Tag, "The tag."), problems=(NotFound,)
+    "GET /v1/tags/{name:path}",
+    "getTag",
+    common.ok(schemas.tags.Tag, "The tag."),
+    problems=(NotFound,),
 )
-async def show(request: Request) -> schemas.Tag:
+async def show(request: Request) -> schemas.tags.Tag:
     """Return one tag."""
     server = services(request)
     principal = await server.principal(request)
@@ -84,15 +87,15 @@ async def show(request: Request) -> schemas.Tag:
 @api.operation(
     "PATCH /v1/tags/{name:path}",
     "renameTag",
-    ok(schemas.Tag, "The renamed tag."),
-    body=json_body(schemas.NameTag, {"name": "summer"}),
+    common.ok(schemas.tags.Tag, "The renamed tag."),
+    body=common.json_body(schemas.tags.NameTag, {"name": "summer"}),
     problems=(NotFound, NameTaken),
 )
-async def rename(request: Request) -> schemas.Tag:
+async def rename(request: Request) -> schemas.tags.Tag:
     """Rename a tag on all files that have it."""
     server = services(request)
     principal = await server.principal(request)
-    name, new = _name(request), (await read_json(request, schemas.NameTag)).name
+    name, new = _name(request), (await read_json(request, schemas.tags.NameTag)).name
     check_tags((new,))
     tag = await server.tags.rename(principal.user_id, name, new, server.clock())
     return _shown(tag)
@@ -101,7 +104,7 @@ async def rename(request: Request) -> schemas.Tag:
 @api.operation(
     "DELETE /v1/tags/{name:path}",
     "deleteTag",
-    no_content("No file has the tag any more; the files stay."),
+    common.no_content("No file has the tag any more; the files stay."),
     problems=(NotFound,),
 )
 async def remove(request: Request) -> None:

@@ -26,22 +26,8 @@ from lading.server.http.body import (
     whole_number,
 )
 from lading.server.http.endpoints import Answer
-from lading.server.http.openapi.common import (
-    LIMIT,
-    NO_FILE,
-    NO_SPACE,
-    PIECE_BODY,
-    PIECE_DIGEST,
-    PLAIN_CRC32C,
-)
-from lading.server.http.openapi.operation import (
-    Operations,
-    Parameter,
-    created,
-    json_body,
-    no_content,
-    ok,
-)
+from lading.server.http.openapi import common
+from lading.server.http.openapi.operation import Operations, Parameter
 from lading.server.http.routes.files import page_size
 from lading.server.http.schemas.types import NO_NUL
 from lading.server.services import services
@@ -56,42 +42,42 @@ _FOLLOWING = ("getUpload", "putPiece", "finishUpload", "abortUpload", "getFile",
 @api.operation(
     "POST /v1/uploads",
     "createUpload",
-    created(
-        schemas.Upload,
+    common.created(
+        schemas.uploads.Upload,
         "The upload; all of it is missing.",
         "The address of the upload.",
         dict.fromkeys(_FOLLOWING, "/_id"),
     ),
-    body=json_body(schemas.NewUpload, {"name": "film.mp4", "size": 9437184}),
-    problems=(*NO_SPACE, UnsupportedMediaType),
+    body=common.json_body(schemas.uploads.NewUpload, {"name": "film.mp4", "size": 9437184}),
+    problems=(*common.NO_SPACE, UnsupportedMediaType),
 )
 async def create(request: Request) -> Answer:
     """Create an upload of any size."""
     server = services(request)
     principal = await server.principal(request, Action.UPLOAD)
-    spec = (await read_json(request, schemas.NewUpload)).spec()
+    spec = (await read_json(request, schemas.uploads.NewUpload)).spec()
     upload = await server.uploads.create(principal, spec)
-    shown = schemas.upload_of(upload.manifest, nothing_stored(upload.manifest))
+    shown = schemas.uploads.upload_of(upload.manifest, nothing_stored(upload.manifest))
     return Answer(shown, 201, upload_url(server.settings, upload.manifest.id))
 
 
 @api.operation(
     "PUT /v1/uploads/{id}/chunks/{slice_start}",
     "putPiece",
-    ok(schemas.StoredPiece, "The piece is durable."),
-    parameters=(PIECE_DIGEST, PLAIN_CRC32C),
-    body=PIECE_BODY,
+    common.ok(schemas.uploads.StoredPiece, "The piece is durable."),
+    parameters=(common.PIECE_DIGEST, common.PLAIN_CRC32C),
+    body=common.PIECE_BODY,
     problems=(
-        *NO_FILE,
+        *common.NO_FILE,
         AlreadyComplete,
         ChunkConflict,
         OutOfBounds,
         ChecksumMismatch,
         TooLarge,
-        *NO_SPACE,
+        *common.NO_SPACE,
     ),
 )
-async def put_piece(request: Request) -> schemas.StoredPiece:
+async def put_piece(request: Request) -> schemas.uploads.StoredPiece:
     """Store one piece.
 
     Send pieces in any order, and several at once. Sending the same piece again changes nothing. A
@@ -112,7 +98,7 @@ async def put_piece(request: Request) -> schemas.StoredPiece:
         written = await server.uploads.write(upload, slice_start, data, checksum)
     finally:
         reservation.release()
-    return schemas.StoredPiece(
+    return schemas.uploads.StoredPiece(
         slice_start=slice_start, size=written.size, upload_size=written.upload_size
     )
 
@@ -120,38 +106,38 @@ async def put_piece(request: Request) -> schemas.StoredPiece:
 @api.operation(
     "POST /v1/uploads/{id}/finish",
     "finishUpload",
-    ok(schemas.Manifest, "The file."),
-    body=json_body(schemas.FinishUpload, {}, required=False),
-    problems=(*NO_FILE, Incomplete, ChecksumMismatch, UnsupportedMediaType),
+    common.ok(schemas.files.Manifest, "The file."),
+    body=common.json_body(schemas.uploads.FinishUpload, {}, required=False),
+    problems=(*common.NO_FILE, Incomplete, ChecksumMismatch, UnsupportedMediaType),
 )
-async def finish(request: Request) -> schemas.Manifest:
+async def finish(request: Request) -> schemas.files.Manifest:
     """Verify and publish an upload.
 
     Repeating the request returns the same answer.
     """
     server = services(request)
     principal = await server.principal(request, Action.UPLOAD)
-    body = await read_json(request, schemas.FinishUpload)
+    body = await read_json(request, schemas.uploads.FinishUpload)
     manifest = await server.uploads.finish(
         principal, request.path_params["id"], body.size, body.sha256
     )
-    return schemas.manifest_of(manifest)
+    return schemas.files.manifest_of(manifest)
 
 
 @api.operation(
     "GET /v1/uploads",
     "listUploads",
-    ok(schemas.UploadList, "The uploads that can be resumed."),
+    common.ok(schemas.uploads.UploadList, "The uploads that can be resumed."),
     parameters=(
         Parameter(
             "fingerprint",
             "Only uploads that were created with it.",
             {"type": "string", "minLength": 0, "maxLength": MAX_FINGERPRINT, "pattern": NO_NUL},
         ),
-        LIMIT,
+        common.LIMIT,
     ),
 )
-async def listing(request: Request) -> schemas.UploadList:
+async def listing(request: Request) -> schemas.uploads.UploadList:
     """List unfinished uploads, the newest first."""
     server = services(request)
     principal = await server.principal(request, Action.UPLOAD)
@@ -160,29 +146,31 @@ async def listing(request: Request) -> schemas.UploadList:
         check_text("fingerprint", fingerprint, MAX_FINGERPRINT)
     most = page_size(request.query_params.get("limit"))
     found = await server.uploads.unfinished(principal, fingerprint, most)
-    return schemas.UploadList(uploads=[schemas.upload_of(*each) for each in found], cursor=None)
+    return schemas.uploads.UploadList(
+        uploads=[schemas.uploads.upload_of(*each) for each in found], cursor=None
+    )
 
 
 @api.operation(
     "GET /v1/uploads/{id}",
     "getUpload",
-    ok(schemas.Upload, "The upload; a finished one has nothing missing."),
-    problems=NO_FILE,
+    common.ok(schemas.uploads.Upload, "The upload; a finished one has nothing missing."),
+    problems=common.NO_FILE,
 )
-async def show(request: Request) -> schemas.Upload:
+async def show(request: Request) -> schemas.uploads.Upload:
     """Return one upload with its missing ranges."""
     server = services(request)
     principal = await server.principal(request, Action.UPLOAD)
     manifest = await server.uploads.get(principal, request.path_params["id"])
     stored = await server.uploads.coverage(manifest)
-    return schemas.upload_of(manifest, stored)
+    return schemas.uploads.upload_of(manifest, stored)
 
 
 @api.operation(
     "DELETE /v1/uploads/{id}",
     "abortUpload",
-    no_content("The upload and its bytes are deleted."),
-    problems=(*NO_FILE, AlreadyComplete),
+    common.no_content("The upload and its bytes are deleted."),
+    problems=(*common.NO_FILE, AlreadyComplete),
 )
 async def abort(request: Request) -> None:
     """Abort an unfinished upload."""

@@ -8,15 +8,16 @@ from lading.protocol.errors import Forbidden, NotFound
 from lading.protocol.spec import MAX_USER_ID, check_text
 from lading.server.http import schemas
 from lading.server.http.body import read_json
-from lading.server.http.openapi.operation import Operations, json_body, ok
+from lading.server.http.openapi import common
+from lading.server.http.openapi.operation import Operations
 from lading.server.services import services
 from lading.storage.collections.quotas import Account
 
 api = Operations("Usage")
 
 
-def _shown(account: Account) -> schemas.Usage:
-    return schemas.Usage(
+def _shown(account: Account) -> schemas.service.Usage:
+    return schemas.service.Usage(
         user_id=account.user_id,
         used=account.used,
         reserved=account.reserved,
@@ -24,8 +25,8 @@ def _shown(account: Account) -> schemas.Usage:
     )
 
 
-@api.operation("GET /v1/usage", "getUsage", ok(schemas.Usage, "The usage in bytes."))
-async def show_own(request: Request) -> schemas.Usage:
+@api.operation("GET /v1/usage", "getUsage", common.ok(schemas.service.Usage, "The usage in bytes."))
+async def show_own(request: Request) -> schemas.service.Usage:
     """Return what the caller has stored and may store."""
     server = services(request)
     principal = await server.principal(request)
@@ -35,10 +36,10 @@ async def show_own(request: Request) -> schemas.Usage:
 @api.operation(
     "GET /v1/users/{user_id:path}/quota",
     "getQuota",
-    ok(schemas.Usage, "The usage in bytes."),
+    common.ok(schemas.service.Usage, "The usage in bytes."),
     problems=(NotFound,),
 )
-async def show(request: Request) -> schemas.Usage:
+async def show(request: Request) -> schemas.service.Usage:
     """Return what one user has stored and may store.
 
     Only an admin can see another user's.
@@ -54,10 +55,10 @@ async def show(request: Request) -> schemas.Usage:
 @api.operation(
     "PUT /v1/users/{user_id:path}/quota",
     "setQuota",
-    ok(schemas.Usage, "The usage with the new quota."),
-    body=json_body(schemas.SetQuota, {"quota": 1000000000}),
+    common.ok(schemas.service.Usage, "The usage with the new quota."),
+    body=common.json_body(schemas.service.SetQuota, {"quota": 1000000000}),
 )
-async def change(request: Request) -> schemas.Usage:
+async def change(request: Request) -> schemas.service.Usage:
     """Set a user's quota.
 
     Only an admin can do this. Stored files stay, even above the quota.
@@ -66,7 +67,7 @@ async def change(request: Request) -> schemas.Usage:
     if not (await server.principal(request)).admin:
         raise Forbidden("Only an admin can set quotas.")
     user_id = _user_id(request)
-    body = await read_json(request, schemas.SetQuota)
+    body = await read_json(request, schemas.service.SetQuota)
     return _shown(await server.quotas.set_quota(user_id, body.quota))
 
 

@@ -8,51 +8,41 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from lading.protocol import manifest as domain
-from lading.server.http.schemas.types import (
-    Directory,
-    Id,
-    Moment,
-    Name,
-    RequestBody,
-    Sha256,
-    Size,
-    Tags,
-    moment,
-)
+from lading.server.http.schemas import types
 from lading.storage.contents import identity
 
 
 class Manifest(TypedDict):
     """The description of a file, or of an upload in progress."""
 
-    _id: Id
+    _id: types.Id
     user_id: Annotated[str, Field(description="The owner.")]
     name: str
     directory: str
-    size: Annotated[Size | None, Field(description="null while it is not known")]
+    size: Annotated[types.Size | None, Field(description="null while it is not known")]
     mime_type: str
-    upload_size: Annotated[Size, Field(description="The number of stored bytes.")]
+    upload_size: Annotated[types.Size, Field(description="The number of stored bytes.")]
     upload_end: Annotated[bool, Field(description="Whether the upload is finished.")]
     state: Literal["uploading", "ready"]
     chunk_size: Annotated[
         int, Field(ge=1, description="Bytes of a cell; no piece crosses its border.")
     ]
-    sha256: Annotated[Sha256 | None, Field(description="null when none was declared")]
+    sha256: Annotated[types.Sha256 | None, Field(description="null when none was declared")]
     crc32c: Annotated[
         int | None, Field(ge=0, le=0xFFFFFFFF, description="null until the file is ready")
     ]
     tags: list[str]
-    created_at: Moment
-    updated_at: Moment
-    expires_at: Annotated[Moment | None, Field(description="null for a file")]
+    created_at: types.Moment
+    updated_at: types.Moment
+    expires_at: Annotated[types.Moment | None, Field(description="null for a file")]
 
 
 class Chunk(TypedDict):
     """One stored piece."""
 
     object_id: Annotated[str, Field(description="The `_id` of its document, in hexadecimal.")]
-    slice_start: Size
-    size: Size
+    slice_start: types.Size
+    size: types.Size
 
 
 class ManifestWithChunks(Manifest):
@@ -65,7 +55,7 @@ class FileList(TypedDict):
     """One page of files; `cursor` requests the next page."""
 
     files: list[Manifest]
-    cursor: Annotated[Id | None, Field(description="null on the last page")]
+    cursor: Annotated[types.Id | None, Field(description="null on the last page")]
 
 
 class DeletedDirectory(TypedDict):
@@ -75,12 +65,12 @@ class DeletedDirectory(TypedDict):
     deleted: Annotated[int, Field(ge=0)]
 
 
-class ChangeFile(RequestBody):
+class ChangeFile(types.RequestBody):
     """The changes to a file; fields that are left out keep their values."""
 
-    name: Name | None = None
-    directory: Directory | None = None
-    tags: Tags | None = None
+    name: types.Name | None = None
+    directory: types.Directory | None = None
+    tags: types.Tags | None = None
 
 
 def manifest_of(manifest: domain.Manifest, upload_size: int | None = None) -> Manifest:
@@ -99,9 +89,9 @@ def manifest_of(manifest: domain.Manifest, upload_size: int | None = None) -> Ma
         sha256=manifest.sha256,
         crc32c=manifest.crc32c,
         tags=list(manifest.tags),
-        created_at=moment(manifest.created_at),
-        updated_at=moment(manifest.updated_at),
-        expires_at=None if manifest.expires_at is None else moment(manifest.expires_at),
+        created_at=types.moment(manifest.created_at),
+        updated_at=types.moment(manifest.updated_at),
+        expires_at=None if manifest.expires_at is None else types.moment(manifest.expires_at),
     )
 
 

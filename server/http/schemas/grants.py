@@ -10,21 +10,7 @@ from typing_extensions import TypeAliasType, TypedDict
 from lading.protocol import grants as domain
 from lading.protocol.grants import HIGHEST_QUALITY, MAX_MIME_TYPES, MAX_SECONDS, ORIGINAL
 from lading.protocol.manifest import MAX_INTEGER
-from lading.server.http.schemas.types import (
-    Digest,
-    Directory,
-    FileId,
-    Id,
-    MimeTypes,
-    Moment,
-    Name,
-    RequestBody,
-    Sha256,
-    Size,
-    UserId,
-    Whole,
-    moment,
-)
+from lading.server.http.schemas import types
 
 HOUR = 3600.0
 SHORTEST = 0.001
@@ -33,13 +19,13 @@ SHORTEST = 0.001
 # -- creating
 
 
-class _NewGrant(RequestBody):
+class _NewGrant(types.RequestBody):
     """The fields of both kinds. Unknown fields are refused: a bound with a misspelt name would
     bind nothing."""
 
     model_config = ConfigDict(extra="forbid")
 
-    user_id: UserId | None = None
+    user_id: types.UserId | None = None
     expires_in: float = Field(default=HOUR, ge=SHORTEST, le=MAX_SECONDS)
 
 
@@ -47,23 +33,23 @@ class NewUploadGrant(_NewGrant):
     """A grant to upload; the bearer chooses whatever is left out."""
 
     action: Literal["upload"]
-    name: Name | None = None
-    directory: Directory | None = None
-    size: Whole | None = Field(default=None, ge=0, le=MAX_INTEGER)
-    max_size: Whole | None = Field(default=None, ge=0, le=MAX_INTEGER)
-    sha256: Digest | None = None
-    mime_types: list[MimeTypes] | None = Field(
+    name: types.Name | None = None
+    directory: types.Directory | None = None
+    size: types.Whole | None = Field(default=None, ge=0, le=MAX_INTEGER)
+    max_size: types.Whole | None = Field(default=None, ge=0, le=MAX_INTEGER)
+    sha256: types.Digest | None = None
+    mime_types: list[types.MimeTypes] | None = Field(
         default=None, min_length=1, json_schema_extra={"maxItems": MAX_MIME_TYPES}
     )
-    uses: Whole | None = Field(default=None, ge=1, le=MAX_INTEGER)
+    uses: types.Whole | None = Field(default=None, ge=1, le=MAX_INTEGER)
 
 
 class NewDownloadGrant(_NewGrant):
     """A grant to download one file, in every quality or in one."""
 
     action: Literal["download"]
-    file_id: FileId
-    quality: Whole | None = Field(default=None, ge=ORIGINAL, le=HIGHEST_QUALITY)
+    file_id: types.FileId
+    quality: types.Whole | None = Field(default=None, ge=ORIGINAL, le=HIGHEST_QUALITY)
 
 
 class NewGrant(RootModel[NewUploadGrant | NewDownloadGrant]):
@@ -82,22 +68,22 @@ class NewGrant(RootModel[NewUploadGrant | NewDownloadGrant]):
 class MintedGrant(TypedDict):
     """A new grant. Its token is shown only here."""
 
-    id: Id
+    id: types.Id
     token: str
     url: Annotated[str, Field(description="The address to use it at, over HTTP.")]
     ws_url: Annotated[str, Field(description="The address to use it at, over WebSocket.")]
-    expires_at: Moment
+    expires_at: types.Moment
 
 
 # -- showing
 
 
 class _AnyGrant(TypedDict):
-    id: Id
+    id: types.Id
     user_id: str
     minter: str
-    created_at: Moment
-    expires_at: Moment
+    created_at: types.Moment
+    expires_at: types.Moment
 
 
 class UploadGrant(_AnyGrant):
@@ -106,9 +92,9 @@ class UploadGrant(_AnyGrant):
     action: Literal["upload"]
     name: str | None
     directory: str | None
-    size: Size | None
-    max_size: Size | None
-    sha256: Sha256 | None
+    size: types.Size | None
+    max_size: types.Size | None
+    sha256: types.Sha256 | None
     mime_types: list[str]
     uses: Annotated[int, Field(ge=1)]
     used: Annotated[int, Field(ge=0)]
@@ -118,7 +104,7 @@ class DownloadGrant(_AnyGrant):
     """A grant to download one file."""
 
     action: Literal["download"]
-    file_id: Id
+    file_id: types.Id
     quality: Annotated[int | None, Field(ge=0, le=6)]
 
 
@@ -135,7 +121,7 @@ class GrantList(TypedDict):
     """One page of the grants that the caller created."""
 
     grants: list[Grant]
-    cursor: Annotated[Id | None, Field(description="null on the last page")]
+    cursor: Annotated[types.Id | None, Field(description="null on the last page")]
 
 
 def grant_of(grant: domain.Grant) -> Grant:
@@ -144,8 +130,8 @@ def grant_of(grant: domain.Grant) -> Grant:
         id=grant.id,
         user_id=grant.user_id,
         minter=grant.minter,
-        created_at=moment(grant.created_at),
-        expires_at=moment(grant.expires_at),
+        created_at=types.moment(grant.created_at),
+        expires_at=types.moment(grant.expires_at),
     )
     if grant.action is domain.Action.UPLOAD:
         return UploadGrant(

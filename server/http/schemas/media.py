@@ -9,28 +9,19 @@ from typing_extensions import TypedDict
 
 from lading.protocol.manifest import MAX_INTEGER
 from lading.protocol.spec import UploadSpec
+from lading.server.http.schemas import types
 from lading.server.http.schemas.files import Manifest
-from lading.server.http.schemas.types import (
-    Digest,
-    Directory,
-    MimeType,
-    Moment,
-    Name,
-    RequestBody,
-    Tags,
-    Whole,
-)
 
 
-class NewMedia(RequestBody):
+class NewMedia(types.RequestBody):
     """A file that will be sent to a presigned address."""
 
-    name: Name = "unnamed"
-    size: Whole = Field(ge=0, le=MAX_INTEGER)
-    sha256: Digest
-    mime_type: MimeType | None = None
-    directory: Directory = ""
-    tags: Tags = Field(default_factory=list)
+    name: types.Name = "unnamed"
+    size: types.Whole = Field(ge=0, le=MAX_INTEGER)
+    sha256: types.Digest
+    mime_type: types.MimeType | None = None
+    directory: types.Directory = ""
+    tags: types.Tags = Field(default_factory=list)
 
     def spec(self) -> UploadSpec:
         """The same for `Uploads.create`, which checks the values."""
@@ -43,7 +34,7 @@ class MediaUpload(TypedDict):
     method: Literal["PUT"]
     url: str
     headers: dict[str, str]
-    expires_at: Moment
+    expires_at: types.Moment
 
 
 class NewMedium(TypedDict):
@@ -57,7 +48,7 @@ class MediaDownload(TypedDict):
     """The address of the bytes; anyone can use it until it expires."""
 
     url: str
-    expires_at: Moment
+    expires_at: types.Moment
 
 
 class Medium(TypedDict):

@@ -113,23 +113,23 @@ def check(model: Any, response: httpx.Response, status: int = 200) -> Any:
 
 async def test_answers_on_files_are_as_described(http: httpx.AsyncClient) -> None:
     sent = await http.post("/v1/files?name=a.txt&directory=d&tag=x", content=b"hello")
-    file = check(schemas.Manifest, sent, 201)
-    check(schemas.FileList, await http.get("/v1/files"))
-    check(schemas.FileList, await http.get("/v1/files?limit=1"))
+    file = check(schemas.files.Manifest, sent, 201)
+    check(schemas.files.FileList, await http.get("/v1/files"))
+    check(schemas.files.FileList, await http.get("/v1/files?limit=1"))
     chunks = await http.get(f"/v1/manifests/{file['_id']}")
-    assert check(schemas.ManifestWithChunks, chunks)["chunks"]
-    check(schemas.Manifest, await http.patch(f"/v1/files/{file['_id']}", json={"name": "b"}))
-    check(schemas.DeletedDirectory, await http.delete("/v1/files?directory=d"))
+    assert check(schemas.files.ManifestWithChunks, chunks)["chunks"]
+    check(schemas.files.Manifest, await http.patch(f"/v1/files/{file['_id']}", json={"name": "b"}))
+    check(schemas.files.DeletedDirectory, await http.delete("/v1/files?directory=d"))
 
 
 async def test_answers_on_uploads_are_as_described(http: httpx.AsyncClient) -> None:
     begun = await http.post("/v1/uploads", json={"name": "a", "size": 5})
-    upload = check(schemas.Upload, begun, 201)
+    upload = check(schemas.uploads.Upload, begun, 201)
     address = f"/v1/uploads/{upload['_id']}"
-    check(schemas.Upload, await http.get(address))
-    assert check(schemas.UploadList, await http.get("/v1/uploads"))["uploads"]
-    check(schemas.StoredPiece, await http.put(f"{address}/chunks/0", content=b"hello"))
-    check(schemas.Manifest, await http.post(f"{address}/finish"))
+    check(schemas.uploads.Upload, await http.get(address))
+    assert check(schemas.uploads.UploadList, await http.get("/v1/uploads"))["uploads"]
+    check(schemas.uploads.StoredPiece, await http.put(f"{address}/chunks/0", content=b"hello"))
+    check(schemas.files.Manifest, await http.post(f"{address}/finish"))
 
 
 async def test_answers_on_grants_are_as_described(http: httpx.AsyncClient) -> None:
@@ -139,35 +139,35 @@ async def test_answers_on_grants_are_as_described(http: httpx.AsyncClient) -> No
         {"action": "download", "file_id": file["_id"]},
     ]
     for bound in bounds:
-        minted = check(schemas.MintedGrant, await http.post("/v1/grants", json=bound), 201)
-        check(schemas.Grant, await http.get(f"/v1/grants/{minted['id']}"))
-    assert check(schemas.GrantList, await http.get("/v1/grants"))["grants"]
+        minted = check(schemas.grants.MintedGrant, await http.post("/v1/grants", json=bound), 201)
+        check(schemas.grants.Grant, await http.get(f"/v1/grants/{minted['id']}"))
+    assert check(schemas.grants.GrantList, await http.get("/v1/grants"))["grants"]
 
 
 async def test_answers_on_media_and_tags_are_as_described(http: httpx.AsyncClient) -> None:
     body = b"a medium"
     announced = {"size": len(body), "sha256": hashlib.sha256(body).hexdigest(), "tags": ["seen"]}
-    medium = check(schemas.NewMedium, await http.post("/v1/media", json=announced), 201)
+    medium = check(schemas.media.NewMedium, await http.post("/v1/media", json=announced), 201)
     address = f"/v1/media/{medium['media']['_id']}"
-    check(schemas.Medium, await http.get(address))
+    check(schemas.media.Medium, await http.get(address))
     async with httpx.AsyncClient(base_url=http.base_url, trust_env=False) as anyone:
         upload = medium["upload"]
         sent = await anyone.put(upload["url"], content=body, headers=upload["headers"])
-        check(schemas.Manifest, sent)
-    check(schemas.Manifest, await http.post(f"{address}/finalize"))
-    assert check(schemas.Medium, await http.get(address))["download"]
-    check(schemas.Tag, await http.get("/v1/tags/seen"))
-    assert check(schemas.TagList, await http.get("/v1/tags"))["tags"]
+        check(schemas.files.Manifest, sent)
+    check(schemas.files.Manifest, await http.post(f"{address}/finalize"))
+    assert check(schemas.media.Medium, await http.get(address))["download"]
+    check(schemas.tags.Tag, await http.get("/v1/tags/seen"))
+    assert check(schemas.tags.TagList, await http.get("/v1/tags"))["tags"]
 
 
 @pytest.mark.parametrize(
     ("path", "model"),
     [
-        ("/v1/usage", schemas.Usage),
-        ("/v1/users/ann/quota", schemas.Usage),
-        ("/livez", schemas.Status),
-        ("/readyz", schemas.Status),
-        ("/healthz", schemas.Health),
+        ("/v1/usage", schemas.service.Usage),
+        ("/v1/users/ann/quota", schemas.service.Usage),
+        ("/livez", schemas.service.Status),
+        ("/readyz", schemas.service.Status),
+        ("/healthz", schemas.service.Health),
     ],
 )
 async def test_other_answers_are_as_described(
@@ -179,7 +179,7 @@ async def test_other_answers_are_as_described(
 async def test_problems_are_as_described(http: httpx.AsyncClient) -> None:
     upload = (await http.post("/v1/uploads", json={"name": "a", "size": 5})).json()
     response = await http.post(f"/v1/uploads/{upload['_id']}/finish")
-    problem = schemas.Problem.model_validate_json(response.content)
+    problem = schemas.service.Problem.model_validate_json(response.content)
     assert (problem.code, problem.missing) == ("incomplete", [[0, 5]])
     assert not problem.model_extra
 
