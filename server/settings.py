@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from annotated_types import Ge, Le
 from pydantic import (
     BeforeValidator,
     Field,
@@ -259,8 +258,8 @@ def _limits(name: str) -> str:
     """The limits of a number, so that the line states all that is allowed."""
     field = Settings.model_fields.get(name)
     bounds = [] if field is None else field.metadata
-    least = next((each.ge for each in bounds if isinstance(each, Ge)), None)
-    most = next((each.le for each in bounds if isinstance(each, Le)), None)
+    least = next((each.ge for each in bounds if hasattr(each, "ge")), None)
+    most = next((each.le for each in bounds if hasattr(each, "le")), None)
     return "" if least is None or most is None else f" (from {least} to {most})"
 
 

@@ -90,7 +90,8 @@ class FetchedKeys:
         except Exception as error:  # whatever is wrong at the other end must not end requests here
             self._failures += 1
             pause = min(RETRY_SECONDS * 2.0 ** min(self._failures - 1, 10), UNKNOWN_KEY_SECONDS)
-            log.warning("jwks-not-fetched", kind=type(error).__name__, error=str(error)[:200])
+            cause = str(error).partition("\n")[0][:200]
+            log.warning("jwks-not-fetched", kind=type(error).__name__, error=cause)
         else:
             self._failures, pause = 0, UNKNOWN_KEY_SECONDS
             self._fetched_at = self._clock()

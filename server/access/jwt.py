@@ -30,6 +30,7 @@ from lading.server.access.keys import (
     load_jwks,
     public_key,
     secret_key,
+    unreadable,
 )
 from lading.server.access.principal import Principal
 from lading.server.settings import Settings, WrongSettings
@@ -163,5 +164,5 @@ def _keys(settings: Settings) -> Keys:
         return FixedKeys(load_jwks(Path(settings.jwt_jwks)))
     except WrongKey as error:
         raise WrongSettings(f"{variable}: {error}") from None
-    except (OSError, UnicodeDecodeError):
-        raise WrongSettings(f"{variable}: cannot be read as a file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise WrongSettings(f"{variable}: {unreadable(error)}") from None

@@ -88,7 +88,13 @@ def load_jwks(path: Path) -> list[Key]:
     try:
         return parse_jwks(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise WrongKey("cannot be read as a file") from error
+        raise WrongKey(unreadable(error)) from error
+
+
+def unreadable(error: OSError | UnicodeDecodeError) -> str:
+    """Why a file of keys cannot be read."""
+    why = error.strerror if isinstance(error, OSError) else "it is not text"
+    return f"cannot be read as a file ({why})"
 
 
 def algorithm(key: Key) -> str:
