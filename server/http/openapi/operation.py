@@ -85,11 +85,11 @@ class Operation:
     summary: str
     text: str
     replies: Mapping[int, Reply]
-    parameters: tuple[Parameter, ...] = ()
-    body: Body | None = None
-    problems: tuple[type[LadingError], ...] = ()
-    public: bool = False
-    head: bool = False
+    parameters: tuple[Parameter, ...]
+    body: Body | None
+    problems: tuple[type[LadingError], ...]
+    public: bool
+    head: bool
 
     @property
     def path(self) -> str:
@@ -114,9 +114,13 @@ class Operations:
         replies: Mapping[int, Reply],
         *,
         summary: str | None = None,
-        **description: Any,
+        parameters: tuple[Parameter, ...] = (),
+        body: Body | None = None,
+        problems: tuple[type[LadingError], ...] = (),
+        public: bool = False,
+        head: bool = False,
     ) -> Callable[[H], H]:
-        """Serve `endpoint`, a method and a path, by the decorated handler.
+        """Serve `endpoint`, a method and a path, by the decorated handler; see `Operation`.
 
         `summary` is for a handler that serves several endpoints.
         """
@@ -134,7 +138,11 @@ class Operations:
                     summary=" ".join((summary or first).split()).removesuffix("."),
                     text="" if summary else " ".join(text.split()),
                     replies=replies,
-                    **description,
+                    parameters=parameters,
+                    body=body,
+                    problems=problems,
+                    public=public,
+                    head=head,
                 )
             )
             return handler

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from lading.server.app import create_app
 from lading.server.http.endpoints import routes
 from lading.server.http.middleware import allowed_hosts, middleware
 from lading.server.http.openapi.operation import Operations
@@ -149,6 +150,15 @@ async def test_requests_that_are_refused_before_the_routes_are_reported_too() ->
     async with observed(seen, allowed_hosts="files.example") as client:
         await client.get("/v1/files/123", headers={"Host": "evil.example"})
     assert seen == [("GET", "", 400)]
+
+
+async def test_the_application_passes_the_hook_on() -> None:
+    seen: Seen = []
+    app = create_app(load(), observe=lambda *values: seen.append(values[:3]))
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+        await client.get("/livez")
+    assert seen == [("GET", "/livez", 200)]
 
 
 def test_without_a_hook_nothing_stands_before_the_routes() -> None:

@@ -1,4 +1,4 @@
-"""The OpenAPI document: valid, complete, and true of real schemas. And the page that shows it."""
+"""The OpenAPI document: valid, complete, and true of real answers. And the page that shows it."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_addresses_are_those_of_the_public_url(public: str | None) -> None:
 
 
 def check(model: Any, response: httpx.Response, status: int = 200) -> Any:
-    """The answer, which is the model's to the last field."""
+    """The answer, which has exactly the fields of the model."""
     assert response.status_code == status, response.text
     found = response.json()
     read = adapter(model).validate_json(response.content)

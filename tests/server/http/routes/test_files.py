@@ -6,7 +6,6 @@ import asyncio
 import base64
 import hashlib
 import os
-from collections.abc import AsyncIterator
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -15,6 +14,7 @@ import httpx
 import pytest
 
 from tests.conftest import Kept
+from tests.support.forms import FILE, form, parts_of
 from tests.support.servers import Process, inside, process
 from tests.support.wire import checksum
 
@@ -23,24 +23,6 @@ LIMIT = 32_000_000
 
 def digest_of(data: bytes) -> str:
     return f"sha-256=:{base64.b64encode(hashlib.sha256(data).digest()).decode()}:"
-
-
-async def parts_of(data: bytes, size: int = 1_000_000) -> AsyncIterator[bytes]:
-    """A body without a length."""
-    for start in range(0, len(data), size):
-        yield data[start : start + size]
-
-
-def form(*parts: tuple[str, bytes]) -> tuple[bytes, dict[str, str]]:
-    """A form of parts, each with its headers; and the headers of the request."""
-    body = b"".join(
-        b"--limit\r\n" + head.encode() + b"\r\n\r\n" + content + b"\r\n" for head, content in parts
-    )
-    return body + b"--limit--\r\n", {"Content-Type": "multipart/form-data; boundary=limit"}
-
-
-FILE = 'Content-Disposition: form-data; name="f"; filename="cat.png"\r\nContent-Type: image/png'
-FIELD = 'Content-Disposition: form-data; name="note"'
 
 
 # -- raw bodies

@@ -3,41 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import hashlib
-from collections.abc import AsyncIterator
 from random import Random
 
 import httpx
 import pytest
 
 from tests.conftest import Kept
+from tests.support.forms import FIELD, FILE, form, parts_of
 from tests.support.servers import Process, until
-
-LIMIT = 32_000_000
-
-
-def digest_of(data: bytes) -> str:
-    return f"sha-256=:{base64.b64encode(hashlib.sha256(data).digest()).decode()}:"
-
-
-async def parts_of(data: bytes, size: int = 1_000_000) -> AsyncIterator[bytes]:
-    """A body without a length."""
-    for start in range(0, len(data), size):
-        yield data[start : start + size]
-
-
-def form(*parts: tuple[str, bytes]) -> tuple[bytes, dict[str, str]]:
-    """A form of parts, each with its headers; and the headers of the request."""
-    body = b"".join(
-        b"--limit\r\n" + head.encode() + b"\r\n\r\n" + content + b"\r\n" for head, content in parts
-    )
-    return body + b"--limit--\r\n", {"Content-Type": "multipart/form-data; boundary=limit"}
-
-
-FILE = 'Content-Disposition: form-data; name="f"; filename="cat.png"\r\nContent-Type: image/png'
-FIELD = 'Content-Disposition: form-data; name="note"'
-
 
 # -- forms
 
