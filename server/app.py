@@ -25,6 +25,7 @@ from lading.server.http.exception_handlers import handlers
 from lading.server.http.middleware import Observe, middleware
 from lading.server.http.openapi import document
 from lading.server.http.routes import (
+    file_list,
     files,
     grants,
     health,
@@ -53,6 +54,7 @@ OPERATIONS = [
         pages,
         health,
         files,
+        file_list,
         manifests,
         uploads,
         websocket,

@@ -33,7 +33,8 @@ from lading.server.http.download import respond
 from lading.server.http.endpoints import Answer
 from lading.server.http.openapi import common
 from lading.server.http.openapi.operation import JSON, Operations, Reply
-from lading.server.http.routes.files import page_size, take
+from lading.server.http.routes.file_list import page_size
+from lading.server.http.routes.files import take
 from lading.server.http.routes.media import take_media
 from lading.server.services import Services, services
 from lading.server.urls import channel_url, grant_url, minted_grant_url

@@ -11,7 +11,7 @@ from lading.server.http.body import read_json
 from lading.server.http.endpoints import Answer
 from lading.server.http.openapi import common
 from lading.server.http.openapi.operation import Operations
-from lading.server.http.routes.files import page_size
+from lading.server.http.routes.file_list import page_size
 from lading.server.services import services
 from lading.server.urls import tag_url
 from lading.storage.collections.tags import Tag

@@ -28,7 +28,7 @@ from lading.server.http.body import (
 from lading.server.http.endpoints import Answer
 from lading.server.http.openapi import common
 from lading.server.http.openapi.operation import Operations, Parameter
-from lading.server.http.routes.files import page_size
+from lading.server.http.routes.file_list import page_size
 from lading.server.http.schemas.types import NO_NUL
 from lading.server.services import services
 from lading.server.uploads.uploads import nothing_stored
