@@ -217,7 +217,7 @@ test("a file that changes or goes during its upload is told of", async ({ librar
     await change(path);
     network.rate = Infinity;
     await expect(told.getByText(name)).toBeVisible();
-    await expect(told).toContainText("The file was changed, moved or deleted during the upload; choose it again.");
+    await expect(told).toContainText("The file was changed, moved or deleted during the upload. Choose it again.");
     if (name === "gone.bin") continue;
     await library.choose(path);
     await expect(library.card(name)).toBeVisible();

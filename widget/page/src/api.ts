@@ -3,7 +3,7 @@
  * Addresses are relative to the page, so that it works below any path; the credential is the page's cookie.
  */
 
-import { fromProblem, networkError, type Problem, UploadError } from "../../src/errors.js";
+import { fromProblem, networkError, type Problem, UploadError } from "../../src/protocol/errors.js";
 import { tell } from "./news.js";
 
 export interface Manifest {

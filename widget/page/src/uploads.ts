@@ -4,13 +4,13 @@
  */
 
 import Uppy, { type Meta, type UppyFile } from "@uppy/core";
-import { Emitter } from "../../src/emitter.js";
-import { UploadError } from "../../src/errors.js";
+import { Emitter } from "../../src/upload/emitter.js";
+import { UploadError } from "../../src/protocol/errors.js";
 import Lading from "../../src/uppy.js";
 import { home } from "./api.js";
 import { announce } from "./live.js";
 import { tell } from "./news.js";
-import { Pace } from "./pace.js";
+import { Pace } from "./rate.js";
 import { sentence } from "./words.js";
 
 type Body = Record<string, unknown>;
@@ -42,7 +42,7 @@ class Asking extends Uppy<Meta, Body> {
     const running = files.filter((file) => file && isUnderWay(file));
     const bytes = running.reduce((sum, { progress }) => sum + (progress.bytesUploaded || 0), 0);
     if (bytes <= LITTLE) abort();
-    else losses.tell("loss", { names: running.map(({ name }) => name), bytes, abort });
+    else losses.emit("loss", { names: running.map(({ name }) => name), bytes, abort });
   }
 }
 

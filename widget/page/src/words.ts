@@ -1,6 +1,6 @@
 /** Sizes, times and refusals in plain words. Pure. */
 
-import { UploadError } from "../../src/errors.js";
+import { UploadError } from "../../src/protocol/errors.js";
 import { prettierBytes as size } from "./bytes.js";
 
 export { size };
