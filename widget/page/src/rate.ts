@@ -1,45 +1,45 @@
 /**
- * How long uploads still take, by how fast bytes became durable of late. Pure: the time is told to it.
+ * How long uploads still take, from the rate at which bytes became durable recently.
  *
- * Uppy's own guess counts what an earlier start had stored, and the time until the first piece, as speed.
+ * Uppy's own estimate counts bytes of an earlier start, and the time before the first piece.
  */
 
-/** Milliseconds that count as of late. */
+/** The rate is that of the last so many milliseconds. */
 const WINDOW = 10_000;
-/** Milliseconds after which there is something to say. */
+/** There is no estimate before so many milliseconds. */
 const LEAST = 1_000;
-/** Milliseconds between what is kept. */
+/** Milliseconds between two samples. */
 const STEP = 100;
 
-export class Pace {
-  /** Bytes that were stored of each file when it was last heard of. */
-  private readonly stored = new Map<string, number>();
-  private readonly kept: { at: number; gained: number }[] = [];
+export class Rate {
+  /** The last known number of stored bytes of each file. */
+  private readonly known = new Map<string, number>();
+  private readonly samples: { at: number; gained: number }[] = [];
   private gained = 0;
 
-  /** A file begins, or begins again: what is stored of it when it is first heard of was there before. */
+  /** A file starts, or starts again. Bytes in its first report were stored before. */
   begin(file: string): void {
-    this.stored.delete(file);
+    this.known.delete(file);
   }
 
-  /** So many bytes of a file are durable. */
-  heard(file: string, bytes: number, now: number): void {
-    this.gained += Math.max(0, bytes - (this.stored.get(file) ?? bytes));
-    this.stored.set(file, bytes);
-    const last = this.kept.at(-1);
+  /** `bytes` of a file are durable. */
+  stored(file: string, bytes: number, now: number): void {
+    this.gained += Math.max(0, bytes - (this.known.get(file) ?? bytes));
+    this.known.set(file, bytes);
+    const last = this.samples.at(-1);
     if (last && now - last.at < STEP) return;
-    this.kept.push({ at: now, gained: this.gained });
-    while ((this.kept[1]?.at ?? now) < now - WINDOW) this.kept.shift();
+    this.samples.push({ at: now, gained: this.gained });
+    while ((this.samples[1]?.at ?? now) < now - WINDOW) this.samples.shift();
   }
 
-  /** After a pause the time begins anew. */
+  /** A pause does not count: measure anew. */
   paused(): void {
-    this.kept.length = 0;
+    this.samples.length = 0;
   }
 
-  /** Seconds that so many bytes take; null while there is nothing to go by. */
+  /** Seconds that `bytes` will take; null while there is no estimate. */
   seconds(bytes: number, now: number): number | null {
-    const [first] = this.kept;
+    const [first] = this.samples;
     if (!first || now - first.at < LEAST || this.gained === first.gained) return null;
     return (bytes * (now - first.at)) / (this.gained - first.gained) / 1000;
   }

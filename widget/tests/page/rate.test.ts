@@ -1,62 +1,62 @@
 import { expect, test } from "vitest";
 
-import { Pace } from "../../page/src/rate.js";
+import { Rate } from "../../page/src/rate.js";
 
 const MB = 1_000_000;
 
-/** Hear of so many bytes a second of a file, ten times a second; gives the time after it. */
-function run(pace: Pace, file: string, from: number, rate: number, at: number, seconds: number): number {
+/** Report `speed` bytes a second of a file, ten times a second. Returns the time afterwards. */
+function run(estimate: Rate, file: string, from: number, speed: number, at: number, seconds: number): number {
   for (let tick = 1; tick <= seconds * 10; tick++) {
-    pace.heard(file, from + (rate * tick) / 10, at + tick * 100);
+    estimate.stored(file, from + (speed * tick) / 10, at + tick * 100);
   }
   return at + seconds * 1000;
 }
 
-test("the time until the first byte does not count, and there is nothing to say in the first second", () => {
-  const pace = new Pace();
-  pace.begin("a");
-  pace.heard("a", 0, 5_000);
-  expect(pace.seconds(1500 * MB, 5_500)).toBe(null);
-  const now = run(pace, "a", 0, 80 * MB, 5_000, 2);
-  expect(pace.seconds(1340 * MB, now)).toBeCloseTo(16.75);
+test("the time until the first byte does not count, and the first second has no estimate", () => {
+  const estimate = new Rate();
+  estimate.begin("a");
+  estimate.stored("a", 0, 5_000);
+  expect(estimate.seconds(1500 * MB, 5_500)).toBe(null);
+  const now = run(estimate, "a", 0, 80 * MB, 5_000, 2);
+  expect(estimate.seconds(1340 * MB, now)).toBeCloseTo(16.75);
 });
 
-test("what was stored before is no speed", () => {
-  const pace = new Pace();
-  pace.begin("a");
-  pace.heard("a", 400 * MB, 0);
-  const now = run(pace, "a", 400 * MB, 10 * MB, 0, 2);
-  expect(pace.seconds(1000 * MB, now)).toBeCloseTo(100);
+test("bytes stored before do not count", () => {
+  const estimate = new Rate();
+  estimate.begin("a");
+  estimate.stored("a", 400 * MB, 0);
+  const now = run(estimate, "a", 400 * MB, 10 * MB, 0, 2);
+  expect(estimate.seconds(1000 * MB, now)).toBeCloseTo(100);
   // Nor when the same file is tried again.
-  pace.begin("a");
-  pace.heard("a", 900 * MB, now + 50);
-  expect(pace.seconds(1000 * MB, now + 50)).toBeGreaterThan(100);
+  estimate.begin("a");
+  estimate.stored("a", 900 * MB, now + 50);
+  expect(estimate.seconds(1000 * MB, now + 50)).toBeGreaterThan(100);
 });
 
-test("files that run side by side add up, and what was long ago is forgotten", () => {
-  const pace = new Pace();
-  let now = run(pace, "a", 0, 100 * MB, 0, 20);
+test("parallel files add up, and only recent bytes count", () => {
+  const estimate = new Rate();
+  let now = run(estimate, "a", 0, 100 * MB, 0, 20);
   for (let tick = 1; tick <= 150; tick++) {
     now += 100;
-    pace.heard("a", 2000 * MB + tick * MB, now);
-    pace.heard("b", tick * MB, now);
+    estimate.stored("a", 2000 * MB + tick * MB, now);
+    estimate.stored("b", tick * MB, now);
   }
-  expect(pace.seconds(200 * MB, now)).toBeCloseTo(10, 0);
+  expect(estimate.seconds(200 * MB, now)).toBeCloseTo(10, 0);
 });
 
 test("a pause does not count", () => {
-  const pace = new Pace();
-  const paused = run(pace, "a", 0, 10 * MB, 0, 5);
-  pace.paused();
-  expect(pace.seconds(100 * MB, paused)).toBe(null);
-  pace.heard("a", 50 * MB, paused + 60_000);
-  const now = run(pace, "a", 50 * MB, 10 * MB, paused + 60_000, 3);
-  expect(pace.seconds(100 * MB, now)).toBeCloseTo(10);
+  const estimate = new Rate();
+  const paused = run(estimate, "a", 0, 10 * MB, 0, 5);
+  estimate.paused();
+  expect(estimate.seconds(100 * MB, paused)).toBe(null);
+  estimate.stored("a", 50 * MB, paused + 60_000);
+  const now = run(estimate, "a", 50 * MB, 10 * MB, paused + 60_000, 3);
+  expect(estimate.seconds(100 * MB, now)).toBeCloseTo(10);
 });
 
 test("what stands still takes for ever, and says nothing", () => {
-  const pace = new Pace();
-  pace.heard("a", 5, 0);
-  pace.heard("a", 5, 3_000);
-  expect(pace.seconds(100, 3_000)).toBe(null);
+  const estimate = new Rate();
+  estimate.stored("a", 5, 0);
+  estimate.stored("a", 5, 3_000);
+  expect(estimate.seconds(100, 3_000)).toBe(null);
 });
