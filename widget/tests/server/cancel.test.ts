@@ -64,7 +64,7 @@ async function cancelled(
 }
 
 describe.skipIf(lacking)(`a real server${lacking ? ` (${lacking})` : ""}`, () => {
-  test.each(["websocket", "http"] as const)("keeps no file, over %s", async (transport) => {
+  test.each(["websocket", "http"] as const)("deletes the file, over %s", async (transport) => {
     const { id, outcome } = await cancelled(transport, server.token);
     expect(outcome).toBeUndefined();
     expect((await server.request("GET", `/v1/uploads/${id}`)).status).toBe(404);
@@ -72,7 +72,7 @@ describe.skipIf(lacking)(`a real server${lacking ? ` (${lacking})` : ""}`, () =>
   });
 
   test.each(["websocket", "http"] as const)(
-    "keeps the file of a grant, which cannot delete, and says so, over %s",
+    "keeps a grant's file, since a grant cannot delete, and says so, over %s",
     async (transport) => {
       const grant = { action: "upload", user_id: "admin", max_size: BYTES.length };
       const minted = await server.request("POST", "/v1/grants", grant);
