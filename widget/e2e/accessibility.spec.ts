@@ -13,7 +13,7 @@ async function sound(page: Page, view: string): Promise<void> {
 }
 
 for (const colorScheme of ["light", "dark"] as const) {
-  test(`every view is sound in ${colorScheme}`, async ({ library, page, context, server, network, folder }) => {
+  test(`every view is accessible in ${colorScheme}`, async ({ library, page, context, server, network, folder }) => {
     await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
     await sound(page, "empty");
     for (const type of ["video/mp4", "audio/mpeg", "text/plain"]) await server.put(`a.${type.split("/")[1]}`, "x", type, ["a tag"]);
@@ -51,7 +51,7 @@ for (const colorScheme of ["light", "dark"] as const) {
   });
 }
 
-test("a failed upload is sound and told to screen readers", async ({ library, page, server, folder }) => {
+test("a failed upload is accessible, and screen readers announce it", async ({ library, page, server, folder }) => {
   await server.ask("/v1/users/admin/quota", { method: "PUT", body: '{"quota": 1000}' });
   const path = join(folder, "film.mp4");
   await sample(path, MB);
@@ -61,7 +61,7 @@ test("a failed upload is sound and told to screen readers", async ({ library, pa
   await sound(page, "failed");
 });
 
-test("the course of an upload is told to screen readers", async ({ library, page, server, network, folder }) => {
+test("screen readers hear the progress of an upload", async ({ library, page, server, network, folder }) => {
   await page.evaluate(() => {
     const told: string[] = [];
     const voice = document.querySelector('[aria-live="polite"]');
