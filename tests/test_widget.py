@@ -1,7 +1,4 @@
-"""The browser package: its types, its own tests, and what `npm pack` makes of it.
-
-Runs npm in `widget/` and shows what it says. It refuses to know what is tested there.
-"""
+"""The browser package: its types, its own tests, and what `npm pack` makes of it."""
 
 from __future__ import annotations
 
@@ -18,27 +15,27 @@ WIDGET = Path(__file__).parent.parent / "widget"
 
 
 def lacking() -> str | None:
-    """What the package's tests need and this machine has not."""
+    """What the tests of the package need and this machine lacks."""
     if shutil.which("npm") is None:
         return "npm is not installed"
     if not (WIDGET / "node_modules" / "vitest").exists():
-        return "widget/node_modules is not there: scripts/install test makes it"
+        return "widget/node_modules is missing: run scripts/install test"
     return None
 
 
 @pytest.fixture(autouse=True)
 def npm() -> None:
-    """Tests are skipped without npm, and fail where all must run."""
+    """Without npm the tests are skipped, and fail where CI=true."""
     reason = lacking()
     if reason is not None:
         if os.environ.get("CI") == "true":
             pytest.fail(reason)
-        # `lacking` says what is missing; the summary shows it.
+        # The summary shows the reason.
         pytest.skip(reason)
 
 
 def run(*command: str) -> str:
-    """What a command printed; the test fails with all of it when the command does."""
+    """The output of a command. If the command fails, the test fails with its output."""
     ended = subprocess.run(
         command,
         cwd=WIDGET,
@@ -61,21 +58,28 @@ def test_the_package_in_node() -> None:
 
 
 def exported(value: Any) -> list[str]:
-    """Every file that `exports` of package.json names."""
+    """Every file in `exports` of package.json."""
     if isinstance(value, str):
         return [value.removeprefix("./")]
     return [name for each in value.values() for name in exported(each)]
 
 
-def test_the_packed_package_holds_what_it_exports_and_no_more_than_it_needs() -> None:
-    # The build's own lines come before the list.
+def test_the_packed_package_contains_what_it_exports_and_no_more() -> None:
+    # The output of the build comes before the list.
     said = run("npm", "pack", "--dry-run", "--json", "--loglevel", "error")
     [packed] = json.loads(said[said.index("[\n") :])
     files = {entry["path"] for entry in packed["files"]}
     package = json.loads((WIDGET / "package.json").read_text())
     assert set(exported(package["exports"])) <= files
-    assert {"dist/package/crc32c.worker.js", "README.md"} <= files
-    assert {name.split("/")[0] for name in files} == {"dist", "package.json", "README.md"}
+    assert {"dist/package/source/crc32c.worker.js", "README.md", "LICENSE"} <= files
+    assert {name.split("/")[0] for name in files} == {
+        "dist",
+        "package.json",
+        "README.md",
+        "LICENSE",
+    }
+    assert package["license"] == "Apache-2.0"
+    assert (WIDGET / "LICENSE").read_text() == (WIDGET.parent / "LICENSE").read_text()
 
 
 def test_the_packed_package_can_be_imported() -> None:

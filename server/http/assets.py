@@ -16,7 +16,7 @@ from pathlib import Path, PurePath
 from starlette.requests import Request
 from starlette.responses import Response
 
-FOLDER = Path(__file__).parent / "page"
+FOLDER = Path(__file__).parents[1] / "page"
 """Where `npm run build` in `widget/` puts the page; distributions include it."""
 
 HASHED = "assets/"
