@@ -185,7 +185,7 @@ async def beside(
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-# -- why a connection ended -------------------------------------------------------------------------
+# -- why a connection ended -----------------------------------------------------------------------
 
 
 async def _dial(address: Address) -> ClientConnection:
