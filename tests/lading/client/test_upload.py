@@ -14,8 +14,8 @@ from websockets.http11 import Response
 from lading.client.backoff import Timing
 from lading.client.client import Client
 from lading.client.errors import NotALadingServer, SourceChanged, SourceFailed, Unreachable
+from lading.client.local import guess_type
 from lading.client.types import File, Progress, State
-from lading.client.upload import guess_type
 from lading.protocol import effects as e
 from lading.protocol.digests import crc32c
 from lading.protocol.errors import (
