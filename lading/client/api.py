@@ -41,12 +41,16 @@ Params = Mapping[str, str | int | list[str]]
 
 
 class Options(TypedDict, total=False):
-    """What a request may carry: `body` is sent as JSON, `content` as it is."""
+    """What a request may carry: `body` is sent as JSON, `content` as it is.
+
+    With `silent`, `on_slow` is not called: the caller shows its progress itself.
+    """
 
     headers: Mapping[str, str]
     body: Mapping[str, Any] | None
     content: bytes
     timeout: httpx.Timeout
+    silent: bool
 
 
 class Api:
@@ -146,7 +150,8 @@ class Api:
             json=options.get("body"),
             timeout=options.get("timeout", TIMEOUT),
         )
-        slow = asyncio.get_running_loop().call_later(SLOW_SECONDS, self._on_slow)
+        on_slow = _nothing if options.get("silent") else self._on_slow
+        slow = asyncio.get_running_loop().call_later(SLOW_SECONDS, on_slow)
         try:
             response = await self._http.send(request, stream=True)
         except httpx.TransportError as error:
@@ -168,6 +173,10 @@ class Api:
         if isinstance(error, Unauthorized):
             self.credential.forget()
         return error
+
+
+def _nothing() -> None:
+    """Nobody wants to know."""
 
 
 def _perhaps_done(failure: LadingError) -> bool:

@@ -113,7 +113,9 @@ class HttpChannel:
             "content-type": "application/octet-stream",
             "x-lading-crc32c": str(message.crc32c),
         }
-        answer = await self._api.json("PUT", path, content=message.data, headers=headers)
+        answer = await self._api.json(
+            "PUT", path, content=message.data, headers=headers, silent=True
+        )
         with self._api.reading():
             piece = (message.slice_start, int(answer["size"]))
             self._answer(m.Stored(message.ref, (piece,), int(answer["upload_size"])))
@@ -123,7 +125,7 @@ class HttpChannel:
         wanted = {"size": message.size, "sha256": message.sha256}
         body = {key: value for key, value in wanted.items() if value is not None}
         path = f"/v1/uploads/{self._ids[message.ref]}/finish"
-        answer = await self._api.json("POST", path, body=body, timeout=FINISHING)
+        answer = await self._api.json("POST", path, body=body, timeout=FINISHING, silent=True)
         self._complete(message.ref, answer)
 
     # -- answers

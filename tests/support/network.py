@@ -1,4 +1,4 @@
-"""A network between client and server that a test can break: cut, held up, or made to lie."""
+"""A network between client and server that a test can cut or damage, and an HTTP proxy."""
 
 from __future__ import annotations
 

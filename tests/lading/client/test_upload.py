@@ -14,7 +14,6 @@ from websockets.http11 import Response
 from lading.client.backoff import Timing
 from lading.client.client import Client
 from lading.client.errors import NotALadingServer, SourceChanged, SourceFailed, Unreachable
-from lading.client.local import guess_type
 from lading.client.types import File, Progress, State
 from lading.protocol import effects as e
 from lading.protocol.digests import crc32c
@@ -585,20 +584,3 @@ async def test_memory_does_not_grow_with_a_stream(fake: Fake) -> None:
     async with client(fake.url) as lading:
         await lading.upload(endless(), name="s")
     assert ahead <= fake.window + 2 * fake.chunk_size + 32 * KIB
-
-
-# -- types -----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("name", "kind"),
-    [
-        ("a.mp4", "video/mp4"),
-        ("a.tar.gz", "application/gzip"),
-        ("a.svg", "image/svg+xml"),
-        ("a.unheard-of", None),
-        ("a", None),
-    ],
-)
-def test_types_by_name(name: str, kind: str | None) -> None:
-    assert guess_type(name) == kind
