@@ -31,7 +31,7 @@ from lading.protocol.errors import (
 from lading.protocol.messages import Create, Finish, Hello, Resume
 from lading.protocol.spec import UploadSpec
 from tests.lading.conftest import AT_ONCE, Clock
-from tests.support.fake_server import Fake, respond, running
+from tests.support.fake_server import Fake, from_proxy, respond, running
 from tests.support.network import network
 from tests.support.servers import until
 
@@ -318,6 +318,23 @@ async def test_a_server_that_is_too_busy_for_an_upgrade(
     async with client(fake.url, clock.timing(chance=0.0)) as lading:
         await lading.upload(file)
     assert clock.slept[:3] == [2.0, 2.0, 2.0]
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 502, 504, 520, 530])
+@pytest.mark.parametrize("path", ["/v1/ws", "/v1/uploads", "/v1/files"])
+async def test_a_proxy_that_answers_for_the_server_for_a_while(
+    fake: Fake, file: Path, data: bytes, clock: Clock, status: int, path: str
+) -> None:
+    left = [0] * 10
+
+    def answer(asked: str) -> Response | None:
+        return from_proxy(status) if asked == path and left and not left.pop() else None
+
+    fake.on_request = answer
+    async with client(fake.url, clock.timing()) as lading:
+        await lading.upload(file)
+    assert len(clock.slept) >= 10
+    assert fake.only.bytes() == data
 
 
 async def test_another_writer_in_the_same_cell(fake: Fake, file: Path, data: bytes) -> None:
