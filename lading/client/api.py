@@ -1,22 +1,24 @@
-"""The HTTP side of the client: requests, their errors, and trying again.
+"""HTTP requests to one server, and what their answers mean as values and errors.
 
-It owns how a response becomes a value or an error of the protocol's tree. It refuses to know what
-the routes mean: that is `client.py`. Source: page 4 of the design.
+Source: page 4 of the design.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, TypedDict, Unpack
 
 import httpx
 
 from lading.client.address import Address, Credential
-from lading.client.backoff import Backoff, Timing
-from lading.client.errors import Stranger, Unreachable, judge, unreachable
+from lading.client.backoff import Timing
+from lading.client.errors import NotALadingServer, Unreachable, unreachable
+from lading.client.proxy import proxy_for
+from lading.client.retry import Retry
+from lading.client.transport import Transport
 from lading.protocol.errors import (
     Forbidden,
     Internal,
@@ -33,15 +35,28 @@ TIMEOUT = httpx.Timeout(60.0, connect=10.0)
 """Seconds without a byte before a request counts as lost, and to connect."""
 
 SLOW_SECONDS = 3.0
-"""A user who waits for an answer for longer than this wonders."""
+"""`on_slow` is called after so many seconds without an answer."""
 
 Params = Mapping[str, str | int | list[str]]
 
 
-class Api:
-    """Requests to one server, each with the credential in use.
+class Options(TypedDict, total=False):
+    """What a request may carry: `body` is sent as JSON, `content` as it is.
 
-    `on_slow` is called when one has had no answer for `SLOW_SECONDS`.
+    With `silent`, `on_slow` is not called: the caller shows its progress itself.
+    """
+
+    headers: Mapping[str, str]
+    body: Mapping[str, Any] | None
+    content: bytes
+    timeout: httpx.Timeout
+    silent: bool
+
+
+class Api:
+    """Requests to one server, each with the current credential.
+
+    `on_slow` is called when a request has had no answer for `SLOW_SECONDS`.
     """
 
     def __init__(
@@ -55,12 +70,15 @@ class Api:
         self._on_slow = on_slow
         self.credential = credential
         self.timing = timing
-        # The system's certificates, as the WebSocket uses them; no proxy, as there.
+        self.transport = Transport(timing)
+        self.proxy = proxy_for(address.url)
+        # The system's certificates (or SSL_CERT_FILE) and the proxy are those of the WebSocket.
         trust = ssl.create_default_context() if address.url.startswith("https:") else False
         self._http = httpx.AsyncClient(
             timeout=TIMEOUT,
             verify=trust,
             trust_env=False,
+            proxy=self.proxy,
             headers={"user-agent": f"lading/{VERSION}", "accept-encoding": "identity"},
         )
 
@@ -73,72 +91,67 @@ class Api:
         path: str,
         params: Params | None = None,
         *,
-        body: Mapping[str, Any] | None = None,
         patience: float = 0.0,
+        **options: Unpack[Options],
     ) -> dict[str, Any]:
-        """The JSON object that a request is answered with; an empty one for an empty answer.
+        """The JSON object of the answer; an empty one for an empty answer.
 
-        With `patience`, in seconds, failures that may pass are tried again for as long. A DELETE
-        that finds nothing, after one of which it is not known what it did, is answered. Raises
-        LadingError: what the server refused, or Unreachable.
+        With `patience`, in seconds, temporary failures are retried for so long. A DELETE that
+        finds nothing succeeds if an earlier attempt may have deleted it. Raises LadingError: what
+        the server refused, or Unreachable.
         """
-        backoff = Backoff(patience, self.timing)
-        doubts = 0
+        retry = Retry(patience, self.timing, self.credential)
         perhaps_done = False
         while True:
             try:
-                return await self._once(method, path, params, body)
+                return await self._once(method, path, params, **options)
             except LadingError as failure:
                 if perhaps_done and method == "DELETE" and type(failure) is NotFound:
                     return {}
                 perhaps_done = perhaps_done or _perhaps_done(failure)
-                again = judge(failure)
-                doubts += again.limit is not None
-                delay = backoff.delay(again.after)
-                if delay is None or (again.limit is not None and doubts > again.limit):
-                    raise
-                if again.renew and not self.credential.renewable:
-                    raise
-            await self.timing.sleep(delay)
+                await retry.wait(failure)
 
     async def _once(
-        self, method: str, path: str, params: Params | None, body: Mapping[str, Any] | None
+        self, method: str, path: str, params: Params | None, **options: Unpack[Options]
     ) -> dict[str, Any]:
-        async with self.stream(method, path, params=params, body=body) as response:
+        async with self.stream(method, path, params, **options) as response:
             received = await _body(response)
-        try:
+        with self.reading():
             answer = response.json() if received else {}
-        except ValueError as error:
-            raise self.stranger() from error
         if not isinstance(answer, dict):
-            raise self.stranger()
+            raise self.not_a_lading_server()
         return answer
 
-    def stranger(self) -> LadingError:
-        """The error for an answer that no Lading server gives."""
-        return Stranger(f"{self.address.url} does not answer like a Lading server.")
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Reads an answer. Raises NotALadingServer where it is malformed or lacks a field."""
+        try:
+            yield
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise self.not_a_lading_server() from error
+
+    def not_a_lading_server(self) -> LadingError:
+        """The error for an answer that no Lading server sends."""
+        return NotALadingServer(f"{self.address.url} does not answer like a Lading server.")
 
     @asynccontextmanager
     async def stream(
-        self,
-        method: str,
-        path: str,
-        *,
-        params: Params | None = None,
-        headers: Mapping[str, str] | None = None,
-        body: Mapping[str, Any] | None = None,
+        self, method: str, path: str, params: Params | None = None, **options: Unpack[Options]
     ) -> AsyncIterator[httpx.Response]:
-        """One request, once; its answer is open for reading. Raises LadingError."""
+        """One attempt at a request; its answer is open for reading. Raises LadingError."""
         token = await self.credential.get()
         authorization = {"authorization": f"Bearer {token}"} if token else {}
         request = self._http.build_request(
             method,
             self.address.url + path,
             params=params,
-            headers={**authorization, **(headers or {})},
-            json=body,
+            headers={**authorization, **options.get("headers", {})},
+            content=options.get("content"),
+            json=options.get("body"),
+            timeout=options.get("timeout", TIMEOUT),
         )
-        slow = asyncio.get_running_loop().call_later(SLOW_SECONDS, self._on_slow)
+        on_slow = _nothing if options.get("silent") else self._on_slow
+        slow = asyncio.get_running_loop().call_later(SLOW_SECONDS, on_slow)
         try:
             response = await self._http.send(request, stream=True)
         except httpx.TransportError as error:
@@ -162,8 +175,12 @@ class Api:
         return error
 
 
+def _nothing() -> None:
+    """Nobody wants to know."""
+
+
 def _perhaps_done(failure: LadingError) -> bool:
-    """Whether the server may have done what it was asked, and only could not say so."""
+    """Whether the server may have carried out the request although its answer was lost."""
     never_sent = httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout
     if isinstance(failure.__cause__, never_sent):
         return False
@@ -180,23 +197,26 @@ async def _body(response: httpx.Response) -> bytes:
 _BY_STATUS: dict[int, type[LadingError]] = {
     401: Unauthorized,
     403: Forbidden,
-    404: Stranger,
+    404: NotALadingServer,
+    408: Unavailable,
+    425: Unavailable,
     429: RateLimited,
-    502: Unavailable,
-    503: Unavailable,
-    504: Unavailable,
+    **dict.fromkeys((502, 503, 504), Unavailable),
+    **dict.fromkeys(range(520, 531), Unavailable),
 }
+"""What a status means that a proxy answered. 520 to 530 are those of large content networks for
+"the server behind does not answer"."""
 
 _ADVICE: dict[type[LadingError], str] = {
-    Stranger: "Check LADING_URL or --server.",
+    NotALadingServer: "Check LADING_URL or --server.",
     Unavailable: "Try again later.",
 }
 
 
 def error_of(status: int, headers: Mapping[str, str], body: bytes) -> LadingError:
-    """The error that a response of status 300 or more means.
+    """The error for a response of status 300 or more.
 
-    A problem document tells it; anything else came from something between us and the server.
+    A problem document names it; any other body came from a proxy in between.
     """
     error: LadingError
     problem = _problem(headers.get("content-type", ""), body)
@@ -204,7 +224,9 @@ def error_of(status: int, headers: Mapping[str, str], body: bytes) -> LadingErro
         error = from_problem(problem)
     else:
         kind = _BY_STATUS.get(status, Internal)
-        what = "does not answer like a Lading server:" if kind is Stranger else "answered with"
+        what = (
+            "does not answer like a Lading server:" if kind is NotALadingServer else "answered with"
+        )
         more = f" {_ADVICE[kind]}" if kind in _ADVICE else ""
         error = kind(f"The server {what} HTTP status {status}.{more}")
     after = headers.get("retry-after", "")
