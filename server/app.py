@@ -21,7 +21,7 @@ from lading.server.access.principal import (
     admin_token,
 )
 from lading.server.background import Background
-from lading.server.channel import connection as channel
+from lading.server.channel import admission
 from lading.server.http import openapi
 from lading.server.http.exception_handlers import handlers
 from lading.server.http.middleware import middleware
@@ -37,6 +37,7 @@ from lading.server.http.routes import (
     uploads,
     usage,
 )
+from lading.server.limits import Limits
 from lading.server.net.byte_budget import ByteBudget
 from lading.server.net.connection_counts import ConnectionCounts
 from lading.server.services import Services
@@ -90,8 +91,8 @@ ROUTES = [
     _route("/v1/session", POST=session.begin, DELETE=session.end),
     _route("/v1/usage", GET=usage.show_own),
     _route("/v1/users/{user_id:path}/quota", GET=usage.show, PUT=usage.change),
-    WebSocketRoute("/v1/ws", channel.channel),
-    _route("/v1/ws", GET=channel.not_an_upgrade),
+    WebSocketRoute("/v1/ws", admission.channel),
+    _route("/v1/ws", GET=admission.not_an_upgrade),
 ]
 
 
@@ -101,12 +102,14 @@ def create_app(
     client: Any = None,
     clock: Callable[[], float] | None = None,
     connection_counts: ConnectionCounts | None = None,
+    limits: Limits | None = None,
 ) -> Starlette:
     """The server as an ASGI application.
 
     `client` may be a MongoDB client made elsewhere: PyMongo's async one, Motor's or
     mongomock-motor's; else the database of the settings is used, or a private one is started.
     `connection_counts` counts the connections of all processes where there are several.
+    `limits` are the deadlines and bounds that no setting changes.
     """
     chosen = settings or load()
 
@@ -114,7 +117,9 @@ def create_app(
     async def lifespan(app: Starlette) -> AsyncIterator[dict[str, Any]]:
         async with AsyncExitStack() as stack:
             try:
-                services = await _assemble(chosen, client, clock, connection_counts, stack)
+                services = await _assemble(
+                    chosen, client, clock, connection_counts, limits or Limits(), stack
+                )
             except (EmbeddedError, LadingError, OSError) as error:
                 app.state.failure = _explain(error, chosen)
                 raise
@@ -148,6 +153,7 @@ async def _assemble(
     client: Any,
     clock: Callable[[], float] | None,
     connection_counts: ConnectionCounts | None,
+    limits: Limits,
     stack: AsyncExitStack,
 ) -> Services:
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -182,10 +188,15 @@ async def _assemble(
         grants=store.grants,
         tags=store.tags,
         authenticator=GrantAuthenticator(store.grants, authenticator, clock),
-        budget=ByteBudget(settings.byte_budget, settings.part_of_user),
+        budget=ByteBudget(
+            settings.byte_budget,
+            settings.part_of_user,
+            pressed_seconds=limits.net.pressed_seconds,
+        ),
         connection_counts=connection_counts or ConnectionCounts(),
         max_message=largest + OVERHEAD,
         clock=clock,
+        limits=limits,
     )
     await _start_background(settings, store, services, stack)
     return services
@@ -213,6 +224,7 @@ async def _start_background(
         store.free_space.watch(),
         services.note_activity(settings.upload_ttl / 4),
         services.watch_grants(),
+        services.watch_budget(),
     ]
     if isinstance(store.clock, DatabaseClock):
         background.append(store.clock.keep())

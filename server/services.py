@@ -15,6 +15,7 @@ from lading.protocol.grants import Action
 from lading.server.access.cookie import bearer
 from lading.server.access.principal import Authenticator, Principal
 from lading.server.background import Tasks
+from lading.server.limits import Limits
 from lading.server.net.bounds import Bounds
 from lading.server.net.byte_budget import ByteBudget
 from lading.server.net.connection_counts import ConnectionCounts
@@ -25,12 +26,6 @@ from lading.storage.collections.grants import Grants
 from lading.storage.collections.quotas import Quotas
 from lading.storage.collections.tags import Tags
 from lading.storage.database import Database
-
-ACTIVITY_SECONDS = 60.0
-"""A piece that takes longer than this to arrive keeps its upload alive meanwhile."""
-
-GRANT_SECONDS = 2.0
-"""How often it is looked whether the grants of open connections were revoked."""
 
 
 class Drainable(Protocol):
@@ -50,6 +45,10 @@ class Drainable(Protocol):
 
     def revoke(self) -> None:
         """Close: the grant that is the connection's credential was revoked."""
+        ...
+
+    def press(self, pressed: bool) -> None:
+        """Grant a small window while the byte budget is pressed, else the usual one."""
         ...
 
     @property
@@ -79,6 +78,7 @@ class Services:
     connection_counts: ConnectionCounts
     max_message: int
     clock: Callable[[], float] = time.time
+    limits: Limits = field(default_factory=Limits)
     channels: set[Drainable] = field(default_factory=set)
     draining: bool = False
     _tasks: Tasks = field(default_factory=Tasks)
@@ -86,7 +86,7 @@ class Services:
     def bounds(self) -> Bounds:
         """What uvicorn's protocol classes are handed."""
         most = self.settings.max_connections
-        return Bounds(self.budget, self.connection_counts, self.max_message, most)
+        return Bounds(self.budget, self.connection_counts, self.max_message, most, self.limits.net)
 
     async def principal(
         self, connection: HTTPConnection, action: Action | None = None
@@ -108,14 +108,14 @@ class Services:
     async def note_activity(self, seconds: float) -> None:
         """Every so often, keep the uploads alive whose bytes are arriving."""
         while True:
-            await asyncio.sleep(min(seconds, ACTIVITY_SECONDS))
+            await asyncio.sleep(min(seconds, self.limits.channel.activity_seconds))
             for channel in list(self.channels):
                 await channel.note_activity()
 
     async def watch_grants(self) -> None:
         """Every so often, close the connections whose grant was revoked."""
         while True:
-            await asyncio.sleep(GRANT_SECONDS)
+            await asyncio.sleep(self.limits.channel.grant_seconds)
             held = {channel.grant_id for channel in self.channels}
             asked = [grant_id for grant_id in held if grant_id is not None]
             if not asked:
@@ -127,6 +127,16 @@ class Services:
             for channel in list(self.channels):
                 if channel.grant_id in asked and channel.grant_id not in living:
                     channel.revoke()
+
+    async def watch_budget(self) -> None:
+        """Every so often, adjust the windows of open connections to the byte budget."""
+        pressed = False
+        while True:
+            await asyncio.sleep(self.limits.channel.pressure_seconds)
+            before, pressed = pressed, self.budget.pressed()
+            if pressed or before:
+                for channel in list(self.channels):
+                    channel.press(pressed)
 
     async def drain(self, seconds: float) -> None:
         """Let every connection end: what is in flight is stored and answered, nothing new begins.
