@@ -1,7 +1,7 @@
 """The error tree: every way in which Lading refuses, with its stable code.
 
-It owns the codes, one plain sentence for each, and whether trying again can help. It refuses to
-know HTTP, WebSocket and tus: `server/errors.py` holds the one table from codes to statuses.
+Each error has a code, one plain sentence, and whether trying again can help. `codes.py` holds the
+one table from codes to HTTP statuses and WebSocket close codes.
 Source: page 4 of the design, "Codes".
 """
 
@@ -57,7 +57,11 @@ class Forbidden(LadingError):
     title = "This credential does not allow that."
 
 
-class NotFound(LadingError):
+class UploadEnded(LadingError):
+    """The upload exists no more: retrying helps nothing. Has no code of its own."""
+
+
+class NotFound(UploadEnded):
     code = "not-found"
     title = "There is no such thing here."
 
@@ -98,7 +102,7 @@ class NameTaken(LadingError):
     title = "That name is already in use."
 
 
-class Gone(LadingError):
+class Gone(UploadEnded):
     code = "gone"
     title = "The upload expired and was removed."
 

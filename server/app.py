@@ -20,7 +20,7 @@ from lading.server.access.authenticate import (
 from lading.server.access.grants import GrantAuthenticator
 from lading.server.assembly import open_assembly
 from lading.server.background import Background
-from lading.server.channel import connection as channel
+from lading.server.channel import admission
 from lading.server.http.endpoints import routes
 from lading.server.http.exception_handlers import handlers
 from lading.server.http.middleware import Observe, middleware
@@ -39,6 +39,7 @@ from lading.server.http.routes import (
     usage,
     websocket,
 )
+from lading.server.limits import USUAL_LIMITS, Limits
 from lading.server.net.byte_budget import ByteBudget
 from lading.server.net.connection_counts import ConnectionCounts
 from lading.server.services import Services
@@ -65,7 +66,7 @@ OPERATIONS = [
 ]
 """Every operation of the HTTP API: the routes and the OpenAPI document are made of these."""
 
-ROUTES = [WebSocketRoute("/v1/ws", channel.channel), *routes(OPERATIONS)]
+ROUTES = [WebSocketRoute("/v1/ws", admission.channel), *routes(OPERATIONS)]
 
 
 def create_app(
@@ -74,14 +75,16 @@ def create_app(
     client: Any = None,
     clock: Callable[[], float] | None = None,
     connection_counts: ConnectionCounts | None = None,
+    limits: Limits = USUAL_LIMITS,
     observe: Observe | None = None,
 ) -> Starlette:
     """The server as an ASGI application.
 
     `client` may be an existing MongoDB client: PyMongo's async one, Motor's or mongomock-motor's.
     Without it, the database of the settings is used, or a private one is started.
-    `connection_counts` counts the connections of all processes if there are several. `observe`
-    gets the method, route, status and duration of every request, for metrics.
+    `connection_counts` counts the connections of all processes if there are several. `limits` are
+    the deadlines and bounds that no setting changes. `observe` gets the method, route, status and
+    duration of every request, for metrics.
     """
     chosen = settings or load()
 
@@ -89,7 +92,15 @@ def create_app(
     async def lifespan(app: Starlette) -> AsyncIterator[dict[str, Any]]:
         async with AsyncExitStack() as stack:
             try:
-                services = await _assemble(chosen, client, clock, connection_counts, stack)
+                services = await _assemble(
+                    chosen,
+                    stack,
+                    client=client,
+                    clock=clock,
+                    connection_counts=connection_counts,
+                    limits=limits,
+                ), stack
+                )
             except (EmbeddedError, LadingError, OSError) as error:
                 app.state.failure = _explain(error, chosen)
                 raise
@@ -120,10 +131,12 @@ def _explain(error: Exception, settings: Settings) -> str:
 
 async def _assemble(
     settings: Settings,
+    stack: AsyncExitStack,
+    *,
     client: Any,
     clock: Callable[[], float] | None,
     connection_counts: ConnectionCounts | None,
-    stack: AsyncExitStack,
+    limits: Limits,
 ) -> Services:
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     url = settings.database_url
@@ -131,7 +144,9 @@ async def _assemble(
         embedded = EmbeddedMongo(settings.data, mongod=settings.mongod)
         stack.push_async_callback(embedded.stop)
         url = await embedded.start()
-    parts = await open_assembly(settings, stack, url=url, client=client, clock=clock)
+    parts = await open_assembly(
+        settings, stack, url=url, client=client, clock=clock, limits=limits.uploads
+    )
     storage = parts.storage
     authenticator = make_authenticator(settings, storage.clock)
     # An upload that was created under a larger LADING_CHUNK_SIZE must still be able to resume.
@@ -145,16 +160,22 @@ async def _assemble(
         grants=storage.grants,
         tags=storage.tags,
         authenticator=GrantAuthenticator(storage.grants, authenticator, storage.clock),
-        budget=ByteBudget(settings.byte_budget, settings.part_of_user),
+        budget=ByteBudget(
+            settings.byte_budget,
+            settings.part_of_user,
+            pressed_seconds=limits.net.pressed_seconds,
+        ),
         connection_counts=connection_counts or ConnectionCounts(),
         max_message=largest + OVERHEAD,
         clock=storage.clock,
+        limits=limits,
     )
     background = await stack.enter_async_context(Background())
     for work in (
         *parts.background(),
         services.note_activity(settings.upload_ttl / 4),
         services.watch_grants(),
+        services.watch_budget(),
     ):
         background.start(work)
     return services

@@ -11,13 +11,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from lading.janitor.janitor import Janitor
+from lading.server.limits import USUAL_LIMITS, UploadLimits
 from lading.server.settings import Settings
-from lading.server.uploads import UploadLimits, Uploads
+from lading.server.uploads import Uploads
 from lading.server.uploads.files import Library
 from lading.storage.clock import PlainClock
 from lading.storage.open import Storage, open_storage
-
-USUAL_LIMITS = UploadLimits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +39,9 @@ class Assembly:
         return work
 
 
-def assemble(storage: Storage, settings: Settings, limits: UploadLimits = USUAL_LIMITS) -> Assembly:
+def assemble(
+    storage: Storage, settings: Settings, limits: UploadLimits = USUAL_LIMITS.uploads
+) -> Assembly:
     """Put the parts together on a storage."""
     janitor = Janitor(storage, tombstone_ttl=settings.tombstone_ttl, pace=settings.janitor_pace)
     uploads = Uploads(storage, janitor.sweeper, settings, limits)
@@ -54,7 +55,7 @@ async def open_assembly(
     url: str | None = None,
     client: Any = None,
     clock: Callable[[], float] | None = None,
-    limits: UploadLimits = USUAL_LIMITS,
+    limits: UploadLimits = USUAL_LIMITS.uploads,
 ) -> Assembly:
     """Open the storage that the settings ask for, and put the parts together on it.
 

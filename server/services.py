@@ -16,6 +16,7 @@ from lading.server.access.authenticate import Authenticator, authenticate
 from lading.server.access.cookie import bearer
 from lading.server.access.principal import Principal
 from lading.server.background import Tasks
+from lading.server.limits import Limits
 from lading.server.net.bounds import Bounds
 from lading.server.net.byte_budget import ByteBudget
 from lading.server.net.connection_counts import ConnectionCounts
@@ -26,12 +27,6 @@ from lading.storage.collections.grants import Grants
 from lading.storage.collections.quotas import Quotas
 from lading.storage.collections.tags import Tags
 from lading.storage.database import Database
-
-ACTIVITY_SECONDS = 60.0
-"""A piece that takes longer than this to arrive keeps its upload alive."""
-
-GRANT_SECONDS = 2.0
-"""How often the grants of open connections are checked for revocation."""
 
 
 class Drainable(Protocol):
@@ -51,6 +46,10 @@ class Drainable(Protocol):
 
     def revoke(self) -> None:
         """Close: the grant that the connection authenticated with was revoked."""
+        ...
+
+    def press(self, pressed: bool) -> None:
+        """Grant a small window while the byte budget is pressed, else the usual one."""
         ...
 
     @property
@@ -80,6 +79,7 @@ class Services:
     connection_counts: ConnectionCounts
     max_message: int
     clock: Callable[[], float] = time.time
+    limits: Limits = field(default_factory=Limits)
     channels: set[Drainable] = field(default_factory=set)
     draining: bool = False
     _tasks: Tasks = field(default_factory=Tasks)
@@ -87,7 +87,7 @@ class Services:
     def bounds(self) -> Bounds:
         """The limits for uvicorn's protocol classes."""
         most = self.settings.max_connections
-        return Bounds(self.budget, self.connection_counts, self.max_message, most)
+        return Bounds(self.budget, self.connection_counts, self.max_message, most, self.limits.net)
 
     async def principal(self, connection: HTTPConnection, *actions: Action) -> Principal:
         """The principal of a request; raises what `authenticate` raises."""
@@ -101,14 +101,14 @@ class Services:
     async def note_activity(self, seconds: float) -> None:
         """Periodically keep uploads alive whose bytes are arriving."""
         while True:
-            await asyncio.sleep(min(seconds, ACTIVITY_SECONDS))
+            await asyncio.sleep(min(seconds, self.limits.channel.activity_seconds))
             for channel in list(self.channels):
                 await channel.note_activity()
 
     async def watch_grants(self) -> None:
         """Periodically close connections whose grant was revoked."""
         while True:
-            await asyncio.sleep(GRANT_SECONDS)
+            await asyncio.sleep(self.limits.channel.grant_seconds)
             held = {channel.grant_id for channel in self.channels}
             asked = [grant_id for grant_id in held if grant_id is not None]
             if not asked:
@@ -120,6 +120,16 @@ class Services:
             for channel in list(self.channels):
                 if channel.grant_id in asked and channel.grant_id not in living:
                     channel.revoke()
+
+    async def watch_budget(self) -> None:
+        """Every so often, adjust the windows of open connections to the byte budget."""
+        pressed = False
+        while True:
+            await asyncio.sleep(self.limits.channel.pressure_seconds)
+            before, pressed = pressed, self.budget.pressed()
+            if pressed or before:
+                for channel in list(self.channels):
+                    channel.press(pressed)
 
     async def drain(self, seconds: float) -> None:
         """End every connection: store and answer what is in flight, start nothing new.

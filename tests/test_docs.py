@@ -30,10 +30,10 @@ from starlette.routing import Route, WebSocketRoute
 
 from lading.cli import app as command_line
 from lading.client import errors as client_errors
-from lading.protocol import codec, messages, receiver
+from lading.protocol import codec, messages
 from lading.protocol.errors import CATALOGUE, LadingError
 from lading.server.app import OPERATIONS, ROUTES
-from lading.server.net import websocket_protocol as sockets
+from lading.server.limits import Limits
 from lading.server.net.problems import STATUS
 from lading.server.settings import Settings, load
 from tests.support.servers import process
@@ -255,9 +255,9 @@ def test_documented_limits_are_the_limits() -> None:
             f"{messages.OVERHEAD:,}"
         ),
         "items of an array": f"{codec.LONGEST:,}",
-        "frames that one message is cut into": f"{sockets.MAX_FRAGMENTS:,}",
+        "frames that one message is cut into": f"{Limits().net.max_fragments:,}",
         "largest `ref`": f"{messages.MAX_REF:,}",
-        "uploads open on one connection": f"{receiver.MAX_UPLOADS:,}",
+        "uploads open on one connection": f"{Limits().receiver.max_uploads:,}",
     }
     assert {name: listed.get(name) for name in wanted} == wanted
 

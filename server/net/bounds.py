@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lading.server.limits import NetLimits
 from lading.server.net.byte_budget import ByteBudget
 from lading.server.net.connection_counts import ConnectionCounts
 
@@ -19,3 +20,4 @@ class Bounds:
     connection_counts: ConnectionCounts
     max_message: int
     max_connections: int
+    limits: NetLimits

@@ -1,8 +1,8 @@
 """How many bytes of chunks may be in memory at once, over all connections.
 
-It owns the budget and its fair queue. It refuses to know what the bytes are for. A message takes
-its share before its bytes are read and gives it back when they are stored or refused, so memory is
-bounded by the budget however many connections there are.
+A message takes its share of the budget before its bytes are read, and returns it when they are
+stored or refused. So memory is bounded by the budget, however many connections there are. Those who
+wait stand in a fair queue.
 Source: page 2 of the design; page 5, "memory is bounded".
 """
 
@@ -14,12 +14,13 @@ from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-COPIES = 4
-"""A piece on its way is in memory about three times: as it came, as bytes, and as sent on. What the
-allocator cannot use again between pieces is about one more."""
+from lading.server.limits import NetLimits
 
-PRESSED_SECONDS = 10.0
-"""Who waits for a share longer than this waits for senders that are slow, and not for the disk."""
+COPIES = 4
+"""A piece on its way is in memory about three times: as received, as bytes, and as sent on. What the
+allocator cannot reuse between pieces adds about one more."""
+
+PRESSED_SECONDS = NetLimits().pressed_seconds
 
 
 class Reservation:
@@ -47,7 +48,7 @@ class Reservation:
 
 
 class Throttle:
-    """At most `rate` events a second, in bursts of as many: says how long to wait before each."""
+    """At most `rate` events a second, in bursts of as many."""
 
     def __init__(self, rate: float) -> None:
         self._rate = rate
@@ -55,7 +56,7 @@ class Throttle:
         self._at = 0.0
 
     def delay(self, now: float) -> float:
-        """Count one event at `now`; the seconds to wait before it is served."""
+        """Count one event at `now`; returns the seconds to wait before it is served."""
         self._tokens = min(self._rate, self._tokens + (now - self._at) * self._rate) - 1
         self._at = now
         return max(0.0, -self._tokens / self._rate)
@@ -70,10 +71,10 @@ class _Request:
 
 
 class ByteBudget:
-    """`total` bytes, given out in the order in which they were asked for.
+    """`total` bytes, granted in the order in which they were asked for.
 
-    No owner gets more than `per_owner` of them; those who wait behind an owner at that limit are
-    served before it. `clock` gives seconds, of a clock that goes steadily.
+    No owner holds more than `per_owner` of them; others overtake an owner at that limit. A request
+    that waits longer than `pressed_seconds` presses. `clock` returns seconds of a steady clock.
     """
 
     def __init__(
@@ -81,11 +82,13 @@ class ByteBudget:
         total: int,
         per_owner: int | None = None,
         *,
+        pressed_seconds: float = PRESSED_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.total = total
         self.free = total
         self._per_owner = min(per_owner or total, total)
+        self._pressed_seconds = pressed_seconds
         self._clock = clock
         self._held: Counter[str] = Counter()
         self._queue: deque[_Request] = deque()
@@ -95,7 +98,7 @@ class ByteBudget:
     ) -> Callable[[], None]:
         """Call `granted` with a reservation for a message of `message_size` bytes, now or later.
 
-        Gives a function that withdraws the request. A message larger than the whole budget is
+        Returns a function that withdraws the request. A message larger than the whole budget is
         let through alone, so that a small budget is slow and not stuck.
         """
         size = min(message_size * COPIES, self._per_owner)
@@ -111,11 +114,11 @@ class ByteBudget:
         return withdraw
 
     def pressed(self, owner: str | None = None) -> bool:
-        """Whether others have waited for long, so that who holds a share must use it soon.
+        """Whether others have waited for long, so that whoever holds a share must use it soon.
 
-        With an `owner` also whether he himself waits, for what his own connections hold.
+        With an `owner`, requests of that owner count too that wait for its own connections.
         """
-        late = self._clock() - PRESSED_SECONDS
+        late = self._clock() - self._pressed_seconds
         return any(
             request.since < late and (request.owner == owner or self._is_within_part(request))
             for request in self._queue
@@ -165,7 +168,7 @@ class ByteBudget:
         more = min(message_size * COPIES, self._per_owner) - reservation.size
         if more <= 0:
             return True
-        # Who holds a share and waits for another may wait for ever, for others who do the same.
+        # Two that hold a share and wait for another could wait for each other for ever.
         room = min(self.free, self._per_owner - self._held[reservation.owner])
         if self._queue or more > room:
             return False

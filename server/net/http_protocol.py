@@ -1,8 +1,8 @@
-"""What uvicorn does with HTTP connections, where Lading needs it otherwise.
+"""One HTTP connection: uvicorn's httptools protocol with bounded time and memory.
 
-It owns deadlines for headers, bodies and answers, a cap on headers, and the end of a connection
-whose request was answered before it had come in whole. It refuses to know routes. The hooks are
-those of uvicorn 0.54's httptools protocol; `tests/server/test_connections.py` fails when they move.
+It adds deadlines for headers, bodies and answers, a cap on headers, and a clean end for a request
+that was answered before its body arrived in whole. The hooks are those of uvicorn 0.54;
+`tests/server/net/test_http_protocol.py` fails when they move.
 Source: facts of the design, "uvicorn"; page 5, security list, item 12.
 """
 
@@ -26,10 +26,6 @@ from lading.server.net.bounds import Bounds
 from lading.server.net.problems import problem_response
 from lading.server.net.slow_clients import ClosesUnread, SlowClientTimer
 
-HEADER_SECONDS = 15.0
-MAX_HEADER_BYTES = 64 * 1024
-LINGER_SECONDS = 2.0
-
 
 class RequestProtocol(ClosesUnread, HttpToolsProtocol):
     """One HTTP connection with its time and memory bounded."""
@@ -43,6 +39,7 @@ class RequestProtocol(ClosesUnread, HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._bounds: Bounds = app_state["bounds"]
+        self._limits = self._bounds.limits
         self._arrived = 0
         self._header_bytes: int | None = 0
         self._header_timer: TimerHandle | None = None
@@ -50,6 +47,7 @@ class RequestProtocol(ClosesUnread, HttpToolsProtocol):
         self._refused = False
         self._pace = SlowClientTimer(
             self.loop,
+            self._limits,
             arrived=lambda: self._arrived,
             paused=lambda: self.flow.read_paused,
             pressed=self._bounds.budget.pressed,
@@ -94,8 +92,9 @@ class RequestProtocol(ClosesUnread, HttpToolsProtocol):
         if self._header_bytes is not None:
             self._header_bytes += len(data)
         super().data_received(data)
-        if self._header_bytes is not None and self._header_bytes > MAX_HEADER_BYTES:
-            self._refuse(InvalidArgument(f"The headers may have at most {MAX_HEADER_BYTES} bytes."))
+        most = self._limits.max_header_bytes
+        if self._header_bytes is not None and self._header_bytes > most:
+            self._refuse(InvalidArgument(f"The headers may have at most {most} bytes."))
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -106,10 +105,13 @@ class RequestProtocol(ClosesUnread, HttpToolsProtocol):
 
     def _await_headers(self) -> None:
         self._header_bytes = 0
-        self._header_timer = self.loop.call_later(HEADER_SECONDS, self._headers_too_slow)
+        self._header_timer = self.loop.call_later(
+            self._limits.header_seconds, self._headers_too_slow
+        )
 
     def _headers_too_slow(self) -> None:
-        self._refuse(RequestTimeout(f"The headers took longer than {HEADER_SECONDS:.0f} seconds."))
+        seconds = self._limits.header_seconds
+        self._refuse(RequestTimeout(f"The headers took longer than {seconds:g} seconds."))
 
     def on_headers_complete(self) -> None:
         self._header_bytes = None
@@ -139,7 +141,7 @@ class RequestProtocol(ClosesUnread, HttpToolsProtocol):
         if self.cycle.more_body and not self.transport.is_closing():
             # Answered before the body came in whole: a socket closed with bytes unread would be
             # reset, and the reset may overtake the answer; so the rest is thrown away for a while.
-            self._linger_timer = self.loop.call_later(LINGER_SECONDS, self.transport.close)
+            self._linger()
 
     # -- refusing below the application
 
@@ -158,7 +160,10 @@ class RequestProtocol(ClosesUnread, HttpToolsProtocol):
             self.cycle.message_event.set()
         if self.transport.can_write_eof():
             self.transport.write_eof()
-        self._linger_timer = self.loop.call_later(LINGER_SECONDS, self.transport.close)
+        self._linger()
+
+    def _linger(self) -> None:
+        self._linger_timer = self.loop.call_later(self._limits.linger_seconds, self.transport.close)
 
     def give_up(self) -> None:
         """End for a server that goes: tell so where no answer began, else cut the answer."""

@@ -1,4 +1,4 @@
-"""Problem documents (RFC 9457), and the one table from error codes to HTTP statuses.
+"""Problem documents (RFC 9457).
 
 Below the application, because refusals that are written to a socket directly need them too.
 Source: page 4 of the design, "Codes".
@@ -10,37 +10,11 @@ import json
 
 from starlette.responses import Response
 
+from lading.protocol.codes import STATUSES
 from lading.protocol.errors import LadingError
 
-STATUS = {
-    "invalid-message": 400,
-    "invalid-argument": 400,
-    "unauthorized": 401,
-    "forbidden": 403,
-    "not-found": 404,
-    "method-not-allowed": 405,
-    "request-timeout": 408,
-    "chunk-conflict": 409,
-    "incomplete": 409,
-    "already-complete": 409,
-    "offset-mismatch": 409,
-    "name-taken": 409,
-    "gone": 410,
-    "too-large": 413,
-    "unsupported-media-type": 415,
-    "range-not-satisfiable": 416,
-    "out-of-bounds": 422,
-    "unprocessable-image": 422,
-    "checksum-mismatch": 422,
-    "rate-limited": 429,
-    "too-many-connections": 429,
-    "window-exceeded": 400,
-    "internal": 500,
-    "unavailable": 503,
-    "shutting-down": 503,
-    "quota-exceeded": 507,
-    "storage-full": 507,
-}
+STATUS = {code: row.http for code, row in STATUSES.items()}
+"""The HTTP status of each error code."""
 
 RETRY_AFTER = {429: "5", 503: "2", 507: "60"}
 

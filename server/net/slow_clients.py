@@ -1,7 +1,6 @@
 """How slow a client may be: deadlines that move while bytes do.
 
-It owns the one rule that bodies and messages share, and the one for those who do not read. It
-refuses to know what is sent.
+One rule for the bodies and messages that arrive, one for a client that does not read.
 Source: page 5 of the design, security list, item 12.
 """
 
@@ -10,28 +9,20 @@ from __future__ import annotations
 from asyncio import AbstractEventLoop, Protocol, TimerHandle, Transport, WriteTransport
 from collections.abc import Callable
 
-PATIENCE_SECONDS = 20.0
-"""How often it is looked whether enough has come."""
-
-SLOWEST = 1024
-"""Bytes a second that must come on the average of that time: a tenth of the slowest modem."""
-
-SLOWEST_PRESSED = 16 * 1024
-"""The same while others wait for the memory that is held: a piece of 1 MiB in about a minute."""
-
-UNREAD_SECONDS = 60.0
-"""How long a client may read nothing of what it is sent; it can ask again from where it was."""
+from lading.server.limits import NetLimits
+from lading.server.net.bounds import Bounds
 
 
 class Unread:
-    """Ends a connection when for `UNREAD_SECONDS` nothing of what waits to be sent has gone out.
+    """Ends a connection when for `seconds` nothing of what waits to be sent has gone out.
 
     Begin when too much waits, and stop when little does.
     """
 
-    def __init__(self, loop: AbstractEventLoop, transport: WriteTransport) -> None:
+    def __init__(self, loop: AbstractEventLoop, transport: WriteTransport, seconds: float) -> None:
         self._loop = loop
         self._transport = transport
+        self._seconds = seconds
         self._arm()
 
     def stop(self) -> None:
@@ -47,7 +38,7 @@ class Unread:
             else:
                 self._transport.abort()
 
-        self._timer = self._loop.call_later(UNREAD_SECONDS, look)
+        self._timer = self._loop.call_later(self._seconds, look)
 
 
 class ClosesUnread(Protocol):
@@ -55,11 +46,12 @@ class ClosesUnread(Protocol):
 
     loop: AbstractEventLoop
     transport: Transport
+    _bounds: Bounds
     _unread: Unread | None = None
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._unread = Unread(self.loop, self.transport)
+        self._unread = Unread(self.loop, self.transport, self._bounds.limits.unread_seconds)
 
     def resume_writing(self) -> None:
         super().resume_writing()
@@ -76,15 +68,16 @@ class ClosesUnread(Protocol):
 
 
 class SlowClientTimer:
-    """Calls `too_slow` when fewer bytes come than `SLOWEST` allows, unless it is we who pause.
+    """Calls `too_slow` when fewer bytes come than `limits.slowest`, unless it is we who pause.
 
-    `arrived` tells the bytes that came so far, `paused` whether we do not read at the moment, and
-    `pressed` whether others wait for what the sender holds: then `SLOWEST_PRESSED` counts.
+    `arrived` returns the bytes that came so far, `paused` whether we do not read at the moment, and
+    `pressed` whether others wait for memory that the sender holds: then `slowest_pressed` counts.
     """
 
     def __init__(
         self,
         loop: AbstractEventLoop,
+        limits: NetLimits,
         *,
         arrived: Callable[[], int],
         paused: Callable[[], bool],
@@ -92,6 +85,7 @@ class SlowClientTimer:
         too_slow: Callable[[], None],
     ) -> None:
         self._loop = loop
+        self._limits = limits
         self._arrived = arrived
         self._paused = paused
         self._pressed = pressed
@@ -111,13 +105,15 @@ class SlowClientTimer:
 
     def _arm(self) -> None:
         before, paused = self._arrived(), self._paused()
+        limits = self._limits
 
         def look() -> None:
             self._timer = None
-            least = PATIENCE_SECONDS * (SLOWEST_PRESSED if self._pressed() else SLOWEST)
+            rate = limits.slowest_pressed if self._pressed() else limits.slowest
+            least = limits.patience_seconds * rate
             if paused or self._paused() or self._arrived() - before >= least:
                 self._arm()
             else:
                 self._too_slow()
 
-        self._timer = self._loop.call_later(PATIENCE_SECONDS, look)
+        self._timer = self._loop.call_later(limits.patience_seconds, look)

@@ -1,8 +1,8 @@
-"""What uvicorn does with sockets, where Lading needs it otherwise.
+"""One WebSocket connection: uvicorn's `websockets-sansio` protocol with bounded memory.
 
-It owns three things below the application: a cap on fragments, the byte budget before a message is
-read, and a close that the client can hear. It refuses to know messages. The hooks are those of
-uvicorn 0.54's `websockets-sansio`; `tests/server/test_sockets.py` fails when they move.
+It adds a cap on fragments, a share of the byte budget before a long message is read, and a close
+frame that reaches the client. The hooks are those of uvicorn 0.54;
+`tests/server/net/test_websocket_protocol.py` fails when they move.
 Source: facts of the design, "uvicorn"; RFC 6455.
 """
 
@@ -21,14 +21,6 @@ from websockets.frames import Frame
 from lading.server.net.bounds import Bounds
 from lading.server.net.byte_budget import COPIES, Reservation
 from lading.server.net.slow_clients import ClosesUnread, SlowClientTimer
-
-MAX_FRAGMENTS = 1024
-"""Browsers and proxies cut a message of 15 MiB into far fewer; more are an attack on memory."""
-
-FREE_BYTES = 64 * 1024
-"""A message may be this long before it needs a share of the budget."""
-
-LINGER_SECONDS = 2.0
 
 
 class Inbox:
@@ -83,6 +75,7 @@ class ChannelProtocol(ClosesUnread, WebSocketsSansIOProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._bounds: Bounds = app_state["bounds"]
+        self._limits = self._bounds.limits
         self.queue: Inbox = Inbox()  # type: ignore[assignment] # uvicorn calls nothing else of it
         self.conn.max_message_size = self._bounds.max_message
         self.arrived = 0
@@ -98,6 +91,7 @@ class ChannelProtocol(ClosesUnread, WebSocketsSansIOProtocol):
         self._abandoned = False
         self._pace = SlowClientTimer(
             self.loop,
+            self._limits,
             arrived=lambda: self.arrived,
             paused=lambda: self.paused,
             pressed=lambda: self._bounds.budget.pressed(self.owner),
@@ -123,7 +117,7 @@ class ChannelProtocol(ClosesUnread, WebSocketsSansIOProtocol):
         if self._lingering or self._withdraw is not None or self.read_paused:
             return
         pending = len(self.conn.reader.buffer) + sum(map(len, self.frames))
-        if pending <= FREE_BYTES:
+        if pending <= self._limits.free_bytes:
             return
         if self.owner is None:
             self._refuse(1008, "HELLO comes first, and is short")
@@ -202,7 +196,7 @@ class ChannelProtocol(ClosesUnread, WebSocketsSansIOProtocol):
 
     def handle_cont(self, event: Frame) -> None:
         self._fragments += 1
-        if self._fragments > MAX_FRAGMENTS:
+        if self._fragments > self._limits.max_fragments:
             if not self._lingering:
                 self._refuse(1008, "too many fragments")
             return
@@ -284,7 +278,7 @@ class ChannelProtocol(ClosesUnread, WebSocketsSansIOProtocol):
         if self.transport.can_write_eof():
             self.transport.write_eof()
         self.transport.resume_reading()
-        self.close_timer = self.loop.call_later(LINGER_SECONDS, self.transport.close)
+        self.close_timer = self.loop.call_later(self._limits.linger_seconds, self.transport.close)
 
     def eof_received(self) -> None:
         if self._lingering:

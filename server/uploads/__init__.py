@@ -4,8 +4,7 @@ Nothing here imports Starlette: a transport reads a request, calls this package 
 answer.
 """
 
-from lading.server.uploads.limits import UploadLimits
 from lading.server.uploads.open_uploads import OpenUpload, Written, nothing_stored
 from lading.server.uploads.uploads import Uploads
 
-__all__ = ["OpenUpload", "UploadLimits", "Uploads", "Written", "nothing_stored"]
+__all__ = ["OpenUpload", "Uploads", "Written", "nothing_stored"]

@@ -14,7 +14,7 @@ from lading.janitor.sweep import Sweeper
 from lading.protocol.errors import AlreadyComplete, Forbidden, LadingError
 from lading.protocol.manifest import Manifest, State
 from lading.server.access.principal import Principal
-from lading.server.uploads.limits import UploadLimits
+from lading.server.limits import UploadLimits
 from lading.server.uploads.open_uploads import OpenUploads
 from lading.server.uploads.todo import Todo
 from lading.storage.collections.manifests import Claim

@@ -16,7 +16,7 @@ from lading.protocol.errors import Gone, LadingError, NotFound
 from lading.protocol.manifest import Coverage, Manifest, Piece, State, coverage
 from lading.protocol.spec import check_id
 from lading.server.access.principal import Principal
-from lading.server.uploads.limits import UploadLimits
+from lading.server.limits import UploadLimits
 from lading.storage.open import Storage
 
 REPLACED = "The bytes of the upload were replaced by others in the meantime; try again."

@@ -13,7 +13,7 @@ from functools import partial
 
 from lading.protocol.errors import Internal
 from lading.protocol.manifest import Manifest, Piece, cell_start
-from lading.server.uploads.limits import UploadLimits
+from lading.server.limits import UploadLimits
 from lading.storage.contents import Contents
 
 Fetched = tuple[Piece, bytes]

@@ -18,7 +18,7 @@ from lading.janitor.sweep import Check, Lost
 from lading.protocol.errors import LadingError
 from lading.protocol.manifest import Manifest
 from lading.server.background import Tasks, ignore_result
-from lading.server.uploads.limits import UploadLimits
+from lading.server.limits import UploadLimits
 from lading.storage.clock import Clock
 from lading.storage.collections.manifests import Claim, Manifests
 

@@ -12,11 +12,11 @@ from lading.protocol.errors import Unavailable
 from lading.protocol.manifest import Coverage, Manifest, Piece
 from lading.protocol.spec import UploadSpec
 from lading.server.access.principal import Principal
+from lading.server.limits import UploadLimits
 from lading.server.settings import Settings
 from lading.server.uploads.create import Creator
 from lading.server.uploads.deletion import Deletion
 from lading.server.uploads.finish import Finisher
-from lading.server.uploads.limits import UploadLimits
 from lading.server.uploads.open_uploads import (
     REPLACED,
     OpenUpload,

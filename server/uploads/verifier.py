@@ -13,7 +13,7 @@ from contextlib import aclosing
 from lading.protocol.digests import Sha256
 from lading.protocol.errors import ChecksumMismatch
 from lading.protocol.manifest import Manifest, Proof
-from lading.server.uploads.limits import UploadLimits
+from lading.server.limits import UploadLimits
 from lading.server.uploads.media_type import HEAD_BYTES
 from lading.server.uploads.reader import Reader
 from lading.storage.contents import Contents

@@ -126,16 +126,16 @@ def test_a_window_set_before_the_greeting_is_told_by_it() -> None:
 
 def test_stored_answers_of_one_upload_are_told_together() -> None:
     batching = desk(100)
-    for start in (0, 10, 20):
+    for start in (0, 10, 20, 30):
         send(batching, 10, start)
     for start in (20, 0):
         batching.receiver.stored(1, start, 10, 10 + start)
     batching.receiver.refused(1, 10, 10, ChecksumMismatch())
-    batching.receiver.stored(1, 10, 10, 30)
+    batching.receiver.stored(1, 30, 10, 30)
     kinds = [effect.message for effect in batching.receiver.effects()]  # type: ignore[union-attr]
     assert kinds[0] == m.Stored(1, ((20, 10), (0, 10)), 10)
     assert isinstance(kinds[1], m.Refused)
-    assert kinds[2] == m.Stored(1, ((10, 10),), 30)
+    assert kinds[2] == m.Stored(1, ((30, 10),), 30)
 
 
 @given(

@@ -6,8 +6,9 @@ import math
 
 import pytest
 
+from lading.protocol.errors import Unauthorized
 from lading.protocol.receiver import Connection
-from tests.support.transcripts import Desk
+from tests.support.transcripts import Desk, show
 
 A = "a" * 24
 WELCOME = '> HELLO\n= authenticated user_id="ann"'
@@ -176,9 +177,10 @@ def test_a_token_that_came_before_the_expiry_counts_however_long_its_check_takes
     assert renewed.feed(at(200)) == [EXPIRED, CLOSE_EXPIRED]
 
 
-def test_a_driver_may_move_the_expiry_by_itself() -> None:
-    revoked = desk(EXPIRING, OPEN, '= authenticated user_id="ann" expires=1')
-    assert revoked.feed(at(1)) == [EXPIRED, CLOSE_EXPIRED]
+def test_a_credential_that_was_revoked_ends_the_connection() -> None:
+    revoked = desk(EXPIRING, OPEN)
+    revoked.receiver.revoked(Unauthorized())
+    assert [show(effect) for effect in revoked.receiver.effects()] == [EXPIRED, CLOSE_EXPIRED]
 
 
 def test_a_token_that_came_before_the_expiry_and_is_as_old_does_not_help() -> None:

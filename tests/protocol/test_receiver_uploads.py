@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from lading.protocol import messages as m
-from lading.protocol.receiver import MAX_UPLOADS, Connection
+from lading.protocol.receiver import Connection, ReceiverLimits
 from tests.support.transcripts import Desk
 
+MAX_UPLOADS = ReceiverLimits().max_uploads
 A, B = "a" * 24, "b" * 24
 WELCOME = '> HELLO\n= authenticated user_id="ann"'
 OPENED = f'= opened ref=1 id="{A}"'

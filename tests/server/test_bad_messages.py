@@ -12,6 +12,8 @@ from typing import Any
 import msgpack
 import pytest
 
+from lading.protocol.receiver import ReceiverLimits
+from lading.server.limits import Limits
 from tests.conftest import Kept
 from tests.support.cost import costs_little, quickly
 from tests.support.frames import BINARY, frame, raw
@@ -270,10 +272,10 @@ async def test_an_id_that_is_none(server: Process, kept: Kept, upload_id: str) -
 
 
 async def test_more_uploads_on_one_connection_than_are_allowed(
-    tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, database_url: str
 ) -> None:
-    monkeypatch.setattr("lading.protocol.receiver.MAX_UPLOADS", 3)
-    async with inside(tmp_path, database_url) as running, channel(running) as wire:
+    limits = Limits(receiver=ReceiverLimits(max_uploads=3))
+    async with inside(tmp_path, database_url, limits=limits) as running, channel(running) as wire:
         for ref in range(3):
             await wire.create(ref, 1)
         await wire.send(CREATE, 3, {"name": "a", "size": 1})

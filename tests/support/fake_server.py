@@ -28,7 +28,7 @@ from lading.protocol.digests import crc32c
 from lading.protocol.errors import ChecksumMismatch, ChunkConflict, LadingError, NotFound
 from lading.protocol.manifest import Manifest, Piece, State, coverage, prove
 from lading.protocol.messages import SUBPROTOCOL, Chunk, ClientMessage
-from lading.protocol.receiver import Receiver
+from lading.protocol.receiver import Receiver, ReceiverLimits
 from lading.protocol.spec import UploadSpec
 
 KIB = 1024
@@ -158,7 +158,10 @@ class Fake:
         now = asyncio.get_running_loop().time
         self.connections += 1
         receiver = Receiver(
-            now(), window=self.window, max_chunk_size=2**20, heartbeat=self.heartbeat
+            now(),
+            window=self.window,
+            max_chunk_size=2**20,
+            limits=ReceiverLimits(heartbeat=self.heartbeat),
         )
         self.channels[receiver] = socket
         try:

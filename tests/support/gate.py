@@ -1,26 +1,33 @@
-"""A gate before the store, for what must be seen while pieces are on their way into it."""
+"""Gates before the server's parts, for what must be seen while something is under way."""
 
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
-from lading.protocol.manifest import Piece
 from lading.storage.blobs.mongo import MongoBlobs
 
 
-class Gate:
-    """Holds back every piece on its way into the store until it is opened."""
+class Stall:
+    """Holds back every call of an async method, of a class or of one object, until `opened`."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, owner: object, name: str) -> None:
         self.opened = asyncio.Event()
         self.waiting = 0
-        write = MongoBlobs.write
+        method = getattr(owner, name)
 
-        async def held(blobs: MongoBlobs, upload_id: str, piece: Piece, data: bytes) -> bool:
+        async def held(*args: Any, **options: Any) -> Any:
             self.waiting += 1
             await self.opened.wait()
-            return await write(blobs, upload_id, piece, data)
+            return await method(*args, **options)
 
-        monkeypatch.setattr(MongoBlobs, "write", held)
+        monkeypatch.setattr(owner, name, held)
+
+
+class Gate(Stall):
+    """Holds back every piece on its way into the store."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        super().__init__(monkeypatch, MongoBlobs, "write")

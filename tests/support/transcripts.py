@@ -23,7 +23,7 @@ from lading.protocol import messages as m
 from lading.protocol.digests import crc32c
 from lading.protocol.errors import CATALOGUE, LadingError
 from lading.protocol.manifest import Manifest, Piece, State, coverage
-from lading.protocol.receiver import Receiver
+from lading.protocol.receiver import Receiver, ReceiverLimits
 from lading.protocol.spec import UploadSpec
 
 CLIENT_KINDS = {kind.__name__.upper(): kind for kind in get_args(m.ClientMessage)}
@@ -132,7 +132,11 @@ class Desk:
     ) -> None:
         self.now = now
         self.receiver = Receiver(
-            now, window=window, max_chunk_size=max_chunk_size, heartbeat=heartbeat, server="lading"
+            now,
+            window=window,
+            max_chunk_size=max_chunk_size,
+            server="lading",
+            limits=ReceiverLimits(heartbeat=heartbeat),
         )
 
     def play(self, script: str) -> list[str]:

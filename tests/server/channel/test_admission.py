@@ -13,11 +13,12 @@ import httpx
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from lading.server.channel.connection import Channel
+from lading.protocol.receiver import ReceiverLimits
+from lading.server.limits import Limits
 from lading.server.net.websocket_protocol import ChannelProtocol
 from tests.support.frames import raw
 from tests.support.gate import Gate
-from tests.support.servers import Inside, Process, Running, inside, process, until
+from tests.support.servers import Process, Running, inside, process, until
 from tests.support.wire import (
     CHUNK,
     CREATE,
@@ -164,42 +165,34 @@ async def test_whatever_comes_before_hello_ends_the_connection(
         assert (await wire.closing()).code == 1008
 
 
-async def test_hello_must_come_in_time(
-    tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("lading.protocol.receiver.HELLO_SECONDS", 0.05)
-    async with inside(tmp_path, database_url) as running, dial(running) as wire:
+async def test_hello_must_come_in_time(tmp_path: Path, database_url: str) -> None:
+    limits = Limits(receiver=ReceiverLimits(hello_seconds=0.05))
+    async with inside(tmp_path, database_url, limits=limits) as running, dial(running) as wire:
         assert (await wire.problem(None))["code"] == "unauthorized"
         assert (await wire.closing()).code == 1008
 
 
-def shorten(running: Inside, monkeypatch: pytest.MonkeyPatch, name: str, to: float) -> None:
-    """Shorten a deadline of the one connection: only when it has begun, which takes a while."""
-    monkeypatch.setattr(f"lading.protocol.receiver.{name}", to)
-    (begun,) = running.services.channels
-    assert isinstance(begun, Channel)
-    begun._rearm()
-
-
 async def test_an_idle_connection_is_closed_and_one_at_work_is_not(
-    tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, database_url: str
 ) -> None:
-    async with inside(tmp_path, database_url) as running, channel(running) as at_work:
-        await at_work.create(1, 3)
-        shorten(running, monkeypatch, "IDLE_SECONDS", 0.5)
-        async with channel(running) as idle:
-            assert (await idle.closing()).code == 1001
-        await at_work.chunk(1, 0, b"abc")
-        await at_work.stored(1)
+    limits = Limits(receiver=ReceiverLimits(idle_seconds=0.5))
+    async with inside(tmp_path, database_url, limits=limits) as running:
+        async with channel(running) as at_work:
+            await at_work.create(1, 3)
+            async with channel(running) as idle:
+                assert (await idle.closing()).code == 1001
+            await at_work.chunk(1, 0, b"abc")
+            await at_work.stored(1)
 
 
 async def test_a_silent_connection_is_closed_in_mid_upload(
-    tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, database_url: str
 ) -> None:
-    async with inside(tmp_path, database_url) as running, channel(running) as wire:
-        await wire.create(1, 3)
-        shorten(running, monkeypatch, "SILENT_HEARTBEATS", 0.05)
-        assert (await wire.closing()).code == 1001
+    limits = Limits(receiver=ReceiverLimits(silent_heartbeats=0.05))
+    async with inside(tmp_path, database_url, limits=limits) as running:
+        async with channel(running) as wire:
+            await wire.create(1, 3)
+            assert (await wire.closing()).code == 1001
 
 
 # -- afterwards

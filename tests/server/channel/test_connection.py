@@ -13,6 +13,7 @@ import httpx
 import pytest
 from bson import ObjectId
 
+from lading.server.limits import ChannelLimits, Limits
 from tests.conftest import Kept, Mongo
 from tests.support.servers import Process, inside
 from tests.support.wire import (
@@ -408,11 +409,11 @@ async def test_a_digest_that_differs_keeps_the_upload_open(server: Process) -> N
 
 
 async def test_the_client_hears_how_far_the_verification_is(
-    tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, database_url: str
 ) -> None:
-    monkeypatch.setattr("lading.server.channel.connection.VERIFYING_SECONDS", 0)
+    limits = Limits(channel=ChannelLimits(verifying_seconds=0))
     data = os.urandom(5 * CELL)
-    async with inside(tmp_path, database_url) as server, channel(server) as wire:
+    async with inside(tmp_path, database_url, limits=limits) as server, channel(server) as wire:
         await create(wire, 1, len(data))
         for start, piece in cells(data, CELL):
             await wire.chunk(1, start, piece)

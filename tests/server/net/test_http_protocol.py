@@ -15,21 +15,18 @@ from typing import Any
 
 import pytest
 
-from lading.server.net import http_protocol as connections
-from lading.server.net import slow_clients as pace
+from lading.server.limits import Limits, NetLimits
+from lading.server.net.slow_clients import SlowClientTimer
 from tests.support.servers import Inside, inside, until
 
 UPLOAD = b"POST /v1/files?name=a HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %b\r\n"
 
 
 @pytest.fixture
-async def hasty(
-    tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Inside]:
+async def hasty(tmp_path: Path, database_url: str) -> AsyncIterator[Inside]:
     """A server that loses its patience soon."""
-    monkeypatch.setattr(connections, "HEADER_SECONDS", 0.2)
-    monkeypatch.setattr(pace, "PATIENCE_SECONDS", 0.2)
-    async with inside(tmp_path, database_url) as server:
+    limits = Limits(net=NetLimits(header_seconds=0.2, patience_seconds=0.2))
+    async with inside(tmp_path, database_url, limits=limits) as server:
         yield server
 
 
@@ -116,23 +113,21 @@ async def test_a_body_that_goes_on_coming_is_taken(
     hasty: Inside, line: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     steady = await line(hasty)
-    size, arm = 1500, pace.SlowClientTimer._arm
+    size, arm = 1500, SlowClientTimer._arm
 
-    def look(watched: pace.SlowClientTimer) -> None:
+    def look(watched: SlowClientTimer) -> None:
         arm(watched)
         steady.writer.write(bytes(300))  # till the next look, 205 must come
 
-    monkeypatch.setattr(pace.SlowClientTimer, "_arm", look)
+    monkeypatch.setattr(SlowClientTimer, "_arm", look)
     steady.writer.write(upload(hasty, b"Content-Length: %d" % size))
     status, manifest = await steady.answer()
     assert (status, manifest["size"]) == (201, size)
 
 
-async def test_an_answer_that_nobody_reads_is_given_up(
-    tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(pace, "UNREAD_SECONDS", 0.1)
-    async with inside(tmp_path, database_url) as server:
+async def test_an_answer_that_nobody_reads_is_given_up(tmp_path: Path, database_url: str) -> None:
+    limits = Limits(net=NetLimits(unread_seconds=0.1))
+    async with inside(tmp_path, database_url, limits=limits) as server:
         async with server.http() as http:
             answer = await http.post("/v1/files?name=a", content=bytes(16 * 2**20))
         await until(lambda: server.services.connection_counts.connections == 0)

@@ -6,14 +6,10 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from lading.server.net.slow_clients import (
-    PATIENCE_SECONDS,
-    SLOWEST,
-    SLOWEST_PRESSED,
-    UNREAD_SECONDS,
-    SlowClientTimer,
-    Unread,
-)
+from lading.server.limits import NetLimits
+from lading.server.net.slow_clients import SlowClientTimer, Unread
+
+LIMITS = NetLimits()
 
 
 class Loop:
@@ -55,6 +51,7 @@ class Scene:
         wide: asyncio.AbstractEventLoop = loop
         self.pace = SlowClientTimer(
             wide,
+            LIMITS,
             arrived=lambda: self.arrived,
             paused=lambda: self.paused,
             pressed=lambda: self.pressed,
@@ -69,15 +66,15 @@ def test_enough_bytes_move_the_deadline() -> None:
     scene = Scene()
     scene.pace.start()
     for _ in range(10):
-        scene.arrived += int(PATIENCE_SECONDS * SLOWEST)
-        scene.loop.wait(PATIENCE_SECONDS)
+        scene.arrived += int(LIMITS.patience_seconds * LIMITS.slowest)
+        scene.loop.wait(LIMITS.patience_seconds)
     assert scene.gave_up == 0
 
 
 def test_a_byte_a_second_is_too_slow_and_told_once() -> None:
     scene = Scene()
     scene.pace.start()
-    for _ in range(int(PATIENCE_SECONDS) * 3):
+    for _ in range(int(LIMITS.patience_seconds) * 3):
         scene.arrived += 1
         scene.loop.wait(1)
     assert scene.gave_up == 1
@@ -86,14 +83,14 @@ def test_a_byte_a_second_is_too_slow_and_told_once() -> None:
 def test_while_others_wait_more_must_come() -> None:
     scene = Scene()
     scene.pace.start()
-    for rate, pressed in ((SLOWEST, False), (SLOWEST_PRESSED, True)):
+    for rate, pressed in ((LIMITS.slowest, False), (LIMITS.slowest_pressed, True)):
         scene.pressed = pressed
         for _ in range(3):
-            scene.arrived += int(PATIENCE_SECONDS * rate)
-            scene.loop.wait(PATIENCE_SECONDS)
+            scene.arrived += int(LIMITS.patience_seconds * rate)
+            scene.loop.wait(LIMITS.patience_seconds)
     assert scene.gave_up == 0
-    scene.arrived += int(PATIENCE_SECONDS * SLOWEST)
-    scene.loop.wait(PATIENCE_SECONDS)
+    scene.arrived += int(LIMITS.patience_seconds * LIMITS.slowest)
+    scene.loop.wait(LIMITS.patience_seconds)
     assert scene.gave_up == 1
 
 
@@ -101,11 +98,11 @@ def test_who_is_not_read_is_not_slow() -> None:
     scene = Scene()
     scene.pace.start()
     scene.paused = True
-    scene.loop.wait(PATIENCE_SECONDS)
+    scene.loop.wait(LIMITS.patience_seconds)
     scene.paused = False
-    scene.loop.wait(PATIENCE_SECONDS)
+    scene.loop.wait(LIMITS.patience_seconds)
     assert scene.gave_up == 0
-    scene.loop.wait(PATIENCE_SECONDS)
+    scene.loop.wait(LIMITS.patience_seconds)
     assert scene.gave_up == 1
 
 
@@ -113,7 +110,7 @@ def test_after_stop_nothing_is_watched() -> None:
     scene = Scene()
     scene.pace.start()
     scene.pace.stop()
-    scene.loop.wait(10 * PATIENCE_SECONDS)
+    scene.loop.wait(10 * LIMITS.patience_seconds)
     assert scene.gave_up == 0
 
 
@@ -127,7 +124,7 @@ class Answer(asyncio.WriteTransport):
         self.waiting = 1000
         self.aborted = 0
         wide: asyncio.AbstractEventLoop = loop
-        self.unread = Unread(wide, self)
+        self.unread = Unread(wide, self, LIMITS.unread_seconds)
 
     def get_write_buffer_size(self) -> int:
         return self.waiting
@@ -140,16 +137,16 @@ def test_who_reads_a_little_is_not_cut_off() -> None:
     answer = Answer()
     for _ in range(10):
         answer.waiting -= 1
-        answer.loop.wait(UNREAD_SECONDS)
+        answer.loop.wait(LIMITS.unread_seconds)
     assert answer.aborted == 0
-    answer.loop.wait(UNREAD_SECONDS)
+    answer.loop.wait(LIMITS.unread_seconds)
     assert answer.aborted == 1
-    answer.loop.wait(10 * UNREAD_SECONDS)
+    answer.loop.wait(10 * LIMITS.unread_seconds)
     assert answer.aborted == 1
 
 
 def test_who_has_read_is_not_watched_any_more() -> None:
     answer = Answer()
     answer.unread.stop()
-    answer.loop.wait(10 * UNREAD_SECONDS)
+    answer.loop.wait(10 * LIMITS.unread_seconds)
     assert answer.aborted == 0

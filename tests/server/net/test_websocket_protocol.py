@@ -17,6 +17,7 @@ import pytest
 from websockets.datastructures import Headers
 
 from lading.protocol.messages import OVERHEAD
+from lading.server.limits import Limits, NetLimits
 from lading.server.net.byte_budget import COPIES
 from lading.server.net.websocket_protocol import Inbox
 from tests.support.frames import BINARY, CLOSE, CONT, TEXT, Raw, frame, raw
@@ -380,11 +381,9 @@ async def test_small_pieces_count_as_well(
 # -- slowness
 
 
-async def test_a_message_that_stands_still_is_given_up(
-    tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("lading.server.net.slow_clients.PATIENCE_SECONDS", 0.1)
-    async with inside(tmp_path, database_url) as running:
+async def test_a_message_that_stands_still_is_given_up(tmp_path: Path, database_url: str) -> None:
+    limits = Limits(net=NetLimits(patience_seconds=0.1))
+    async with inside(tmp_path, database_url, limits=limits) as running:
         async with raw(running) as slow, channel(running) as other:
             await other.create(1, 3)
             slow.write(frame(BINARY, bytes(MIB), length=4 * MIB))
@@ -395,13 +394,11 @@ async def test_a_message_that_stands_still_is_given_up(
 
 
 async def test_a_slow_message_gives_way_to_those_who_wait(
-    tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, database_url: str
 ) -> None:
-    monkeypatch.setattr("lading.server.net.slow_clients.PATIENCE_SECONDS", 0.1)
-    monkeypatch.setattr("lading.server.net.slow_clients.SLOWEST", 0)
-    monkeypatch.setattr("lading.server.net.byte_budget.PRESSED_SECONDS", 0.05)
+    limits = Limits(net=NetLimits(patience_seconds=0.1, slowest=0, pressed_seconds=0.05))
     settings: dict[str, Any] = {"byte_budget": "1MiB", "user_byte_budget": "1MiB"}
-    async with inside(tmp_path, database_url, **settings) as running:
+    async with inside(tmp_path, database_url, limits=limits, **settings) as running:
         async with raw(running) as slow, channel(running) as other:
             slow.send(CREATE, 0, {"name": "a", "size": MIB})
             assert (await slow.message())[0] == OPENED
@@ -414,11 +411,12 @@ async def test_a_slow_message_gives_way_to_those_who_wait(
         assert running.services.budget.free == running.services.budget.total
 
 
-async def test_a_client_that_does_not_read_is_dropped(
-    tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("lading.server.net.slow_clients.UNREAD_SECONDS", 0.1)
-    async with inside(tmp_path, database_url) as running, raw(running, narrow=True) as wire:
+async def test_a_client_that_does_not_read_is_dropped(tmp_path: Path, database_url: str) -> None:
+    limits = Limits(net=NetLimits(unread_seconds=0.1))
+    async with (
+        inside(tmp_path, database_url, limits=limits) as running,
+        raw(running, narrow=True) as wire,
+    ):
         wire.send(CREATE, 0, {"name": "\U0001f6a2" * 1024, "size": 1})
         upload_id = (await wire.message())[2]["id"]
         for ref in range(1, 1000):

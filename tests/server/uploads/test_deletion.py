@@ -13,7 +13,7 @@ from lading.janitor.sweep import DELETED_AT_ONCE
 from lading.protocol.digests import crc32c
 from lading.protocol.errors import NotFound, Unavailable
 from lading.protocol.spec import UploadSpec
-from lading.server.uploads import UploadLimits
+from lading.server.limits import UploadLimits
 from lading.storage.blobs.mongo import MongoBlobs
 from lading.storage.database import Database
 from tests.support.parts import ANN, CELL, TOMBSTONE_TTL, Parts

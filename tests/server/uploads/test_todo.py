@@ -12,7 +12,7 @@ from lading.protocol.digests import crc32c
 from lading.protocol.errors import NotFound, Unavailable
 from lading.protocol.manifest import Manifest, State
 from lading.protocol.spec import UploadSpec
-from lading.server.uploads import UploadLimits
+from lading.server.limits import UploadLimits
 from lading.server.uploads.todo import Step, Todo
 from lading.storage.database import Database
 from tests.support.parts import ANN, CELL, TOMBSTONE_TTL, TTL, Parts

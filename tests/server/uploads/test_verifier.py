@@ -13,7 +13,8 @@ import pytest
 from lading.protocol.digests import crc32c
 from lading.protocol.manifest import Manifest, Piece, State
 from lading.protocol.spec import UploadSpec
-from lading.server.uploads import OpenUpload, UploadLimits
+from lading.server.limits import UploadLimits
+from lading.server.uploads import OpenUpload
 from lading.storage.blobs.mongo import MongoBlobs
 from lading.storage.collections.quotas import Quotas
 from lading.storage.database import Database

@@ -1,0 +1,49 @@
+"""Who may open a channel: the checks before the upgrade to WebSocket."""
+
+from __future__ import annotations
+
+from starlette.websockets import WebSocket
+
+from lading.protocol.errors import (
+    Forbidden,
+    InvalidArgument,
+    LadingError,
+    ShuttingDown,
+    TooManyConnections,
+)
+from lading.protocol.messages import SUBPROTOCOL
+from lading.server.access.cookie import is_own_origin
+from lading.server.channel.connection import Channel
+from lading.server.net.problems import problem_response
+from lading.server.services import Services, services
+
+
+async def channel(websocket: WebSocket) -> None:
+    """Serve one connection."""
+    server = services(websocket)
+    refusal = _refusal(websocket, server)
+    if refusal is not None:
+        # Before an upgrade a full server answers 503: proxies then try another one.
+        status = 503 if isinstance(refusal, TooManyConnections) else None
+        await websocket.send_denial_response(problem_response(refusal, status))
+        return
+    await websocket.accept(subprotocol=SUBPROTOCOL)
+    await Channel(websocket, server).run()
+
+
+def _refusal(websocket: WebSocket, server: Services) -> LadingError | None:
+    if SUBPROTOCOL not in websocket.scope["subprotocols"]:
+        return InvalidArgument(f"Ask for the WebSocket subprotocol {SUBPROTOCOL}.")
+    origin = websocket.headers.get("origin")
+    if origin is not None and not _is_allowed(origin, websocket, server):
+        return Forbidden(f"Pages of {origin[:200]} may not connect here.")
+    if server.draining:
+        return ShuttingDown()
+    return None
+
+
+def _is_allowed(origin: str, websocket: WebSocket, server: Services) -> bool:
+    """The server's own pages, and those of the allow-list, by exact comparison."""
+    if origin in server.settings.allowed_origins:
+        return True
+    return is_own_origin(origin, websocket, server.settings.public_url)

@@ -1,0 +1,177 @@
+"""The work that a receiver asks for: each method does one effect and reports the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import structlog
+
+from lading.protocol import effects as e
+from lading.protocol.errors import Internal, LadingError, UploadEnded
+from lading.protocol.manifest import State
+from lading.protocol.messages import OVERHEAD
+from lading.protocol.receiver import Receiver
+from lading.server.access.principal import Principal
+from lading.server.channel.credential import Credential
+from lading.server.channel.socket import Socket
+from lading.server.net.byte_budget import Reservation
+from lading.server.services import Services
+from lading.server.uploads import OpenUpload, nothing_stored
+from lading.server.urls import file_url
+
+log = structlog.get_logger()
+
+
+class Requests:
+    """The uploads of one channel. `now` is the receiver's clock; `flush` is called when there is
+    news for the client before the work is done."""
+
+    def __init__(
+        self,
+        server: Services,
+        receiver: Receiver,
+        credential: Credential,
+        socket: Socket | None,
+        *,
+        now: Callable[[], float],
+        flush: Callable[[], None],
+    ) -> None:
+        self._server = server
+        self._receiver = receiver
+        self._credential = credential
+        self._socket = socket
+        self._now = now
+        self._flush = flush
+        self._uploads: dict[int, OpenUpload] = {}
+
+    @property
+    def _principal(self) -> Principal:
+        assert self._credential.principal is not None
+        return self._credential.principal
+
+    def upload(self, ref: int) -> OpenUpload | None:
+        """The upload that is open under `ref`; None once it is finished."""
+        return self._uploads.get(ref)
+
+    def forget(self, ref: int) -> None:
+        """The client was told that the `ref` is free."""
+        self._uploads.pop(ref, None)
+
+    async def authenticate(self, effect: e.Authenticate) -> None:
+        try:
+            principal = await self._credential.check(effect.token)
+        except LadingError as error:
+            self._receiver.rejected(error)
+        except Exception as error:
+            self._receiver.rejected(_fault(error))
+        else:
+            now = self._now()
+            expires, outlived = self._credential.expires(now), principal.grant is not None
+            self._receiver.authenticated(principal.user_id, expires, now, outlived=outlived)
+
+    async def open(self, effect: e.Create | e.Resume) -> None:
+        uploads = self._server.uploads
+        try:
+            if isinstance(effect, e.Create):
+                upload = await uploads.create(self._principal, effect.spec)
+                stored = nothing_stored(upload.manifest)
+            else:
+                upload, stored = await uploads.resume(self._principal, effect.upload_id)
+        except Exception as error:
+            self._failed(effect.ref, error)
+            return
+        if upload.manifest.state is State.READY:
+            self._uploads.pop(effect.ref, None)
+        else:
+            self._uploads[effect.ref] = upload
+        if self._socket is not None:
+            longest = upload.manifest.chunk_size + OVERHEAD
+            self._socket.longest = max(self._socket.longest, longest)
+        self._receiver.opened(effect.ref, upload.manifest, stored)
+
+    async def write(
+        self, effect: e.Write, upload: OpenUpload | None, reservation: Reservation | None
+    ) -> None:
+        ref, slice_start, size = effect.ref, effect.slice_start, len(effect.data)
+        try:
+            if upload is None:  # it is finished
+                upload, _ = await self._server.uploads.resume(self._principal, effect.upload_id)
+            written = await self._server.uploads.write(
+                upload, slice_start, effect.data, effect.crc32c
+            )
+        except Exception as error:
+            refusal = _refusal(error)
+            self._receiver.refused(ref, slice_start, size, refusal)
+            if isinstance(refusal, UploadEnded):
+                self._lost(ref, refusal)
+        else:
+            self._receiver.stored(ref, slice_start, size, written.upload_size)
+        finally:
+            if reservation is not None:
+                reservation.release()
+
+    async def finish(self, effect: e.Finish) -> None:
+        reported = self._now()
+
+        def progress(done: int, total: int) -> None:
+            nonlocal reported
+            if self._now() - reported >= self._server.limits.channel.verifying_seconds:
+                reported = self._now()
+                self._receiver.verifying(effect.ref, done, total)
+                self._flush()
+
+        try:
+            manifest = await self._server.uploads.finish(
+                self._principal,
+                effect.upload_id,
+                effect.size,
+                effect.sha256,
+                progress=progress,
+            )
+        except Exception as error:
+            self._failed(effect.ref, error)
+        else:
+            # A connection may have a thousand finished uploads, and nothing more comes to most.
+            self._uploads.pop(effect.ref, None)
+            url = file_url(self._server.settings, manifest.id)
+            self._receiver.completed(effect.ref, manifest, url)
+
+    async def abort(self, effect: e.Abort) -> None:
+        try:
+            await self._server.uploads.abort(self._principal, effect.upload_id)
+        except UploadEnded:
+            self._receiver.closed(effect.ref, self._now())
+        except Exception as error:
+            self._failed(effect.ref, error)
+        else:
+            self._receiver.closed(effect.ref, self._now())
+
+    async def touch(self) -> None:
+        """Keep the uploads alive whose bytes may be arriving."""
+        for ref, upload in list(self._uploads.items()):
+            if upload.manifest.state is State.READY:
+                continue
+            try:
+                await self._server.uploads.touch(upload)
+            except UploadEnded as error:
+                # Meanwhile the ref may have come to stand for another upload.
+                if self._uploads.get(ref) is upload:
+                    self._lost(ref, error)
+            except LadingError:
+                pass  # a database that is down is reported by every other operation
+
+    def _lost(self, ref: int, error: LadingError) -> None:
+        self._uploads.pop(ref, None)
+        self._receiver.lost(ref, error, self._now())
+
+    def _failed(self, ref: int, error: Exception) -> None:
+        self._receiver.failed(ref, _refusal(error), self._now())
+
+
+def _refusal(error: Exception) -> LadingError:
+    return error if isinstance(error, LadingError) else _fault(error)
+
+
+def _fault(error: Exception) -> LadingError:
+    log.error("fault", path="/v1/ws", exc_info=error)
+    return Internal()
