@@ -99,7 +99,6 @@ def create_app(
                     clock=clock,
                     connection_counts=connection_counts,
                     limits=limits,
-                ), stack
                 )
             except (EmbeddedError, LadingError, OSError) as error:
                 app.state.failure = _explain(error, chosen)

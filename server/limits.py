@@ -6,7 +6,7 @@ Source: page 5 of the design, security list, items 7, 9, 11 and 12.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from lading.protocol.receiver import ReceiverLimits
 
@@ -104,7 +104,9 @@ class UploadLimits:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    receiver: ReceiverLimits = ReceiverLimits()
+    """All of them."""
+
+    receiver: ReceiverLimits = field(default_factory=ReceiverLimits)
     net: NetLimits = NetLimits()
     channel: ChannelLimits = ChannelLimits()
     uploads: UploadLimits = UploadLimits()

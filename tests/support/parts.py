@@ -9,9 +9,9 @@ from typing import Any
 from lading.janitor.verify import Finding, recount
 from lading.server.access.principal import Principal
 from lading.server.assembly import assemble
+from lading.server.limits import UploadLimits
 from lading.server.net.byte_budget import ByteBudget
 from lading.server.settings import Settings, load
-from lading.server.limits import UploadLimits
 from lading.storage.database import Database
 from lading.storage.free_space import FreeSpace
 from lading.storage.open import assemble_storage
