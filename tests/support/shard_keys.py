@@ -33,8 +33,15 @@ SCATTERED: dict[tuple[str, str, frozenset[str]], str] = {
     ("manifests", "update many", frozenset({"state", "emptied", "expires_at"})): (
         "the clock was set: every upload under way is extended"
     ),
+    ("manifests", "update many", frozenset({"user_id", "state", "tags"})): (
+        "a user's tag is renamed or deleted: it is changed in all files that have it"
+    ),
 }
-"""Commands that ask every shard, each with its reason. Lists by `user_id` are allowed as well."""
+"""Commands that ask every shard, each with its reason."""
+
+LISTS = ("find", "aggregate")
+"""A user's manifests are on all shards, so these may also name a `user_id`: lists of files and
+uploads, what a user is charged for, how many files have a tag."""
 
 _KEYS = {"manifests": "_id", "chunks": "upload_id"}
 
@@ -44,8 +51,8 @@ def problem(collection: str, kind: str, query: Mapping[str, Any]) -> str | None:
     key = _KEYS[collection]
     if isinstance(query.get(key), ObjectId):
         return None
-    if collection == "manifests" and kind == "find" and isinstance(query.get("user_id"), str):
-        return None  # a user's uploads, files or charges: they are on all shards
+    if collection == "manifests" and kind in LISTS and isinstance(query.get("user_id"), str):
+        return None
     names = frozenset(f"{name}>" if name == key else name for name in query)
     if (collection, kind, names) in SCATTERED:
         return None
