@@ -118,7 +118,7 @@ def create_app(
         async with AsyncExitStack() as stack:
             try:
                 services = await _assemble(
-                    chosen, client, clock, connection_counts, limits or Limits(), stack
+                    chosen, client, clock, connection_counts, stack, limits=limits or Limits()
                 )
             except (EmbeddedError, LadingError, OSError) as error:
                 app.state.failure = _explain(error, chosen)
@@ -153,8 +153,9 @@ async def _assemble(
     client: Any,
     clock: Callable[[], float] | None,
     connection_counts: ConnectionCounts | None,
-    limits: Limits,
     stack: AsyncExitStack,
+    *,
+    limits: Limits,
 ) -> Services:
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     url = settings.database_url

@@ -6,7 +6,7 @@ Source: page 5 of the design, security list, items 7, 9, 11 and 12.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from lading.protocol.receiver import ReceiverLimits
 
@@ -66,6 +66,6 @@ class ChannelLimits:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    receiver: ReceiverLimits = ReceiverLimits()
-    net: NetLimits = NetLimits()
-    channel: ChannelLimits = ChannelLimits()
+    receiver: ReceiverLimits = field(default_factory=ReceiverLimits)
+    net: NetLimits = field(default_factory=NetLimits)
+    channel: ChannelLimits = field(default_factory=ChannelLimits)

@@ -16,7 +16,7 @@ from tests.support.servers import Running
 
 SECRET = "a secret of the tests, of more than 256 bits"
 AUDIENCE = "lading"
-JWT = {"auth": "jwt", "jwt_secret": SECRET, "jwt_audience": AUDIENCE}
+JWT: dict[str, Any] = {"auth": "jwt", "jwt_secret": SECRET, "jwt_audience": AUDIENCE}
 """Settings of a server that knows the users below."""
 
 
