@@ -1,6 +1,6 @@
 """The manifest of an upload and the arithmetic of what is stored of it.
 
-Three words are defined here. A *cell* is `[k * chunk_size, (k + 1) * chunk_size)`. A *piece* is a run of
+It defines three words. A *cell* is `[k * chunk_size, (k + 1) * chunk_size)`. A *piece* is a run of
 bytes that was stored at once; it lies inside one cell. The pieces of a cell form a chain from the
 cell's start: each begins where another ends. Because a piece's identity is the place where it
 begins, two writers at the end of one chain meet in one identity, so pieces never overlap and no
