@@ -1,6 +1,6 @@
 """The messages of `lading.v1` to and from msgpack.
 
-It owns the grammar: items, types and limits. It refuses to know which message may come when.
+The grammar: items, types and limits. The state machines decide which message may come when.
 Decoding is total: any bytes give a message or raise InvalidMessage. Of the client's bytes only a
 CHUNK's payload may be long, so that a hostile message costs its own length and a few MiB: an empty
 array of one byte takes 64 bytes in memory. Source: page 3 of the design, "Connection".

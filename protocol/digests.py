@@ -1,6 +1,6 @@
 """Checksums: CRC-32C of a piece, its combination over pieces, and an incremental SHA-256.
 
-It owns the arithmetic and the text forms of digests. It refuses to know what is being summed.
+The arithmetic and the text forms of digests.
 CRC-32C is the Castagnoli polynomial of RFC 3720, appendix B.4; combining follows from the CRC
 being linear: appending n zero bytes is a multiplication by x^(8n) modulo the polynomial.
 """

@@ -1,6 +1,6 @@
 """What a receiver asks of its driver: messages to send and work for the store, as values.
 
-Each says which answer the receiver waits for. They refuse to know how the work is done.
+Each says which answer the receiver waits for.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """What a grant allows: a token with which its bearer may do one thing for a user.
 
-It owns the bounds of a grant and the comparison of an upload with them. What is not bound is the
-bearer's to choose. A name and a directory replace those that the bearer gives; a length, a digest
-and a type must be met. It refuses to know how tokens are made, kept and counted, who may mint
-them, and what time it is.
+The bounds of a grant, and the comparison of an upload with them. The bearer chooses what is not
+bound. A name and a directory replace those that the bearer sends; a length, a digest and a type
+must be met.
 Source: page 4 of the design (grants), page 5, security list, item 19.
 """
 

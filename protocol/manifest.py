@@ -1,10 +1,10 @@
 """The manifest of an upload and the arithmetic of what is stored of it.
 
-It owns three words. A *cell* is `[k * chunk_size, (k + 1) * chunk_size)`. A *piece* is a run of
+It defines three words. A *cell* is `[k * chunk_size, (k + 1) * chunk_size)`. A *piece* is a run of
 bytes that was stored at once; it lies inside one cell. The pieces of a cell form a chain from the
 cell's start: each begins where another ends. Because a piece's identity is the place where it
 begins, two writers at the end of one chain meet in one identity, so pieces never overlap and no
-lock is needed. It refuses to know where pieces are kept and what time it is.
+lock is needed.
 Source: page 2 of the design, "The data"; page 3, rules 2 and 6.
 """
 
@@ -166,7 +166,7 @@ MISSING_SHOWN = 1000
 
 
 class Proof:
-    """That pieces tile `[0, size)` exactly: told of one after the other, none is remembered."""
+    """Proves that pieces tile `[0, size)` exactly. Takes one after the other and remembers none."""
 
     def __init__(self, size: int) -> None:
         self._size = size

@@ -1,7 +1,7 @@
 """The messages of `lading.v1` as values.
 
-It owns their numbers and fields. It refuses to know their bytes (that is `codec.py`) and which
-message may come when (`receiver.py` and `sender.py`). Source: page 3 of the design.
+Their numbers and fields. `codec.py` has their bytes; `receiver/` and `sender/` decide which message
+may come when. Source: page 3 of the design.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """HTTP byte ranges: from a `Range` field to places in a file.
 
-It owns the grammar and the arithmetic of RFC 9110, section 14. It refuses to know what is stored.
+The grammar and the arithmetic of RFC 9110, section 14.
 """
 
 from __future__ import annotations

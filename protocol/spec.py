@@ -1,7 +1,7 @@
 """What a client may ask for when it creates an upload, and which values are allowed.
 
-It owns the limits of names, tags and the other fields, for every transport. It refuses to
-decide what a name means: names are data, no path is ever built from them.
+The limits of names, tags and the other fields hold for every transport. Names are data: no path is
+ever built from them.
 Source: page 3 of the design (CREATE), page 5 ("Bad inputs").
 """
 

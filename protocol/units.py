@@ -1,6 +1,5 @@
 """Sizes and durations as people write them: `32MB`, `4MiB`, `90s`, `24h`, or plain numbers.
 
-It owns the units. It refuses to know what is measured.
 Source: page 4 of the design, "Settings that outside checks use".
 """
 

@@ -19,8 +19,8 @@ Three ideas carry it:
 - **One request at a time for a `ref`.** An answer names only the `ref`, so FINISH, ABORT and DETACH
   wait for the pieces in flight and for the request before them, and a `ref` that is used again
   waits for its old pieces.
-- **One credential at a time.** While a TOKEN is checked, later requests wait for the result, because
-  they belong to the new credential. Pieces, acknowledgements and heartbeats do not wait. Of several
+- **One credential at a time.** While a TOKEN is checked, later requests wait for the result: they
+  belong to the new credential. Pieces, acknowledgements and heartbeats do not wait. Of several
   TOKENs that come meanwhile, the last one is checked next.
 
 Source: page 3 of the design.

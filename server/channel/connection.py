@@ -8,6 +8,7 @@ Source: page 3 of the design.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -18,6 +19,7 @@ from lading.protocol import effects as e
 from lading.protocol.codec import decode_client, encode
 from lading.protocol.errors import LadingError, Unauthorized
 from lading.protocol.messages import OVERHEAD, Chunk, Closed
+from lading.protocol.readable import show_client, show_server
 from lading.protocol.receiver import Receiver
 from lading.server.channel.credential import Credential
 from lading.server.channel.requests import Requests
@@ -62,6 +64,7 @@ class Channel:
         self._reservation: Reservation | None = None
         self._finishing: set[asyncio.Task[None]] = set()
         self._gone = False
+        self._debug: bool = log.is_enabled_for(logging.DEBUG)
         self._arrived = 0
         self._throttle = Throttle(self._limits.messages_a_second)
         self._last_message = self._loop.time()
@@ -106,6 +109,8 @@ class Channel:
                 decoded = decode_client(data)
                 if isinstance(decoded, Chunk):
                     await self._take_share(max(len(data), self._limits.least_share))
+                if self._debug:
+                    log.debug("message", line=show_client(decoded))
                 self._receiver.receive(decoded, self._loop.time())
                 del decoded
         except LadingError as error:
@@ -220,6 +225,8 @@ class Channel:
             case e.Send():
                 if isinstance(effect.message, Closed):
                     self._requests.forget(effect.message.ref)
+                if self._debug:
+                    log.debug("message", line=show_server(effect.message))
                 await self._send(encode(effect.message))
             case e.Close():
                 await self._close(effect)

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from lading.server.limits import NetLimits
 
 COPIES = 4
-"""A piece on its way is in memory about three times: as received, as bytes, and as sent on. What the
-allocator cannot reuse between pieces adds about one more."""
+"""A piece on its way is in memory about three times: as received, as bytes, and as sent on. What
+the allocator cannot reuse between pieces adds about one more."""
 
 PRESSED_SECONDS = NetLimits().pressed_seconds
 

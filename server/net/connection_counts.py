@@ -1,11 +1,11 @@
 """How many connections there are, in all and of each user, over all processes that serve a port.
 
-It owns a table of numbers in memory that the processes share: a row for each of them. A process
+The processes share a table of numbers in memory, with a row for each of them. A process
 writes its own row only and adds up all of them, so there is no lock, and nothing to mend when one
-is killed: whoever starts it again clears its row. It refuses to know what the limits are.
+is killed: whoever starts it again clears its row.
 
 Users have no names in it, only places, chosen by a keyed digest: two users that share a place are
-counted together, and nobody can choose whom he shares one with.
+counted together, and nobody can choose a place.
 """
 
 from __future__ import annotations

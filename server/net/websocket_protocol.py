@@ -139,7 +139,7 @@ class ChannelProtocol(ClosesUnread, WebSocketsSansIOProtocol):
         if self.disconnected:
             self._release()
             return
-        # Who holds a share must use it: others may be waiting.
+        # Whoever holds a share must use it: others may be waiting.
         self._pace.start()
         if waited and not self.read_paused and not self.transport.is_closing():
             self.transport.resume_reading()
@@ -219,7 +219,7 @@ class ChannelProtocol(ClosesUnread, WebSocketsSansIOProtocol):
         data = self.frames[0] if len(self.frames) == 1 else b"".join(self.frames)
         self.frames = []
         reservation.shrink(len(data) * COPIES)
-        # The share travels with the message; the application gives it back.
+        # The share travels with the message; the application returns it.
         message: Any = {
             "type": "websocket.receive",
             "bytes": data,
@@ -294,7 +294,7 @@ class ChannelProtocol(ClosesUnread, WebSocketsSansIOProtocol):
     def shutdown(self) -> None:
         """Uvicorn's shutdown; by then the application has drained and closed the channels."""
         if not self.writable.is_set():
-            # It does not read: a close would wait behind what it was told before, for ever.
+            # The client does not read: a close would wait for ever behind what was sent before.
             self.transport.abort()
         elif not self._lingering:
             super().shutdown()

@@ -7,8 +7,9 @@ import math
 import pytest
 
 from lading.protocol.errors import Unauthorized
+from lading.protocol.readable import show
 from lading.protocol.receiver import Connection
-from tests.support.transcripts import Desk, show
+from tests.support.transcripts import Desk
 
 A = "a" * 24
 WELCOME = '> HELLO\n= authenticated user_id="ann"'

@@ -12,6 +12,7 @@ from lading.protocol.digests import crc32c
 from lading.protocol.errors import CATALOGUE, ChecksumMismatch, LadingError
 from lading.protocol.manifest import Range
 from lading.protocol.sender import MAX_CORRUPTIONS, Wanted
+from lading.protocol.sender.upload import without
 from tests.support.readable import (
     everything,
     failures,
@@ -252,7 +253,7 @@ def test_nothing_is_in_flight_twice_after_incomplete(
             low < start + size and start < low + length for low, length in in_flight.items()
         ):
             in_flight[start] = size
-    left = list(s._without(missing, in_flight))
+    left = list(without(missing, in_flight))
     taken = {place for start, size in in_flight.items() for place in range(start, start + size)}
     wanted = {place for low, high in missing for place in range(low, high)}
     found = [place for low, high in left for place in range(low, high)]

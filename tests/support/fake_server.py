@@ -27,7 +27,7 @@ from lading.protocol.codec import decode_client, encode
 from lading.protocol.digests import crc32c
 from lading.protocol.errors import ChecksumMismatch, ChunkConflict, LadingError, NotFound
 from lading.protocol.manifest import Manifest, Piece, State, coverage, prove
-from lading.protocol.messages import SUBPROTOCOL, Chunk, ClientMessage
+from lading.protocol.messages import SUBPROTOCOL, Chunk, ClientMessage, Token
 from lading.protocol.receiver import Receiver, ReceiverLimits
 from lading.protocol.spec import UploadSpec
 
@@ -142,8 +142,11 @@ class Fake:
     async def expire(self) -> None:
         """The credential of all connections expires now."""
         for receiver, socket in list(self.channels.items()):
+            now = asyncio.get_running_loop().time()
+            receiver.receive(Token("of no worth"), now)
+            receiver.effects()
             receiver.authenticated("tests", 0.0, 0.0)
-            receiver.tick(asyncio.get_running_loop().time())
+            receiver.tick(now)
             await self.flush(receiver, socket)
 
     @property

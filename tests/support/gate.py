@@ -20,7 +20,8 @@ class Stall:
 
         async def held(*args: Any, **options: Any) -> Any:
             self.waiting += 1
-            await self.opened.wait()
+            async with asyncio.timeout(30):  # or a test that fails would never end
+                await self.opened.wait()
             return await method(*args, **options)
 
         monkeypatch.setattr(owner, name, held)

@@ -1,28 +1,23 @@
-"""Dialogues with a receiver as readable lines, and back: the hand that feeds it in tests.
+"""Dialogues with a receiver as lines: `protocol/readable.py` writes them, this reads them.
 
-It owns the text form. It refuses to know what a receiver should answer. A line is
+Beside the lines that are described there:
 
-    > NAME key=value ...      the client says
     = name key=value ...      the driver tells the receiver, at the time that `=` lines move
-    < NAME key=value ...      the server says
-    ! Name key=value ...      the receiver asks its driver for this work
 
-with values in JSON. What is usual is left out: a CHUNK's `crc32c` when it is right, fields at
-their defaults. Of a problem stand its code and its facts, not its sentences.
+A CHUNK's `crc32c` is left out when it is right.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import fields
 from typing import Any, get_args
 
-from lading.protocol import effects as e
 from lading.protocol import messages as m
 from lading.protocol.digests import crc32c
 from lading.protocol.errors import CATALOGUE, LadingError
 from lading.protocol.manifest import Manifest, Piece, State, coverage
+from lading.protocol.readable import show
 from lading.protocol.receiver import Receiver, ReceiverLimits
 from lading.protocol.spec import UploadSpec
 
@@ -85,42 +80,6 @@ def _error(code: str, facts: dict[str, Any]) -> LadingError:
     return CATALOGUE[code](None, **facts)
 
 
-# -- values to lines
-
-
-def _write(sign: str, name: str, found: dict[str, Any]) -> str:
-    return " ".join([sign, name, *(f"{key}={json.dumps(value)}" for key, value in found.items())])
-
-
-def _fields(value: Any) -> dict[str, Any]:
-    """Fields that are not at their defaults, problems and specifications spread out."""
-    found: dict[str, Any] = {}
-    for field in fields(value):
-        content = getattr(value, field.name)
-        if content == field.default:
-            continue
-        if field.name == "problem":
-            found["problem"] = content["code"]
-            sentences = ("code", "title", "detail", "retryable")
-            found.update({key: fact for key, fact in content.items() if key not in sentences})
-        elif isinstance(content, UploadSpec):
-            found.update(_fields(content))
-        elif isinstance(content, bytes):
-            found[field.name] = content.decode("ascii")
-        else:
-            found[field.name] = content
-    if isinstance(value, (m.Chunk, e.Write)) and value.crc32c == crc32c(value.data):
-        del found["crc32c"]
-    return found
-
-
-def show(effect: e.Effect) -> str:
-    """The line of an effect."""
-    if isinstance(effect, e.Send):
-        return _write("<", type(effect.message).__name__.upper(), _fields(effect.message))
-    return _write("!", type(effect).__name__, _fields(effect))
-
-
 # -- the hand
 
 
@@ -153,7 +112,7 @@ class Desk:
             self._tell(name, found)
         else:
             raise ValueError(f"nothing to feed: {line}")
-        return [show(effect) for effect in self.receiver.effects()]
+        return [show(effect, whole=True) for effect in self.receiver.effects()]
 
     def _tell(self, name: str, found: dict[str, Any]) -> None:
         receiver, ref = self.receiver, found.get("ref", 0)

@@ -176,23 +176,24 @@ async def test_an_idle_connection_is_closed_and_one_at_work_is_not(
     tmp_path: Path, database_url: str
 ) -> None:
     limits = Limits(receiver=ReceiverLimits(idle_seconds=0.5))
-    async with inside(tmp_path, database_url, limits=limits) as running:
-        async with channel(running) as at_work:
-            await at_work.create(1, 3)
-            async with channel(running) as idle:
-                assert (await idle.closing()).code == 1001
-            await at_work.chunk(1, 0, b"abc")
-            await at_work.stored(1)
+    async with (
+        inside(tmp_path, database_url, limits=limits) as running,
+        channel(running) as at_work,
+    ):
+        await at_work.create(1, 3)
+        async with channel(running) as idle:
+            assert (await idle.closing()).code == 1001
+        await at_work.chunk(1, 0, b"abc")
+        await at_work.stored(1)
 
 
 async def test_a_silent_connection_is_closed_in_mid_upload(
     tmp_path: Path, database_url: str
 ) -> None:
     limits = Limits(receiver=ReceiverLimits(silent_heartbeats=0.05))
-    async with inside(tmp_path, database_url, limits=limits) as running:
-        async with channel(running) as wire:
-            await wire.create(1, 3)
-            assert (await wire.closing()).code == 1001
+    async with inside(tmp_path, database_url, limits=limits) as running, channel(running) as wire:
+        await wire.create(1, 3)
+        assert (await wire.closing()).code == 1001
 
 
 # -- afterwards

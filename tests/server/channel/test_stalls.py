@@ -13,7 +13,7 @@ import pytest
 from lading.protocol.errors import Unauthorized
 from lading.protocol.receiver import ReceiverLimits
 from lading.server.access.principal import Principal
-from lading.server.limits import Limits
+from lading.server.limits import ChannelLimits, Limits, NetLimits
 from lading.storage.collections.manifests import Manifests
 from tests.support.gate import Stall
 from tests.support.servers import Inside, inside, until
@@ -51,7 +51,8 @@ class Guard:
     async def principal(self, token: str | None) -> Principal:
         future: asyncio.Future[Principal] = asyncio.get_running_loop().create_future()
         self.asked.append((token, future))
-        return await future
+        async with asyncio.timeout(30):
+            return await future
 
     async def next(self, token: str | None) -> asyncio.Future[Principal]:
         """Wait until a token is checked; the answer that it waits for."""
@@ -89,7 +90,7 @@ async def test_a_stalled_create_holds_up_no_acknowledgement(
     running: Inside, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with channel(running) as wire:
-        await wire.create(1, 1000, chunk_size=3)
+        await wire.create(1, None)
         stall = Stall(monkeypatch, Manifests, "create")
         await wire.send(CREATE, 2, {"name": "b", "size": 3})
         await until(lambda: stall.waiting)
@@ -102,27 +103,26 @@ async def test_a_stalled_resume_holds_up_no_acknowledgement(
     running: Inside, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with channel(running) as wire:
-        upload = await wire.create(1, 1000, chunk_size=3)
+        upload = await wire.create(1, None)
         stall = Stall(monkeypatch, running.services.uploads, "resume")
         await wire.send(RESUME, 2, upload["id"])
         await until(lambda: stall.waiting)
         await works(wire)
         stall.opened.set()
-        assert (await wire.opened(2))["missing"] == [[3, 1000]]
+        assert (await wire.opened(2))["upload_size"] == 3
 
 
 async def test_heartbeats_go_on_while_a_create_is_stalled(
     tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     limits = Limits(receiver=ReceiverLimits(heartbeat=1))
-    async with inside(tmp_path, database_url, limits=limits) as running:
-        async with channel(running) as wire:
-            stall = Stall(monkeypatch, running.services.uploads, "create")
-            await wire.send(CREATE, 1, {"name": "b", "size": 3})
-            await until(lambda: stall.waiting)
-            assert await wire.receive() == [WINDOW, wire.welcome["window"]]
-            stall.opened.set()
-            await wire.opened(1)
+    async with inside(tmp_path, database_url, limits=limits) as running, channel(running) as wire:
+        stall = Stall(monkeypatch, running.services.uploads, "create")
+        await wire.send(CREATE, 1, {"name": "b", "size": 3})
+        await until(lambda: stall.waiting)
+        assert await wire.receive() == [WINDOW, wire.welcome["window"]]
+        stall.opened.set()
+        await wire.opened(1)
 
 
 async def test_a_ref_is_used_again_while_another_create_is_stalled(
@@ -148,16 +148,15 @@ async def test_only_so_many_uploads_are_opened_at_once(
 ) -> None:
     """The memory of a connection stays bounded: its next message is read when one was answered."""
     limits = Limits(receiver=ReceiverLimits(max_opening=2))
-    async with inside(tmp_path, database_url, limits=limits) as running:
-        async with channel(running) as wire:
-            stall = Stall(monkeypatch, running.services.uploads, "create")
-            for ref in range(5):
-                await wire.send(CREATE, ref, {"name": "b", "size": 3})
-            await until(lambda: stall.waiting == 2)
-            async with channel(running):  # takes longer than a third message would
-                assert stall.waiting == 2
-            stall.opened.set()
-            assert {(await wire.receive())[1] for _ in range(5)} == set(range(5))
+    async with inside(tmp_path, database_url, limits=limits) as running, channel(running) as wire:
+        stall = Stall(monkeypatch, running.services.uploads, "create")
+        for ref in range(5):
+            await wire.send(CREATE, ref, {"name": "b", "size": 3})
+        await until(lambda: stall.waiting == 2)
+        async with channel(running):  # takes longer than a third message would
+            assert stall.waiting == 2
+        stall.opened.set()
+        assert {(await wire.receive())[1] for _ in range(5)} == set(range(5))
 
 
 async def test_a_connection_that_is_lost_while_it_opens_leaves_nothing_behind(
@@ -178,7 +177,7 @@ async def test_a_connection_that_is_lost_while_it_opens_leaves_nothing_behind(
 
 async def test_a_stalled_token_holds_up_no_acknowledgement(running: Inside) -> None:
     async with channel(running) as wire:
-        await wire.create(1, 1000, chunk_size=3)
+        await wire.create(1, None)
         checks = guard(running)
         await wire.send(TOKEN, "new")
         answer = await checks.next("new")
@@ -287,3 +286,23 @@ async def test_who_leaves_while_a_token_is_checked_is_counted_no_more(running: I
     answer.set_result(Principal("admin"))
     await running.stop()
     assert counts.of("admin") == 0
+
+
+# -- the byte budget
+
+
+async def test_the_window_is_small_while_others_wait_for_the_byte_budget(
+    tmp_path: Path, database_url: str
+) -> None:
+    limits = Limits(net=NetLimits(pressed_seconds=0), channel=ChannelLimits(pressure_seconds=0.01))
+    async with inside(tmp_path, database_url, limits=limits) as running, channel(running) as wire:
+        budget = running.services.budget
+        held = [await budget.acquire(budget.total, owner) for owner in ("a",)]
+        while budget.free:
+            held.append(await budget.acquire(budget.free, f"b{len(held)}"))
+        withdraw = budget.ask(1, held.append, "waiting")
+        assert await wire.receive() == [WINDOW, wire.welcome["max_chunk_size"]]
+        withdraw()
+        assert await wire.receive() == [WINDOW, wire.welcome["window"]]
+        for reservation in held:
+            reservation.release()

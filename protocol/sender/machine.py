@@ -1,18 +1,9 @@
-"""The client's side of one `lading.v1` connection, without the connection.
-
-It owns what to send next: which bytes of which upload, within the window, and what has to be sent
-again. It refuses to know sockets, files, clocks and how long to wait before connecting anew.
-A connection carries many uploads, each under a `ref`. The driver reads the bytes of each
-`Wanted` and hands them to `piece()`; progress counts acknowledged bytes only.
-An upload that failed for good is forgotten; what is then said of its `ref` changes nothing.
-Source: page 3 of the design.
-"""
+"""The Sender: one connection as the client sees it."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Any
 
 from lading.protocol import messages as m
@@ -20,136 +11,34 @@ from lading.protocol.digests import crc32c
 from lading.protocol.errors import (
     ChecksumMismatch,
     InvalidArgument,
-    LadingError,
     RateLimited,
+    UploadEnded,
     from_problem,
 )
-from lading.protocol.manifest import Range, cell_end
+from lading.protocol.sender.events import (
+    Completed,
+    Event,
+    Failed,
+    GoingAway,
+    Left,
+    Opened,
+    Progress,
+    Verifying,
+    Wanted,
+    Welcomed,
+)
+from lading.protocol.sender.upload import Upload, ranges_of, without
 from lading.protocol.spec import UploadSpec
 
 MAX_CORRUPTIONS = 5
 """How often one piece may arrive with a wrong checksum before the path is called broken."""
 
 
-# -- events ----------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Welcomed:
-    """HELLO was accepted; uploads may be opened."""
-
-    user_id: str
-    max_chunk_size: int
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """The upload is open; `stored` bytes of it are durable already."""
-
-    ref: int
-    upload: m.Opened
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """`stored` bytes of the upload are durable."""
-
-    ref: int
-    stored: int
-
-
-@dataclass(frozen=True, slots=True)
-class Verifying:
-    """The server checks `done` of `total` bytes against the digest."""
-
-    ref: int
-    done: int
-    total: int
-
-
-@dataclass(frozen=True, slots=True)
-class Completed:
-    """The server verified and published the file."""
-
-    ref: int
-    file: m.Complete
-
-
-@dataclass(frozen=True, slots=True)
-class Left:
-    """The upload was aborted or detached; `ref` is free."""
-
-    ref: int
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """The upload cannot go on here; `ref` is None when it is the connection that cannot."""
-
-    ref: int | None
-    error: LadingError
-
-
-@dataclass(frozen=True, slots=True)
-class GoingAway:
-    """The server stops; connect again after `retry_after` seconds."""
-
-    retry_after: int
-
-
-Event = Welcomed | Opened | Progress | Verifying | Completed | Left | Failed | GoingAway
-
-
-# -- state -----------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Read `[start, end)` of the upload and hand it to `Sender.piece`."""
-
-    ref: int
-    start: int
-    end: int
-
-
-@dataclass(slots=True)
-class _Upload:
-    chunk_size: int = 0
-    size: int | None = None
-    stored: int = 0
-    todo: deque[Range] = field(default_factory=deque)
-    offered: int = 0
-    in_flight: dict[int, int] = field(default_factory=dict)
-    corrupted: dict[int, int] = field(default_factory=dict)
-    open: bool = False
-    stopped: bool = False
-
-    def next_range(self) -> Range | None:
-        """The next piece: from where something is missing to the end of that cell.
-
-        While the length is unknown only whole cells are taken, since more may come.
-        """
-        if not self.open or not self.todo:
-            return None
-        start, end = self.todo[0]
-        stop = min(end, cell_end(start, self.chunk_size, self.size))
-        if self.size is None and stop == self.offered and stop % self.chunk_size:
-            return None
-        return start, stop
-
-    def take(self, piece: Range) -> None:
-        """Move a piece from what is to do to what is in flight."""
-        _, end = self.todo.popleft()
-        if piece[1] < end:
-            self.todo.appendleft((piece[1], end))
-        self.in_flight[piece[0]] = piece[1] - piece[0]
-
-
 class Sender:
     """One connection as the client sees it.
 
     Call `hello`, then `create` or `resume`; feed each server message to `receive`; send what
-    `outgoing` gives; look at `events`; and while `wanted` gives a piece, read and send it.
+    `outgoing` returns; look at `events`; and while `wanted` returns a piece, read and send it.
     """
 
     def __init__(self) -> None:
@@ -157,7 +46,7 @@ class Sender:
         self.heartbeat = 0
         self.in_flight = 0
         self.draining = False
-        self._uploads: dict[int, _Upload] = {}
+        self._uploads: dict[int, Upload] = {}
         self._late: dict[tuple[int, int], int] = {}
         """Sizes of pieces in flight whose upload ended before they were answered."""
         self._turns: deque[int] = deque()
@@ -168,7 +57,7 @@ class Sender:
     # -- what the driver takes
 
     def outgoing(self) -> list[m.ClientMessage]:
-        """Messages to send now, each given once. Chunks are not among them."""
+        """Messages to send now, each returned once. Chunks are not among them."""
         messages, self._outgoing = self._outgoing, []
         return messages
 
@@ -217,13 +106,13 @@ class Sender:
         self._outgoing.append(m.Ping(nonce))
 
     def create(self, spec: UploadSpec) -> int:
-        """Ask for a new upload; gives its `ref`."""
+        """Ask for a new upload; returns its `ref`."""
         ref = self._new_ref()
         self._outgoing.append(m.Create(ref, spec))
         return ref
 
     def resume(self, upload_id: str) -> int:
-        """Ask to go on with an upload; gives its `ref` on this connection."""
+        """Ask to resume an upload; returns its `ref` on this connection."""
         ref = self._new_ref()
         self._outgoing.append(m.Resume(ref, upload_id))
         return ref
@@ -281,12 +170,12 @@ class Sender:
             self._next_ref = (self._next_ref + 1) % (m.MAX_REF + 1)
         ref = self._next_ref
         self._next_ref = (ref + 1) % (m.MAX_REF + 1)
-        self._uploads[ref] = _Upload()
+        self._uploads[ref] = Upload()
         self._turns.append(ref)
         return ref
 
     @staticmethod
-    def _extend(upload: _Upload, start: int, end: int) -> None:
+    def _extend(upload: Upload, start: int, end: int) -> None:
         if upload.todo and upload.todo[-1][1] == start:
             start, _ = upload.todo.pop()
         upload.todo.append((start, end))
@@ -360,7 +249,7 @@ class Sender:
         self._events.append(Failed(message.ref, error))
 
     def _answered(self, ref: int, start: int) -> int:
-        """Give back the credit of a piece in flight; gives its size, 0 when there is none."""
+        """Give back the credit of a piece in flight; returns its size, 0 when there is none."""
         upload = self._uploads.get(ref)
         if upload is not None and start in upload.in_flight:
             size = upload.in_flight.pop(start)
@@ -381,11 +270,11 @@ class Sender:
         upload = self._uploads.get(ref)
         if upload is None or (upload.stopped and late is not None):
             return
-        missing = _ranges(error.extra.get("missing"))
+        missing = ranges_of(error.extra.get("missing"))
         if error.code == "incomplete" and missing and not upload.stopped:
-            upload.todo = deque(_without(missing, upload.in_flight))
+            upload.todo = deque(without(missing, upload.in_flight))
             return
-        if not upload.chunk_size or error.code in ("gone", "not-found"):
+        if not upload.chunk_size or isinstance(error, UploadEnded):
             self._forget(ref)
         self._events.append(Failed(ref, error))
 
@@ -409,30 +298,6 @@ class Sender:
 
     def _pong(self, message: m.Pong) -> None:
         """That it came is all that counts; the driver notes when it last heard something."""
-
-
-def _ranges(value: object) -> list[Range]:
-    """The ranges in a problem's extra facts, which the grammar of messages leaves open."""
-    pairs = value if isinstance(value, list) else []
-    return [
-        (pair[0], pair[1])
-        for pair in pairs
-        if isinstance(pair, list) and [type(item) for item in pair] == [int, int]
-    ]
-
-
-def _without(ranges: Iterable[Range], in_flight: Mapping[int, int]) -> Iterator[Range]:
-    """What of the ranges is not in flight."""
-    flying = sorted((start, start + size) for start, size in in_flight.items())
-    for first, end in ranges:
-        start = first
-        for begin, stop in flying:
-            if start < stop and begin < end:
-                if start < begin:
-                    yield start, begin
-                start = stop
-        if start < end:
-            yield start, end
 
 
 _HANDLERS: dict[type[Any], Callable[[Any, Any], None]] = {
