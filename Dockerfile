@@ -21,7 +21,8 @@ RUN python -m venv /opt/lading
 # compiled, and no package's own build code runs.
 COPY requirements/serve.txt requirements/
 RUN pip install --require-hashes --only-binary :all: --requirement requirements/serve.txt
-COPY pyproject.toml README.md ./
+COPY pyproject.toml README.md LICENSE ./
+# `lading/` holds links to the folders beside it. A link is copied as a link, so each folder is copied, too.
 COPY protocol protocol
 COPY storage storage
 COPY janitor janitor
