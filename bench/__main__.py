@@ -19,14 +19,14 @@ from pathlib import Path
 
 import structlog
 
-from bench import keep, peers
+from bench import peers, save
 from bench.growth import Curve, Values, curves, medians
 from bench.machine import machine, versions
 from bench.measure import Measure, Options, Sample
 from bench.measures import MEASURES
 from bench.process import ROOT, ChildFailed
 from bench.report import Result, summarize, table
-from bench.scene import NoRoom, Scene
+from bench.workspace import NoRoom, Workspace
 from lading.storage.embedded.process import EmbeddedError
 
 ROUNDS, QUICK_ROUNDS, GROWTH_ROUNDS = 5, 1, 3
@@ -39,17 +39,17 @@ def say(text: str) -> None:
     print(f"{time.monotonic() - BEGAN:5.0f} s  {text}", file=sys.stderr, flush=True)
 
 
-async def run(measure: Measure, rounds: int, scene: Scene) -> Result:
-    """One measure: all its rounds, on one stage."""
+async def run(measure: Measure, rounds: int, workspace: Workspace) -> Result:
+    """One measure: all its rounds, on one setup."""
     rounds = min(rounds, measure.rounds or rounds)
     found: list[list[Sample]] = []
-    async with measure.stage(scene) as stage:
+    async with measure.setup(workspace) as setup:
         for number in range(0 if measure.warm_up else 1, rounds + 1):
             samples: dict[int, Sample] = {}
             places = range(len(measure.sides))
             for place in places if number % 2 == 0 else reversed(places):
                 side = measure.sides[place]
-                samples[place] = await side.run(stage)
+                samples[place] = await side.run(setup)
                 value = f"{samples[place].value:.3g} {measure.unit}"
                 turn = f"{number}/{rounds}" if number else "warming up"
                 say(f"{measure.name}, {turn}: {side.name}: {value}")
@@ -58,11 +58,11 @@ async def run(measure: Measure, rounds: int, scene: Scene) -> Result:
     return summarize(measure, found)
 
 
-async def draw(curve: Curve, rounds: int, scene: Scene) -> Result:
+async def draw(curve: Curve, rounds: int, workspace: Workspace) -> Result:
     """One curve: all its rounds."""
     found: list[list[Values]] = []
     for number in range(1, rounds + 1):
-        found.append(await curve.run(scene, curve.points))
+        found.append(await curve.run(workspace, curve.points))
         say(f"{curve.name}, {number}/{rounds}")
     return {
         "name": curve.name,
@@ -73,23 +73,23 @@ async def draw(curve: Curve, rounds: int, scene: Scene) -> Result:
     }
 
 
-Work = Callable[[Scene], Awaitable[list[Result]]]
+Work = Callable[[Workspace], Awaitable[list[Result]]]
 
 
 async def run_all(work: Work, kind: str, rounds: int, quick: bool, place: Path) -> Result:
-    """All that was asked for, in one scene; what it gave is kept under `kind`."""
+    """All that was asked for, in one workspace; what it gave is kept under `kind`."""
     # SIGTERM ends the run as Ctrl-C does: in order, with nothing left behind.
     task = asyncio.current_task()
     assert task is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     now = datetime.now(UTC)
-    async with Scene.open(place) as scene:
-        kinds = machine(scene.scratch)
+    async with Workspace.open(place) as workspace:
+        kinds = machine(workspace.scratch)
         return {
             "run": {"when": f"{now:%Y-%m-%d %H:%M} UTC", "rounds": rounds, "quick": quick},
             "machine": kinds,
-            "versions": {**versions(await scene.mongo_version()), **await peers.versions()},
-            kind: await work(scene),
+            "versions": {**versions(await workspace.mongo_version()), **await peers.versions()},
+            kind: await work(workspace),
         }
 
 
@@ -128,13 +128,13 @@ def main() -> int:
     def chosen(name: str) -> bool:
         return not given.measures or name in given.measures
 
-    async def measures(scene: Scene) -> list[Result]:
+    async def measures(workspace: Workspace) -> list[Result]:
         some = [measure for measure in _measures(options) if chosen(measure.name)]
-        return [await run(measure, given.rounds, scene) for measure in some]
+        return [await run(measure, given.rounds, workspace) for measure in some]
 
-    async def growing(scene: Scene) -> list[Result]:
+    async def growing(workspace: Workspace) -> list[Result]:
         some = [curve for curve in curves(options) if chosen(curve.name)]
-        return [await draw(curve, given.rounds, scene) for curve in some]
+        return [await draw(curve, given.rounds, workspace) for curve in some]
 
     structlog.configure(
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
@@ -150,10 +150,10 @@ def main() -> int:
         say("Stopped; nothing was kept.")
         return 130
     if growth:
-        keep.growth(result, whole)
-        print("\n".join(keep.curve_table(curve) for curve in result["curves"]))
+        save.growth(result, whole)
+        print("\n".join(save.curve_table(curve) for curve in result["curves"]))
     else:
-        keep.measures(result, whole)
+        save.measures(result, whole)
         print(table(result), end="")
     return 0
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from bench.measure import Goal, Measure, Options, Sample, Side
 from bench.process import ask
-from bench.scene import SECOND_DATABASE, LadingServer, Scene
 from bench.uploads import DURABLE
+from bench.workspace import SECOND_DATABASE, LadingServer, Workspace
 
 PIECE = 4096
 """Bytes of a piece, so small that what each piece costs shows."""
@@ -66,10 +66,13 @@ def measure(options: Options) -> Measure:
     size = 2 * many * PIECE
 
     @asynccontextmanager
-    async def stage(scene: Scene) -> AsyncIterator[Uploads]:
-        source = await scene.source(size)
-        await scene.clear()
-        async with scene.lading() as server, scene.lading(database=SECOND_DATABASE) as fresh:
+    async def setup(workspace: Workspace) -> AsyncIterator[Uploads]:
+        source = await workspace.source(size)
+        await workspace.clear()
+        async with (
+            workspace.lading() as server,
+            workspace.lading(database=SECOND_DATABASE) as fresh,
+        ):
             long = Filling(server, source, size)
             await long.fill(many)
             yield Uploads(long, fresh)
@@ -99,5 +102,5 @@ def measure(options: Options) -> Measure:
             Goal(9, f"RESUME of {many:,} pieces, ms", side=1, cost=RESUME, at_most=200),
         ),
         note=note,
-        stage=stage,
+        setup=setup,
     )

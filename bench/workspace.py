@@ -65,8 +65,8 @@ def room_for(size: int) -> int:
     return 2 * min(size, LARGEST_SOURCE) + 2 * size
 
 
-class Scene:
-    """One scratch directory and one mongod, for as long as the block of `Scene.open` lasts."""
+class Workspace:
+    """One scratch directory and one mongod, for as long as the block of `Workspace.open` lasts."""
 
     def __init__(self, scratch: Path, mongo: EmbeddedMongo) -> None:
         self.scratch = scratch
@@ -76,15 +76,15 @@ class Scene:
     @classmethod
     @asynccontextmanager
     async def open(cls, place: Path) -> AsyncIterator[Self]:
-        """A scene in a new directory in `place`, which is deleted in the end."""
+        """A workspace in a new directory in `place`, which is deleted in the end."""
         scratch = Path(tempfile.mkdtemp(prefix="bench-", dir=place))
         try:
             async with EmbeddedMongo(scratch / "mongo") as mongo:
-                scene = cls(scratch, mongo)
+                workspace = cls(scratch, mongo)
                 try:
-                    yield scene
+                    yield workspace
                 finally:
-                    await scene._client.close()
+                    await workspace._client.close()
         finally:
             await asyncio.to_thread(shutil.rmtree, scratch)
 
@@ -102,7 +102,7 @@ class Scene:
         return str(build["version"])
 
     def directory(self, name: str) -> Path:
-        """A new directory; it goes with the scene."""
+        """A new directory; it goes with the workspace."""
         return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self.scratch))
 
     async def source(self, size: int) -> Path:
@@ -130,7 +130,7 @@ class Scene:
     async def lading(
         self, settings: Settings | None = None, *, database: str = LADING_DATABASE
     ) -> AsyncIterator[LadingServer]:
-        """A fresh Lading server on the scene's mongod, as a process of its own.
+        """A fresh Lading server on the workspace's mongod, as a process of its own.
 
         `settings` are named like the variables, without `LADING_` and in lower case.
         """
