@@ -26,7 +26,7 @@ from bench.measure import Measure, Options, Sample
 from bench.measures import MEASURES
 from bench.process import ROOT, ChildFailed
 from bench.report import Result, summarize, table
-from bench.workspace import NoRoom, Workspace
+from bench.workspace import NoSpace, Workspace
 from lading.storage.embedded.process import EmbeddedError
 
 ROUNDS, QUICK_ROUNDS, GROWTH_ROUNDS = 5, 1, 3
@@ -35,12 +35,12 @@ BEGAN = time.monotonic()
 
 
 def say(text: str) -> None:
-    """Tell how far it is, and since when; the tables alone go to standard output."""
+    """Report progress on standard error; only the tables go to standard output."""
     print(f"{time.monotonic() - BEGAN:5.0f} s  {text}", file=sys.stderr, flush=True)
 
 
 async def run(measure: Measure, rounds: int, workspace: Workspace) -> Result:
-    """One measure: all its rounds, on one setup."""
+    """One measure: all its rounds, in one setup."""
     rounds = min(rounds, measure.rounds or rounds)
     found: list[list[Sample]] = []
     async with measure.setup(workspace) as setup:
@@ -77,8 +77,8 @@ Work = Callable[[Workspace], Awaitable[list[Result]]]
 
 
 async def run_all(work: Work, kind: str, rounds: int, quick: bool, place: Path) -> Result:
-    """All that was asked for, in one workspace; what it gave is kept under `kind`."""
-    # SIGTERM ends the run as Ctrl-C does: in order, with nothing left behind.
+    """Run everything that was asked for in one workspace; the results are stored under `kind`."""
+    # SIGTERM ends the run like Ctrl-C: cleanly, with nothing left behind.
     task = asyncio.current_task()
     assert task is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
@@ -94,17 +94,21 @@ async def run_all(work: Work, kind: str, rounds: int, quick: bool, place: Path) 
 
 
 def parse(names: Sequence[str]) -> argparse.Namespace:
-    """The command line; ends the program when it is wrong."""
+    """Parse the command line; exits if it is wrong."""
     parser = argparse.ArgumentParser(
         prog="scripts/bench", description="Runs Lading and its peers in turn and compares them."
     )
     parser.add_argument("measures", nargs="*", metavar="MEASURE", help=f"of: {', '.join(names)}")
-    parser.add_argument("--growth", action="store_true", help="how time and memory grow, instead")
+    parser.add_argument(
+        "--growth", action="store_true", help="measure how time and memory grow instead"
+    )
     parser.add_argument("--quick", action="store_true", help="small sizes, in under two minutes")
     parser.add_argument(
         "--rounds", type=int, help=f"default {ROUNDS}, {GROWTH_ROUNDS} with --growth, 1 if --quick"
     )
-    parser.add_argument("--scratch", type=Path, default=ROOT / "build", help="where data may lie")
+    parser.add_argument(
+        "--scratch", type=Path, default=ROOT / "build", help="directory for the data"
+    )
     options = parser.parse_args()
     if unknown := set(options.measures) - set(names):
         parser.error(f"there is no {', '.join(sorted(unknown))}; of: {', '.join(names)}")
@@ -117,7 +121,7 @@ def parse(names: Sequence[str]) -> argparse.Namespace:
 
 
 def main() -> int:
-    """Run what the command line asks for; gives the exit code."""
+    """Run what the command line asks for; returns the exit code."""
     growth = "--growth" in sys.argv
     names = [part.name for part in (curves(Options()) if growth else _measures(Options()))]
     given = parse(names)
@@ -143,7 +147,7 @@ def main() -> int:
     work, kind = (growing, "curves") if growth else (measures, "measures")
     try:
         result = asyncio.run(run_all(work, kind, given.rounds, given.quick, given.scratch))
-    except (ChildFailed, EmbeddedError, NoRoom) as error:
+    except (ChildFailed, EmbeddedError, NoSpace) as error:
         say(str(error))
         return 1
     except (KeyboardInterrupt, asyncio.CancelledError):

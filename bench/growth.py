@@ -1,4 +1,4 @@
-"""How cost grows: each curve takes time and memory at several sizes of one thing.
+"""How cost grows: each curve measures time and memory at several sizes of one quantity.
 
 It owns the curves and their arithmetic. It refuses to know how they are drawn and printed.
 Source: page 6 of the design.
@@ -17,14 +17,14 @@ from bench.process import ask, forget_peak, memory
 from bench.workspace import Workspace, room_for
 
 Values = Mapping[str, float]
-"""What was taken at one point; each name carries its unit."""
+"""The values at one point; each name contains its unit."""
 
 PEAK = uploads.PEAK
 
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """What is varied, the sizes it is given, and a run that takes all of them in turn."""
+    """What is varied, its sizes, and a run that measures all of them in turn."""
 
     name: str
     title: str
@@ -34,7 +34,7 @@ class Curve:
 
 
 def curves(options: Options) -> list[Curve]:
-    """All curves, smaller when it is to be quick or the disk has little room."""
+    """All curves; smaller for a quick run, or if the disk has little free space."""
     quick = options.quick
     wanted = (16, 64) if quick else (16, 64, 256, 1024, 4096)
     sizes = tuple(size for size in wanted if room_for(size * MIB) <= options.room)
@@ -72,7 +72,7 @@ def curves(options: Options) -> list[Curve]:
 
 
 def medians(rounds: Sequence[Sequence[Values]]) -> list[dict[str, float]]:
-    """For each point the median of what the rounds gave there."""
+    """For each point the median of the rounds."""
     return [
         {name: statistics.median(values[name] for values in at_point) for name in at_point[0]}
         for at_point in zip(*rounds, strict=True)

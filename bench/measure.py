@@ -1,4 +1,4 @@
-"""What a measure is: sides that are run in turn, and goals that compare what they gave.
+"""What a measure is: sides that run in turn, and goals that compare their results.
 
 It owns these values and the arithmetic of medians and ratios. It refuses to know how a side is
 run, and where its numbers are printed. Source: page 6 of the design.
@@ -42,7 +42,7 @@ Run = Callable[[Any], Awaitable[Sample]]
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One of those compared. `durable` says what a crash cannot take once it is done."""
+    """One of the sides that are compared. `durable` says what a crash cannot lose."""
 
     name: str
     durable: str
@@ -76,7 +76,7 @@ class Goal:
         return sample.value if self.cost is None else sample.costs[self.cost]
 
     def met(self, median: float) -> bool:
-        """Whether the median keeps within the bound."""
+        """Whether the median is within the bound."""
         enough = self.at_least is None or median >= self.at_least
         return enough and (self.at_most is None or median <= self.at_most)
 
@@ -125,7 +125,7 @@ class Measure:
 
 
 class Spread(NamedTuple):
-    """The middle and the ends of what several rounds gave."""
+    """The median, minimum and maximum of several rounds."""
 
     median: float
     least: float

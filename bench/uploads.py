@@ -28,7 +28,7 @@ TUS_PIECE = 4 * MIB
 
 
 class Transfer(NamedTuple):
-    """How fast it was, in bytes per second, what it cost, and what the client told besides."""
+    """The rate in bytes per second, the costs, and the client's other results."""
 
     rate: float
     costs: dict[str, float]
@@ -107,7 +107,7 @@ async def over_http(
 async def watch(
     client: str, job: Mapping[str, Any], size: int, pids: Mapping[str, int]
 ) -> Transfer:
-    """Run a client, and read meanwhile what these processes and the rest of the machine use."""
+    """Run a client, and measure what these processes and the rest of the machine use."""
     whole = machine_cpu_seconds()
     before = {name: cpu_seconds(pid) for name, pid in pids.items()}
     told = await ask(client, job)

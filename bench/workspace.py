@@ -1,4 +1,4 @@
-"""What the sides share: one disk, one mongod, the source files, and Lading servers when asked for.
+"""What the sides share: one disk, one mongod, the source files, and Lading servers on demand.
 
 It owns their lives and leaves nothing behind. It refuses to know what is measured.
 Before each run of a side the databases of all sides are dropped and the disk is at rest, so that
@@ -28,22 +28,22 @@ PEER_DATABASE = "peer"
 
 LADING_DATABASE = "lading"
 SECOND_DATABASE = "lading_second"
-"""For a second Lading server that is to share nothing with the first but the mongod."""
+"""For a second Lading server that shares only the mongod with the first."""
 
 DATABASES = (LADING_DATABASE, SECOND_DATABASE, PEER_DATABASE)
 
 Settings = Mapping[str, object]
 
 LARGEST_SOURCE = 2**30
-"""Larger files are this one again and again: no side looks for what it has stored before."""
+"""Larger files repeat this one; no side deduplicates."""
 
 START_SECONDS = 60.0
 POLL_SECONDS = 0.02
 PIECE = 4 * 2**20
 
 
-class NoRoom(Exception):
-    """The disk has too little room for a measure."""
+class NoSpace(Exception):
+    """The disk has too little free space for a measure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class LadingServer:
 
     @property
     def job(self) -> dict[str, Any]:
-        """What a client needs to speak to it."""
+        """What a client needs to connect to it."""
         return {"url": self.url, "token": self.token}
 
 
@@ -112,7 +112,7 @@ class Workspace:
         """
         free = shutil.disk_usage(self.scratch).free
         if free < room_for(size):
-            raise NoRoom(f"{room_for(size) >> 20} MiB of room are needed, {free >> 20} are free.")
+            raise NoSpace(f"{room_for(size) >> 20} MiB of room are needed, {free >> 20} are free.")
         length = min(size, LARGEST_SOURCE)
         path = self.scratch / f"source-{length}"
         if not path.exists():
@@ -120,7 +120,7 @@ class Workspace:
         return path
 
     async def clear(self) -> None:
-        """Drop what all sides have stored, and wait until the disk is at rest."""
+        """Drop what all sides have stored, and wait until the disk is idle."""
         for name in DATABASES:
             await self._client.drop_database(name)
         await self._client.admin.command("fsync")

@@ -25,7 +25,7 @@ SHA-256, and the server reads all back and checks it before it says done; the br
 none. Both clocks run from the first request to the finished file. The heap is what V8 says is in \
 use, garbage and array buffers included, by the main thread and the worker: the most of samples \
 every 100 ms, less what was in use before, after a garbage collection. Tasks of the main thread \
-are told of from 50 ms on; 50 stands for none. The CPU time of the browser's client is that of all \
+are reported from 50 ms on; 50 means none. The CPU time of the browser's client is that of all \
 processes of Chromium; starting and ending them is elsewhere."""
 
 
@@ -35,7 +35,7 @@ def chromium() -> str | None:
 
 
 def lacking() -> str | None:
-    """What is not there that the browser's side needs; None when all is."""
+    """What the browser's side needs and is missing; None if nothing is."""
     for what, found in (
         ("Node", shutil.which("node")),
         ("Chromium", chromium()),
@@ -78,7 +78,7 @@ def measure(options: Options) -> Measure:
 def _by_browser(size: int) -> Run:
     async def run(workspace: Workspace) -> Sample:
         sent = await _send(workspace, "bench.clients.browser", size, {"chromium": chromium()})
-        # Never nothing: how far a bound was reached is a ratio.
+        # Never 0, because the share of the bound is a ratio.
         sent.costs[HEAP] = max(sent.told["heap_growth"] / MIB, 0.1)
         sent.costs["JavaScript heap kept, MiB"] = sent.told["heap_kept"] / MIB
         sent.costs[TASK] = sent.told["longest_task"] * 1000

@@ -17,7 +17,7 @@ from bench.workspace import LadingServer, Workspace
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """The file in all places, and the servers that have it."""
+    """The file on all sides, and their servers."""
 
     workspace: Workspace
     source: Path

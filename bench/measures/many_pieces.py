@@ -14,11 +14,11 @@ from bench.uploads import DURABLE
 from bench.workspace import SECOND_DATABASE, LadingServer, Workspace
 
 PIECE = 4096
-"""Bytes of a piece, so small that what each piece costs shows."""
+"""Bytes of a piece; small, so that the cost of each piece shows."""
 
 FEW, MANY = 100, 100_000
 AT_ONCE = 8
-"""Pieces on their way while the time is taken."""
+"""Pieces in flight while the time is measured."""
 
 RESUME = "RESUME, ms"
 
@@ -34,7 +34,7 @@ class Filling:
     stored: int = 0
 
     async def fill(self, pieces: int) -> None:
-        """Store so many more as fast as it goes.
+        """Store so many more pieces as fast as possible.
 
         A connection may say 2,000 things a second, so it takes several.
         """
@@ -55,7 +55,7 @@ class Filling:
 
 @dataclass(frozen=True, slots=True)
 class Uploads:
-    """An upload that is long under way, and a server with a database of its own for new ones."""
+    """A long upload, and a server with its own database for new ones."""
 
     long: Filling
     fresh: LadingServer

@@ -60,7 +60,7 @@ class Peer:
 
     @property
     def job(self) -> dict[str, Any]:
-        """What a client needs to speak to it."""
+        """What a client needs to connect to it."""
         return {"url": self.url, "token": None}
 
 
