@@ -26,15 +26,15 @@ async def trial(world: World, trial: Trial) -> None:
     world.proxy.target = victim.port
     world.proxy.usual = (at(random.randrange(len(data) + AROUND), strike), whole)
     if trial.number % 2:
-        file = await send(world.proxied, data, name)
+        file_id = (await send(world.proxied, data, name)).id
     else:
         uploader = Uploader(data, name, random, growing=random.random() < 0.3)
-        file = await uploader.run(lambda: world.proxied)
-        await world.vault.keeps(file["id"], uploader.acknowledged)
+        file_id = (await uploader.run(lambda: world.proxied))["id"]
+        await world.vault.keeps(file_id, uploader.acknowledged)
     if not killed:  # it was all there already: then that must survive
         strike()
     world.server = heir
-    await world.vault.whole(heir, file["id"], data)
+    await world.vault.whole(heir, file_id, data)
     await world.sound(crashed=True)
     await world.vault.clear()
 

@@ -10,9 +10,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from typing import Any
 
-from lading import Client
+from lading import Client, File
 from lading.client.backoff import Timing
 from tests.faults.fault import Base
 from tests.faults.processes import TOKEN, Servers
@@ -85,8 +84,8 @@ def some_bytes(random: Random, cells: int = 16) -> bytes:
 
 async def send(
     where: Running, data: bytes, name: str, *, patience: float = 60.0, random: Random | None = None
-) -> dict[str, Any]:
-    """Upload by the client that users have; what COMPLETE told of the file."""
+) -> File:
+    """Upload by the client that users have."""
     timing = Timing() if random is None else Timing(random=random.random)
     async with Client(where.url, TOKEN, patience=patience, timing=timing) as client:
         return await client.upload(io.BytesIO(data), name=name)

@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from lading.client.output import EXIT_CODES, Output, printable, sentence, size_text, time_text
-from lading.client.progress import Progress, State
+from lading.client.types import Progress, State
+from lading.commands.output import EXIT_CODES, Output, printable, sentence, size_text, time_text
 from lading.protocol.errors import (
     CATALOGUE,
     Internal,
@@ -129,7 +129,7 @@ def test_without_a_bar_waiting_is_told(capsys: Captured) -> None:
             output.progress("a\n", Progress(state, 5, 10, 1, reason=reason))
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert captured.err == "lading: a\\n: waiting: No\\x1b.\nlading: a\\n: going on.\n"
+    assert captured.err == "lading: a\\n: waiting: No\\x1b.\nlading: a\\n: continuing.\n"
 
 
 def test_a_note_that_is_told_once(capsys: Captured) -> None:
@@ -159,13 +159,13 @@ def test_tables_are_tab_separated_when_piped(capsys: Captured) -> None:
     assert capsys.readouterr().out == "1\tx\\ty\\x1b\n2\tz\n"
 
 
-def test_tables_for_eyes_fold_no_id(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tables_for_people_fold_no_id(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
     file_id, name = "0123456789abcdef01234567", "a-long-name-of-a-film.mp4"
     row = (file_id, "586.2 MB/1.5 GB", "video/mp4", "2026-11-21 20:25", name)
     for columns in (80, 60, 30):
         monkeypatch.setenv("COLUMNS", str(columns))
         output = Output()
-        output.for_eyes = True
+        output.for_people = True
         output.table(("ID", "SIZE", "TYPE", "CREATED", "NAME"), [row, row])
         text = capsys.readouterr().out
         assert text.count(file_id) == text.count("2026-11-21 20:25") == 2

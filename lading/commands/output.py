@@ -1,8 +1,7 @@
-"""What the commands show: bars for eyes, JSON lines for programs, nothing when nobody looks.
+"""What the commands print: progress bars for people, JSON lines for programs.
 
-It owns the two streams: data goes to standard output, everything else to standard error. It
-refuses to know servers. Names come from anyone, so what a terminal would act on is shown escaped.
-Source: page 7 of the design, "Command line".
+Data goes to standard output, everything else to standard error. Names may come from anyone, so
+control characters are printed escaped. Source: page 7 of the design, "Command line".
 """
 
 from __future__ import annotations
@@ -14,33 +13,30 @@ import sys
 import time
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Self
-
-from rich import progress as rich
-from rich.cells import cell_len
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+from typing import TYPE_CHECKING, Any, Self
 
 from lading.client.errors import TargetFailed
-from lading.client.progress import Progress, State
+from lading.client.types import Progress, State
 from lading.protocol.errors import LadingError
 
+if TYPE_CHECKING:
+    from rich import progress as rich
+
 PROGRESS_SECONDS = 0.2
-"""JSON progress comes no more often than this, except when the state changes."""
+"""JSON progress is printed no more often than this, except when the state changes."""
 
 ADVICE = {
     "unreachable": "Is it running? Check LADING_URL or --server.",
     "unauthorized": "Give a valid token with LADING_TOKEN or --token.",
     "quota-exceeded": "Delete files, or ask for a larger quota.",
-    "storage-full": "Try again when the server has room.",
+    "storage-full": "Try again when the server has free space.",
     "target-exists": "Use --force to replace it, or -o for another name.",
-    "source-changed": "Run the command again to send it as it is now.",
+    "source-changed": "Run the command again to upload its present content.",
     "unavailable": "Try again later.",
 }
 
 SELF_ADVISED = ("quota-exceeded", "storage-full", "unavailable")
-"""Errors whose detail, where there is one, ends by saying what to do."""
+"""Errors whose detail, if there is one, already says what to do."""
 
 EXIT_CODES = {
     "unauthorized": 3,
@@ -49,18 +45,18 @@ EXIT_CODES = {
     "invalid-argument": 2,
     "no-server": 2,
 }
-"""Exit codes other than 1, by the error's code."""
+"""Exit codes other than 1, by error code."""
 
 
 FOLDED = ("TYPE", "NAME", "USER")
-"""Columns that are broken where a terminal is narrow; the others are for copying or comparing."""
+"""Columns that wrap on a narrow terminal. The others stay whole, for copying and comparing."""
 
 FOLDED_WIDTH = 8
-"""Characters that they have at least, even where the terminal must break the whole line."""
+"""Their least width in characters, even where the terminal itself must wrap the line."""
 
 
 def printable(text: str) -> str:
-    """The text with what does not print, such as a terminal's escape sequences, escaped."""
+    """The text with control characters escaped, such as terminal escape sequences."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
@@ -72,7 +68,7 @@ def sentence(error: LadingError, advice: str | None = None) -> str:
 
 
 def size_text(size: int | None) -> str:
-    """A size for eyes, in decimal units."""
+    """A size for people, in decimal units."""
     if size is None:
         return "?"
     value, unit = float(size), "bytes"
@@ -84,13 +80,16 @@ def size_text(size: int | None) -> str:
 
 
 def time_text(time: str) -> str:
-    """A time of a manifest for eyes: that of this machine's clock, to the minute."""
+    """A time of a manifest for people: in local time, to the minute."""
     return datetime.fromisoformat(time).astimezone().strftime("%Y-%m-%d %H:%M")
 
 
 def put_line(text: str) -> None:
-    """Print to standard output, at once. Raises TargetFailed when it takes no more, as on a full
-    disk; that of a reader who has left is BrokenPipeError, at which a command ends in silence."""
+    """Print to standard output at once.
+
+    Raises TargetFailed when it cannot be written, as on a full disk, and BrokenPipeError when the
+    reader is gone; then a command ends without a message.
+    """
     try:
         print(text, flush=True)
     except BrokenPipeError:
@@ -101,7 +100,7 @@ def put_line(text: str) -> None:
 
 
 def drop_output() -> None:
-    """Let what standard output still holds go nowhere: it would fail again as the program ends."""
+    """Discard what standard output still buffers: it would fail again as the program ends."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(nowhere, sys.stdout.fileno())
@@ -110,13 +109,13 @@ def drop_output() -> None:
 
 
 class Output:
-    """Where a command writes to. As a context manager it shows bars while it is open."""
+    """What a command writes to. As a context manager it shows progress bars."""
 
     def __init__(self, *, as_json: bool = False) -> None:
         self.as_json = as_json
-        self.for_eyes = sys.stdout.isatty() and not as_json
+        self.for_people = sys.stdout.isatty() and not as_json
         self._bars: rich.Progress | None = None
-        self._held: list[str] = []
+        self._queued: list[str] = []
         self._noted: set[str] = set()
         self._shown: dict[str, tuple[State, float]] = {}
         self._tasks: dict[str, rich.TaskID] = {}
@@ -124,45 +123,50 @@ class Output:
     # -- lines
 
     def data(self, line: str, **facts: Any) -> None:
-        """One line of result: `facts` as JSON, else the line."""
+        """Print one line of data: `facts` as JSON, else `line`."""
         text = json.dumps(facts) if self.as_json else line
-        if self._bars is not None and self.for_eyes:
-            self._held.append(text)  # below the bars, when they are done
+        if self._bars is not None and self.for_people:
+            self._queued.append(text)  # printed below the bars when they are done
         else:
             put_line(text)
 
     def note(self, text: str) -> None:
-        """Something for the user's eyes, not for programs."""
+        """Print something for people, not for programs."""
         if self._bars is not None:
-            self._bars.console.print(Text(text), soft_wrap=True)
+            self._bars.console.print(text, markup=False, highlight=False, soft_wrap=True)
         else:
             print(text, file=sys.stderr, flush=True)
 
     def once(self, text: str) -> None:
-        """A note that is of no use twice."""
+        """Print a note, unless it was printed before."""
         if text not in self._noted:
             self._noted.add(text)
             self.note(printable(text))
 
     def failed(self, error: LadingError, what: str | None = None, advice: str | None = None) -> int:
-        """Tell an error; gives the exit code that it means."""
-        told = sentence(error, advice)
+        """Print an error. Returns the exit code for it."""
+        text = sentence(error, advice)
         if self.as_json:
             file = {} if what is None else {"file": what}
-            event = {"event": "error", **file, "code": error.code, "detail": told}
-            with contextlib.suppress(TargetFailed):  # which may be what is to be told
+            event = {"event": "error", **file, "code": error.code, "detail": text}
+            with contextlib.suppress(TargetFailed):  # which may be the very error
                 put_line(json.dumps(event))
         name = printable(what or "")
-        about = f"{name}: " if name and not told.startswith(f"{name} ") else ""
-        self.note(f"lading: {about}{told}")
+        about = f"{name}: " if name and not text.startswith(f"{name} ") else ""
+        self.note(f"lading: {about}{text}")
         return EXIT_CODES.get(error.code, 1)
 
     def table(self, columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
-        """One row or more, for eyes; tab-separated, without a head, when piped."""
-        if not self.for_eyes:
+        """Print one row or more as a table; tab-separated, without a header, when piped."""
+        if not self.for_people:
             for row in rows:
                 put_line("\t".join(printable(cell) for cell in row))
             return
+        from rich.cells import cell_len
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+
         table = Table(box=None, pad_edge=False, header_style="bold")
         shown = [[printable(cell) for cell in row] for row in rows]
         least = 2 * (len(columns) - 1)  # between them
@@ -192,12 +196,12 @@ class Output:
         if self._bars is not None:
             self._bars.stop()
             self._bars = None
-        held, self._held = self._held, []
-        for text in held:
+        queued, self._queued = self._queued, []
+        for text in queued:
             put_line(text)
 
     def progress(self, what: str, progress: Progress) -> None:
-        """How far the transfer of `what` is."""
+        """Print how far the transfer of `what` is."""
         if self.as_json:
             self._progress_line(what, progress)
         elif self._bars is not None:
@@ -206,11 +210,11 @@ class Output:
             self._note_waiting(what, progress)
 
     def _note_waiting(self, what: str, progress: Progress) -> None:
-        """Where no bar shows it, that it waits, and that it no longer does."""
+        """Without a bar, print that a transfer waits and that it continues."""
         before, _ = self._shown.get(what, (None, 0.0))
         self._shown[what] = progress.state, 0.0
         if progress.state is not before and State.WAITING in (progress.state, before):
-            now = _note(progress) if progress.state is State.WAITING else "going on."
+            now = _note(progress) if progress.state is State.WAITING else "continuing."
             self.note(f"lading: {printable(what)}: {now}")
 
     def _progress_line(self, what: str, progress: Progress) -> None:
@@ -236,7 +240,7 @@ class Output:
         if what not in self._tasks:
             if progress.state is State.LOOKING:
                 return
-            # Begun at what is stored, so that the rate does not count what an earlier run sent.
+            # The bar begins at what is stored: the rate must not count what an earlier run sent.
             self._tasks[what] = bars.add_task(
                 printable(what), completed=progress.stored, total=progress.total, note=""
             )
@@ -259,6 +263,10 @@ def _note(progress: Progress) -> str:
 
 
 def _bars() -> rich.Progress:
+    # Imported here, as in `table`: only a terminal needs it.
+    from rich import progress as rich
+    from rich.console import Console
+
     return rich.Progress(
         rich.TextColumn("{task.description}", markup=False),
         rich.BarColumn(bar_width=None),
