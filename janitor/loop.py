@@ -1,7 +1,7 @@
 """One janitor at work among many processes.
 
-It owns the lease: who sweeps, for how long, and that a janitor which was paused past its lease
-does nothing when it wakes. It refuses to know what a sweep does.
+A lease says who sweeps, and for how long. A janitor that was paused past its lease does nothing
+when it wakes.
 """
 
 from __future__ import annotations

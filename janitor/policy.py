@@ -1,4 +1,4 @@
-"""What is to become of an upload, decided from its manifest and the time alone.
+"""What happens to an upload next, decided from its manifest and the time alone.
 
     uploading --expires_at passed--> expired: a tombstone that answers `gone`; its bytes and its
                                      quota are given back

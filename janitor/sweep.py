@@ -1,9 +1,12 @@
-"""The janitor's deeds: expire what stood still, empty what died, purge what was emptied.
+"""The sweep: expire idle uploads, empty dead ones, purge tombstones that were emptied.
 
 Every step is a compare-and-set or a deletion that means the same when it is done twice, so a crash
-anywhere, or two janitors at once, do no harm: the next sweep goes on. One upload that cannot be
-dealt with does not hold up the others. It refuses to know when it runs (`loop.py`) and what is
-right (`policy.py`). Source: page 2 of the design, "Expiry".
+anywhere, or two janitors at once, do no harm: the next sweep continues. One upload that fails does
+not delay the others. `policy.py` decides what is done, `loop.py` when.
+
+Emptying is also a step of the outbox (`server/uploads/todo.py`), which does it sooner. The sweep
+also finds tombstones without `todo`, which older versions wrote.
+Source: page 2 of the design, "Expiry".
 """
 
 from __future__ import annotations
@@ -28,17 +31,20 @@ DELETED_AT_ONCE = 64
 
 LOOKED_AT_ONCE = 200
 
+CLAIMED_SECONDS = 30.0
+"""An upload that the sweep expires is its own for so long; then a server may empty it, too."""
+
 OF_AGE = (Action.EXPIRE, Action.PURGE)
 
 Pause = Callable[[float], Awaitable[None]]
 
 Check = Callable[[], Awaitable[None]]
-"""Awaited before each deed, each batch of deletions included; raises Lost when it must not be."""
+"""Awaited before each action and each batch of deletions; raises Lost when it must not be done."""
 
 
 @dataclass(slots=True)
 class Report:
-    """What a sweep did, or would do: uploads and pieces. `failed` is what it could not do."""
+    """What a sweep did, or would do, in uploads and pieces. `failed` counts uploads."""
 
     expired: int = 0
     emptied: int = 0
@@ -55,15 +61,15 @@ class Lost(Exception):
 
 
 async def always() -> None:
-    """A check that never objects: for whoever works without a lease."""
+    """A check that never raises, for work without a lease."""
 
 
 class Sweeper:
     """Carries the policy out on the database.
 
-    `pace` is the pause in seconds between two batches of deletions; `tombstone_ttl` how long, in
-    seconds, an expired upload is remembered; `settled` whether the clock can be trusted for what is
-    old: while it cannot, nothing is done for its age.
+    `pace` is the pause in seconds between two batches of deletions. `tombstone_ttl` is how long, in
+    seconds, an expired upload is remembered. While `settled` returns False the clock cannot be
+    trusted, and nothing is done because of its age.
     """
 
     def __init__(
@@ -88,7 +94,7 @@ class Sweeper:
         self.settled = settled
 
     async def sweep(self, *, dry_run: bool = False, check: Check = always) -> Report:
-        """Look at all that may be due; raises Unavailable, and what `check` raises."""
+        """Look at every upload that may be due; raises Unavailable, and what `check` raises."""
         report = Report()
         async for manifest in self._due():
             action = decide(manifest, self._clock())
@@ -120,9 +126,12 @@ class Sweeper:
             case Action.EXPIRE:
                 now = self._clock()
                 until = now + self._tombstone_ttl
-                dead = await self._manifests.expire(manifest, now=now, until=until)
+                claimed = now + CLAIMED_SECONDS
+                dead = await self._manifests.expire(
+                    manifest, now=now, until=until, claimed_until=claimed
+                )
                 if dead is None:
-                    return  # it came back to life, or was finished
+                    return  # it was touched, or finished
                 report.pieces += await self.empty(dead, check)
             case Action.EMPTY:
                 report.pieces += await self.empty(manifest, check)
@@ -133,14 +142,14 @@ class Sweeper:
         _note(report, action)
 
     async def empty(self, tombstone: Manifest, check: Check = always) -> int:
-        """Give the quota of a tombstone back, delete its bytes, note both; gives the pieces."""
+        """Give the quota of a tombstone back, delete its bytes, note both; returns the pieces."""
         await self._free(tombstone)
         pieces = await self._delete(tombstone, check)
         await self._note_emptied(tombstone)
         return pieces
 
     async def begin_to_empty(self, tombstone: Manifest) -> bool:
-        """`empty` for one batch of pieces: all of most uploads. False when there may be more.
+        """`empty` for one batch, which is all of most uploads. False if there may be more.
 
         The quota is given back in any case.
         """
@@ -164,17 +173,19 @@ class Sweeper:
     def _driver(self, tombstone: Manifest) -> Blobs:
         blobs = self._blobs.get(tombstone.blobs)
         if blobs is None:
-            raise Internal(f"There is no store {tombstone.blobs!r} here, where its bytes are.")
+            raise Internal(
+                f"Its bytes are in the store {tombstone.blobs!r}, which is not set up here."
+            )
         return blobs
 
     async def _free(self, tombstone: Manifest) -> None:
-        """Take an upload or file off its owner's account, once among all who try."""
+        """Take an upload or file off its owner's account, once however many processes try."""
         if not tombstone.upload_end:
             await self._quotas.release(tombstone.user_id, tombstone.id)
             return
         assert tombstone.size is not None
         while True:
-            # In this order: see `quotas.py`. The mark that is left there goes by `left`.
+            # In this order: see `quotas.py`. `left` removes the mark that this leaves there.
             account = await self._quotas.account(tombstone.user_id)
             current = await self._manifests.get(tombstone.id)
             if current is None or current.emptied:

@@ -1,7 +1,7 @@
 """The audit: is every stored byte what was sent, and does everything stored belong to something?
 
-The audit reads all and changes nothing; it is for operators who want to know, and for tests. The
-recount of an account also sets it right, which the janitor has it do now and then.
+The audit reads everything and changes nothing; it is for operators and for tests. The recount of an
+account can also correct it, which the janitor does every hour.
 Source: page 2 of the design, "Expiry"; page 5, "what was sent is what is served".
 """
 
@@ -19,12 +19,12 @@ from lading.storage.collections.quotas import Account, Quotas
 from lading.storage.contents import SPAN, Contents, base
 
 YOUNG_SECONDS = 3600.0
-"""An id younger than this may still get its manifest, however slow and badly timed its server."""
+"""An id younger than this may still get its manifest, however slow its server is."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that is not as it should be. `kind` is one of:
+    """Something that is wrong. `kind` is one of:
 
     `damaged` bytes differ from their checksum or are gone; `incomplete` a finished file lacks
     pieces; `checksum` its pieces do not give its CRC-32C; `orphan` pieces that belong to nothing;
@@ -37,7 +37,7 @@ class Finding:
 
 
 class Auditor:
-    """Compares what is stored with what is written about it. `clock` gives Unix seconds."""
+    """Compares the stored bytes with the manifests and accounts. `clock` returns Unix seconds."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class Auditor:
         self.size = 0
 
     async def findings(self, *, read: bool = True) -> AsyncIterator[Finding]:
-        """All that is wrong. With `read` off only the index is looked at, not the bytes."""
+        """Everything that is wrong. Without `read` only the index is read, not the bytes."""
         async for manifest in self._manifests.every():
             if manifest.state in (State.READY, State.UPLOADING):
                 async for finding in self._upload(manifest, read):
@@ -71,7 +71,7 @@ class Auditor:
                 yield drift
 
     async def _still(self, manifest: Manifest) -> bool:
-        """Whether what was found counts: manifests are read many at a time, and much earlier."""
+        """Whether a finding still holds: manifests are read in batches, and much earlier."""
         current = await self._manifests.get(manifest.id)
         if current is None or current.attempt != manifest.attempt:
             return False
@@ -104,7 +104,7 @@ class Auditor:
             except LadingError as error:
                 yield Finding("damaged", manifest.id, str(error))
             else:
-                # One that is gone by now belongs to an upload that died in the meantime.
+                # A piece that is gone now belongs to an upload that died in the meantime.
                 if found is not None and found[0] != piece:
                     yield Finding("damaged", manifest.id, f"other bytes at {piece.slice_start}")
 
@@ -120,10 +120,10 @@ class Auditor:
 async def recount(
     manifests: Manifests, quotas: Quotas, user_id: str, *, now: float, correct: bool
 ) -> Finding | None:
-    """Compare an account with its user's manifests; `correct` also sets it right.
+    """Compare an account with its user's manifests; `correct` also corrects it.
 
-    The account is read first and must be unchanged at the end, so that what happens meanwhile is
-    not taken for drift; then None is answered, as when all is well.
+    The account is read first and must be unchanged at the end, so that no change in between is
+    taken for drift. If it changed, None is returned, as when nothing is wrong.
     """
     account = await quotas.account(user_id)
     abandoned = await _settle(manifests, quotas, account, now, correct=correct)
@@ -150,11 +150,11 @@ async def recount(
 async def _settle(
     manifests: Manifests, quotas: Quotas, account: Account, now: float, *, correct: bool
 ) -> set[str]:
-    """Go on where a crash left a reservation; gives those that have no upload."""
+    """Settle reservations that a crash left; returns the ids that have no upload."""
     user_id, abandoned = account.user_id, set()
     for upload_id in account.open:
         manifest = await manifests.get(upload_id)
-        # Young ones are about to get it.
+        # A young one may be about to get its manifest.
         gone = manifest is None and now - born(upload_id) > YOUNG_SECONDS
         if gone:
             abandoned.add(upload_id)

@@ -1,19 +1,44 @@
-"""The Python client of Lading: `Client`, and the error that all others derive from."""
+"""Lading: a media server with resumable uploads. Here is its Python client.
 
+`Client` talks to a server. Its methods return the objects named below and raise `LadingError`.
+"""
+
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from lading.protocol.errors import LadingError
 
 if TYPE_CHECKING:
     from lading.client.client import Client
+    from lading.client.types import (
+        File,
+        Grant,
+        Manifest,
+        Progress,
+        ServerStatus,
+        Upload,
+        Usage,
+    )
+    from lading.client.upload import UploadTask
 
-__all__ = ["Client", "LadingError"]
+__all__ = [
+    "Client",
+    "File",
+    "Grant",
+    "LadingError",
+    "Manifest",
+    "Progress",
+    "ServerStatus",
+    "Upload",
+    "UploadTask",
+    "Usage",
+]
+
+_MODULES = {"Client": "lading.client.client", "UploadTask": "lading.client.upload"}
 
 
 def __getattr__(name: str) -> object:
-    # The server asks this package for its version only; it need not load an HTTP client for that.
-    if name == "Client":
-        from lading.client.client import Client
-
-        return Client
+    # Loaded when first used: the server imports this package too and needs no HTTP client.
+    if name in __all__:
+        return getattr(import_module(_MODULES.get(name, "lading.client.types")), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

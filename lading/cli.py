@@ -1,6 +1,5 @@
-"""The `lading` command: which commands there are.
+"""The `lading` command. Its subcommands are in `commands/`.
 
-It owns their names and the options that may stand before them. What they do is in `commands/`.
 Source: page 7 of the design, "Command line".
 """
 
@@ -24,7 +23,7 @@ from lading.version import VERSION
 
 app = typer.Typer(
     name="lading",
-    help="Lading: a media server whose uploads survive anything.",
+    help="Lading: a media server with resumable uploads.",
     epilog="Exit codes: 0 done, 1 failed, 2 usage, 3 refused, 4 interrupted and resumable.",
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -32,8 +31,8 @@ app = typer.Typer(
 )
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _print_version(requested: bool) -> None:
+    if requested:
         print(VERSION)
         raise typer.Exit
 
@@ -46,10 +45,12 @@ def before(
     as_json: Json = False,
     _version: Annotated[
         bool,
-        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
     ] = False,
 ) -> None:
-    """Options that hold for every command."""
+    """Options that apply to every command."""
     context.obj = Common(server, token, as_json)
 
 

@@ -1,8 +1,8 @@
-"""What this process does with memory that it no longer needs: it keeps some for the next piece.
+"""Keep freed memory in this process for the next piece.
 
-glibc gives blocks of the size of a piece back to the kernel as soon as they are free, and asks for
-new ones at the next piece: the kernel then clears every page anew. That took up to two thirds of
-the client's time and a tenth of the server's. Source: mallopt(3).
+glibc returns blocks of the size of a piece to the kernel as soon as they are free, and requests new
+ones for the next piece; the kernel then clears every page again. That took up to two thirds of the
+client's time and a tenth of the server's. Source: mallopt(3).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ KEPT = 48 * MIB
 
 
 def keep_freed(most: int = KEPT) -> None:
-    """Keep up to so many free bytes at the end of the heap, from now on, in this process.
+    """From now on keep up to `most` free bytes at the end of the heap.
 
     Does nothing where the C library is not glibc.
     """

@@ -87,6 +87,8 @@ class Manifest:
     """How often its bytes were given up for others; pieces of earlier attempts do not count."""
     emptied: bool = False
     """Of a tombstone: its bytes are deleted and its quota is given back."""
+    todo: tuple[str, ...] = ()
+    """Steps that must follow its last change of state, in order; see `server/uploads/todo.py`."""
 
 
 def cell_start(offset: int, chunk_size: int) -> int:

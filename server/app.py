@@ -20,6 +20,7 @@ from lading.server.access.principal import (
     TokenAuthenticator,
     admin_token,
 )
+from lading.server.assembly import open_assembly
 from lading.server.background import Background
 from lading.server.channel import connection as channel
 from lading.server.http import openapi
@@ -41,10 +42,6 @@ from lading.server.net.byte_budget import ByteBudget
 from lading.server.net.connection_counts import ConnectionCounts
 from lading.server.services import Services
 from lading.server.settings import Settings, load
-from lading.server.store import Store, janitor, open_store
-from lading.server.uploads.files import Library
-from lading.server.uploads.uploads import Uploads
-from lading.storage.clock import DatabaseClock
 from lading.storage.embedded.process import EmbeddedError, EmbeddedMongo
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -135,7 +132,7 @@ def create_app(
 
 
 def _explain(error: Exception, settings: Settings) -> str:
-    """Why the server cannot start, for the one who started it."""
+    """Why the server cannot start, for the person who started it."""
     if isinstance(error, LadingError):
         return f"LADING_DATABASE_URL: {error}"
     if isinstance(error, OSError):
@@ -156,69 +153,44 @@ async def _assemble(
         embedded = EmbeddedMongo(settings.data, mongod=settings.mongod)
         stack.push_async_callback(embedded.stop)
         url = await embedded.start()
-    store = await open_store(settings, stack, url=url, client=client)
-    clock = clock or store.clock
-    authenticator = make_authenticator(settings, clock)
-    # Uploads begun under a larger LADING_CHUNK_SIZE must still be able to go on.
-    largest = max(settings.largest_chunk, await store.manifests.largest_open_chunk())
-    uploads = Uploads(
-        settings,
-        store.manifests,
-        store.chunks,
-        store.blobs,
-        quotas=store.quotas,
-        grants=store.grants,
-        tags=store.tags,
-        sweeper=store.sweeper,
-        clock=clock,
-        check_free_space=store.free_space.check,
-    )
+    parts = await open_assembly(settings, stack, url=url, client=client, clock=clock)
+    storage = parts.storage
+    authenticator = make_authenticator(settings, storage.clock)
+    # An upload that was created under a larger LADING_CHUNK_SIZE must still be able to resume.
+    largest = max(settings.largest_chunk, await storage.manifests.largest_open_chunk())
     services = Services(
         settings=settings,
-        database=store.database,
-        uploads=uploads,
-        library=Library(uploads, store.manifests, store.tags, clock),
-        quotas=store.quotas,
-        grants=store.grants,
-        tags=store.tags,
-        authenticator=GrantAuthenticator(store.grants, authenticator, clock),
+        database=storage.database,
+        uploads=parts.uploads,
+        library=parts.library,
+        quotas=storage.quotas,
+        grants=storage.grants,
+        tags=storage.tags,
+        authenticator=GrantAuthenticator(storage.grants, authenticator, storage.clock),
         budget=ByteBudget(settings.byte_budget, settings.part_of_user),
         connection_counts=connection_counts or ConnectionCounts(),
         max_message=largest + OVERHEAD,
-        clock=clock,
+        clock=storage.clock,
     )
-    await _start_background(settings, store, services, stack)
+    background = await stack.enter_async_context(Background())
+    for work in (
+        *parts.background(),
+        services.note_activity(settings.upload_ttl / 4),
+        services.watch_grants(),
+    ):
+        background.start(work)
     return services
 
 
 def make_authenticator(settings: Settings, clock: Callable[[], float]) -> Authenticator:
-    """What `LADING_AUTH` asks for; raises WrongSettings when its keys are not fit."""
+    """The authenticator that `LADING_AUTH` names; raises WrongSettings when its keys are unfit."""
     match settings.auth:
         case "token":
             return TokenAuthenticator(admin_token(settings.data))
         case "jwt":
-            # Its libraries take memory that other servers need not spend.
+            # Imported here: its libraries take memory that other servers need not spend.
             from lading.server.access.jwt import authenticator
 
             return authenticator(settings, clock)
         case "none":
             return OpenAuthenticator()
-
-
-async def _start_background(
-    settings: Settings, store: Store, services: Services, stack: AsyncExitStack
-) -> None:
-    """Start what runs beside the requests, each until the server ends."""
-    background = [
-        store.free_space.watch(),
-        services.note_activity(settings.upload_ttl / 4),
-        services.watch_grants(),
-    ]
-    if isinstance(store.clock, DatabaseClock):
-        background.append(store.clock.keep())
-    if settings.janitor:
-        interval = settings.janitor_interval or min(60.0, settings.upload_ttl / 4)
-        background.append(janitor(store, interval).run())
-    group = await stack.enter_async_context(Background())
-    for task in background:
-        group.start(task)

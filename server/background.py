@@ -1,6 +1,6 @@
 """Tasks beside the requests: work that outlives its request, and work that runs all the time.
 
-The event loop alone keeps no task alive; the classes here do.
+The event loop holds only weak references to tasks; the classes here keep them alive.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class Tasks:
-    """Work that is brought to its end although the request that began it is gone."""
+    """Work that runs to its end although the request that began it is gone."""
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -36,7 +36,7 @@ class Tasks:
             task.cancel()
 
     async def wait(self, seconds: float) -> None:
-        """Wait until the work that is under way now has ended, for `seconds` at most."""
+        """Wait at most `seconds` until the work that is under way now has ended."""
         if self._tasks:
             await asyncio.wait(list(self._tasks), timeout=seconds)
 
@@ -47,7 +47,7 @@ class Tasks:
 
 
 def ignore_result(task: asyncio.Task[Any]) -> None:
-    """A callback for a task whose failure is reported elsewhere, or to nobody."""
+    """A callback for a task whose failure is reported elsewhere, or need not be."""
     if not task.cancelled():
         task.exception()
 

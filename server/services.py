@@ -19,8 +19,8 @@ from lading.server.net.bounds import Bounds
 from lading.server.net.byte_budget import ByteBudget
 from lading.server.net.connection_counts import ConnectionCounts
 from lading.server.settings import Settings
+from lading.server.uploads import Uploads
 from lading.server.uploads.files import Library
-from lading.server.uploads.uploads import Uploads
 from lading.storage.collections.grants import Grants
 from lading.storage.collections.quotas import Quotas
 from lading.storage.collections.tags import Tags

@@ -1,20 +1,20 @@
 """The time, as the database has it, and whether uploads may be judged by their age.
 
-Server processes and janitors on many machines compare times that the others wrote, so all of them
-go by one clock: that of the database. It is read now and then, and carried on in between by the
-steady clock of the process, so that a wrong or jumping system clock harms no upload.
+Server processes and janitors on many machines compare times that others wrote, so all of them use
+one clock: that of the database. Each process reads it once a minute. In between it adds what its
+own steady clock measured, so a system clock that is wrong or jumps harms no upload.
 
-The database's clock may be set, too, by a day where a wrong one is corrected; that of the embedded
-database is the machine's. Forward, it makes every upload look old at once. Therefore:
+The database's clock may be set, too: by a day where a wrong one is corrected, and the clock of the
+embedded database is the machine's. Set forward, it makes every upload look old at once. Therefore:
 
-- A process that has looked before compares with its steady clock, and notices. Before it takes the
-  new time over, it lets every upload under way live for its full time from then on.
-- Others may not have looked yet, and write old times until they do. So whoever noticed is
-  *unsettled* for three looks, in which all others notice; meanwhile it expires nothing.
-- Who begins after the step cannot compare. But every settled process leaves a mark of its last look
-  in the database. If that is long ago, no process has run since, or the clock was set a moment ago:
-  it cannot be told which, so who begins is unsettled, too. By the end of that those who know better
-  have set the uploads right.
+- A process that has looked before compares with its steady clock, and notices the step. Before it
+  adopts the new time, it extends every upload under way to its full lifetime from then on.
+- Other processes may not have looked yet, and write old times until they do. So a process that
+  noticed is *unsettled* for three looks, in which all others notice; meanwhile it expires nothing.
+- A process that starts after the step cannot compare. But every settled process leaves a mark of
+  its last look in the database. If that mark is old, either no process has run since, or the clock
+  was set a moment ago. The process cannot tell which, so it is unsettled, too. By the end of that
+  time the processes that noticed have extended the uploads.
 
 Source: page 5 of the design, "clock off by ±1 h, ±1 day"; `docs/decisions/0026`.
 """
@@ -24,16 +24,19 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC
+from typing import Protocol
 
 from lading.storage.collections.manifests import Manifests
 from lading.storage.database import Database, persist
 
 SYNC_SECONDS = 60.0
-"""How often the database is asked; between, steady clocks drift apart by a millisecond or so."""
+"""How often the database's clock is read. Steady clocks drift by about 1 ms a minute."""
 
 LOOKS = 3
-"""In the time of so many looks every process that lives has looked."""
+"""Within the time of so many looks every living process has looked."""
 
 STEP_SECONDS = 5.0
 """A clock that is ahead of the steady one by more than this was set."""
@@ -42,16 +45,57 @@ MARK = {"_id": "clock"}
 
 
 def _steady() -> float:
-    """Seconds that nobody can set. Those count in which the machine slept, where it tells them."""
+    """Seconds that nobody can set. Time in which the machine slept counts, where it is known."""
     if hasattr(time, "CLOCK_BOOTTIME"):
         return time.clock_gettime(time.CLOCK_BOOTTIME)
     return time.monotonic()
 
 
-class DatabaseClock:
-    """Call it for the time in Unix seconds. `sync` must have been awaited once before.
+class Clock(Protocol):
+    """Call it for the time in Unix seconds."""
 
-    `upload_ttl` is for how long uploads live, in seconds.
+    def __call__(self) -> float:
+        """Now, in Unix seconds."""
+        ...
+
+    @property
+    def settled(self) -> bool:
+        """Whether an upload that looks old is old. While it is False, nothing may be expired."""
+        ...
+
+    async def settle(self) -> None:
+        """Wait until it is settled; raises Unavailable."""
+        ...
+
+    async def keep(self) -> None:
+        """Do what keeps it right, for as long as the task lives."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PlainClock:
+    """A clock that only reads another one, such as `time.time`; it is always settled."""
+
+    read: Callable[[], float] = time.time
+
+    def __call__(self) -> float:
+        return self.read()
+
+    @property
+    def settled(self) -> bool:
+        return True
+
+    async def settle(self) -> None:
+        return None
+
+    async def keep(self) -> None:
+        return None
+
+
+class DatabaseClock:
+    """The clock of the database. `sync` must have been awaited once before it is called.
+
+    `upload_ttl` is how long an idle upload lives, in seconds.
     """
 
     def __init__(self, database: Database, upload_ttl: float = 24 * 3600.0) -> None:
@@ -67,7 +111,7 @@ class DatabaseClock:
 
     @property
     def settled(self) -> bool:
-        """Whether what looks old is old."""
+        """Whether an upload that looks old is old."""
         return _steady() >= self._settled_at
 
     async def sync(self) -> None:
@@ -78,7 +122,7 @@ class DatabaseClock:
             return
         answered = _steady()
         if self._has_looked and answered - asked > STEP_SECONDS:
-            return  # when in that time it was read nobody knows
+            return  # it is not known when in that time it was read
         now = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
         if not self._has_looked:
             if await self._is_stale(now):
@@ -93,7 +137,7 @@ class DatabaseClock:
             await persist(lambda: self._database.marks.update_one(MARK, change, upsert=True), 0)
 
     async def _is_stale(self, now: float) -> bool:
-        """Whether the last mark is long ago. A step of less ends no upload that is connected."""
+        """Whether the last mark is old. A smaller step ends no upload that is connected."""
         found = await self._database.read(lambda: self._database.marks.find_one(MARK))
         return found is not None and now - found["at"] > max(LOOKS * SYNC_SECONDS, self._ttl / 4)
 

@@ -1,12 +1,11 @@
 """What is stored of an upload: the pieces of its present attempt, whichever driver has the bytes.
 
-Pieces are never replaced. Where an upload must get other bytes than it has, it begins a new attempt
-(`Manifests.begin_again`), whose pieces lie at places of their own: `slice_start` of a piece is
-counted from the beginning of the file, its *place* is `attempt * 2**53 + slice_start`, and so the
-identity of a piece is the upload's id and its place. Whatever is still on its way for an earlier
-attempt, a piece or a deletion, meets nothing that a later one stored.
+Pieces are never replaced. An upload that must get other bytes begins a new attempt
+(`Manifests.begin_again`), and its pieces get places of their own: `slice_start` of a piece is
+counted from the beginning of the file, its *place* is `attempt * 2**53 + slice_start`, and the
+identity of a piece is the upload's id and its place. So a piece or a deletion that is still on its
+way for an earlier attempt cannot touch the pieces of a later one.
 
-It owns the places. It refuses to know when an upload begins again.
 Source: page 2 of the design, "The data".
 """
 
@@ -72,12 +71,12 @@ class Contents:
         return None if found is None or found.slice_start < zero else _moved(found, -zero)
 
     async def write(self, manifest: Manifest, piece: Piece, data: bytes) -> bool:
-        """Make a piece durable; what it gives and raises is that of `Blobs.write`."""
+        """Make a piece durable; returns and raises as `Blobs.write`."""
         blobs = self._blobs[manifest.blobs]
         return await blobs.write(manifest.id, _moved(piece, base(manifest)), data)
 
     async def read(self, manifest: Manifest, slice_start: int) -> tuple[Piece, bytes] | None:
-        """A piece and its bytes, verified; what it gives and raises is that of `Blobs.read`."""
+        """A piece and its bytes, verified; returns and raises as `Blobs.read`."""
         zero = base(manifest)
         found = await self._blobs[manifest.blobs].read(manifest.id, zero + slice_start)
         return None if found is None else (_moved(found[0], -zero), found[1])
@@ -96,7 +95,7 @@ class Contents:
             yield piece
 
     async def remove(self, manifest: Manifest, piece: Piece) -> None:
-        """Delete a piece that came too late to be part of anything."""
+        """Delete a piece that came too late."""
         await self._blobs[manifest.blobs].remove(manifest.id, base(manifest) + piece.slice_start)
 
     async def forget(self, manifest: Manifest) -> None:

@@ -1,9 +1,9 @@
 """The connection to MongoDB: concerns, collections, indexes, and what its failures mean.
 
-It owns how durable a write and how settled a read must be, and the translation of the driver's
-errors into Lading's. It refuses to know what the documents mean. PyMongo's async client is the
-usual one; a Motor client or mongomock-motor's may be handed in, since only what all three share
-is used. Source: page 2 of the design, "Choices"; page 5, "Promises".
+Here stand how durable a write and how settled a read must be, and what the driver's errors mean to
+Lading. PyMongo's async client is the usual one; a Motor client or mongomock-motor's may be handed
+in, since only what all three share is used.
+Source: page 2 of the design, "Choices"; page 5, "Promises".
 """
 
 from __future__ import annotations
@@ -39,16 +39,16 @@ DATABASE = "lading"
 """The database that is used when the address names none."""
 
 _MONGODBS_OWN = ("admin", "config", "local")
-"""Named in an address for where its users are kept; never a place for data."""
+"""Named in an address as the place of MongoDB's users; never a place for data."""
 
 DURABLE = WriteConcern(w="majority", j=True, wtimeout=30_000)
 """On a replica set: journaled by most nodes. On a standalone server: in its journal."""
 
 SETTLED = ReadConcern("majority")
-"""What was read cannot be rolled back."""
+"""Data that was read cannot be rolled back."""
 
 RETRY_SECONDS = 20.0
-"""How long an operation is tried again while the database restarts or elects a primary."""
+"""How long an operation is repeated while the database restarts or elects a primary."""
 
 _FULL = (14031,)  # OutOfDiskSpace
 _EXISTS = (48,)  # NamespaceExists
@@ -83,7 +83,7 @@ class Database:
         )
 
     async def prepare(self) -> None:
-        """Make the collections and indexes that are not there yet; raises Unavailable."""
+        """Create missing collections and indexes; raises Unavailable."""
         await self.ping()
         # Video does not compress: the block compressor would only cost time.
         options = {"wiredTiger": {"configString": "block_compressor=none"}}
@@ -97,6 +97,9 @@ class Database:
             await self.manifests.create_index(keys, name=f"user_{field}")
         due = [("state", 1), ("emptied", 1), ("expires_at", 1)]
         await self.manifests.create_index(due, name="due")
+        # It holds only the manifests with steps left, of which there are few.
+        undone = {"todo.0": {"$exists": True}}
+        await self.manifests.create_index("todo_at", name="todo", partialFilterExpression=undone)
         await self.grants.create_index([("token", 1)], name="token", unique=True)
         await self.grants.create_index([("minter", 1), ("_id", -1)], name="minter")
         await self.grants.create_index("kept_until", name="kept_until", expireAfterSeconds=0)
@@ -115,11 +118,11 @@ class Database:
             await self._database.create_collection(name)
 
     async def read(self, operation: Callable[[], Awaitable[T]]) -> T:
-        """Run a read that misses nothing that was ever acknowledged; raises Unavailable.
+        """Run a read that misses no acknowledged write; raises Unavailable.
 
-        A node that was just elected has all that was acknowledged. But reads show of it only what
-        the node knows most others to have, until a write of its own has reached them. So after an
-        election there is such a write, and what was read before it is read again.
+        A node that was just elected has every acknowledged write. But until a write of its own has
+        reached the other nodes, its reads show only what it knows most of them to have. So after an
+        election such a write is made, and whatever was read before it is read again.
         """
         found = await persist(operation)
         while await self._settle():
@@ -127,7 +130,7 @@ class Database:
         return found
 
     async def _settle(self) -> bool:
-        """After an election write something; False where there was none since the last time."""
+        """After an election write something; False if there was none since the last time."""
         if _election(self.client) == self._settled:
             return False
         async with self._settling:
@@ -154,7 +157,7 @@ class Database:
         return moment if isinstance(moment, datetime) else None
 
     async def free_space(self) -> int | None:
-        """Bytes left on the disk of the database; None when it does not tell."""
+        """Bytes left on the disk of the database; None when the server does not report it."""
         try:
             answer = await persist(lambda: self._database.command("dbStats"), seconds=0)
         except NotImplementedError:
@@ -170,7 +173,7 @@ class Database:
 
 
 def _election(client: Any) -> object:
-    """What the newest primary was elected by, as far as the driver knows; None without a set."""
+    """The id of the last election that the driver knows of; None without a replica set."""
     description = getattr(client, "topology_description", None)
     return description.max_election_id if isinstance(description, TopologyDescription) else None
 
@@ -181,12 +184,12 @@ def _named(client: Any) -> str:
 
 
 def connect(url: str) -> Any:
-    """A client for `url`, with compression off: the bytes would only be copied once more."""
+    """A client for `url`, without compression, which would only copy the bytes once more."""
     return AsyncMongoClient(
         url,
         serverSelectionTimeoutMS=5_000,
         connectTimeoutMS=5_000,
-        # A primary that hangs is given up when a heartbeat is late by connectTimeoutMS: after 7 s.
+        # A primary that hangs is left when a heartbeat is late by connectTimeoutMS: after 7 s.
         heartbeatFrequencyMS=2_000,
         compressors=[],
         tz_aware=True,
@@ -209,7 +212,7 @@ def is_address(url: str) -> bool:
 
 
 def translate(error: PyMongoError) -> LadingError:
-    """What a failure of the database means to the one who asked."""
+    """The error of Lading for a failure of the database."""
     if isinstance(error, OperationFailure) and error.code in _FULL:
         return StorageFull("The database has no room left.")
     return Unavailable("The database does not answer; try again.")
@@ -225,10 +228,10 @@ def _may_pass(error: PyMongoError) -> bool:
 
 
 async def persist(operation: Callable[[], Awaitable[T]], seconds: float = RETRY_SECONDS) -> T:
-    """Run one operation, again and again while the database restarts or elects a primary.
+    """Run one operation, and repeat it while the database restarts or elects a primary.
 
-    Every operation of this room means the same when it is done twice. DuplicateKeyError passes
-    through: it is an answer.
+    Every operation of this package means the same when it is done twice. DuplicateKeyError passes
+    through, since it is an answer.
     """
     loop = asyncio.get_running_loop()
     end = loop.time() + seconds

@@ -11,16 +11,30 @@ from typing import Any
 
 import httpx
 import pytest
-from pymongo import MongoClient
+from pymongo import MongoClient, monitoring
 
 from lading.storage.database import Database, connect
 from lading.storage.embedded.process import EmbeddedMongo
 from tests.support.servers import Process, process
+from tests.support.shard_keys import ShardKeys
 from tests.support.steps import Steps, stepped
 
 Mongo = MongoClient[dict[str, Any]]
 
 _numbers = itertools.count(1)
+
+SHARD_KEYS = ShardKeys()
+"""Sees the commands of every client that is made from here on."""
+
+monitoring.register(SHARD_KEYS)
+
+
+@pytest.fixture(autouse=True)
+def _shard_keys() -> Iterator[None]:
+    """No command of a test's work asks a sharded collection without its key."""
+    yield
+    found, SHARD_KEYS.problems = SHARD_KEYS.problems, []
+    assert found == []
 
 
 @pytest.fixture(scope="session")

@@ -34,9 +34,10 @@ from lading.protocol.errors import LadingError
 from lading.protocol.manifest import Piece
 from lading.protocol.spec import UploadSpec
 from lading.server.access.principal import Principal
-from lading.server.uploads.uploads import OpenUpload
+from lading.server.uploads import OpenUpload
 from lading.storage.database import Database, connect
-from tests.support.parts import CELL, NOW, TOMBSTONE_TTL, TTL, Clock, Parts
+from tests.support.clock import NOW, Clock
+from tests.support.parts import CELL, TOMBSTONE_TTL, TTL, Parts
 
 FEW_STEPS = 400
 STEPS_AT_ONCE = 50
@@ -399,7 +400,7 @@ class Machine(RuleBasedStateMachine):
         upload = self.choose(data, likely)
         user = upload.asked_by(strange)
         uploads = self.processes[process].uploads
-        code, _ = self.world.answer(uploads.remove(Principal(user), upload.id))
+        code, _ = self.world.answer(uploads.delete(Principal(user), upload.id))
         expected = upload.closed_to(user)
         assert code == (expected or "done")
         if expected is None:

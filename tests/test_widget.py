@@ -1,7 +1,4 @@
-"""The browser package: its types, its own tests, and what `npm pack` makes of it.
-
-Runs npm in `widget/` and shows what it says. It refuses to know what is tested there.
-"""
+"""The browser package: its types, its own tests, and what `npm pack` makes of it."""
 
 from __future__ import annotations
 
@@ -74,8 +71,15 @@ def test_the_packed_package_holds_what_it_exports_and_no_more_than_it_needs() ->
     files = {entry["path"] for entry in packed["files"]}
     package = json.loads((WIDGET / "package.json").read_text())
     assert set(exported(package["exports"])) <= files
-    assert {"dist/package/crc32c.worker.js", "README.md"} <= files
-    assert {name.split("/")[0] for name in files} == {"dist", "package.json", "README.md"}
+    assert {"dist/package/source/crc32c.worker.js", "README.md", "LICENSE"} <= files
+    assert {name.split("/")[0] for name in files} == {
+        "dist",
+        "package.json",
+        "README.md",
+        "LICENSE",
+    }
+    assert package["license"] == "Apache-2.0"
+    assert (WIDGET / "LICENSE").read_text() == (WIDGET.parent / "LICENSE").read_text()
 
 
 def test_the_packed_package_can_be_imported() -> None:

@@ -20,7 +20,7 @@ async def upload(job: Job, size: int) -> Job:
         begin = time.perf_counter()
         file = await client.upload(job["path"], sha256=job["sha256"])
         seconds = time.perf_counter() - begin
-    assert file["size"] == size
+    assert file.size == size
     return {"seconds": seconds}
 
 

@@ -1,7 +1,7 @@
-"""Where the server is and with which credential to come.
+"""The server's address and the credential, and how they are found.
 
-It owns the rules by which a command finds its server: what it was given, then the environment,
-then the `server.json` that a server on this machine wrote. It refuses to know HTTP and WebSocket.
+What the caller gives comes first, then the environment, then the `server.json` that a server on
+this machine wrote.
 """
 
 from __future__ import annotations
@@ -17,32 +17,31 @@ from lading.client.errors import NoServer
 from lading.protocol.errors import InvalidArgument
 
 Token = str | Callable[[], str | Awaitable[str]] | None
-"""A credential, or a function that gives one and is called again when it has expired."""
+"""A token, or a function that returns one and is called again when the server refuses it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A server's address without a slash at its end, and the credential found with it."""
+    """A server's address without a slash at its end, and the token found with it."""
 
     url: str
     token: str | None = field(default=None, repr=False)
 
     @property
     def socket_url(self) -> str:
-        """The WebSocket address of the channel."""
+        """The WebSocket address."""
         return "ws" + self.url.removeprefix("http") + "/v1/ws"
 
     def absolute(self, url: str) -> str:
-        """An address that the server gave, made absolute."""
+        """An address that the server sent, made absolute."""
         return urljoin(self.url + "/", url)
 
 
 def find(url: str | None, token: str | None, environ: Mapping[str, str]) -> Address:
-    """The server to talk to.
+    """The server to use: `url` and `token`, then `LADING_URL` and `LADING_TOKEN`, then the
+    `server.json` in `LADING_DATA` or `./lading-data`.
 
-    `url` and `token` come first, then `LADING_URL` and `LADING_TOKEN`, then the `server.json` in
-    `LADING_DATA` or `./lading-data`. Raises NoServer when nothing is known, InvalidArgument for
-    what is no HTTP address.
+    Raises NoServer when there is none, InvalidArgument for an address that is not HTTP.
     """
     url = url or environ.get("LADING_URL") or None
     token = token or environ.get("LADING_TOKEN") or None
@@ -55,7 +54,7 @@ def find(url: str | None, token: str | None, environ: Mapping[str, str]) -> Addr
 
 
 def parse(url: str, token: str | None = None) -> Address:
-    """An address as people paste it: the page's own, with its `?token=`, works too."""
+    """An address as people paste it; that of the web page, with its `?token=`, works too."""
     parts = urlsplit(url if "://" in url else f"http://{url}")
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise InvalidArgument(f"{url} is not an address such as http://host:8000.")
@@ -75,9 +74,9 @@ def _local(path: Path) -> Address | None:
 
 
 class Credential:
-    """The token in use. A token that comes from a function is renewed when it is refused.
+    """The current token. A token from a function is renewed when the server refuses it.
 
-    Raises InvalidArgument, when made or asked, for what cannot be a token.
+    Creating it and `get` raise InvalidArgument for text that cannot be a token.
     """
 
     def __init__(self, token: Token) -> None:
@@ -89,12 +88,12 @@ class Credential:
         return callable(self._source)
 
     def forget(self) -> None:
-        """The token was refused: ask for another before the next use."""
+        """The server refused the token: get another one before the next use."""
         if self.renewable:
             self._value = None
 
     async def get(self) -> str | None:
-        """The token to send, or None for a server that asks for none."""
+        """The token to send, or None to send none."""
         if self._value is None and callable(self._source):
             value = self._source()
             self._value = _checked(await value if inspect.isawaitable(value) else value)
@@ -102,9 +101,9 @@ class Credential:
 
 
 def _checked(token: str) -> str:
-    """The token; raises InvalidArgument, which does not tell it, when no header can carry it."""
+    """The token. Raises InvalidArgument, without showing it, when no header can carry it."""
     if not all("!" <= character <= "~" for character in token):
         raise InvalidArgument(
-            "The token holds a space, a line's end or another character that no token has."
+            "The token contains a space, a line break or another character that is not allowed."
         )
     return token

@@ -1,7 +1,6 @@
-"""The HTTP side of the client: requests, their errors, and trying again.
+"""HTTP requests to one server, and what their answers mean as values and errors.
 
-It owns how a response becomes a value or an error of the protocol's tree. It refuses to know what
-the routes mean: that is `client.py`. Source: page 4 of the design.
+Source: page 4 of the design.
 """
 
 from __future__ import annotations
@@ -15,8 +14,9 @@ from typing import Any
 import httpx
 
 from lading.client.address import Address, Credential
-from lading.client.backoff import Backoff, Timing
-from lading.client.errors import Stranger, Unreachable, judge, unreachable
+from lading.client.backoff import Timing
+from lading.client.errors import NotALadingServer, Unreachable, unreachable
+from lading.client.retry import Retry
 from lading.protocol.errors import (
     Forbidden,
     Internal,
@@ -33,15 +33,15 @@ TIMEOUT = httpx.Timeout(60.0, connect=10.0)
 """Seconds without a byte before a request counts as lost, and to connect."""
 
 SLOW_SECONDS = 3.0
-"""A user who waits for an answer for longer than this wonders."""
+"""`on_slow` is called after so many seconds without an answer."""
 
 Params = Mapping[str, str | int | list[str]]
 
 
 class Api:
-    """Requests to one server, each with the credential in use.
+    """Requests to one server, each with the current credential.
 
-    `on_slow` is called when one has had no answer for `SLOW_SECONDS`.
+    `on_slow` is called when a request has had no answer for `SLOW_SECONDS`.
     """
 
     def __init__(
@@ -76,14 +76,13 @@ class Api:
         body: Mapping[str, Any] | None = None,
         patience: float = 0.0,
     ) -> dict[str, Any]:
-        """The JSON object that a request is answered with; an empty one for an empty answer.
+        """The JSON object of the answer; an empty one for an empty answer.
 
-        With `patience`, in seconds, failures that may pass are tried again for as long. A DELETE
-        that finds nothing, after one of which it is not known what it did, is answered. Raises
-        LadingError: what the server refused, or Unreachable.
+        With `patience`, in seconds, temporary failures are retried for so long. A DELETE that
+        finds nothing succeeds if an earlier attempt may have deleted it. Raises LadingError: what
+        the server refused, or Unreachable.
         """
-        backoff = Backoff(patience, self.timing)
-        doubts = 0
+        retry = Retry(patience, self.timing, self.credential)
         perhaps_done = False
         while True:
             try:
@@ -92,14 +91,7 @@ class Api:
                 if perhaps_done and method == "DELETE" and type(failure) is NotFound:
                     return {}
                 perhaps_done = perhaps_done or _perhaps_done(failure)
-                again = judge(failure)
-                doubts += again.limit is not None
-                delay = backoff.delay(again.after)
-                if delay is None or (again.limit is not None and doubts > again.limit):
-                    raise
-                if again.renew and not self.credential.renewable:
-                    raise
-            await self.timing.sleep(delay)
+                await retry.wait(failure)
 
     async def _once(
         self, method: str, path: str, params: Params | None, body: Mapping[str, Any] | None
@@ -109,14 +101,14 @@ class Api:
         try:
             answer = response.json() if received else {}
         except ValueError as error:
-            raise self.stranger() from error
+            raise self.not_a_lading_server() from error
         if not isinstance(answer, dict):
-            raise self.stranger()
+            raise self.not_a_lading_server()
         return answer
 
-    def stranger(self) -> LadingError:
-        """The error for an answer that no Lading server gives."""
-        return Stranger(f"{self.address.url} does not answer like a Lading server.")
+    def not_a_lading_server(self) -> LadingError:
+        """The error for an answer that no Lading server sends."""
+        return NotALadingServer(f"{self.address.url} does not answer like a Lading server.")
 
     @asynccontextmanager
     async def stream(
@@ -128,7 +120,7 @@ class Api:
         headers: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
     ) -> AsyncIterator[httpx.Response]:
-        """One request, once; its answer is open for reading. Raises LadingError."""
+        """One attempt at a request; its answer is open for reading. Raises LadingError."""
         token = await self.credential.get()
         authorization = {"authorization": f"Bearer {token}"} if token else {}
         request = self._http.build_request(
@@ -163,7 +155,7 @@ class Api:
 
 
 def _perhaps_done(failure: LadingError) -> bool:
-    """Whether the server may have done what it was asked, and only could not say so."""
+    """Whether the server may have carried out the request although its answer was lost."""
     never_sent = httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout
     if isinstance(failure.__cause__, never_sent):
         return False
@@ -180,23 +172,26 @@ async def _body(response: httpx.Response) -> bytes:
 _BY_STATUS: dict[int, type[LadingError]] = {
     401: Unauthorized,
     403: Forbidden,
-    404: Stranger,
+    404: NotALadingServer,
+    408: Unavailable,
+    425: Unavailable,
     429: RateLimited,
-    502: Unavailable,
-    503: Unavailable,
-    504: Unavailable,
+    **dict.fromkeys((502, 503, 504), Unavailable),
+    **dict.fromkeys(range(520, 531), Unavailable),
 }
+"""What a status means that a proxy answered. 520 to 530 are those of large content networks for
+"the server behind does not answer"."""
 
 _ADVICE: dict[type[LadingError], str] = {
-    Stranger: "Check LADING_URL or --server.",
+    NotALadingServer: "Check LADING_URL or --server.",
     Unavailable: "Try again later.",
 }
 
 
 def error_of(status: int, headers: Mapping[str, str], body: bytes) -> LadingError:
-    """The error that a response of status 300 or more means.
+    """The error for a response of status 300 or more.
 
-    A problem document tells it; anything else came from something between us and the server.
+    A problem document names it; any other body came from a proxy in between.
     """
     error: LadingError
     problem = _problem(headers.get("content-type", ""), body)
@@ -204,7 +199,9 @@ def error_of(status: int, headers: Mapping[str, str], body: bytes) -> LadingErro
         error = from_problem(problem)
     else:
         kind = _BY_STATUS.get(status, Internal)
-        what = "does not answer like a Lading server:" if kind is Stranger else "answered with"
+        what = (
+            "does not answer like a Lading server:" if kind is NotALadingServer else "answered with"
+        )
         more = f" {_ADVICE[kind]}" if kind in _ADVICE else ""
         error = kind(f"The server {what} HTTP status {status}.{more}")
     after = headers.get("retry-after", "")

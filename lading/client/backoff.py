@@ -1,8 +1,6 @@
-"""How long to wait before the next attempt, and when to stop trying.
+"""How long to wait before the next attempt: exponential back-off with full jitter.
 
-It owns exponential back-off with full jitter, so that a thousand clients of a restarted server do
-not come back at the same moment. It refuses to know what is attempted; the clock and the
-randomness are handed in.
+The jitter keeps a thousand clients of a restarted server from returning at the same moment.
 """
 
 from __future__ import annotations
@@ -19,7 +17,7 @@ CAP_SECONDS = 15.0
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Where time (seconds of a steady clock), sleep and chance (0 to 1) come from."""
+    """The sources of time (seconds of a steady clock), sleep and randomness (0 to 1)."""
 
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
@@ -29,9 +27,9 @@ class Timing:
 class Backoff:
     """Delays between attempts without progress.
 
-    The n-th delay is drawn evenly from 0 to `base * 2**n` seconds, at most `cap`. Patience is
-    counted from the first failure after the last progress, so that an upload that was quiet for
-    an hour has all of it.
+    The n-th delay is drawn evenly from 0 to `base * 2**n` seconds, at most `cap`. Patience runs
+    from the first failure after the last progress, so an upload that was quiet for an hour still
+    has all of it.
     """
 
     def __init__(
@@ -57,11 +55,11 @@ class Backoff:
         left = self._since + self.patience - now
         if left <= 0:
             return None
-        # 2**n is bounded by hand: a float overflows after some thousand attempts.
+        # The exponent is bounded: a float overflows after about a thousand attempts.
         longest = min(self._cap, self._base * 2.0 ** min(self.attempts, 32))
         self.attempts += 1
         return after + min(self._timing.random() * longest, left)
 
     def progressed(self) -> None:
-        """Something was achieved: the next failure is a first one again."""
+        """Something was achieved: the next failure counts as the first one."""
         self.attempts = 0

@@ -1,8 +1,7 @@
-"""One `lading.v1` connection over a WebSocket, as the client sees it.
+"""One `lading.v1` connection over a WebSocket: handshake, heartbeat, and why it ended.
 
-It owns the socket, the greeting, the heartbeat and what the end of a connection means. It refuses
-to know files and progress; what to send next is the protocol's `Sender`.
-Source: page 3 of the design, "Connection" and rules 8 to 10.
+The protocol's `Sender` decides what to send next. Source: page 3 of the design, "Connection" and
+rules 8 to 10.
 """
 
 from __future__ import annotations
@@ -19,7 +18,8 @@ from websockets.typing import Subprotocol
 from lading.client.address import Address
 from lading.client.api import error_of
 from lading.client.backoff import Timing
-from lading.client.errors import LIMITS, Again, Unreachable, asked_wait, judge, unreachable
+from lading.client.errors import Unreachable, unreachable
+from lading.client.retry import LIMITS, Again, asked_wait, judge
 from lading.protocol import messages as m
 from lading.protocol.codec import decode_server, encode
 from lading.protocol.errors import (
@@ -37,26 +37,26 @@ from lading.version import VERSION
 OPEN_SECONDS = 10.0
 CLOSE_SECONDS = 2.0
 MAX_ANSWER = 64 * 1024 * 1024
-"""The longest answer, in bytes: the missing ranges of an upload with many holes."""
+"""The longest message accepted, in bytes: the missing ranges of an upload with many gaps."""
 WRITE_LIMIT = 1024 * 1024
-"""The next piece is handed over when a quarter of this many bytes is left in the buffer."""
+"""The socket asks for the next piece when a quarter of this many bytes is left in its buffer."""
 SILENT_HEARTBEATS = 3
 OUR_FAULT = (1002, 1003, 1008, 1009)
-"""Closes that say we broke the protocol: a network that changed bytes may have done it."""
+"""Close codes that blame the client; a network that changed bytes may be the cause."""
 
 
 Result = TypeVar("Result")
 
 
 class _Dial(connect):
-    """A connect that stays where it was sent: HELLO must not carry the token elsewhere."""
+    """A connect that follows no redirect: HELLO must not carry the token to another server."""
 
     def process_redirect(self, exc: Exception) -> Exception | str:
         return exc
 
 
 class Channel:
-    """An open connection: `sender` says what to send, `receive` feeds it."""
+    """An open connection. `sender` decides what to send; `receive` feeds it."""
 
     def __init__(self, socket: ClientConnection, timing: Timing) -> None:
         self.sender = Sender()
@@ -69,7 +69,7 @@ class Channel:
 
     @classmethod
     async def open(cls, address: Address, token: str | None, timing: Timing) -> Self:
-        """Connect and be welcomed. Raises Again, or LadingError when there is no hope."""
+        """Connect and wait for WELCOME. Raises Again, or LadingError when retrying cannot help."""
         channel = cls(await _dial(address), timing)
         try:
             async with asyncio.timeout(OPEN_SECONDS):
@@ -88,7 +88,7 @@ class Channel:
         return channel
 
     async def close(self) -> None:
-        """Say goodbye; within `CLOSE_SECONDS` the socket is gone, answer or not."""
+        """Close the connection, within `CLOSE_SECONDS` even without an answer."""
         try:
             await self._socket.close()
         except BaseException:
@@ -98,18 +98,18 @@ class Channel:
     def abort(self) -> None:
         self._socket.transport.abort()
 
-    # -- out
+    # -- sending
 
     async def flush(self) -> None:
-        """Send what the protocol has to say besides pieces."""
+        """Send the messages that wait in `sender`, other than pieces."""
         for message in self.sender.outgoing():
             await self.send(encode(message))
 
     async def send(self, message: bytes) -> None:
-        """Send one message; returns when the socket's buffer has room for the next.
+        """Send one message. Returns when the socket's buffer has space for the next.
 
-        Raises ConnectionClosed; the reason is for `receive` to tell, since the server may have
-        said something before it closed.
+        Raises ConnectionClosed. `receive` raises the reason, since the server may have sent one
+        before it closed.
         """
         self._sending = True
         try:
@@ -119,7 +119,7 @@ class Channel:
             self._said = self._timing.clock()
 
     async def beat(self) -> Never:
-        """Send PING when idle; raises Again when the server has been silent for too long."""
+        """Send PING when idle. Raises Again when the server was silent for too long."""
         rhythm = self.sender.heartbeat or 20
         while True:
             now = self._timing.clock()
@@ -133,17 +133,17 @@ class Channel:
                 self.sender.ping(self._pings)
                 await self.flush()
             elif now >= idle:
-                # A piece is on its way over a slow line: that is not idle.
+                # A piece is being sent over a slow line: the connection is not idle.
                 await self._timing.sleep(min(1.0, dead - now))
             else:
                 await self._timing.sleep(min(idle, dead) - now)
 
-    # -- in
+    # -- receiving
 
     async def receive(self) -> m.ServerMessage:
-        """The next message, after the sender has taken it.
+        """The next message, after `sender` took it.
 
-        Raises Again when the connection ended and another may do, else LadingError.
+        Raises Again when the connection ended and another one may help, else LadingError.
         """
         try:
             data = await self._socket.recv(decode=False)
@@ -155,7 +155,7 @@ class Channel:
         except InvalidMessage as error:
             raise Again(error, limit=LIMITS[error.code]) from error
         if isinstance(message, m.Problem) and message.ref is None:
-            # The connection is about to close; the close code says what that means for us.
+            # The connection is about to close; the close code says whether to retry.
             self._parting = from_problem(message.problem)
         self.sender.receive(message)
         return message
@@ -164,9 +164,9 @@ class Channel:
 async def beside(
     listen: Coroutine[Any, Any, Result], *others: Coroutine[Any, Any, Never]
 ) -> Result:
-    """Run `listen` to its end, and the others for as long. The first error ends them all.
+    """Run `listen` to its end, and the others until then. The first error ends them all.
 
-    That a connection was closed is told by `listen` alone, which reads what came before the end.
+    Only `listen` reports a closed connection, since it reads what came before the end.
     """
     first = asyncio.ensure_future(listen)
     tasks: set[asyncio.Future[Any]] = {first, *map(asyncio.ensure_future, others)}
@@ -185,7 +185,7 @@ async def beside(
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-# -- what an end means -----------------------------------------------------------------------------
+# -- why a connection ended -----------------------------------------------------------------------
 
 
 async def _dial(address: Address) -> ClientConnection:
@@ -218,10 +218,10 @@ async def _dial(address: Address) -> ClientConnection:
 
 
 def explain(closed: ConnectionClosed, parting: LadingError | None) -> Again:
-    """Why a connection ended: a reason to try again; raises LadingError when there is none.
+    """Why a connection ended, as a reason to try again. Raises LadingError when there is none.
 
-    `parting` is the problem that the server told before it closed, if it did. An end without a
-    word, or by our own complaint about garbled bytes, counts as 1006.
+    `parting` is the problem that the server sent before it closed, if any. An end without a close
+    code, or by our own complaint about garbled bytes, counts as 1006.
     """
     code = 1006 if closed.rcvd is None else closed.rcvd.code
     lost = Unreachable(f"The connection was closed ({code}).")
@@ -232,6 +232,6 @@ def explain(closed: ConnectionClosed, parting: LadingError | None) -> Again:
     if code not in OUR_FAULT:
         return Again(parting or lost, after=0.0 if parting is None else asked_wait(parting))
     if parting is None or isinstance(parting, Unauthorized):
-        # 1008 with `unauthorized` is a HELLO that a slow network brought too late.
+        # 1008 with `unauthorized` means that HELLO came too late over a slow network.
         return Again(lost, limit=LIMITS["invalid-message"])
     return judge(parting)

@@ -1,6 +1,5 @@
-"""The Python client: everything the command line can do, for programs.
+"""The Python client: everything that the command line can do, for programs.
 
-It owns the connection's settings and the meaning of the routes. It refuses to print.
 Source: page 7 of the design, "Command line"; page 4 for the routes.
 """
 
@@ -11,7 +10,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
-from typing import Any, BinaryIO, Self
+from typing import Any, BinaryIO, Self, overload
 from urllib.parse import quote
 
 from lading.client import lookup
@@ -19,10 +18,18 @@ from lading.client.address import Address, Credential, Token, find
 from lading.client.api import Api
 from lading.client.backoff import Timing
 from lading.client.download import Download
-from lading.client.progress import Progress, Wish
 from lading.client.source import Readable
 from lading.client.target import FileTarget, PipeTarget, Target, safe_name
-from lading.client.upload import Upload
+from lading.client.types import (
+    Grant,
+    Manifest,
+    Progress,
+    ServerStatus,
+    Upload,
+    UploadRequest,
+    Usage,
+)
+from lading.client.upload import UploadTask
 from lading.protocol.errors import Incomplete, NotFound
 from lading.protocol.spec import check_id
 
@@ -30,25 +37,28 @@ PATIENCE = 600.0
 CONNECT_PATIENCE = 30.0
 REQUEST_PATIENCE = 10.0
 
-Told = Callable[[Progress], None] | None
+OnProgress = Callable[[Progress], None] | None
 
 
 class Client:
-    """A Lading server as seen by one user.
-
-    `url` and `token` are looked for as the command line does when they are not given: in
-    `LADING_URL` and `LADING_TOKEN`, then in the `server.json` of a server on this machine. `token`
-    may be a function that gives one, awaited if need be; it is called again when the server
-    refuses what it gave. `patience`: how many seconds a transfer that has begun goes on trying
-    without any progress; `connect_patience`: the same for one that has not reached the server
-    yet; `request_patience`: for every other request. `on_slow` is called whenever a request has
-    had no answer for 3 seconds.
+    """A Lading server, as one user sees it.
 
         async with Client() as client:
             file = await client.upload("movie.mp4")
-            await client.download(file["id"], "copy.mp4")
+            await client.download(file.id, "copy.mp4")
 
-    Every method raises LadingError: what the server refused, or one of `lading.errors`.
+    Without `url` and `token` the client looks where the command line looks: in `LADING_URL` and
+    `LADING_TOKEN`, then in the `server.json` of a server on this machine. `token` may be a function
+    that returns a token or an awaitable of one; it is called again when the server refuses the
+    last one.
+
+    Temporary failures are retried, with pauses. Three limits, in seconds without progress, say for
+    how long: `patience` for an upload or download that has reached the server, `connect_patience`
+    for an upload that has not reached it yet, `request_patience` for every other request.
+    `on_slow` is called whenever a request has had no answer for 3 seconds.
+
+    Every method raises LadingError: what the server refused, or an error of
+    `lading.client.errors`.
     """
 
     def __init__(
@@ -76,7 +86,7 @@ class Client:
         await self.close()
 
     async def close(self) -> None:
-        """Close the connections. Uploads under way are not ended by this; see `Upload.stop`."""
+        """Close the connections. This does not stop uploads under way; see `UploadTask.stop`."""
         await self._api.close()
 
     # -- bytes
@@ -92,19 +102,20 @@ class Client:
         sha256: bool = True,
         resume: bool = True,
         chunk_size: int | None = None,
-        on_progress: Told = None,
-    ) -> Upload:
+        on_progress: OnProgress = None,
+    ) -> UploadTask:
         """Upload a path, an open binary file, or an asynchronous iterable of bytes.
 
-        Await the result for the finished file, `{id, size, mime_type, sha256, crc32c, url}`, or
-        iterate it for its progress. `name` is needed where the source has none; `mime_type` is
-        guessed from it. With `sha256` the server proves that it stored the very bytes that were
-        read here. With `resume` an unfinished upload of the same file is gone on with, and a file
-        that is there already is not sent again; either gets the `tags` that it lacks.
-        `chunk_size`, in bytes, asks for another cell size than the server's own. An upload that
-        fails and cannot be gone on with, of a stream or of a file that changed, is deleted.
+        Await the result for the finished `File`, or iterate it for its `Progress`.
+
+        `name` is required where the source has none. `mime_type` is guessed from the name if not
+        given. With `sha256` the server proves that it stored the bytes that were read here. With
+        `resume` an unfinished upload of the same file is resumed, and a file that is already on
+        the server is not sent again; either gets those of the `tags` that it lacks. `chunk_size`,
+        in bytes, asks for another cell size than the server's default. An upload that fails and
+        cannot be resumed (a stream, or a file that changed) is deleted.
         """
-        wish = Wish(
+        request = UploadRequest(
             name=name,
             directory=directory,
             tags=tuple(tags),
@@ -113,10 +124,10 @@ class Client:
             resume=resume,
             chunk_size=chunk_size,
         )
-        return Upload(
+        return UploadTask(
             self._api,
             what,
-            wish,
+            request,
             patience=self._patience,
             connect_patience=self._connect_patience,
             on_progress=on_progress,
@@ -128,23 +139,24 @@ class Client:
         to: str | os.PathLike[str] | BinaryIO | None = None,
         *,
         overwrite: bool = False,
-        on_progress: Told = None,
+        on_progress: OnProgress = None,
     ) -> Path | None:
-        """Fetch a file, going on with what an earlier run left, and check it to the last byte.
+        """Download a file, resume what an earlier run left, and check it to the last byte.
 
         `to` is a path, a directory, or an open binary file; None means the file's own name, made
-        safe, in the current directory. Gives the path that was written, if one was.
+        safe, in the current directory. Returns the path of the written file, None for an open
+        file.
         """
-        manifest = await self.manifest(file_id)
-        if manifest["state"] != "ready":
+        found = await self.manifest(file_id)
+        if isinstance(found, Upload):
             raise Incomplete(f"{file_id} is still being uploaded.")
-        target = await asyncio.to_thread(_target, to, manifest, overwrite)
+        target = await asyncio.to_thread(_target, to, found, overwrite)
         await Download(
-            self._api, manifest, target, patience=self._patience, on_progress=on_progress
+            self._api, found, target, patience=self._patience, on_progress=on_progress
         ).run()
         return target.path if isinstance(target, FileTarget) else None
 
-    # -- what is there
+    # -- files and uploads
 
     async def list(
         self,
@@ -154,51 +166,64 @@ class Client:
         tags: Iterable[str] = (),
         mime_type: str | None = None,
         limit: int | None = None,
-    ) -> AsyncIterator[dict[str, Any]]:
-        """The manifests of finished files with all these tags, the newest first.
+    ) -> AsyncIterator[Manifest]:
+        """The finished files that match, the newest first.
 
-        `name` is a prefix; `mime_type` is exact, or all of a kind as in `video/*`. With `limit`
-        so many at most.
+        `name` is a prefix. A file matches if it has all `tags`. `mime_type` is exact, or a whole
+        kind such as `video/*`. `limit` is the largest number of files.
         """
         left = sys.maxsize if limit is None else limit
         params: dict[str, Any] = {"limit": min(lookup.PAGE, max(left, 1)), "tag": sorted(set(tags))}
         asked = {"name": name, "directory": directory, "mime_type": mime_type}
         params |= {key: value for key, value in asked.items() if value is not None}
         if left > 0:
-            async for manifest in lookup.pages(self._api, params, patience=self._request_patience):
-                yield manifest
+            async for raw in lookup.pages(self._api, params, patience=self._request_patience):
+                yield lookup.manifest_of(self._api, raw)
                 left -= 1
                 if left == 0:
                     return
 
-    async def manifest(self, file_id: str) -> dict[str, Any]:
-        """The manifest of a file or unfinished upload, with its chunks."""
-        return await self._request("GET", f"/v1/manifests/{check_id(file_id)}")
+    async def manifest(self, file_id: str) -> Manifest | Upload:
+        """A file with its chunks, or an unfinished upload."""
+        return self._found(await self._request("GET", f"/v1/manifests/{check_id(file_id)}"))
 
-    async def uploads(self, fingerprint: str | None = None) -> tuple[dict[str, Any], ...]:
-        """The unfinished uploads, the newest first, each with the ranges that are `missing`."""
+    async def uploads(self, fingerprint: str | None = None) -> tuple[Upload, ...]:
+        """The unfinished uploads, the newest first; with `fingerprint` those of one local file."""
         params = {} if fingerprint is None else {"fingerprint": fingerprint}
         answer = await self._request("GET", "/v1/uploads", params)
-        return tuple(lookup.entries(self._api, answer, "uploads"))
+        found = lookup.entries(self._api, answer, "uploads")
+        return tuple(lookup.read(self._api, Upload.of, raw) for raw in found)
 
     async def delete(self, file_id: str) -> None:
-        """Delete a file, or an unfinished upload, with its bytes.
+        """Delete a file or an unfinished upload, with its bytes.
 
-        Raises NotFound when it is not there; not when the answer to a first attempt was lost, as
-        that one may have deleted it.
+        Raises NotFound when there is none. It does not when the answer to a first attempt was
+        lost, since that attempt may have deleted it.
         """
         await self._request("DELETE", f"/v1/files/{check_id(file_id)}")
 
-    async def status(self, file_id: str | None = None) -> dict[str, Any]:
-        """How the server is; with an id, how that upload or file is."""
+    @overload
+    async def status(self) -> ServerStatus: ...
+
+    @overload
+    async def status(self, file_id: str) -> Manifest | Upload: ...
+
+    async def status(self, file_id: str | None = None) -> ServerStatus | Manifest | Upload:
+        """Whether the server is ready; with an id, the state of that file or unfinished upload."""
         if file_id is None:
-            return await self._request("GET", "/readyz")
+            answer = await self._request("GET", "/readyz")
+            return lookup.read(self._api, ServerStatus.of, answer)
         try:
-            return await self._request("GET", f"/v1/uploads/{check_id(file_id)}")
+            return self._found(await self._request("GET", f"/v1/uploads/{check_id(file_id)}"))
         except NotFound:
             return await self.manifest(file_id)
 
-    # -- what others may do, and how much may be stored
+    def _found(self, raw: dict[str, Any]) -> Manifest | Upload:
+        if raw.get("state") == "ready":
+            return lookup.manifest_of(self._api, raw)
+        return lookup.read(self._api, Upload.of, raw)
+
+    # -- grants and quotas
 
     async def grant(
         self,
@@ -214,14 +239,13 @@ class Client:
         uses: int | None = None,
         user_id: str | None = None,
         expires_in: float = 3600.0,
-    ) -> dict[str, Any]:
-        """Mint a token with which its bearer may do one thing and needs no other credential.
+    ) -> Grant:
+        """Create a token that allows one thing; its bearer needs no other credential.
 
-        With `file_id` it is for downloading that file, in every quality or in one; else for
-        uploading what lies within the bounds: what is not given is not bound. Sizes are bytes,
-        `expires_in` is seconds; `uses` uploads may be created, one if not given. `user_id` is whom
-        an upload will belong to, or whose the file must be. Gives `id`, `token`, `url`, `ws_url`
-        and `expires_at`, the addresses absolute.
+        With `file_id` it allows to download that file, in every quality or in one. Without, it
+        allows `uses` uploads (1 if not given) within the bounds; what is not given is not bounded.
+        Sizes are bytes, `expires_in` is seconds. `user_id` is the owner of the uploads, or the
+        owner that the file must have.
         """
         bounds: dict[str, Any] = {
             "action": "upload" if file_id is None else "download",
@@ -239,21 +263,26 @@ class Client:
         }
         given = {key: value for key, value in bounds.items() if value is not None}
         answer = await self._request("POST", "/v1/grants", body=given)
-        socket = answer["ws_url"]
-        return {
-            **answer,
-            "url": self.address.absolute(answer["url"]),
+        return lookup.read(self._api, self._grant, answer)
+
+    def _grant(self, raw: dict[str, Any]) -> Grant:
+        """A grant whose addresses are absolute."""
+        socket = raw["ws_url"]
+        absolute = {
+            "url": self.address.absolute(raw["url"]),
             "ws_url": self.address.socket_url if socket.startswith("/") else socket,
         }
+        return Grant.of({**raw, **absolute})
 
-    async def usage(self, user_id: str | None = None) -> dict[str, Any]:
-        """What a user has stored and may store: `user_id`, `used`, `reserved` and `quota` in
-        bytes, the last one None for no limit. The caller, if no user is given."""
-        return await self._request("GET", "/v1/usage" if user_id is None else _quota(user_id))
+    async def usage(self, user_id: str | None = None) -> Usage:
+        """What a user has stored and may store; without `user_id`, the caller."""
+        path = "/v1/usage" if user_id is None else _quota(user_id)
+        return lookup.read(self._api, Usage.of, await self._request("GET", path))
 
-    async def set_quota(self, user_id: str, quota: int | None) -> dict[str, Any]:
-        """Set how many bytes a user may have, None for no limit; gives the usage. Admins only."""
-        return await self._request("PUT", _quota(user_id), body={"quota": quota})
+    async def set_quota(self, user_id: str, quota: int | None) -> Usage:
+        """Set how many bytes a user may store, None for no limit. Only an admin may."""
+        answer = await self._request("PUT", _quota(user_id), body={"quota": quota})
+        return lookup.read(self._api, Usage.of, answer)
 
     async def _request(
         self,
@@ -268,16 +297,16 @@ class Client:
 
 
 def _quota(user_id: str) -> str:
-    # Points, too: a client that reads an address as a path would take `..` for a step upwards.
+    # Dots are escaped too: HTTP clients resolve `..` in an address.
     return f"/v1/users/{quote(user_id, safe='').replace('.', '%2E')}/quota"
 
 
 def _target(
-    to: str | os.PathLike[str] | BinaryIO | None, manifest: dict[str, Any], overwrite: bool
+    to: str | os.PathLike[str] | BinaryIO | None, file: Manifest, overwrite: bool
 ) -> Target:
     if to is not None and not isinstance(to, str | os.PathLike):
-        return PipeTarget(to, manifest)
+        return PipeTarget(to, file)
     path = Path() if to is None else Path(to)
     if path.is_dir():
-        path /= safe_name(manifest["name"], manifest["_id"])
-    return FileTarget(path, manifest, overwrite=overwrite)
+        path /= safe_name(file.name, file.id)
+    return FileTarget(path, file, overwrite=overwrite)

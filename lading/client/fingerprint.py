@@ -1,8 +1,7 @@
-"""A short text by which a file is known again on the next run.
+"""A short text by which a local file is recognized on the next run.
 
-It owns what makes two local files the same upload: name, size, time of the last change, and the
-first and last kilobyte. It refuses to read the whole file: that a file is the same to the last
-byte is proven by its SHA-256, not here.
+It covers name, size, time of the last change, and the first and last kilobyte. It does not prove
+that all bytes are equal; the SHA-256 of the file does.
 """
 
 from __future__ import annotations
@@ -11,14 +10,14 @@ import hashlib
 import secrets
 
 SAMPLE = 1024
-"""Bytes looked at, at either end of the file."""
+"""Bytes read at each end of the file."""
 
 
 def fingerprint(name: str, size: int, mtime_ns: int, head: bytes, tail: bytes) -> str:
     """The fingerprint of a file: `size` in bytes, `mtime_ns` in nanoseconds since 1970.
 
     `head` and `tail` are its first and last `SAMPLE` bytes, or all of them when it is shorter.
-    The result has well under the 512 characters that the protocol allows.
+    The result is shorter than the 512 characters that the protocol allows.
     """
     digest = hashlib.sha256()
     for part in (name.encode("utf-8", "surrogateescape"), head, tail):
@@ -28,5 +27,5 @@ def fingerprint(name: str, size: int, mtime_ns: int, head: bytes, tail: bytes) -
 
 
 def random_fingerprint() -> str:
-    """For bytes that cannot be known again, such as a pipe's: finds this very upload only."""
+    """For bytes that cannot be recognized, such as those of a pipe: it finds this upload only."""
     return f"once-1:{secrets.token_hex(16)}"

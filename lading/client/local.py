@@ -1,8 +1,6 @@
-"""The machine's own files: opening what is to be sent, reading it, and safe names for what arrives.
+"""Local files and pipes: how they are opened and read, and what their errors mean.
 
-It owns blocking calls on files and what their errors mean. It refuses to know uploads, downloads
-and the event loop, but for `in_daemon` and `blocks`, which wait for a pipe without blocking that
-loop.
+The calls block, except `in_daemon` and `blocks`, which wait for a pipe in a thread.
 """
 
 from __future__ import annotations
@@ -34,7 +32,7 @@ def open_file(path: str | os.PathLike[str]) -> BinaryIO:
 
 
 def is_regular(file: BinaryIO) -> bool:
-    """Whether the file has a length and can be read at any place."""
+    """Whether the file has a length and can be read at any offset."""
     try:
         return stat.S_ISREG(os.fstat(file.fileno()).st_mode)
     except (OSError, io.UnsupportedOperation, AttributeError):
@@ -42,7 +40,7 @@ def is_regular(file: BinaryIO) -> bool:
 
 
 def signature(file: BinaryIO) -> Signature:
-    """By what a change of the file shows."""
+    """What differs after the file was changed."""
     try:
         facts = os.fstat(file.fileno())
     except (OSError, io.UnsupportedOperation, AttributeError):
@@ -63,10 +61,10 @@ def read_exactly(file: BinaryIO, start: int, size: int) -> bytes:
 
 
 async def in_daemon(call: Callable[[], Result]) -> Result:
-    """The result of a call that may never return, such as one at a pipe that nobody writes to.
+    """The result of a call that may never return, such as a read from a pipe without a writer.
 
-    It waits in a daemon thread, which does not keep the program from ending; when the caller is
-    cancelled, its result is dropped.
+    The call runs in a daemon thread, which does not keep the program from ending. When the caller
+    is cancelled, the result is dropped.
     """
     loop = asyncio.get_running_loop()
     result: asyncio.Future[Result] = loop.create_future()
@@ -82,7 +80,7 @@ def _call(
         result = call()
     except Exception as failure:
         result = failure
-    # The loop is closed when the program has moved on meanwhile.
+    # The loop is closed when the program ended meanwhile.
     with contextlib.suppress(RuntimeError):
         loop.call_soon_threadsafe(_deliver, future, result)
 
@@ -97,7 +95,7 @@ def _deliver(future: asyncio.Future[Result], result: Result | Exception) -> None
 
 
 async def blocks(file: BinaryIO, *, owned: bool = False) -> AsyncIterator[bytes]:
-    """The bytes of a pipe, terminal or socket, to its end; an `owned` one is closed then."""
+    """The bytes of a pipe, terminal or socket, to its end. An `owned` one is closed then."""
     reading = False
     try:
         while True:
@@ -110,7 +108,7 @@ async def blocks(file: BinaryIO, *, owned: bool = False) -> AsyncIterator[bytes]
                 return
             yield data
     finally:
-        # A thread that still reads keeps the file; closing it beneath would free its number.
+        # A thread may still read the file: closing it would free its descriptor for another file.
         if owned and not reading:
             file.close()
 

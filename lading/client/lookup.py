@@ -1,26 +1,28 @@
-"""What the server has of a file already: the whole of it, or a part that can be gone on with.
+"""Find what the server already has of a local file: all of it, or an unfinished upload.
 
-It owns which of the server's files and uploads count as the same. It refuses to change anything.
 Source: page 7 of the design, `put`; page 4, `GET /v1/files` and `GET /v1/uploads`.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from lading.client.api import Api
 from lading.client.source import Source
+from lading.client.types import Manifest, Upload
 
 PAGE = 200
 MOST_PAGES = 10
-"""A name that thousands of files begin with is not worth more requests than this."""
+"""Where thousands of files begin with this name, the search stops after so many requests."""
+
+Result = TypeVar("Result")
 
 
 async def pages(
     api: Api, params: dict[str, Any], *, patience: float = 0.0
 ) -> AsyncIterator[dict[str, Any]]:
-    """Every manifest of `GET /v1/files`, page after page."""
+    """Every manifest of `GET /v1/files`, page after page, as the server sends it."""
     while True:
         answer = await api.json("GET", "/v1/files", params, patience=patience)
         for manifest in entries(api, answer, "files"):
@@ -31,56 +33,70 @@ async def pages(
 
 
 def entries(api: Api, answer: dict[str, Any], key: str) -> list[dict[str, Any]]:
-    """The manifests in a list's answer. Raises NotFound when it is no such answer."""
+    """The list in an answer. Raises NotALadingServer where there is none."""
     found = answer.get(key)
     if not isinstance(found, list):
-        raise api.stranger()
+        raise api.not_a_lading_server()
     return found
 
 
-async def already_there(
-    api: Api, source: Source, directory: str, tell: Callable[[int], None]
-) -> dict[str, Any] | None:
-    """The manifest of a finished file with the same name, directory, size and SHA-256.
+def read(api: Api, make: Callable[[dict[str, Any]], Result], raw: dict[str, Any]) -> Result:
+    """An answer as an object. Raises NotALadingServer where fields are missing or malformed."""
+    try:
+        return make(raw)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise api.not_a_lading_server() from error
 
-    The local file is read for its SHA-256 only when all the rest is the same; `tell` then hears
-    how many bytes are hashed. Raises Forbidden to the bearer of a grant, who may not look.
+
+def manifest_of(api: Api, raw: dict[str, Any]) -> Manifest:
+    """The manifest of a finished file."""
+    return read(api, lambda raw: Manifest.of(raw, file_url(api, raw["_id"])), raw)
+
+
+def file_url(api: Api, file_id: str) -> str:
+    """Where a file can be fetched."""
+    return api.address.absolute(f"/v1/files/{file_id}")
+
+
+async def already_there(
+    api: Api, source: Source, directory: str, on_hashed: Callable[[int], None]
+) -> Manifest | None:
+    """A finished file with the same name, directory, size and SHA-256.
+
+    The local file is hashed only when all the rest agrees; `on_hashed` is then called with the
+    number of bytes hashed. Raises Forbidden to the bearer of a grant, who may not list files.
     """
     params = {"name": source.name, "directory": directory, "limit": PAGE}
     seen = 0
-    async for manifest in pages(api, params):
+    async for raw in pages(api, params):
         seen += 1
         if seen > PAGE * MOST_PAGES:
             return None
+        found = manifest_of(api, raw)
         if (
-            manifest["sha256"] is not None
-            and (manifest["name"], manifest["directory"]) == (source.name, directory)
-            and manifest["size"] == source.size
-            and manifest["sha256"] == await source.digest(tell)
+            found.sha256 is not None
+            and (found.name, found.directory) == (source.name, directory)
+            and found.size == source.size
+            and found.sha256 == await source.digest(on_hashed)
         ):
-            return manifest
+            return found
     return None
 
 
 async def unfinished(
     api: Api, source: Source, directory: str, *, renamed: bool = False
-) -> dict[str, Any] | None:
-    """The manifest of the newest unfinished upload of the same file, if there is one.
+) -> Upload | None:
+    """The newest unfinished upload of the same file.
 
-    `renamed`: it may have got another name and directory, as grants give them.
+    With `renamed` its name and directory may differ, as a grant may set them.
     """
     answer = await api.json("GET", "/v1/uploads", {"fingerprint": source.fingerprint})
-    for manifest in entries(api, answer, "uploads"):
+    for raw in entries(api, answer, "uploads"):
+        found = read(api, Upload.of, raw)
         if (
-            manifest["state"] == "uploading"
-            and (renamed or (manifest["name"], manifest["directory"]) == (source.name, directory))
-            and manifest["size"] == source.size
+            raw["state"] == "uploading"
+            and (renamed or (found.name, found.directory) == (source.name, directory))
+            and found.size == source.size
         ):
-            return manifest
+            return found
     return None
-
-
-def as_file(manifest: dict[str, Any]) -> dict[str, Any]:
-    """A manifest in the shape of COMPLETE."""
-    kept = {key: manifest[key] for key in ("size", "mime_type", "sha256", "crc32c")}
-    return {"id": manifest["_id"], **kept, "url": f"/v1/files/{manifest['_id']}"}

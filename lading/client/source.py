@@ -1,8 +1,8 @@
 """Where the bytes of an upload come from: a file that can be read again, or a stream that cannot.
 
-It owns reading off the event loop, the SHA-256 over the bytes in order, and the buffer of a
-stream's bytes that are not durable yet. It refuses to know connections. Each source has one
-thread, and only that thread touches the file and the digest: reads keep their order, no locks.
+A source reads in a thread, computes the SHA-256 over the bytes in order, and buffers those bytes
+of a stream that are not durable yet. Each source has one thread, and only that thread uses the
+file and the digest, so reads keep their order and need no locks.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ from lading.protocol.digests import Sha256
 from lading.protocol.errors import InvalidArgument
 
 BLOCK = 8 * 1024 * 1024
-"""Bytes hashed at a time where they are read for that alone."""
+"""Bytes per read where a file is read only to be hashed."""
 
 Pack = Callable[[bytes], bytes]
-"""Makes a message of a piece's bytes; called in the source's thread."""
+"""Turns the bytes of a piece into a message; called in the source's thread."""
 
 
 class Source(Protocol):
     """What an upload needs of its source.
 
-    `size` in bytes, None while unknown; `rereadable` when every byte can be had again, so that
-    the upload may start over; `offered` is the end of what can be read now.
+    `size` is in bytes, None while unknown. `rereadable`: every byte can be read again, so the
+    upload can start over. `offered` is the end of what can be read now.
     """
 
     name: str
@@ -52,28 +52,29 @@ class Source(Protocol):
     def size(self) -> int | None: ...
 
     def opened(self, upload: m.Opened, window: int, wake: Callable[[], None]) -> None:
-        """A connection opened the upload: `wake` is called when more can be read."""
+        """A connection opened the upload. `wake` is called when more can be read."""
 
     def check(self) -> None:
-        """Raise SourceFailed when the source broke."""
+        """Raise SourceFailed when the source failed."""
 
     def read(self, start: int, end: int, pack: Pack) -> asyncio.Future[bytes]:
-        """Read `[start, end)` in the source's thread, and hand it through `pack`."""
+        """Read `[start, end)` in the source's thread, and return what `pack` makes of it."""
 
     def release(self, start: int, size: int, /) -> None:
-        """These bytes are durable and will not be asked for again."""
+        """These bytes are durable and will not be read again."""
 
-    async def digest(self, tell: Callable[[int], None], /) -> str | None:
-        """The SHA-256 of it all; `tell` hears how many bytes are done. None when not wanted."""
+    async def digest(self, on_hashed: Callable[[int], None], /) -> str | None:
+        """The SHA-256 of all bytes, None when not requested. `on_hashed` is called with the number
+        of bytes hashed so far."""
 
     async def confirm(self) -> None:
-        """Raise SourceChanged when the source is not what it was at the start."""
+        """Raise SourceChanged when the source differs from what it was at the start."""
 
     async def close(self) -> None: ...
 
 
 class _Hashing:
-    """The one thread of a source, and the digest that only this thread touches."""
+    """The thread of a source, and the digest that only this thread uses."""
 
     def __init__(self, sha256: bool) -> None:
         self._sha = Sha256() if sha256 else None
@@ -83,13 +84,13 @@ class _Hashing:
         return asyncio.get_running_loop().run_in_executor(self._thread, job)
 
     def _feed(self, start: int, data: bytes) -> None:
-        """Hash what is new of these bytes, if they go on where the digest stands."""
+        """Hash those of these bytes that follow what is hashed already."""
         if self._sha is not None and start <= self._sha.size < start + len(data):
             self._sha.update(memoryview(data)[self._sha.size - start :])
 
 
 class FileSource(_Hashing):
-    """A file with a beginning and an end. Making one reads its ends: do that in a thread."""
+    """A file with a known length. Creating one reads both its ends: do that in a thread."""
 
     rereadable = True
 
@@ -113,10 +114,10 @@ class FileSource(_Hashing):
         return fingerprint(self.name, self.size, self._signature[1], head, tail)
 
     def opened(self, upload: m.Opened, window: int, wake: Callable[[], None]) -> None:
-        """A file has nothing to prepare."""
+        """A file needs no preparation."""
 
     def check(self) -> None:
-        """A file that broke says so when it is read."""
+        """A failing file raises when it is read."""
 
     def release(self, start: int, size: int) -> None:
         """A file keeps its bytes."""
@@ -124,26 +125,26 @@ class FileSource(_Hashing):
     def _read(self, start: int, end: int) -> bytes:
         data = read_exactly(self._file, self._base + start, end - start)
         if len(data) < end - start:
-            raise SourceChanged(f"{self.name} became shorter while it was being sent.")
+            raise SourceChanged(f"{self.name} became shorter during the upload.")
         self._feed(start, data)
         return data
 
     def read(self, start: int, end: int, pack: Pack) -> asyncio.Future[bytes]:
         return self._work(lambda: pack(self._read(start, end)))
 
-    async def digest(self, tell: Callable[[int], None]) -> str | None:
-        """Hash what was not read in order: nothing after an undisturbed upload."""
+    async def digest(self, on_hashed: Callable[[int], None]) -> str | None:
+        """Hash the bytes that were not read in order: none after an undisturbed upload."""
         if self._sha is None:
             return None
         while (at := self._sha.size) < self.size:
             await self._work(lambda at=at: self._read(at, min(at + BLOCK, self.size)))  # type: ignore[misc]
-            tell(self._sha.size)
+            on_hashed(self._sha.size)
         return self._sha.hexdigest()
 
     async def confirm(self) -> None:
         def compare() -> bytes:
             if signature(self._file) != self._signature:
-                raise SourceChanged(f"{self.name} changed while it was being sent.")
+                raise SourceChanged(f"{self.name} changed during the upload.")
             return b""
 
         await self._work(compare)
@@ -155,7 +156,7 @@ class FileSource(_Hashing):
 
 
 class StreamSource(_Hashing):
-    """Bytes that come once. Those not durable yet are held: a window and a piece at most."""
+    """Bytes that come once. Those not durable yet are kept: a window and a piece at most."""
 
     rereadable = False
 
@@ -170,7 +171,7 @@ class StreamSource(_Hashing):
         self._cells: dict[int, bytearray] = {}
         self._chunk_size = 0
         self._limit = 0
-        self._room = asyncio.Event()
+        self._space = asyncio.Event()
         self._pump: asyncio.Task[None] | None = None
         self._wake: Callable[[], None] = lambda: None
 
@@ -199,8 +200,8 @@ class StreamSource(_Hashing):
     async def _take(self, block: memoryview) -> None:
         while block:
             while self.held >= self._limit:
-                self._room.clear()
-                await self._room.wait()
+                self._space.clear()
+                await self._space.wait()
             cell, at = divmod(self.offered, self._chunk_size)
             part = block[: self._chunk_size - at]
             self._cells.setdefault(cell, bytearray()).extend(part)
@@ -216,7 +217,7 @@ class StreamSource(_Hashing):
     def release(self, start: int, _size: int) -> None:
         cell = start // self._chunk_size
         self.held -= len(self._cells.pop(cell, b""))
-        self._room.set()
+        self._space.set()
 
     def read(self, start: int, end: int, pack: Pack) -> asyncio.Future[bytes]:
         cell, at = divmod(start, self._chunk_size)
@@ -228,12 +229,12 @@ class StreamSource(_Hashing):
 
         return self._work(job)
 
-    async def digest(self, _tell: Callable[[int], None]) -> str | None:
-        """Every byte was read once in order, so the digest stands at the end by now."""
+    async def digest(self, _on_hashed: Callable[[int], None]) -> str | None:
+        """Every byte was read once in order, so the digest is complete by now."""
         return None if self._sha is None else self._sha.hexdigest()
 
     async def confirm(self) -> None:
-        """A stream cannot change behind our back."""
+        """A stream cannot change unnoticed."""
 
     async def close(self) -> None:
         if self._pump is not None:
@@ -243,19 +244,19 @@ class StreamSource(_Hashing):
 
 
 Readable = str | PathLike[str] | BinaryIO | AsyncIterable[bytes]
-"""What can be uploaded: a path, an open binary file, or blocks of bytes as they come."""
+"""What can be uploaded: a path, an open binary file, or an asynchronous iterable of bytes."""
 
 
 async def open_source(what: Readable, name: str | None, *, sha256: bool) -> Source:
     """The source for `what`; `name` replaces the file's own.
 
-    An open file is read from where it stands to its end, and left open. Raises SourceFailed for
-    what cannot be read, InvalidArgument where a name is missing.
+    An open file is read from its current position to its end, and left open. Raises SourceFailed
+    for a file that cannot be read, InvalidArgument where a name is missing.
     """
     if isinstance(what, AsyncIterable):
         return StreamSource(what, _named(name, None), sha256=sha256)
     if isinstance(what, str | PathLike):
-        file = await in_daemon(lambda: open_file(what))  # a named pipe waits for its writer
+        file = await in_daemon(lambda: open_file(what))  # opening a named pipe waits for its writer
         given: object = fspath(what)
     else:
         file, given = what, getattr(what, "name", None)
@@ -267,8 +268,8 @@ async def open_source(what: Readable, name: str | None, *, sha256: bool) -> Sour
 
 def _named(name: str | None, path: object) -> str:
     if name is None and isinstance(path, str):
-        # A name that is no valid UTF-8 on this disk must be valid on the wire all the same.
+        # A file name that is not valid UTF-8 must become valid on the wire.
         name = PurePath(path).name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     if not name:
-        raise InvalidArgument("A name is needed for what has none.")
+        raise InvalidArgument("A name is required: this source has none.")
     return name

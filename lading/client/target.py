@@ -1,11 +1,10 @@
-"""Where a download is put: a file that appears when it is whole, or a pipe.
+"""Where a download is written: a file that appears when it is complete, or a pipe.
 
-It owns the `.part` file, the running digest, and names that are safe to write. It refuses to know
-HTTP. Its calls block; the caller makes them in a thread.
+All calls block; the caller makes them in a thread.
 
-A `.part` bears the id of its file, so that files of one name do not share it, and is locked while
-a run writes it. The system frees the lock of a run that ends in any way: what a killed one left
-can be gone on with.
+The name of a `.part` file contains the id of its file, so that two files of one name do not share
+it. It is locked while a run writes it. The system frees the lock when that run ends in any way, so
+the next run can resume what a killed one left.
 """
 
 from __future__ import annotations
@@ -15,9 +14,10 @@ import io
 import os
 import sys
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import BinaryIO, Protocol
 
 from lading.client.errors import TargetExists, TargetFailed
+from lading.client.types import File
 from lading.protocol.digests import Sha256, crc32c
 
 if sys.platform == "win32":
@@ -27,18 +27,18 @@ else:
 
 BLOCK = 8 * 1024 * 1024
 UNLOCKABLE = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
-"""What a disk says that has no locks at all, as some network file systems."""
+"""Errors of file systems without locks, such as some network file systems."""
 LONGEST_NAME = 200
-"""Bytes of a file's name: what every disk takes, with room for the id and `.part`."""
+"""Bytes of a file name that every file system accepts, with space for the id and `.part`."""
 
 
 class Check:
-    """Whether bytes are those of a manifest: by its SHA-256, else by its CRC-32C."""
+    """Compares bytes with a file on the server: by its SHA-256, else by its CRC-32C."""
 
-    def __init__(self, manifest: dict[str, Any]) -> None:
-        self._size: int = manifest["size"]
-        self._wanted: str | int = manifest["sha256"] or manifest["crc32c"]
-        self._sha = Sha256() if manifest["sha256"] else None
+    def __init__(self, expected: File) -> None:
+        self._size = expected.size
+        self._wanted: str | int = expected.sha256 or expected.crc32c
+        self._sha = Sha256() if expected.sha256 else None
         self._crc = self._seen = 0
 
     def update(self, data: bytes) -> None:
@@ -54,43 +54,43 @@ class Check:
 
 
 class Target(Protocol):
-    """What a download needs of the place where it goes; `offset` is what is there already."""
+    """What a download needs of its target; `offset` is how many bytes it has."""
 
     offset: int
 
     def open(self) -> int:
-        """Begin; gives how many bytes an earlier run left."""
+        """Begin. Returns how many bytes an earlier run left."""
 
     def write(self, data: bytes) -> None: ...
 
     def restart(self) -> bool:
-        """Throw away what is there; False where that cannot be done."""
+        """Discard all bytes. Returns False where that is impossible."""
 
     def matches(self) -> bool:
-        """Whether the bytes are the whole file's."""
+        """Whether the bytes are the whole file."""
 
     def finish(self) -> None:
-        """All is there and right: make it lasting."""
+        """All bytes are there and correct: make them durable."""
 
     def close(self) -> None: ...
 
 
 class FileTarget:
-    """A file; until it is whole its bytes are in `<name>.<id>.part` beside it."""
+    """A file. Until it is complete its bytes are in `<name>.<id>.part` beside it."""
 
-    def __init__(self, path: Path, manifest: dict[str, Any], *, overwrite: bool) -> None:
+    def __init__(self, path: Path, expected: File, *, overwrite: bool) -> None:
         self.path = path
-        self.part = path.with_name(f"{_shortened(path.name)}.{manifest['_id']}.part")
+        self.part = path.with_name(f"{_shortened(path.name)}.{expected.id}.part")
         self.offset = 0
-        self._manifest = manifest
+        self._expected = expected
         self._overwrite = overwrite
-        self._check = Check(manifest)
+        self._check = Check(expected)
         self._file: BinaryIO | None = None
 
     def open(self) -> int:
         try:
             file = self._take_part()
-            if file.seek(0, os.SEEK_END) > self._manifest["size"]:
+            if file.seek(0, os.SEEK_END) > self._expected.size:
                 self.restart()
             file.seek(0)
             while data := file.read(BLOCK):
@@ -104,15 +104,15 @@ class FileTarget:
         """The part file, locked. Raises TargetExists, TargetFailed, OSError."""
         while True:
             self._refuse_existing()
-            # To append: neither opening nor writing touches a byte that is there.
+            # Append mode: neither opening nor writing changes a byte that is there.
             self._file = file = self.part.open("a+b", buffering=0)
             if not _lock(file):
                 raise TargetFailed(f"{self.path} is being written by another run.")
             here, names = _is_at(file, self.part), os.fstat(file.fileno()).st_nlink
             if here and names <= 1:
                 return file
-            # Another run gave it its last name, and is done or was killed at that: the bytes are
-            # of that file now, and not for us to write.
+            # Another run gave it its final name, then finished or was killed: the bytes belong to
+            # that file now and must not be written.
             file.close()
             if here:
                 self.part.unlink(missing_ok=True)
@@ -121,7 +121,7 @@ class FileTarget:
         if self.path.is_dir():
             raise TargetExists(f"{self.path} is a directory.")
         if self.path.exists() and not self._overwrite:
-            raise TargetExists(f"{self.path} is already there.")
+            raise TargetExists(f"{self.path} already exists.")
 
     def _failed(self, error: OSError) -> TargetFailed:
         return TargetFailed(f"{self.part} cannot be written: {error.strerror}.")
@@ -141,7 +141,7 @@ class FileTarget:
         assert self._file is not None
         self._file.seek(0)
         self._file.truncate()
-        self.offset, self._check = 0, Check(self._manifest)
+        self.offset, self._check = 0, Check(self._expected)
         return True
 
     def matches(self) -> bool:
@@ -152,11 +152,11 @@ class FileTarget:
         try:
             os.fsync(self._file.fileno())
             if not _is_at(self._file, self.part):
-                raise TargetFailed(f"{self.part} was taken away.")
-            if os.fstat(self._file.fileno()).st_size != self.offset:  # the disk may have no locks
-                raise TargetFailed(f"{self.part} was written by another run, too.")
+                raise TargetFailed(f"{self.part} was removed during the download.")
+            if os.fstat(self._file.fileno()).st_size != self.offset:  # without locks
+                raise TargetFailed(f"{self.part} was also written by another run.")
             if sys.platform == "win32":
-                self._file.close()  # there an open file cannot be renamed
+                self._file.close()  # Windows cannot rename an open file
             self._refuse_existing()
             self._appear()
             _sync_directory(self.path.parent)
@@ -164,15 +164,15 @@ class FileTarget:
             raise self._failed(error) from error
 
     def _appear(self) -> None:
-        """Give the part its last name."""
+        """Give the part file its final name."""
         if not self._overwrite:
-            # Unlike renaming, this replaces nothing that came since we looked.
+            # Unlike a rename, this does not replace a file that appeared meanwhile.
             try:
                 self.path.hardlink_to(self.part)
             except FileExistsError:
-                raise TargetExists(f"{self.path} is already there.") from None
+                raise TargetExists(f"{self.path} already exists.") from None
             except OSError:
-                self._refuse_existing()  # a disk without such links
+                self._refuse_existing()  # a file system without hard links
             else:
                 self.part.unlink(missing_ok=True)
                 return
@@ -184,18 +184,18 @@ class FileTarget:
 
 
 def _shortened(name: str) -> str:
-    """What a name has room for beside the id; whole characters, as some disks take no others."""
+    """The name, cut to leave space for the id, without half a character at its end."""
     return name.encode("utf-8", "ignore")[:LONGEST_NAME].decode("utf-8", "ignore")
 
 
 def _lock(file: BinaryIO) -> bool:
-    """Lock a file against other runs until it is closed; False when another has it.
+    """Lock a file against other runs until it is closed. Returns False when another run has it.
 
-    On a disk without locks it is written all the same: most downloads have no other run.
+    On a file system without locks it returns True: most downloads have no other run.
     """
     try:
         if sys.platform == "win32":
-            file.seek(0)  # it locks bytes, from where the file stands
+            file.seek(0)  # Windows locks bytes from the current position
             msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
         else:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -208,7 +208,7 @@ def _lock(file: BinaryIO) -> bool:
 
 
 def _is_at(file: BinaryIO, path: Path) -> bool:
-    """Whether the open file is the one of that name."""
+    """Whether the open file has that name."""
     try:
         return os.path.samestat(os.fstat(file.fileno()), path.stat())
     except FileNotFoundError:
@@ -216,7 +216,7 @@ def _is_at(file: BinaryIO, path: Path) -> bool:
 
 
 def _sync_directory(path: Path) -> None:
-    """A new name is lasting only when its directory is; Windows has no way to ask for that."""
+    """Make a new name durable: the directory must be synced too. Windows cannot do that."""
     if os.name == "nt":
         return
     directory = os.open(path, os.O_RDONLY)
@@ -227,12 +227,12 @@ def _sync_directory(path: Path) -> None:
 
 
 class PipeTarget:
-    """Bytes that go on at once, such as to standard output. What was written stays written."""
+    """A pipe, such as standard output. Written bytes cannot be taken back."""
 
-    def __init__(self, file: BinaryIO, manifest: dict[str, Any]) -> None:
+    def __init__(self, file: BinaryIO, expected: File) -> None:
         self.offset = 0
         self._file = file
-        self._check = Check(manifest)
+        self._check = Check(expected)
 
     def open(self) -> int:
         return 0
@@ -249,9 +249,9 @@ class PipeTarget:
         while data:
             written: int | None = self._file.write(data)
             if written is None and not isinstance(self._file, io.RawIOBase):
-                return  # some that are only like a file take all and give no number
+                return  # some file-like objects take all and return nothing
             if not written:
-                raise BlockingIOError(errno.EAGAIN, "it takes no more at present")
+                raise BlockingIOError(errno.EAGAIN, "it accepts no more bytes at present")
             data = data[written:]
 
     def _failed(self, error: OSError) -> TargetFailed:
@@ -270,14 +270,14 @@ class PipeTarget:
             raise self._failed(error) from error
 
     def close(self) -> None:
-        """The file is the caller's."""
+        """The caller closes the file."""
 
 
 def safe_name(name: str, otherwise: str) -> str:
-    """A name for the current directory made of a file's name, which anyone may have chosen.
+    """A file name for the current directory, made of a name that anyone may have chosen.
 
-    No path, no hidden file, no character that a terminal would act on; `otherwise` when nothing
-    is left.
+    It has no path, is no hidden file and has no control characters. Returns `otherwise` when
+    nothing is left.
     """
     last = name.replace("\\", "/").rsplit("/", 1)[-1]
     plain = "".join(c if c.isprintable() and c != ":" else "_" for c in last).strip()

@@ -1,8 +1,7 @@
-"""One upload on one connection, from its opening to COMPLETE or to the end of the connection.
+"""One upload on one connection, from CREATE or RESUME to COMPLETE or to the connection's end.
 
-It owns the two loops, of what is heard and what is said, and when to finish or to leave. It
-refuses to know reconnecting: it ends by raising, and `upload.py` decides what that means.
-Source: page 3 of the design.
+Two loops run beside each other: one receives, one sends. A transfer that cannot be completed on
+this connection raises; `upload.py` decides whether to connect again. Source: page 3 of the design.
 """
 
 from __future__ import annotations
@@ -11,7 +10,8 @@ import asyncio
 from typing import NamedTuple, Never, Protocol
 
 from lading.client.channel import Channel, beside
-from lading.client.errors import LONGEST_WAIT, Again, SourceChanged, judge
+from lading.client.errors import SourceChanged
+from lading.client.retry import LONGEST_WAIT, Again, judge
 from lading.client.source import Source
 from lading.protocol import messages as m
 from lading.protocol import sender as s
@@ -21,14 +21,14 @@ from lading.protocol.manifest import MAX_CHUNK_SIZE
 
 
 class _Piece(NamedTuple):
-    """A piece that is being read: its bytes' number, and the message that it becomes."""
+    """A piece that is being read: its size in bytes, and the message that it becomes."""
 
     size: int
     message: asyncio.Future[bytes]
 
 
 class Listener(Protocol):
-    """Who is told how the upload goes on."""
+    """What a transfer reports to."""
 
     def opened(self, upload: m.Opened) -> None: ...
 
@@ -59,12 +59,12 @@ class Transfer:
         self._leaving: Again | None = None
 
     async def run(self) -> m.Complete:
-        """The finished file. Raises Again or LadingError when it is not finished here."""
-        return await beside(self._listen(), self._talk(), self._channel.beat())
+        """The finished file. Raises Again or LadingError when this connection did not finish it."""
+        return await beside(self._receive_all(), self._send_all(), self._channel.beat())
 
-    # -- what is heard
+    # -- receiving
 
-    async def _listen(self) -> m.Complete:
+    async def _receive_all(self) -> m.Complete:
         while True:
             message = await self._channel.receive()
             if isinstance(message, m.Stored) and message.ref == self._ref:
@@ -74,13 +74,13 @@ class Transfer:
             for event in self._sender.events():
                 if isinstance(event, s.Completed):
                     return event.file
-                self._notice(event)
+                self._handle(event)
             if self._finishing and not self._sender.settled(self._ref):
-                self._finishing = False  # `incomplete`: the server named what it misses
+                self._finishing = False  # `incomplete`: the server named the missing ranges
             self._maybe_leave()
             self._wake.set()
 
-    def _notice(self, event: s.Event) -> None:
+    def _handle(self, event: s.Event) -> None:
         match event:
             case s.Opened():
                 self._opened(event.upload)
@@ -92,7 +92,7 @@ class Transfer:
                 away = ShuttingDown("The server is restarting.")
                 self._leave(Again(away, after=min(event.retry_after, LONGEST_WAIT)))
             case s.Failed(ref=None):
-                self._sender.draining = True  # the close that follows says what it means
+                self._sender.draining = True  # the close code that follows says why
             case s.Failed():
                 self._failed(event.error)
 
@@ -102,7 +102,8 @@ class Transfer:
         size = self._source.size
         if upload.size is not None and size is not None and upload.size != size:
             raise SourceChanged(
-                f"{self._source.name} has {size} bytes now, and had {upload.size} when it began."
+                f"{self._source.name} has {size} bytes now; it had {upload.size} when its upload "
+                "began."
             )
         self._growing = upload.size is None
         self._source.opened(upload, self._sender.window, self._wake.set)
@@ -115,7 +116,7 @@ class Transfer:
         self._leave(judge(error))
 
     def _leave(self, reason: Again) -> None:
-        """Send nothing more, but hear what becomes of the pieces on their way."""
+        """Send nothing more, but wait for the answers to the pieces in flight."""
         self._sender.draining = True
         self._leaving = self._leaving or reason
 
@@ -125,9 +126,9 @@ class Transfer:
         if self._sender.in_flight <= self._taken:
             raise self._leaving
 
-    # -- what is said
+    # -- sending
 
-    async def _talk(self) -> Never:
+    async def _send_all(self) -> Never:
         ahead: _Piece | None = None
         while True:
             self._wake.clear()
@@ -137,15 +138,15 @@ class Transfer:
             if piece is not None:
                 message = await piece.message
                 if not self._sender.draining:
-                    ahead = self._next()  # read while the one before is being sent
-                    await self._say(piece.size, message)
-            elif self._whole():
+                    ahead = self._next()  # read it while the previous one is sent
+                    await self._send(piece.size, message)
+            elif self._all_stored():
                 await self._finish()
             else:
                 await self._wake.wait()
 
     def _offer(self) -> None:
-        """Of a stream, say how far it can be read by now, and its length once that is known."""
+        """Tell the sender how far a stream can be read now, and its length once it ended."""
         self._source.check()
         if not self._growing:
             return
@@ -166,12 +167,12 @@ class Transfer:
         self._taken += size
         return _Piece(size, self._source.read(wanted.start, wanted.end, pack))
 
-    async def _say(self, size: int, message: bytes) -> None:
+    async def _send(self, size: int, message: bytes) -> None:
         self._taken -= size
         self._listener.sending(size)
         await self._channel.send(message)
 
-    def _whole(self) -> bool:
+    def _all_stored(self) -> bool:
         return (
             not self._finishing
             and not self._sender.draining
@@ -182,6 +183,6 @@ class Transfer:
     async def _finish(self) -> None:
         sha256 = await self._source.digest(self._listener.hashing)
         await self._source.confirm()
-        if self._whole():
+        if self._all_stored():
             self._finishing = True
             self._sender.finish(self._ref, sha256)

@@ -1,8 +1,7 @@
-"""One upload, from a file to COMPLETE, over as many connections as it takes.
+"""One upload, from a local file to COMPLETE, over as many connections as it takes.
 
-It owns finding an earlier start of the same upload, reconnecting, and the counts that tell what
-it cost. It refuses to know how a connection is driven (`transfer.py`) and where the bytes come
-from (`source.py`). Source: page 3 of the design, rules 7 and 10; page 7, `put`.
+`phase.py` names the states that it goes through, `transfer.py` drives one connection, and
+`source.py` reads the bytes. Source: page 3 of the design, rules 7 and 10; page 7, `put`.
 """
 
 from __future__ import annotations
@@ -15,13 +14,14 @@ from dataclasses import fields, replace
 from typing import Any
 
 from lading.client.api import Api
-from lading.client.backoff import Backoff
 from lading.client.channel import Channel
-from lading.client.errors import Again, SourceChanged, Stranger, judge
-from lading.client.lookup import already_there, as_file, unfinished
-from lading.client.progress import File, Progress, State, Wish
+from lading.client.errors import NotALadingServer, SourceChanged
+from lading.client.lookup import already_there, unfinished
+from lading.client.phase import Event, Phase, after
+from lading.client.retry import Again, Retry
 from lading.client.source import Readable, Source, open_source
 from lading.client.transfer import Transfer
+from lading.client.types import File, Manifest, Progress, State, Upload, UploadRequest
 from lading.protocol import messages as m
 from lading.protocol.errors import ChecksumMismatch, Forbidden, Gone, LadingError, NotFound
 from lading.protocol.spec import UploadSpec
@@ -30,20 +30,23 @@ CLEANING_SECONDS = 5.0
 """The deletion of a useless upload is given up after this; the server lets it expire."""
 
 
-class Upload:
-    """An upload that can be awaited (for the file) and iterated (for its progress).
+class UploadTask:
+    """An upload under way. Await it for the `File`, or iterate it for its `Progress`.
 
-    It begins when it is first awaited or iterated. `id` is the upload's and later the file's;
-    `bytes_sent` counts the bytes of pieces handed to connections, `bytes_acknowledged` those
-    that were answered STORED; `resumed_from` is what was durable before; `skipped` tells that
-    the very file was there already, `tagged` that what was there lacked tags and got them.
+    It starts when it is first awaited or iterated.
+
+    `id`: of the upload and later of the file. `bytes_sent`: bytes of pieces handed to connections;
+    `bytes_acknowledged`: those of them that the server stored. `connections`: how many were
+    opened. `resumed_from`: bytes that were stored before. `skipped`: the same file was already on
+    the server. `tagged`: what was there lacked tags and got them. `resumable`: the source can be
+    read again, so that a later run can resume the upload.
     """
 
     def __init__(
         self,
         api: Api,
         what: Readable,
-        wish: Wish,
+        request: UploadRequest,
         *,
         patience: float,
         connect_patience: float,
@@ -60,15 +63,13 @@ class Upload:
         self.resumable = False
         self._api = api
         self._what = what
-        self._wish = wish
+        self._request = request
         self._patience = patience
-        self._backoff = Backoff(connect_patience, api.timing)
-        self._doubts = 0
-        self._looked = False
-        self._remembered = False
-        self._asked = False
-        self._granted = False
-        self._restarted = False
+        self._retry = Retry(connect_patience, api.timing, api.credential, self._waiting)
+        self._phase = Phase.LOOKING
+        self._by_grant = False
+        self._fresh_starts_left = 1
+        self._name = ""
         self._on_progress = on_progress
         self._news = asyncio.Event()
         self._task: asyncio.Task[File] | None = None
@@ -79,7 +80,7 @@ class Upload:
         return self._begin().__await__()
 
     async def __aiter__(self) -> AsyncIterator[Progress]:
-        """The newest progress whenever it changed, to the end; raises as awaiting does."""
+        """The newest progress after each change, until the end. Raises what awaiting raises."""
         task = self._begin()
         task.add_done_callback(lambda _: self._news.set())
         while not task.done():
@@ -89,7 +90,10 @@ class Upload:
         await task
 
     async def stop(self) -> None:
-        """Stop sending. What is stored stays on the server, to be resumed or to expire."""
+        """Pause: stop sending. What is stored stays on the server until it is resumed or expires.
+
+        `Client.delete(upload.id)` cancels the upload for good.
+        """
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -102,7 +106,7 @@ class Upload:
     # -- attempts
 
     async def _run(self) -> File:
-        source = await open_source(self._what, self._wish.name, sha256=self._wish.sha256)
+        source = await open_source(self._what, self._request.name, sha256=self._request.sha256)
         self.resumable = source.rereadable
         try:
             self._tell(total=source.size)
@@ -111,10 +115,10 @@ class Upload:
                     file = await self._attempt(source)
                 except (Again, LadingError) as failure:
                     if not await self._start_over(failure, source):
-                        await self._recover(judge(failure))
+                        await self._retry.wait(failure)
                 else:
-                    self.id = file["id"]
-                    self._tell(state=State.DONE, stored=file["size"], total=file["size"])
+                    self.id = file.id
+                    self._tell(state=State.DONE, stored=file.size, total=file.size)
                     return file
         except LadingError as failure:
             await self._discard(failure, source)
@@ -123,8 +127,12 @@ class Upload:
             await source.close()
 
     async def _attempt(self, source: Source) -> File:
-        if not self._looked and (there := await self._look(source)) is not None:
-            return there
+        if self._phase is Phase.LOOKING and (there := await self._already_there(source)):
+            await self._add_tags(there)
+            self.skipped = True
+            return there.file()
+        if self._phase in (Phase.LOOKING, Phase.CREATING):
+            await self._look(source)
         channel = await Channel.open(
             self._api.address, await self._api.credential.get(), self._api.timing
         )
@@ -132,104 +140,101 @@ class Upload:
         self.connections += 1
         try:
             transfer = Transfer(channel, self._open(channel, source), source, self)
-            complete = await transfer.run()
+            return self._file(await transfer.run())
         finally:
             await channel.close()
-        return {f.name: getattr(complete, f.name) for f in fields(complete) if f.name != "ref"}
 
-    async def _look(self, source: Source) -> File | None:
-        """Before a new upload is made: is the file there, or a part of it?"""
-        if self._wish.resume and source.rereadable and not self._asked:
-            try:
-                there = await already_there(self._api, source, self._wish.directory, self.hashing)
-            except Forbidden:
-                there, self._granted = None, True
-            if there is not None:
-                await self._add_tags(there)
-                self.skipped = True
-                return as_file(there)
-        if self._wish.resume and (source.rereadable or self._asked):
-            begun = await unfinished(self._api, source, self._wish.directory, renamed=self._granted)
-            if begun is not None:
-                await self._add_tags(begun)
-            self.id = None if begun is None else str(begun["_id"])
-            self._remembered = begun is not None
+    async def _already_there(self, source: Source) -> Manifest | None:
+        """The same file, if it is on the server already."""
+        if not (self._request.resume and source.rereadable):
+            return None
+        try:
+            return await already_there(self._api, source, self._request.directory, self.hashing)
+        except Forbidden:
+            self._by_grant = True  # its bearer may not list files
+            return None
+
+    async def _look(self, source: Source) -> None:
+        """Find an unfinished upload of the same file, or of this task's lost CREATE."""
+        found = None
+        if self._request.resume and (source.rereadable or self._phase is Phase.CREATING):
+            found = await unfinished(
+                self._api, source, self._request.directory, renamed=self._by_grant
+            )
+            if found is not None:
+                await self._add_tags(found)
             self._reached()
-        self._looked = True
-        return None
+        self.id = None if found is None else found.id
+        self._to("absent" if found is None else "found")
 
-    async def _add_tags(self, there: dict[str, Any]) -> None:
-        """Give what is there the tags that a new upload would have; a grant cannot do that."""
-        tags = list(dict.fromkeys([*there["tags"], *self._wish.tags]))
-        if len(tags) > len(there["tags"]) and not self._granted:
-            await self._api.json("PATCH", f"/v1/files/{there['_id']}", body={"tags": tags})
+    async def _add_tags(self, there: Manifest | Upload) -> None:
+        """Add the requested tags to what is there already. A grant does not allow that."""
+        tags = list(dict.fromkeys([*there.tags, *self._request.tags]))
+        if len(tags) > len(there.tags) and not self._by_grant:
+            await self._api.json("PATCH", f"/v1/files/{there.id}", body={"tags": tags})
             self.tagged = True
 
     def _open(self, channel: Channel, source: Source) -> int:
         if self.id is not None:
             return channel.sender.resume(self.id)
-        wish = self._wish
-        # If the answer gets lost, the upload must be found again rather than made twice.
-        self._asked, self._looked = True, False
+        self._to("create")
+        request = self._request
         return channel.sender.create(
             UploadSpec(
                 name=source.name,
                 size=source.size,
-                mime_type=wish.mime_type or guess_type(source.name),
-                directory=wish.directory,
-                tags=wish.tags,
+                mime_type=request.mime_type or guess_type(source.name),
+                directory=request.directory,
+                tags=request.tags,
                 fingerprint=source.fingerprint,
-                chunk_size=wish.chunk_size,
+                chunk_size=request.chunk_size,
             )
         )
 
-    def _reached(self) -> None:
-        """The server is there; from now on a failure is met with all patience."""
-        self._backoff.patience = self._patience
+    def _file(self, done: m.Complete) -> File:
+        raw = {f.name: getattr(done, f.name) for f in fields(done) if f.name != "ref"}
+        raw["url"] = self._api.address.absolute(done.url)
+        return File(name=self._name, raw=raw, **raw)
 
-    async def _recover(self, again: Again) -> None:
-        """Wait for the next attempt; raises the error when there is to be none."""
-        self._doubts += again.limit is not None
-        if again.limit is not None and self._doubts > again.limit:
-            raise again.error
-        if again.renew:
-            if not self._api.credential.renewable:
-                raise again.error
-            self._api.credential.forget()
-        delay = self._backoff.delay(again.after)
-        if delay is None:
-            raise again.error
-        self._tell(state=State.WAITING, reason=str(again.error))
-        await self._api.timing.sleep(delay)
+    def _to(self, event: Event) -> None:
+        self._phase = after(self._phase, event)
+
+    def _reached(self) -> None:
+        """The server answered: from now on failures are retried with the full patience."""
+        self._retry.patience = self._patience
 
     async def _start_over(self, failure: Again | LadingError, source: Source) -> bool:
-        """Whether to begin a fresh upload instead, which is done once: the one on the server
-        expired, or was remembered but is no more, or holds other bytes than the file."""
+        """Whether to create a new upload instead of the one that failed; this is done once.
+
+        It is when the upload on the server expired, was deleted before it was opened here, or
+        holds other bytes than the file.
+        """
         match failure:
-            case Stranger():
+            case NotALadingServer():
                 return False  # a proxy's 404 says nothing about the upload
-            case Gone():
+            case Gone() if self._phase in (Phase.FOUND, Phase.OPEN):
                 useless = None
-            case NotFound() if self._remembered:
+            case NotFound() if self._phase is Phase.FOUND:
                 useless = None
-            case ChecksumMismatch():
+            case ChecksumMismatch() if self._phase in (Phase.FOUND, Phase.OPEN):
                 useless = self.id
             case _:
                 return False
-        if self._restarted or not source.rereadable:
+        if not self._fresh_starts_left or not source.rereadable:
             return False
-        self._restarted, self._looked, self._asked = True, True, False
+        self._fresh_starts_left -= 1
+        self._to("start_over")
         self.id, self.resumed_from = None, 0
         if useless is not None:
             await self._delete(useless)
         return True
 
     async def _discard(self, failure: LadingError, source: Source) -> None:
-        """What nobody can go on with is not left to take up room: a stream's bytes came once,
-        and those of a file that changed are no more. But what was only remembered, and not
-        opened, may be another's."""
+        """Delete an upload that nobody can resume, so that it takes up no space: the bytes of a
+        stream came once, and those of a file that changed are gone. An upload that was found but
+        not opened stays: it may be another client's."""
         over = not source.rereadable or isinstance(failure, SourceChanged)
-        if over and self.id is not None and not self._remembered:
+        if over and self.id is not None and self._phase is not Phase.FOUND:
             await self._delete(self.id)
 
     async def _delete(self, upload_id: str) -> None:
@@ -237,13 +242,13 @@ class Upload:
             async with asyncio.timeout(CLEANING_SECONDS):
                 await self._api.json("DELETE", f"/v1/uploads/{upload_id}")
 
-    # -- what the transfer tells
+    # -- what the transfer reports
 
     def opened(self, upload: m.Opened) -> None:
-        if self._remembered:
+        if self._phase is Phase.FOUND:
             self.resumed_from = upload.upload_size
-        self._remembered, self._looked = False, True
-        self.id = upload.id
+        self._to("opened")
+        self.id, self._name = upload.id, upload.name
         if upload.upload_size > self.progress.stored:
             self._progressed()
         self._tell(state=State.SENDING, stored=upload.upload_size, reason=None)
@@ -266,8 +271,10 @@ class Upload:
         self._tell(state=State.VERIFYING, checked=done)
 
     def _progressed(self) -> None:
-        self._backoff.progressed()
-        self._doubts = 0
+        self._retry.progressed()
+
+    def _waiting(self, reason: str) -> None:
+        self._tell(state=State.WAITING, reason=reason)
 
     def _tell(self, **changes: Any) -> None:
         self.progress = replace(self.progress, **changes)

@@ -1,7 +1,4 @@
-"""What all commands share: the options that name the server, and the way from work to exit code.
-
-It owns signals and exit codes. It refuses to know what a command does.
-"""
+"""What all commands share: the options that name the server, signals and exit codes."""
 
 from __future__ import annotations
 
@@ -14,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from lading.client.output import Output
+from lading.commands.output import Output
 from lading.memory import keep_freed
 from lading.protocol.errors import LadingError
 
@@ -24,22 +21,24 @@ if TYPE_CHECKING:
 DONE = 0
 FAILED = 1
 INTERRUPTED = 4
-AGAIN = "Run the same command again to go on where it stopped."
+AGAIN = "Run the same command again to resume."
 
 Server = Annotated[
     str | None,
-    typer.Option("--server", metavar="URL", help="The server; else LADING_URL is used."),
+    typer.Option("--server", metavar="URL", help="The server. Default: LADING_URL."),
 ]
 Token = Annotated[
     str | None,
-    typer.Option("--token", metavar="TOKEN", help="The credential; else LADING_TOKEN is used."),
+    typer.Option("--token", metavar="TOKEN", help="The access token. Default: LADING_TOKEN."),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object a line, and no bar.")]
+Json = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object per line and no progress bar.")
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Common:
-    """The options that may stand before the command, too."""
+    """The options that are also allowed before the command."""
 
     server: str | None = None
     token: str | None = None
@@ -51,8 +50,8 @@ Work = Callable[["Client", Output], Awaitable[int]]
 
 
 def parsed(option: str, parse: Callable[[str], T], text: str | None, other: str = "") -> T | None:
-    """The value of an option; what cannot be read is a mistake in the command. `other` names
-    what it takes besides."""
+    """The value of an option. A value that cannot be parsed is a usage error; `other` names what
+    else is allowed."""
     try:
         return None if text is None else parse(text)
     except ValueError as error:
@@ -62,8 +61,8 @@ def parsed(option: str, parse: Callable[[str], T], text: str | None, other: str 
 def run(
     context: typer.Context, server: str | None, token: str | None, as_json: bool, work: Work
 ) -> None:
-    """Do a command's work with a client, and exit with its code."""
-    # Only here: `lading serve` need not load an HTTP client and its memory.
+    """Run a command with a client, and exit with its code."""
+    # Imported here: `lading serve` and `--help` need no HTTP client.
     from lading.client.client import Client
 
     keep_freed()
@@ -78,12 +77,12 @@ def run(
         ) as client:
             return await work(client, output)
 
-    raise typer.Exit(_complete(connected, output))
+    raise typer.Exit(_finish(connected, output))
 
 
-def _complete(job: Callable[[], Awaitable[int]], output: Output) -> int:
+def _finish(job: Callable[[], Awaitable[int]], output: Output) -> int:
     try:
-        return asyncio.run(_until_told(job))
+        return asyncio.run(_until_interrupted(job))
     except LadingError as error:
         return output.failed(error)
     except (KeyboardInterrupt, asyncio.CancelledError):
@@ -91,12 +90,12 @@ def _complete(job: Callable[[], Awaitable[int]], output: Output) -> int:
         return FAILED
 
 
-async def _until_told(job: Callable[[], Awaitable[int]]) -> int:
-    """The job; Ctrl-C and SIGTERM cancel it, so that it can say what is left undone."""
+async def _until_interrupted(job: Callable[[], Awaitable[int]]) -> int:
+    """Run the job. Ctrl-C and SIGTERM cancel it, so that it can report what is unfinished."""
     loop = asyncio.get_running_loop()
     task: asyncio.Task[Any] = asyncio.ensure_future(job())
     signals = (signal.SIGINT, signal.SIGTERM)
-    # Where the loop cannot do that, asyncio cancels on Ctrl-C by itself.
+    # Where the loop has no signal handlers, asyncio itself cancels on Ctrl-C.
     with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
         for each in signals:
             loop.add_signal_handler(each, task.cancel)
@@ -109,6 +108,6 @@ async def _until_told(job: Callable[[], Awaitable[int]]) -> int:
 
 
 def worst(codes: list[int]) -> int:
-    """One exit code for many: their own where those that failed agree, else 1."""
+    """One exit code for many: that of the failures if they agree, else 1."""
     bad = {code for code in codes if code != DONE}
     return bad.pop() if len(bad) == 1 else FAILED if bad else DONE

@@ -1,4 +1,4 @@
-"""`lading get`: fetch a file, going on with what an earlier run left."""
+"""`lading get`: download a file, resuming what an earlier run left."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lading.client.errors import TargetFailed
-from lading.client.output import Output, drop_output, printable
-from lading.client.progress import Progress
+from lading.client.types import Progress
 from lading.commands.common import AGAIN, DONE, FAILED, INTERRUPTED, Json, Server, Token, run
+from lading.commands.output import Output, drop_output, printable
 from lading.protocol.errors import LadingError
 
 if TYPE_CHECKING:
@@ -21,19 +21,25 @@ if TYPE_CHECKING:
 def get(
     context: typer.Context,
     *,
-    file_id: Annotated[str, typer.Argument(metavar="ID", help="The id that put printed.")],
+    file_id: Annotated[
+        str, typer.Argument(metavar="ID", help="The id that `lading put` or `lading ls` printed.")
+    ],
     to: Annotated[
         str | None,
-        typer.Option("--output", "-o", metavar="PATH", help="Where to write it; - is stdout."),
+        typer.Option(
+            "--output", "-o", metavar="PATH", help="Where to write it; - is standard output."
+        ),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
     server: Server = None,
     token: Token = None,
     as_json: Json = False,
 ) -> None:
-    """Fetch a file. It is checked to the last byte before it appears under its name."""
+    """Download a file. It gets its name only after every byte is verified."""
     if to == "-" and as_json:
-        raise typer.BadParameter("--json and -o - would both write to standard output.")
+        raise typer.BadParameter(
+            "--json and -o - cannot be combined: both write to standard output."
+        )
 
     async def work(client: Client, output: Output) -> int:
         with output:

@@ -1,39 +1,44 @@
-"""`lading ls`: the files that are there, or the uploads that are not finished."""
+"""`lading ls`: list the files, or the unfinished uploads."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lading.client.output import Output, size_text, time_text
 from lading.commands.common import DONE, Json, Server, Token, run
+from lading.commands.output import Output, size_text, time_text
 
 if TYPE_CHECKING:
     from lading.client.client import Client
+    from lading.client.types import Manifest, Upload
 
 
 def ls(
     context: typer.Context,
     *,
     directory: Annotated[
-        str | None, typer.Option("--directory", help="Only files of this directory.")
+        str | None, typer.Option("--directory", help="Only files in this directory.")
     ] = None,
     tag: Annotated[
-        list[str] | None, typer.Option("--tag", help="Only files with this tag; all must match.")
+        list[str] | None,
+        typer.Option("--tag", help="Only files with this tag. Repeat it to require several tags."),
     ] = None,
     name: Annotated[
-        str | None, typer.Option("--name", help="Only files whose name begins so.")
+        str | None, typer.Option("--name", help="Only files whose name begins with this.")
     ] = None,
     mime_type: Annotated[
         str | None,
-        typer.Option("--mime-type", help="Only files of this type; video/* is all of a kind."),
+        typer.Option(
+            "--mime-type", help="Only files of this media type, such as image/png or video/*."
+        ),
     ] = None,
     limit: Annotated[
-        int | None, typer.Option("--limit", min=1, help="So many at most, the newest.")
+        int | None, typer.Option("--limit", min=1, help="At most this many, the newest.")
     ] = None,
     uploads: Annotated[
-        bool, typer.Option("--uploads", help="The unfinished uploads instead.")
+        bool, typer.Option("--uploads", help="List the unfinished uploads instead.")
     ] = False,
     server: Server = None,
     token: Token = None,
@@ -42,14 +47,15 @@ def ls(
     """List files, the newest first."""
 
     async def work(client: Client, output: Output) -> int:
+        found: Sequence[Manifest | Upload]
         if uploads:
             found = [
                 each
                 for each in await client.uploads()
-                if directory in (None, each["directory"])
-                and each["name"].startswith(name or "")
-                and set(tag or ()) <= set(each["tags"])
-                and _is_of(each["mime_type"], mime_type)
+                if directory in (None, each.directory)
+                and each.name.startswith(name or "")
+                and set(tag or ()) <= set(each.tags)
+                and _is_of(each.mime_type, mime_type)
             ][:limit]
         else:
             listed = client.list(
@@ -68,25 +74,25 @@ def _is_of(mime_type: str, wanted: str | None) -> bool:
     return wanted in (None, mime_type)
 
 
-def show(output: Output, manifests: list[dict[str, Any]]) -> None:
-    """The manifests as a table, or one JSON object a line."""
+def show(output: Output, found: Sequence[Manifest | Upload]) -> None:
+    """The files or uploads as a table, or one JSON object per line."""
     if output.as_json:
-        for manifest in manifests:
-            output.data("", **manifest)
+        for each in found:
+            output.data("", **each.raw)
         return
-    if manifests:
-        rows = [_row(output, manifest) for manifest in manifests]
+    if found:
+        rows = [_row(output, each) for each in found]
         output.table(("ID", "SIZE", "TYPE", "CREATED", "NAME"), rows)
 
 
-def _row(output: Output, manifest: dict[str, Any]) -> tuple[str, ...]:
-    size = manifest["size"]
-    text = size_text(size) if output.for_eyes else str(size if size is not None else "-")
-    if "missing" in manifest:
-        stored = manifest["upload_size"]
-        text = f"{size_text(stored) if output.for_eyes else stored}/{text}"
-    directory = manifest["directory"].rstrip("/")
-    name = f"{directory}/{manifest['name']}" if directory else manifest["name"]
-    created = manifest["created_at"]
-    time = time_text(created) if output.for_eyes else created
-    return manifest["_id"], text, manifest["mime_type"], time, name
+def _row(output: Output, found: Manifest | Upload) -> tuple[str, ...]:
+    size = found.size
+    text = size_text(size) if output.for_people else str(size if size is not None else "-")
+    if "missing" in found.raw:
+        stored = found.raw["upload_size"]
+        text = f"{size_text(stored) if output.for_people else stored}/{text}"
+    directory = found.directory.rstrip("/")
+    name = f"{directory}/{found.name}" if directory else found.name
+    created: str = found.raw["created_at"]
+    time = time_text(created) if output.for_people else created
+    return found.id, text, found.mime_type, time, name

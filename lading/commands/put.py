@@ -1,4 +1,4 @@
-"""`lading put`: upload files, resuming what is unfinished and skipping what is there."""
+"""`lading put`: upload files; resume what is unfinished and skip what is already stored."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
 
-from lading.client.output import Output, printable
 from lading.commands.common import AGAIN, DONE, FAILED, INTERRUPTED, Json, Server, Token, run, worst
+from lading.commands.output import Output, printable
 from lading.protocol.errors import LadingError
 
 if TYPE_CHECKING:
     from lading.client.client import Client
     from lading.client.source import Readable
-    from lading.client.upload import Upload
+    from lading.client.types import File
+    from lading.client.upload import UploadTask
 
 CLEANING_SECONDS = 2.0
 
@@ -27,26 +28,31 @@ def put(
         list[str], typer.Argument(metavar="FILE", help="Files to upload; - is standard input.")
     ],
     name: Annotated[
-        str | None, typer.Option("--name", help="The name to store a single file under.")
+        str | None, typer.Option("--name", help="Store a single file under this name.")
     ] = None,
-    directory: Annotated[str, typer.Option("--directory", help="The directory to put it in.")] = "",
+    directory: Annotated[
+        str, typer.Option("--directory", help="Store the files in this directory.")
+    ] = "",
     tag: Annotated[
-        list[str] | None, typer.Option("--tag", help="A tag; may be given several times.")
+        list[str] | None,
+        typer.Option("--tag", help="A tag for the files. Repeat it for several tags."),
     ] = None,
     sha256: Annotated[
         bool,
         typer.Option(
-            "--sha256/--no-sha256", help="Have the server check the SHA-256 of each file."
+            "--sha256/--no-sha256", help="Let the server verify the SHA-256 of each file."
         ),
     ] = True,
-    jobs: Annotated[int, typer.Option("--jobs", min=1, max=64, help="Files sent at once.")] = 2,
+    jobs: Annotated[
+        int, typer.Option("--jobs", min=1, max=64, help="How many files to send at the same time.")
+    ] = 2,
     server: Server = None,
     token: Token = None,
     as_json: Json = False,
 ) -> None:
-    """Upload files. Run again, it goes on with what is unfinished and skips what is there."""
+    """Upload files. Run again, it resumes unfinished uploads and skips files already stored."""
     if name is not None and len(files) > 1:
-        raise typer.BadParameter("--name goes with a single file only.")
+        raise typer.BadParameter("--name can be used with a single file only.")
     if name == "":
         raise typer.BadParameter("--name is empty.")
     options = {"directory": directory, "tags": tag or (), "sha256": sha256}
@@ -59,7 +65,7 @@ def put(
 
 
 class _Batch:
-    """Some files, a few at once."""
+    """Several files, a few at the same time."""
 
     def __init__(
         self,
@@ -81,7 +87,9 @@ class _Batch:
             return worst(list(await asyncio.gather(*(self._one(file) for file in files))))
         except asyncio.CancelledError:
             if self._lost:
-                self._output.note("lading: interrupted. Standard input cannot be gone on with.")
+                self._output.note(
+                    "lading: interrupted. An upload from standard input cannot be resumed."
+                )
                 return FAILED
             self._output.note(f"lading: interrupted. {AGAIN}")
             return INTERRUPTED
@@ -107,13 +115,13 @@ class _Batch:
                 raise
             return DONE
 
-    def _failed(self, file: str, upload: Upload, error: LadingError) -> int:
+    def _failed(self, file: str, upload: UploadTask, error: LadingError) -> int:
         resumable = upload.resumable and upload.id is not None and error.retryable
         code = self._output.failed(error, file, AGAIN if resumable else None)
         return INTERRUPTED if resumable else code
 
-    async def _clean(self, upload: Upload) -> None:
-        """Nobody can go on with half of a pipe, so it is not left to take up room."""
+    async def _clean(self, upload: UploadTask) -> None:
+        """An upload from a pipe cannot be resumed: delete it, so that it takes up no space."""
         if upload.id is None or upload.resumable:
             return
         self._lost = True
@@ -121,16 +129,15 @@ class _Batch:
             async with asyncio.timeout(CLEANING_SECONDS):
                 await self._client.delete(upload.id)
 
-    def _tell(self, file: str, upload: Upload, done: dict[str, Any]) -> None:
-        url = self._client.address.absolute(done["url"])
+    def _tell(self, file: str, upload: UploadTask, done: File) -> None:
         if upload.skipped and not self._output.as_json:
-            tagged = " The tags were added." if upload.tagged else ""
-            self._output.note(f"lading: {printable(file)} is there already.{tagged}")
+            tagged = " Its tags were added." if upload.tagged else ""
+            self._output.note(f"lading: {printable(file)} is already stored.{tagged}")
         self._output.data(
-            printable(f"{done['id']} {url}"),
+            printable(f"{done.id} {done.url}"),
             event="complete",
             file=file,
-            **{**done, "url": url},
+            **done.raw,
             skipped=upload.skipped,
             resumed_from=upload.resumed_from,
             bytes_sent=upload.bytes_sent,
@@ -139,5 +146,5 @@ class _Batch:
 
 
 def _standard_input() -> BinaryIO:
-    # Unbuffered: a buffer's lock held by a thread that still waits would hinder the program's end.
+    # Unbuffered: a waiting thread would hold the buffer's lock and keep the program from ending.
     return open(0, "rb", buffering=0, closefd=False)

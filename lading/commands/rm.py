@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lading.client.output import Output
 from lading.commands.common import DONE, Json, Server, Token, run, worst
+from lading.commands.output import Output
 from lading.protocol.errors import LadingError
 
 if TYPE_CHECKING:
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 def rm(
     context: typer.Context,
-    ids: Annotated[list[str], typer.Argument(metavar="ID", help="Files or unfinished uploads.")],
+    ids: Annotated[
+        list[str], typer.Argument(metavar="ID", help="The ids of files or unfinished uploads.")
+    ],
     server: Server = None,
     token: Token = None,
     as_json: Json = False,

@@ -1,29 +1,35 @@
-"""`lading status`: how the server is, or how one upload is."""
+"""`lading status`: the state of the server, or of one file or upload."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lading.client.output import Output, printable, size_text
 from lading.commands.common import DONE, Json, Server, Token, run
 from lading.commands.ls import show
+from lading.commands.output import Output, printable, size_text
 
 if TYPE_CHECKING:
     from lading.client.client import Client
+    from lading.client.types import Manifest, Upload
 
 SHOWN = ("name", "directory", "state", "mime_type", "sha256", "created_at", "expires_at")
 
 
 def status(
     context: typer.Context,
-    file_id: Annotated[str | None, typer.Argument(help="A file or unfinished upload.")] = None,
+    file_id: Annotated[
+        str | None, typer.Argument(help="The id of a file or unfinished upload.")
+    ] = None,
     server: Server = None,
     token: Token = None,
     as_json: Json = False,
 ) -> None:
-    """Tell whether the server is ready and what is unfinished; with an ID, how that one is."""
+    """Print whether the server is ready and which uploads are unfinished.
+
+    With an ID, print the state of that file or upload.
+    """
 
     async def work(client: Client, output: Output) -> int:
         if file_id is None:
@@ -36,27 +42,30 @@ def status(
 
 
 async def _server(client: Client, output: Output) -> None:
-    facts = {"url": client.address.url, **await client.status()}
+    status = await client.status()
     uploads = await client.uploads()
+    url = client.address.url
     if output.as_json:
-        output.data("", **facts, uploads=uploads)
+        raw = [each.raw for each in uploads]
+        output.data("", **{"url": url, **status.raw}, uploads=raw)
         return
-    version = printable(str(facts.get("version", "of unknown version")))
+    version = printable(status.version or "of unknown version")
     unfinished = f"{len(uploads)} unfinished upload{'' if len(uploads) == 1 else 's'}"
-    output.data(f"{facts['url']} is ready, Lading {version}, {unfinished}")
-    show(output, list(uploads))
+    output.data(f"{url} is ready, Lading {version}, {unfinished}")
+    show(output, uploads)
 
 
-def _one(output: Output, manifest: dict[str, Any]) -> None:
+def _one(output: Output, found: Manifest | Upload) -> None:
+    raw = found.raw
     if output.as_json:
-        output.data("", **{key: value for key, value in manifest.items() if key != "chunks"})
+        output.data("", **{key: value for key, value in raw.items() if key != "chunks"})
         return
-    missing = sum(end - start for start, end in manifest.get("missing", ()))
+    missing = sum(end - start for start, end in raw.get("missing", ()))
     facts = {
-        "id": manifest["_id"],
-        **{key: manifest.get(key) for key in SHOWN},
-        "size": size_text(manifest["size"]),
-        "stored": size_text(manifest["upload_size"]),
+        "id": found.id,
+        **{key: raw.get(key) for key in SHOWN},
+        "size": size_text(found.size),
+        "stored": size_text(raw["upload_size"]),
         "missing": size_text(missing),
     }
     for key, value in facts.items():

@@ -1,4 +1,4 @@
-"""`lading token`: mint a grant, for someone else to upload or download with."""
+"""`lading token`: create a grant, with which someone else may upload or download."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lading.client.output import Output, printable
 from lading.commands.common import DONE, Json, Server, Token, parsed, run
+from lading.commands.output import Output, printable
 from lading.protocol.units import parse_duration, parse_size
 
 if TYPE_CHECKING:
@@ -17,47 +17,55 @@ if TYPE_CHECKING:
 def token(
     context: typer.Context,
     *,
-    upload: Annotated[bool, typer.Option("--upload", help="It is for uploading.")] = False,
+    upload: Annotated[bool, typer.Option("--upload", help="The token is for uploads.")] = False,
     download: Annotated[
-        str | None, typer.Option("--download", metavar="ID", help="It is for fetching this file.")
+        str | None,
+        typer.Option("--download", metavar="ID", help="The token is for downloading this file."),
     ] = None,
     expires: Annotated[
-        str, typer.Option("--expires", metavar="TIME", help="How long it is good, such as 90s.")
+        str,
+        typer.Option("--expires", metavar="TIME", help="How long it is valid, such as 90s or 24h."),
     ] = "1h",
     user: Annotated[
         str | None,
-        typer.Option("--user", help="Whom uploads will belong to, or whose the file must be."),
+        typer.Option(
+            "--user", help="The owner of the uploads, or the owner that the file must have."
+        ),
     ] = None,
     name: Annotated[
-        str | None, typer.Option("--name", help="The name to store the upload under.")
+        str | None, typer.Option("--name", help="Store the upload under this name.")
     ] = None,
     directory: Annotated[
-        str | None, typer.Option("--directory", help="The directory to put it in.")
+        str | None, typer.Option("--directory", help="Store the upload in this directory.")
     ] = None,
     size: Annotated[
-        str | None, typer.Option("--size", metavar="SIZE", help="Its size, exactly; such as 4MiB.")
+        str | None, typer.Option("--size", metavar="SIZE", help="The exact size, such as 4MiB.")
     ] = None,
     max_size: Annotated[
-        str | None, typer.Option("--max-size", metavar="SIZE", help="Its size at most.")
+        str | None, typer.Option("--max-size", metavar="SIZE", help="The largest size allowed.")
     ] = None,
     sha256: Annotated[
-        str | None, typer.Option("--sha256", metavar="DIGEST", help="Its SHA-256.")
+        str | None,
+        typer.Option("--sha256", metavar="DIGEST", help="The SHA-256 that the file must have."),
     ] = None,
     mime_type: Annotated[
         list[str] | None,
-        typer.Option("--mime-type", help="A type it may have, or image/*; several times."),
+        typer.Option(
+            "--mime-type", help="An allowed media type, such as image/*. Repeat it for several."
+        ),
     ] = None,
     uses: Annotated[
-        int | None, typer.Option("--uses", min=1, help="How many uploads; 1 if not given.")
+        int | None, typer.Option("--uses", min=1, help="How many uploads are allowed. Default: 1.")
     ] = None,
     quality: Annotated[
-        int | None, typer.Option("--quality", min=0, max=6, help="Of a download: only this one.")
+        int | None,
+        typer.Option("--quality", min=0, max=6, help="For a download: only this quality."),
     ] = None,
     server: Server = None,
     token: Token = None,
     as_json: Json = False,
 ) -> None:
-    """Mint a token for one upload or download. Its bearer needs no other credential."""
+    """Create a token for uploads or for one download. Its bearer needs no other credential."""
     bounds: dict[str, Any] = {
         "name": name,
         "directory": directory,
@@ -72,10 +80,10 @@ def token(
     given |= {"user_id": user, "expires_in": parsed("--expires", parse_duration, expires)}
 
     async def work(client: Client, output: Output) -> int:
-        minted = await client.grant(download, quality=quality, **given)
-        output.data(printable(f"{minted['token']} {minted['url']}"), event="minted", **minted)
-        if output.for_eyes:
-            output.note(f"lading: good until {minted['expires_at']}.")
+        grant = await client.grant(download, quality=quality, **given)
+        output.data(printable(f"{grant.token} {grant.url}"), event="minted", **grant.raw)
+        if output.for_people:
+            output.note(f"lading: valid until {grant.raw['expires_at']}.")
         return DONE
 
     run(context, server, token, as_json, work)
@@ -83,8 +91,10 @@ def token(
 
 def _check(upload: bool, download: str | None, bounded: bool, quality: int | None) -> None:
     if upload == (download is not None):
-        raise typer.BadParameter("Say what the token is for: --upload, or --download ID.")
+        raise typer.BadParameter("Use --upload or --download ID to say what the token is for.")
     if download is not None and bounded:
-        raise typer.BadParameter("These bounds are for --upload; a download has --quality only.")
+        raise typer.BadParameter(
+            "These bounds can be used with --upload only; --download allows --quality."
+        )
     if upload and quality is not None:
-        raise typer.BadParameter("--quality goes with --download only.")
+        raise typer.BadParameter("--quality can be used with --download only.")

@@ -35,7 +35,7 @@ from lading.server.access.principal import Principal
 from lading.server.net.byte_budget import Reservation, Throttle
 from lading.server.net.problems import problem_response
 from lading.server.services import Services, services
-from lading.server.uploads.uploads import OpenUpload, nothing_stored
+from lading.server.uploads import OpenUpload, nothing_stored
 from lading.server.urls import file_url
 from lading.version import VERSION
 
@@ -451,7 +451,7 @@ class Channel:
         assert self._principal is not None
         now = self._loop.time
         try:
-            await self._server.uploads.remove(self._principal, effect.upload_id)
+            await self._server.uploads.abort(self._principal, effect.upload_id)
         except LadingError as error:
             if error.code in ("gone", "not-found"):
                 self._receiver.closed(effect.ref, now())

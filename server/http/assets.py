@@ -17,7 +17,7 @@ from pathlib import Path, PurePath
 from starlette.requests import Request
 from starlette.responses import Response
 
-FOLDER = Path(__file__).parent / "page"
+FOLDER = Path(__file__).parents[1] / "page"
 """Where `npm run build` in `widget/` puts the page; a distribution carries it along."""
 
 HASHED = "assets/"

@@ -22,7 +22,7 @@ from lading.protocol.errors import RangeNotSatisfiable
 from lading.protocol.manifest import MISSING_SHOWN, Manifest, Range, State
 from lading.protocol.ranges import content_range, parse
 from lading.server.net.problems import problem_response
-from lading.server.uploads.uploads import Uploads
+from lading.server.uploads import Uploads
 
 SHOWN_INLINE = ("image/", "video/", "audio/")
 """Types that a browser may show in place; everything else is offered as a download."""

@@ -1,7 +1,4 @@
-"""`lading janitor`: the janitor's work by hand, beside a running server or without one.
-
-It owns how the maintenance commands reach the database. It refuses to know what they do there.
-"""
+"""`lading janitor`: the janitor's work by hand, beside a running server or without one."""
 
 from __future__ import annotations
 
@@ -16,9 +13,8 @@ from dataclasses import asdict
 import structlog
 
 from lading.protocol.errors import LadingError
+from lading.server.assembly import Assembly, open_assembly
 from lading.server.settings import Settings, WrongSettings, load
-from lading.server.store import Store, open_store
-from lading.storage.clock import DatabaseClock
 from lading.storage.embedded.process import EmbeddedError, EmbeddedMongo, running
 
 DONE, FAILED, USAGE = 0, 1, 2
@@ -30,15 +26,15 @@ WAITING = (
 
 
 def sweep(*, dry_run: bool, as_json: bool) -> int:
-    """One sweep and a recount of every account; gives the exit code."""
+    """One sweep and a recount of every account; returns the exit code."""
 
-    async def work(store: Store) -> int:
-        clock = store.clock
-        if isinstance(clock, DatabaseClock) and not clock.settled:
+    async def work(parts: Assembly) -> int:
+        clock = parts.storage.clock
+        if not clock.settled:
             print(WAITING, file=sys.stderr, flush=True)
             await clock.settle()
-        report = await store.sweeper.sweep(dry_run=dry_run)
-        drift = [] if dry_run else await store.reconcile()
+        report = await parts.janitor.sweeper.sweep(dry_run=dry_run)
+        drift = [] if dry_run else await parts.janitor.reconcile()
         if as_json:
             facts = {"event": "swept", "dry_run": dry_run, **report.as_dict(), "drift": drift}
             print(json.dumps(facts))
@@ -57,8 +53,8 @@ def sweep(*, dry_run: bool, as_json: bool) -> int:
 def verify(*, as_json: bool, dry_run: bool) -> int:
     """Audit every byte, piece and account; `dry_run` looks at the index and not at the bytes."""
 
-    async def work(store: Store) -> int:
-        auditor = store.auditor()
+    async def work(parts: Assembly) -> int:
+        auditor = parts.janitor.auditor()
         found = 0
         async for finding in auditor.findings(read=not dry_run):
             found += 1
@@ -75,15 +71,15 @@ def verify(*, as_json: bool, dry_run: bool) -> int:
     return _run(work)
 
 
-def _run(work: Callable[[Store], Awaitable[int]]) -> int:
-    # Only what was asked for goes to standard output.
+def _run(work: Callable[[Assembly], Awaitable[int]]) -> int:
+    # Standard output is for the results alone.
     structlog.configure(
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
     )
     try:
         settings = load()
-        return asyncio.run(_with_store(settings, work))
+        return asyncio.run(_with_parts(settings, work))
     except WrongSettings as error:
         print(error, file=sys.stderr)
         return USAGE
@@ -92,12 +88,12 @@ def _run(work: Callable[[Store], Awaitable[int]]) -> int:
         return FAILED
 
 
-async def _with_store(settings: Settings, work: Callable[[Store], Awaitable[int]]) -> int:
+async def _with_parts(settings: Settings, work: Callable[[Assembly], Awaitable[int]]) -> int:
     async with AsyncExitStack() as stack:
         url = settings.database_url or running(settings.data)
         if url is None:
             url = (await stack.enter_async_context(_embedded(settings))).url
-        return await work(await open_store(settings, stack, url=url))
+        return await work(await open_assembly(settings, stack, url=url))
 
 
 def _embedded(settings: Settings) -> EmbeddedMongo:

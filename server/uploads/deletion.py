@@ -1,46 +1,89 @@
-"""From a deleted upload or file to its bytes being gone.
+"""ABORT and deletion: an upload or file is dead at once, its bytes are gone a moment later.
 
-It owns who waits for that, and for how long. It refuses to know how bytes are deleted: the sweeper
-does it, here as in the janitor, which goes on with what was broken off.
+The compare-and-set that kills it also writes the step `empty` into its `todo`, claimed by this
+process. So whatever breaks here, another server or the janitor deletes the bytes.
 """
 
 from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from dataclasses import dataclass
 
 from lading.janitor.sweep import Sweeper
-from lading.protocol.errors import LadingError
-from lading.protocol.manifest import Manifest
-from lading.server.background import Tasks, ignore_result
+from lading.protocol.errors import AlreadyComplete, Forbidden, LadingError
+from lading.protocol.manifest import Manifest, State
+from lading.server.access.principal import Principal
+from lading.server.uploads.limits import UploadLimits
+from lading.server.uploads.open_uploads import OpenUploads
+from lading.server.uploads.todo import Todo
+from lading.storage.collections.manifests import Claim
+from lading.storage.open import Storage
 
-DELETING_SECONDS = 5.0
-"""Who deletes something waits for so long at most until its bytes are gone; its quota is free."""
 
-
+@dataclass(frozen=True, slots=True)
 class Deletion:
-    """Deletes the bytes of what is dead already, so nothing that fails here is an error."""
+    """Deletes uploads and files. `tombstone_ttl` is how long a deleted one is remembered."""
 
-    def __init__(self, sweeper: Sweeper) -> None:
-        self._sweeper = sweeper
-        self._tasks = Tasks()
-        self._turn = asyncio.Lock()
+    storage: Storage
+    uploads: OpenUploads
+    sweeper: Sweeper
+    todo: Todo
+    limits: UploadLimits
+    tombstone_ttl: float
 
-    async def empty(self, tombstone: Manifest) -> None:
-        """Give its quota back and delete its bytes; those of a very large one go by and by."""
+    async def delete(
+        self, principal: Principal, upload_id: str, *, unfinished_only: bool = False
+    ) -> Manifest:
+        """Delete an upload, or the file that it became. Returns the manifest as it was before.
+
+        It is gone, and its quota free, on return; the bytes of a very large one go in the
+        background. Raises NotFound, Gone; for a file also Forbidden where the credential is a
+        grant, and AlreadyComplete with `unfinished_only`.
+        """
+        refusal = _refusal(principal, unfinished_only=unfinished_only)
+        manifest = await self.uploads.get(principal, upload_id)
+        now = self.storage.clock()
+        claimed_until = now + self.limits.todo_lease_seconds
+        marked = await self.storage.manifests.mark_deleted(
+            manifest.id,
+            now=now,
+            becomes=State.DELETED,
+            until=now + self.tombstone_ttl,
+            only=(State.UPLOADING, State.READY) if refusal is None else (State.UPLOADING,),
+            claimed_until=claimed_until,
+        )
+        if marked is None:
+            await self._check_file(manifest.id, refusal)
+            # Another call deleted it just now, or ours did and the answer was lost: its `todo`
+            # makes sure of the bytes.
+            return manifest
+        upload = self.uploads.peek(manifest.id)
+        if upload is not None:
+            upload.manifest = marked
+        await self._empty(Claim(marked, claimed_until))
+        return manifest
+
+    async def _check_file(self, upload_id: str, refusal: LadingError | None) -> None:
+        """Raise the refusal if the upload has become a file in the meantime."""
+        if refusal is not None:
+            current = await self.storage.manifests.get(upload_id)
+            if current is not None and current.state is State.READY:
+                raise refusal
+
+    async def _empty(self, claim: Claim) -> None:
+        """Delete the first pieces, which are all of most uploads; wait a while for the others."""
         with suppress(LadingError):
-            if await self._sweeper.begin_to_empty(tombstone):
+            if await self.sweeper.begin_to_empty(claim.manifest):
                 return
-        rest = self._tasks.spawn(self._rest(tombstone))
-        rest.add_done_callback(ignore_result)
-        await asyncio.wait([rest], timeout=DELETING_SECONDS)
+        rest = self.todo.begin(claim)
+        await asyncio.wait([rest], timeout=self.limits.deletion_seconds)
 
-    async def _rest(self, tombstone: Manifest) -> None:
-        """Delete the bytes of a large one, one such at a time."""
-        async with self._turn:
-            await self._sweeper.empty(tombstone)
 
-    async def stop(self) -> None:
-        """Leave the rest to the janitor."""
-        self._tasks.cancel()
-        await self._tasks.settle()
+def _refusal(principal: Principal, *, unfinished_only: bool) -> LadingError | None:
+    """The error for a finished file; None if it may be deleted."""
+    if unfinished_only:
+        return AlreadyComplete("The upload is complete; delete the file at /v1/files instead.")
+    if principal.grant is not None:
+        return Forbidden("The upload is complete; a grant cannot delete the file.")
+    return None

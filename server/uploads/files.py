@@ -1,13 +1,10 @@
-"""Finished files as their owner looks after them: lists, what is said of a file, whole directories.
+"""Finished files as their owner manages them: lists, names and tags, whole directories.
 
-It owns no bytes and no state of an upload: what ends one is `server/uploads.py`.
 Source: page 4 of the design, "Files".
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from contextlib import suppress
 
 from lading.protocol.errors import NotFound
@@ -15,24 +12,18 @@ from lading.protocol.manifest import Manifest
 from lading.protocol.spec import UploadSpec
 from lading.server.access.principal import Principal
 from lading.server.uploads.uploads import Uploads
-from lading.storage.collections.manifests import ANY_FILE, FileFilter, Manifests
-from lading.storage.collections.tags import Tags
+from lading.storage.collections.manifests import ANY_FILE, FileFilter
+from lading.storage.open import Storage
 
 
 class Library:
     """The files of all users, each for its owner."""
 
-    def __init__(
-        self,
-        uploads: Uploads,
-        manifests: Manifests,
-        tags: Tags,
-        clock: Callable[[], float] = time.time,
-    ) -> None:
+    def __init__(self, uploads: Uploads, storage: Storage) -> None:
         self._uploads = uploads
-        self._manifests = manifests
-        self._tags = tags
-        self._clock = clock
+        self._manifests = storage.manifests
+        self._tags = storage.tags
+        self._clock = storage.clock
 
     async def files(
         self,
@@ -54,7 +45,10 @@ class Library:
         directory: str | None = None,
         tags: tuple[str, ...] | None = None,
     ) -> Manifest:
-        """Change what is said of a file or upload; None leaves as it is. Raises NotFound, Gone."""
+        """Change name, directory or tags of a file or upload; None leaves a field as it is.
+
+        Raises NotFound, Gone.
+        """
         manifest = await self._uploads.get(principal, upload_id)
         changed = UploadSpec(
             name=manifest.name if name is None else name,
@@ -70,12 +64,12 @@ class Library:
         return found or await self._uploads.get(principal, manifest.id)
 
     async def remove_directory(self, principal: Principal, directory: str) -> int:
-        """Delete the finished files of a directory and of those below it; gives how many."""
+        """Delete the finished files of a directory and of those below it; returns how many."""
         deleted = 0
         for wanted in (FileFilter(directory=directory), FileFilter(below=directory)):
             while found := await self.files(principal, wanted=wanted):
                 for manifest in found:
-                    with suppress(NotFound):  # deleted by another request meanwhile
-                        await self._uploads.remove(principal, manifest.id)
+                    with suppress(NotFound):  # deleted by another request in the meantime
+                        await self._uploads.delete(principal, manifest.id)
                         deleted += 1
         return deleted

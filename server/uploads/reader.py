@@ -1,8 +1,7 @@
-"""From stored pieces to a stream of bytes, with as much fetched ahead as the reader is fast.
+"""From stored pieces to a stream of bytes; the faster a reader is, the more is fetched ahead.
 
-It owns the order of pieces and what is in memory: for one reader the piece that is being sent, and
-the cells ahead; and how many bytes all readers together have ahead. It refuses to know who may read
-what, and where pieces are kept.
+In memory are, for each reader, the piece that is being sent and the cells ahead. All readers
+together have a limit for what they fetch ahead.
 """
 
 from __future__ import annotations
@@ -14,27 +13,22 @@ from functools import partial
 
 from lading.protocol.errors import Internal
 from lading.protocol.manifest import Manifest, Piece, cell_start
+from lading.server.uploads.limits import UploadLimits
 from lading.storage.contents import Contents
-
-MOST_AHEAD = 4 * 2**20
-"""The most bytes that are fetched before they are asked for; one cell where cells are larger."""
-
-ALL_AHEAD = 64 * 2**20
-"""The same for all readers of a process together: more readers than that go without."""
 
 Fetched = tuple[Piece, bytes]
 Fetch = Callable[[int], Awaitable[Fetched]]
-"""Gives the piece that begins at an offset, with its bytes."""
+"""Returns the piece that begins at an offset, with its bytes."""
 
 
 class Ahead:
-    """The bytes that all readers together may still fetch before they are asked for."""
+    """The bytes that all readers together may still fetch before they are needed."""
 
-    def __init__(self, size: int = ALL_AHEAD) -> None:
+    def __init__(self, size: int) -> None:
         self.free = size
 
     def take(self, size: int) -> bool:
-        """Take so many, unless there are not so many."""
+        """Take so many bytes; False if there are fewer."""
         if size > self.free:
             return False
         self.free -= size
@@ -42,21 +36,29 @@ class Ahead:
 
 
 async def stream(
-    fetch: Fetch, chunk_size: int, position: int, start: int, end: int, *, room: Ahead
+    fetch: Fetch,
+    chunk_size: int,
+    position: int,
+    start: int,
+    end: int,
+    *,
+    most_ahead: int,
+    budget: Ahead,
 ) -> AsyncGenerator[bytes, None]:
     """The bytes `[start, end)` of a file; `position` is where the piece with the first begins.
 
     A cell's first piece begins with the cell, so cells ahead can be fetched side by side before it
-    is known where the pieces between end. It begins with one, and one more whenever the reader had
-    to wait: who is slow costs two pieces of memory, however long, and where there is no room one.
+    is known where the pieces between end. It starts with one cell ahead, and adds one whenever the
+    reader had to wait. So a slow reader costs two pieces of memory, however long it takes, and one
+    where the budget of all readers is used up.
     """
     under_way: dict[int, asyncio.Task[Fetched]] = {}
-    ahead, most = 1, max(1, MOST_AHEAD // chunk_size)
+    ahead, most = 1, max(1, most_ahead // chunk_size)
 
     def go_ahead(position: int) -> None:
         cell = cell_start(position, chunk_size)
         for place in (position, *range(cell + chunk_size, end, chunk_size)[: ahead - 1]):
-            if place not in under_way and place < end and room.take(chunk_size):
+            if place not in under_way and place < end and budget.take(chunk_size):
                 under_way[place] = task = asyncio.ensure_future(fetch(place))
                 task.add_done_callback(_note)
 
@@ -66,7 +68,7 @@ async def stream(
             if task is None:
                 piece, data = await fetch(position)
             else:
-                room.free += chunk_size
+                budget.free += chunk_size
                 if not task.done():
                     ahead = min(ahead + 1, most)
                 piece, data = await task
@@ -77,11 +79,11 @@ async def stream(
     finally:
         for task in under_way.values():
             task.cancel()
-        room.free += chunk_size * len(under_way)
+        budget.free += chunk_size * len(under_way)
 
 
 def _note(task: asyncio.Task[Fetched]) -> None:
-    """What went wrong ahead is told of when the reader comes there, or never if it does not."""
+    """A failure ahead is reported when the reader reaches it; if it never does, nobody hears."""
     if not task.cancelled():
         task.exception()
 
@@ -89,16 +91,22 @@ def _note(task: asyncio.Task[Fetched]) -> None:
 class Reader:
     """Reads the bytes of uploads and files.
 
-    `gone` is asked where a piece is not there any more: it raises what the reason is, if it knows.
+    `gone` is called where a piece is not there any more: it raises the reason, if there is one.
     """
 
-    def __init__(self, contents: Contents, gone: Callable[[Manifest], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        contents: Contents,
+        gone: Callable[[Manifest], Awaitable[None]],
+        limits: UploadLimits,
+    ) -> None:
         self._contents = contents
         self._gone = gone
-        self._room = Ahead()
+        self._most_ahead = limits.reader_ahead
+        self._budget = Ahead(limits.all_readers_ahead)
 
     async def read(self, manifest: Manifest, start: int, end: int) -> AsyncGenerator[bytes, None]:
-        """The bytes `[start, end)`, verified piece by piece, what comes next fetched meanwhile.
+        """The bytes `[start, end)`, verified piece by piece, while the next ones are being fetched.
 
         All of them must be stored. Raises Internal when stored bytes are damaged or gone.
         """
@@ -107,7 +115,15 @@ class Reader:
         first = await self._contents.before(manifest, start + 1)
         position = start if first is None else first.slice_start
         fetch = partial(self._fetch, manifest)
-        blocks = stream(fetch, manifest.chunk_size, position, start, end, room=self._room)
+        blocks = stream(
+            fetch,
+            manifest.chunk_size,
+            position,
+            start,
+            end,
+            most_ahead=self._most_ahead,
+            budget=self._budget,
+        )
         async with aclosing(blocks):
             async for data in blocks:
                 yield data

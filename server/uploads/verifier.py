@@ -1,7 +1,7 @@
-"""What FINISH proves of the stored bytes before others may see them.
+"""The proofs of FINISH: no piece is missing, and the stored bytes have the declared digest.
 
-It owns that no piece is missing, the digest and the beginning of a file, and how many uploads are
-read back at once. It refuses to know what follows from it. Source: page 2 of the design.
+Only some uploads are read back at the same time, each for a bounded turn.
+Source: page 2 of the design.
 """
 
 from __future__ import annotations
@@ -13,15 +13,10 @@ from contextlib import aclosing
 from lading.protocol.digests import Sha256
 from lading.protocol.errors import ChecksumMismatch
 from lading.protocol.manifest import Manifest, Proof
+from lading.server.uploads.limits import UploadLimits
 from lading.server.uploads.media_type import HEAD_BYTES
 from lading.server.uploads.reader import Reader
 from lading.storage.contents import Contents
-
-VERIFIED_AT_ONCE = 4
-"""Uploads whose bytes are read back at the same time: each takes memory for what comes next."""
-
-TURN_BYTES = 32 * 2**20
-"""After so many bytes of one upload it is another's turn, so that large ones hold up none."""
 
 Progress = Callable[[int, int], None]
 """Called with the bytes verified so far and those to verify in all."""
@@ -30,13 +25,17 @@ Progress = Callable[[int, int], None]
 class Verifier:
     """Proves uploads from what is stored of them."""
 
-    def __init__(self, contents: Contents, reader: Reader) -> None:
+    def __init__(self, contents: Contents, reader: Reader, limits: UploadLimits) -> None:
         self._contents = contents
         self._reader = reader
-        self._turns = asyncio.Semaphore(VERIFIED_AT_ONCE)
+        self._turn = limits.verification_turn
+        self._turns = asyncio.Semaphore(limits.verified_at_once)
 
     async def prove(self, manifest: Manifest, size: int) -> int:
-        """That all is stored: the CRC-32C of the file. Raises Incomplete, InvalidArgument."""
+        """Prove that every byte is stored; returns the CRC-32C of the file.
+
+        Raises Incomplete, InvalidArgument.
+        """
         proof = Proof(size)
         async for piece in self._contents.pieces(manifest):
             proof.add(piece)
@@ -52,8 +51,8 @@ class Verifier:
     ) -> str | None:
         """The SHA-256 of the stored bytes, where it is known or `wanted` asks for it.
 
-        `hashed` is what the transport computed of all that it stored; then nothing is read. Raises
-        ChecksumMismatch when it is not `wanted`.
+        `hashed` is what the transport computed over all bytes that it stored; then nothing is read.
+        Raises ChecksumMismatch when it is not `wanted`.
         """
         if hashed is None and wanted is not None:
             hashed = await self._hash(manifest, size, progress)
@@ -66,7 +65,7 @@ class Verifier:
 
     async def _hash(self, manifest: Manifest, size: int, progress: Progress | None) -> str:
         whole = Sha256()
-        turn = max(1, TURN_BYTES // manifest.chunk_size) * manifest.chunk_size
+        turn = max(1, self._turn // manifest.chunk_size) * manifest.chunk_size
         for start in range(0, size, turn):
             async with (
                 self._turns,

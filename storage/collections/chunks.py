@@ -1,8 +1,10 @@
 """The `chunks` collection: one document for each stored piece, which is the commit of the piece.
 
-It owns the pieces' identity (upload id and place, 20 bytes) and answers "what is stored" from the
-index alone. It refuses to know where the bytes are: a driver that keeps them here hands them in
-as `data`, others leave them out. Source: page 2 of the design, "The data".
+The identity of a piece is its upload's id and its place, 20 bytes. The index alone answers what is
+stored. A driver that keeps bytes here hands them in as `data`, others leave them out.
+
+The collection is sharded on hashed `upload_id` (`docs/decisions/0031`), so every filter names it,
+also where `_id` alone would do. Source: page 2 of the design, "The data".
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ LISTED_AT_ONCE = 5_000
 """Pieces that are read from the index in one go: as documents of the driver they take 2 MB."""
 
 PATIENCE, PAUSE = 250, 0.02
-"""How often, and after how many seconds, a place that is taken but not yet readable is tried."""
+"""A place that is taken but not yet readable is tried so often, with so many seconds between."""
 
 
 def object_id(upload_id: str, slice_start: int) -> bytes:
@@ -68,7 +70,7 @@ class Chunks:
             if stored is not None:
                 raise ChunkConflict(
                     f"A piece of {stored.size} bytes with CRC-32C {stored.crc32c} is stored at "
-                    f"{piece.slice_start}; ask what is missing and go on from there."
+                    f"{piece.slice_start}; ask what is missing and continue from there."
                 )
             # Either most nodes do not have the other writer's piece yet, or it is being deleted.
             await asyncio.sleep(PAUSE)
@@ -89,7 +91,7 @@ class Chunks:
 
     async def data(self, upload_id: str, slice_start: int) -> tuple[Piece, bytes] | None:
         """The piece that begins at `slice_start`, with its bytes."""
-        key = {"_id": object_id(upload_id, slice_start)}
+        key = _key(upload_id, slice_start)
         document = await self._read(lambda: self._collection.find_one(key))
         piece = _piece(document)
         return None if piece is None else (piece, bytes(document["data"]))
@@ -110,7 +112,7 @@ class Chunks:
     async def runs(self, upload_id: str, start: int = 0, end: int | None = None) -> list[Range]:
         """The bytes that the pieces in `[start, end)` cover, joined where one follows another.
 
-        What `pieces` would tell, in a fraction of the time: there may be hundreds of thousands.
+        The same as from `pieces`, in a fraction of the time: there may be hundreds of thousands.
         """
         found: list[Range] = []
         position, first, last = start, start, start
@@ -163,7 +165,7 @@ class Chunks:
         return found
 
     async def delete(self, upload_id: str, most: int, before: int | None = None) -> int:
-        """Delete up to `most` pieces of an upload; gives how many there were.
+        """Delete up to `most` pieces of an upload; returns how many there were.
 
         With `before` only those that begin before that place.
         """
@@ -175,13 +177,18 @@ class Chunks:
         )
         if found:
             keys = [object_id(upload_id, document["slice_start"]) for document in found]
-            await persist(lambda: self._collection.delete_many({"_id": {"$in": keys}}))
+            these = {"upload_id": ObjectId(upload_id), "_id": {"$in": keys}}
+            await persist(lambda: self._collection.delete_many(these))
         return len(found)
 
     async def remove(self, upload_id: str, slice_start: int) -> None:
         """Delete the piece that begins at `slice_start`, if there is one."""
-        key = {"_id": object_id(upload_id, slice_start)}
+        key = _key(upload_id, slice_start)
         await persist(lambda: self._collection.delete_one(key))
+
+
+def _key(upload_id: str, slice_start: int) -> dict[str, Any]:
+    return {"upload_id": ObjectId(upload_id), "_id": object_id(upload_id, slice_start)}
 
 
 def _piece(document: dict[str, Any] | None) -> Piece | None:

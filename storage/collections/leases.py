@@ -1,8 +1,8 @@
 """The `leases` collection: one worker at a time, among any number of processes.
 
-It owns who may work and the fencing number that grows each time the work changes hands. It refuses
-to know what the work is. Times are the database's (`clock.py`), so processes whose own clocks
-disagree still agree on the holder. Source: page 2 of the design, "Expiry".
+The fencing number grows each time the work changes hands. Times are the database's (`clock.py`), so
+processes whose own clocks disagree still agree on the holder.
+Source: page 2 of the design, "Expiry".
 """
 
 from __future__ import annotations

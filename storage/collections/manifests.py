@@ -1,8 +1,12 @@
 """The `manifests` collection: one small document for each upload.
 
-It owns how a manifest is kept and each change of its state, every one a compare-and-set on that
-one document. It refuses to know pieces and their bytes. Times come in from the caller.
-Source: page 2 of the design, "The data".
+Each change of an upload's state is one compare-and-set on its document. The same write sets `todo`,
+the steps that must follow. Beside it stand `todo_at`, before which nobody may claim them, and
+`todo_tries`, which grows with each claim, so an earlier holder notices. Times come from the
+caller, in Unix seconds.
+
+The collection is sharded on hashed `_id`, so every write of one document names it.
+Source: page 2 of the design, "The data" and "the manifest is the outbox".
 """
 
 from __future__ import annotations
@@ -11,7 +15,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from bson import ObjectId
 from pymongo import ReturnDocument
@@ -21,6 +25,12 @@ from lading.protocol.manifest import Manifest, State
 from lading.storage.database import Database, persist
 
 LISTED_AT_ONCE = 500
+
+EMPTY = "empty"
+"""The step of `todo` that deletes the bytes of a tombstone and gives its quota back."""
+
+_UNDONE = {"todo.0": {"$exists": True}}
+"""The filter of the partial index `todo`."""
 
 _TIMES = ("created_at", "updated_at", "expires_at")
 _LIVING = (State.UPLOADING, State.READY)
@@ -50,16 +60,17 @@ def _moment(seconds: float | None) -> datetime | None:
 def _seconds(moment: datetime | None) -> float | None:
     if moment is None:
         return None
-    # A client that was handed in may give times without a zone; the database keeps UTC.
+    # A client that was handed in may return times without a zone; the database stores UTC.
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def to_document(manifest: Manifest) -> dict[str, Any]:
-    """The manifest as MongoDB keeps it."""
+    """The manifest as MongoDB stores it."""
     document = {name: getattr(manifest, name) for name in _FIELDS}
     document.update({name: _moment(document[name]) for name in _TIMES})
     document["state"] = str(manifest.state)
     document["tags"] = list(manifest.tags)
+    document["todo"] = list(manifest.todo)
     return {"_id": ObjectId(manifest.id), **document}
 
 
@@ -69,6 +80,7 @@ def from_document(document: Mapping[str, Any]) -> Manifest:
     values.update({name: _seconds(values.get(name)) for name in _TIMES})
     values["state"] = State(values["state"])
     values["tags"] = tuple(values.get("tags", ()))
+    values["todo"] = tuple(values.get("todo", ()))
     return Manifest(id=str(document["_id"]), **values)
 
 
@@ -111,9 +123,31 @@ def _begins(prefix: str) -> dict[str, str]:
     return {"$gte": prefix, "$lt": prefix + "\U0010ffff"}
 
 
+def _dead(becomes: State, now: float, until: float, claimed_until: float) -> dict[str, Any]:
+    """The change of an upload or file into a tombstone."""
+    return {
+        "$set": {
+            "state": str(becomes),
+            "updated_at": _moment(now),
+            "expires_at": _moment(until),
+            "todo": [EMPTY],
+            "todo_at": claimed_until,
+            "todo_tries": 1,
+        }
+    }
+
+
 def _same(attempt: int) -> int | dict[str, list[int | None]]:
     """The condition for an attempt; documents without the field are in the first one."""
     return attempt or {"$in": [0, None]}
+
+
+class Claim(NamedTuple):
+    """The right of one process to work off a manifest's `todo`, `until` then."""
+
+    manifest: Manifest
+    until: float
+    tries: int = 1
 
 
 class Manifests:
@@ -124,7 +158,7 @@ class Manifests:
         self._collection = database.manifests
 
     async def create(self, manifest: Manifest) -> None:
-        """Keep a new manifest; durable on return. The id is fresh, so once more is no harm."""
+        """Store a new manifest; durable then. The id is fresh, so a second call is harmless."""
         document = to_document(manifest)
         # A duplicate means that an earlier try of this call was applied and its answer lost.
         with suppress(DuplicateKeyError):
@@ -164,13 +198,13 @@ class Manifests:
         tags: tuple[str, ...] | None = None,
         now: float,
     ) -> Manifest | None:
-        """Change what is said of a file or upload; None leaves a field as it is.
+        """Change name, directory or tags of a file or upload; None leaves a field as it is.
 
-        None when it is neither any more.
+        Returns None when it is neither any more.
         """
-        said: dict[str, Any] = {"name": name, "directory": directory}
-        said["tags"] = None if tags is None else list(tags)
-        change = {field: value for field, value in said.items() if value is not None}
+        given: dict[str, Any] = {"name": name, "directory": directory}
+        given["tags"] = None if tags is None else list(tags)
+        change = {field: value for field, value in given.items() if value is not None}
         change["updated_at"] = _moment(now)
         return await self._update(upload_id, _LIVING, {"$set": change})
 
@@ -254,27 +288,30 @@ class Manifests:
         return await self._update(upload_id, (State.UPLOADING,), change, **same)
 
     async def mark_deleted(
-        self, upload_id: str, *, now: float, becomes: State, until: float, only: tuple[State, ...]
+        self,
+        upload_id: str,
+        *,
+        now: float,
+        becomes: State,
+        until: float,
+        only: tuple[State, ...],
+        claimed_until: float = 0.0,
     ) -> Manifest | None:
-        """Turn an upload into a tombstone, kept `until` then. None when it was not `only`."""
-        change = {
-            "$set": {
-                "state": str(becomes),
-                "updated_at": _moment(now),
-                "expires_at": _moment(until),
-            }
-        }
+        """Turn an upload into a tombstone, kept `until` then. None when its state was not `only`.
+
+        Its bytes are to be deleted: that is its `todo`, claimed by the caller `claimed_until` then.
+        """
+        change = _dead(becomes, now, until, claimed_until)
         return await self._update(upload_id, only, change)
 
-    async def expire(self, manifest: Manifest, *, now: float, until: float) -> Manifest | None:
-        """Turn an upload into a tombstone, unless it was touched or ended since it was read."""
-        change = {
-            "$set": {
-                "state": str(State.EXPIRED),
-                "updated_at": _moment(now),
-                "expires_at": _moment(until),
-            }
-        }
+    async def expire(
+        self, manifest: Manifest, *, now: float, until: float, claimed_until: float = 0.0
+    ) -> Manifest | None:
+        """Turn an upload into a tombstone, unless it was touched or ended since it was read.
+
+        `until` and `claimed_until` as in `mark_deleted`.
+        """
+        change = _dead(State.EXPIRED, now, until, claimed_until)
         unmoved = {"$lte": _moment(now)}
         return await self._update(manifest.id, (State.UPLOADING,), change, expires_at=unmoved)
 
@@ -287,14 +324,55 @@ class Manifests:
 
     async def note_emptied(self, upload_id: str) -> None:
         """Note that a tombstone's bytes are deleted and its quota is given back."""
-        change = {"$set": {"emptied": True}}
+        change = {"$set": {"emptied": True}, "$pull": {"todo": EMPTY}}
         await self._update(upload_id, (State.EXPIRED, State.DELETED), change)
 
+    # -- what must follow a change
+
+    async def with_todo(self, now: float, most: int) -> list[str]:
+        """Up to `most` ids of manifests whose `todo` nobody works off, the longest due first."""
+        query = {**_UNDONE, "todo_at": {"$lte": now}}
+        found = await self._read(
+            lambda: (
+                self._collection.find(query, {"_id": 1})
+                .sort("todo_at", 1)
+                .limit(most)
+                .to_list(most)
+            )
+        )
+        return [str(document["_id"]) for document in found]
+
+    async def claim(self, upload_id: str, *, now: float, until: float) -> Claim | None:
+        """Claim the `todo` of a manifest `until` then. None when it is done or another's."""
+        query = {"_id": ObjectId(upload_id), **_UNDONE, "todo_at": {"$lte": now}}
+        change = {"$set": {"todo_at": until}, "$inc": {"todo_tries": 1}}
+        found = await persist(
+            lambda: self._collection.find_one_and_update(
+                query, change, return_document=ReturnDocument.AFTER
+            )
+        )
+        return None if found is None else Claim(from_document(found), until, found["todo_tries"])
+
+    async def move_claim(self, claim: Claim, until: float) -> bool:
+        """Move the end of a claim. False when the manifest is gone or another's by now."""
+        query = {"_id": ObjectId(claim.manifest.id), "todo_tries": claim.tries}
+        change = {"$set": {"todo_at": until}}
+        result = await persist(lambda: self._collection.update_one(query, change))
+        return bool(result.matched_count)
+
+    async def take_out(self, upload_id: str, word: str) -> None:
+        """Note that a step is done."""
+        query = {"_id": ObjectId(upload_id), "todo": word}
+        change = {"$pull": {"todo": word}}
+        await persist(lambda: self._collection.update_one(query, change))
+
+    # -- all of them
+
     async def due(self, now: float, after: str | None, most: int) -> list[Manifest]:
-        """Uploads that the janitor may have to do something about, by id, those after `after`."""
+        """Uploads that may need something from the janitor, by id, those after `after`."""
         tombs = [str(State.EXPIRED), str(State.DELETED)]
         over = {"$lte": _moment(now)}
-        # Each is one range of the index `due`, so tombstones whose time is not over cost nothing.
+        # Each is one range of the index `due`, so tombstones that are not due yet cost nothing.
         query: dict[str, Any] = {
             "$or": [
                 {"state": str(State.UPLOADING), "emptied": False, "expires_at": over},
@@ -359,7 +437,7 @@ class Manifests:
         return None if found is None else from_document(found)
 
     async def delete(self, upload_id: str) -> None:
-        """Forget a tombstone."""
+        """Delete the manifest of a tombstone."""
         tombs = [str(State.EXPIRED), str(State.DELETED)]
         query = {"_id": ObjectId(upload_id), "state": {"$in": tombs}}
         await persist(lambda: self._collection.delete_one(query))

@@ -224,7 +224,7 @@ async def beside(server: Running, data: bytes, trial: Trial) -> str:
     timing = Timing(random=trial.random.random)
     async with Client(server.url, TOKEN, patience=60, timing=timing) as client:
         file = await client.upload(io.BytesIO(data), name=f"beside-{trial.number}")
-    return str(file["id"])
+    return file.id
 
 
 async def refusals(

@@ -78,7 +78,7 @@ async def settle(network: Network) -> None:
 
 async def by_client(setup: Setup, trial: Trial, data: bytes) -> str:
     file = await send(setup.proxied, data, f"network-{trial.number}", random=trial.random)
-    return str(file["id"])
+    return file.id
 
 
 async def by_hand(setup: Setup, trial: Trial, data: bytes, patience: float = 20) -> str:

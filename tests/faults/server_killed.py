@@ -26,15 +26,15 @@ async def trial(setup: Setup, trial: Trial) -> None:
     setup.proxy.target = victim.port
     setup.proxy.usual = (at(random.randrange(len(data) + AROUND), strike), whole)
     if trial.number % 2:
-        file = await send(setup.proxied, data, name)
+        file_id = (await send(setup.proxied, data, name)).id
     else:
         uploader = Uploader(data, name, random, growing=random.random() < 0.3)
-        file = await uploader.run(lambda: setup.proxied)
-        await setup.inspector.check_acknowledged(file["id"], uploader.acknowledged)
+        file_id = (await uploader.run(lambda: setup.proxied))["id"]
+        await setup.inspector.check_acknowledged(file_id, uploader.acknowledged)
     if not killed:  # it was all there already: then that must survive
         strike()
     setup.server = successor
-    await setup.inspector.check_file(successor, file["id"], data)
+    await setup.inspector.check_file(successor, file_id, data)
     await setup.check_nothing_left(crashed=True)
     await setup.inspector.clear()
 

@@ -10,9 +10,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from typing import Any
 
-from lading import Client
+from lading import Client, File
 from lading.client.backoff import Timing
 from tests.faults.fault import Base
 from tests.faults.inspector import Inspector
@@ -85,7 +84,7 @@ def some_bytes(random: Random, cells: int = 16) -> bytes:
 
 async def send(
     where: Running, data: bytes, name: str, *, patience: float = 60.0, random: Random | None = None
-) -> dict[str, Any]:
+) -> File:
     """Upload by `lading.Client`; returns the finished file."""
     timing = Timing() if random is None else Timing(random=random.random)
     async with Client(where.url, TOKEN, patience=patience, timing=timing) as client:

@@ -19,8 +19,8 @@ from pathlib import Path
 
 from lading import Client
 from lading.client.backoff import Timing
-from lading.client.progress import Progress, State
-from lading.client.upload import Upload
+from lading.client.types import Progress, State
+from lading.client.upload import UploadTask
 from tests.faults.fault import Base, Fault, Trial
 from tests.faults.processes import TOKEN, ended
 from tests.faults.proxy import Gate, at, trickle, whole
@@ -47,7 +47,7 @@ class Watched:
 
     data: bytes
     name: str
-    upload: Upload | None = None
+    upload: UploadTask | None = None
     reasons: list[str] = field(default_factory=list)
     """Why it waited before it connected again."""
 
@@ -65,7 +65,7 @@ class Watched:
         async with Client(where.url, TOKEN, patience=60, timing=timing) as client:
             what = io.BytesIO(self.data)
             self.upload = client.upload(what, name=self.name, on_progress=self.watch)
-            return str((await self.upload)["id"])
+            return (await self.upload).id
 
 
 @dataclass

@@ -207,7 +207,7 @@ async def upload(server: Running) -> None:
     data = os.urandom(HONEST)
     async with Client(server.url, user("ann"), patience=60) as client:
         file = await client.upload(io.BytesIO(data), name="honest.bin")
-    assert file["sha256"] == hashlib.sha256(data).hexdigest()
+    assert file.sha256 == hashlib.sha256(data).hexdigest()
 
 
 async def test_memory_is_flat_under_hostile_connections(

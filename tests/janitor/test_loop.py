@@ -11,7 +11,8 @@ from lading.janitor.sweep import Check, Report
 from lading.protocol.errors import Unavailable
 from lading.storage.collections.leases import Leases
 from lading.storage.database import Database
-from tests.support.janitor import CELL, TTL, Clock, Scene
+from tests.support.clock import Clock
+from tests.support.janitor import CELL, TTL, Scene
 from tests.support.servers import until
 from tests.support.steps import Steps
 

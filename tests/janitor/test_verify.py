@@ -19,7 +19,8 @@ from lading.storage.collections.chunks import object_id
 from lading.storage.collections.manifests import new_id
 from lading.storage.contents import Contents
 from lading.storage.database import Database
-from tests.support.janitor import CELL, NOW, TOMBSTONE_TTL, TTL, Scene
+from tests.support.clock import NOW
+from tests.support.janitor import CELL, TOMBSTONE_TTL, TTL, Scene
 from tests.support.steps import Crash, Steps
 
 

@@ -32,6 +32,7 @@ from lading.protocol.receiver import Receiver
 from lading.protocol.spec import UploadSpec
 
 KIB = 1024
+EPOCH = "1970-01-01T00:00:00.000Z"
 Refusal = Callable[[Any], LadingError | None]
 
 
@@ -332,8 +333,14 @@ def _shape(held: Held) -> dict[str, Any]:
     return {
         "_id": held.id,
         **facts,
+        "user_id": manifest.user_id,
         "state": str(manifest.state),
+        "chunk_size": manifest.chunk_size,
+        "fingerprint": manifest.fingerprint,
         "tags": list(manifest.tags),
+        "created_at": EPOCH,
+        "updated_at": EPOCH,
+        "expires_at": None,
         "upload_size": stored.upload_size,
         "missing": stored.missing,
     }
@@ -350,6 +357,16 @@ def respond(content: Any, status: int = 200, **headers: str) -> Response:
     usual = {"Content-Type": kind, "Content-Length": str(len(body)), "Connection": "close"}
     fields = Headers({**usual, **more})
     return Response(status, HTTPStatus(status).phrase, fields, body)
+
+
+def from_proxy(status: int) -> Response:
+    """An answer of a proxy in between, which knows nothing of problem documents."""
+    phrase = "From A Proxy"
+    body = f"<html>{status} {phrase}</html>".encode()
+    fields = Headers(
+        {"Content-Type": "text/html", "Content-Length": str(len(body)), "Connection": "close"}
+    )
+    return Response(status, phrase, fields, body)
 
 
 @asynccontextmanager

@@ -1,11 +1,7 @@
-"""A database with uploads in every state, made by storage's own means, and a clock to turn.
-
-It knows how uploads come to stand where they stand. It refuses to know what the janitor does there.
-"""
+"""A database with uploads in every state, made by storage's own means, and a clock to move."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -13,28 +9,16 @@ from lading.janitor.sweep import Sweeper
 from lading.janitor.verify import Auditor, Finding
 from lading.protocol.digests import crc32c
 from lading.protocol.manifest import Manifest, Piece, State, prove
-from lading.storage.blobs.base import Blobs
-from lading.storage.blobs.mongo import MongoBlobs
-from lading.storage.collections.chunks import Chunks
-from lading.storage.collections.manifests import Manifests, new_id
-from lading.storage.collections.quotas import Quotas
+from lading.storage.collections.manifests import new_id
 from lading.storage.database import Database
+from lading.storage.free_space import FreeSpace
+from lading.storage.open import assemble_storage
+from tests.support.clock import Clock
 
-NOW = 1_790_000_000.0
 HOUR = 3600.0
 TTL = 24 * HOUR
 TOMBSTONE_TTL = 2 * HOUR
 CELL = 4096
-
-
-class Clock:
-    """A clock that moves when it is told to."""
-
-    def __init__(self, now: float = NOW) -> None:
-        self.now = now
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Scene:
@@ -43,11 +27,11 @@ class Scene:
     def __init__(self, database: Database, clock: Clock | None = None) -> None:
         self.database = database
         self.clock = clock or Clock()
-        self.manifests = Manifests(database)
-        self.chunks = Chunks(database)
-        self.quotas = Quotas(database)
-        mongo = MongoBlobs(self.chunks)
-        self.blobs: Mapping[str, Blobs] = {mongo.name: mongo}
+        storage = assemble_storage(database, self.clock, FreeSpace(database))
+        self.manifests = storage.manifests
+        self.chunks = storage.chunks
+        self.quotas = storage.quotas
+        self.blobs = storage.blobs
 
     def sweeper(self, **options: Any) -> Sweeper:
         usual: dict[str, Any] = {"clock": self.clock, "tombstone_ttl": TOMBSTONE_TTL}

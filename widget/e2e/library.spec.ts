@@ -22,7 +22,7 @@ test("files are found by the beginning of a name, by tags, by kind, a page at a 
   await expect(cards).toHaveCount(27);
   await page.getByLabel("Search by name").fill("note 1");
   await expect(cards).toHaveCount(10);
-  const tags = page.getByRole("group", { name: "Only files with the tags" });
+  const tags = page.getByRole("group", { name: "Filter by tags" });
   await tags.getByRole("button", { name: "odd" }).click();
   await expect(cards).toHaveCount(5);
   await page.getByLabel("Order").selectOption("By name");
@@ -32,7 +32,7 @@ test("files are found by the beginning of a name, by tags, by kind, a page at a 
   await page.getByLabel("Type").selectOption("Audio");
   await expect(cards).toHaveCount(1);
   await tags.getByRole("button", { name: "even" }).click();
-  await expect(page.getByText("No file is like that.")).toBeVisible();
+  await expect(page.getByText("No files match.")).toBeVisible();
 });
 
 test("every tag can be chosen, however rare and however many", async ({ page, server, network }) => {
@@ -45,7 +45,7 @@ test("every tag can be chosen, however rare and however many", async ({ page, se
     await route.continue({ url: url.href });
   });
   await page.goto(`${network.url}/?token=${server.token}`);
-  const tags = page.getByRole("group", { name: "Only files with the tags" });
+  const tags = page.getByRole("group", { name: "Filter by tags" });
   await expect(tags.locator(".tag")).toHaveCount(12);
   await expect(tags.locator(".tag").first()).toHaveText("common");
   await tags.getByRole("button", { name: "All 21 tags" }).click();
@@ -67,7 +67,7 @@ test("where an order is of the newest files only, that is said", async ({ page, 
   await page.goto(`${network.url}/?token=${server.token}`);
   await page.getByLabel("Order").selectOption("By name");
   await expect(page.locator(".card-name")).toHaveText(["note 1", "note 2"]);
-  await expect(page.getByText("In this order stand the newest 2 only.")).toBeVisible();
+  await expect(page.getByText("Only the newest 2 files are sorted.")).toBeVisible();
   await page.getByRole("button", { name: "Show more" }).click();
   await expect(page.locator(".card-name")).toHaveText(["note 0", "note 1", "note 2"]);
   await expect(page.getByText("In this order stand")).toBeHidden();
@@ -79,7 +79,7 @@ test("a tag that is chosen while a name is typed counts, too", async ({ page, se
   for (const name of ["a1", "a2", "b1"]) await server.put(name, name, "text/plain", [`${name[1]}`]);
   await page.goto(`${network.url}/?token=${server.token}`);
   await expect(page.locator(".card")).toHaveCount(3);
-  const tag = page.getByRole("group", { name: "Only files with the tags" }).getByRole("button", { name: "1" });
+  const tag = page.getByRole("group", { name: "Filter by tags" }).getByRole("button", { name: "1" });
   // In one turn: quicker than any pause in typing.
   const chosen = await tag.elementHandle();
   await page.getByLabel("Search by name").evaluate((field: HTMLInputElement, button) => {
@@ -90,7 +90,7 @@ test("a tag that is chosen while a name is typed counts, too", async ({ page, se
   await expect(page.locator(".card-name")).toHaveText(["a1"]);
   await expect(tag).toHaveAttribute("aria-pressed", "true");
   await page.getByLabel("Search by name").fill("A");
-  await expect(page.getByText("Capital and small letters")).toBeVisible();
+  await expect(page.getByText("capital and small letters")).toBeVisible();
 });
 
 test("a video is played and sought in by ranges", async ({ library, page, server }) => {
@@ -158,7 +158,7 @@ test("a file is renamed and tagged", async ({ library, page, server }) => {
   await expect(renamed.getByLabel("Tags", { exact: true })).toHaveValue("no.dots");
   await page.keyboard.press("Escape");
   await expect(library.card("new.txt")).toBeFocused();
-  await expect(page.getByRole("group", { name: "Only files with the tags" })).toHaveText("second");
+  await expect(page.getByRole("group", { name: "Filter by tags" })).toHaveText("second");
   const [file] = await server.files();
   expect([file?.name, file?.tags]).toEqual(["new.txt", ["second"]]);
 });
@@ -204,7 +204,7 @@ test("a file that someone else deleted is told of", async ({ library, page, serv
   await expect(library.card("gone.txt")).toBeVisible();
   await server.ask(`/v1/files/${_id}`, { method: "DELETE" });
   await library.card("gone.txt").click();
-  await expect(page.getByRole("alert").getByText("not on the server any more")).toBeVisible();
+  await expect(page.getByRole("alert").getByText("no longer on the server")).toBeVisible();
 });
 
 test("uploads of other devices are seen as they grow, and can be aborted", async ({ library, page, server }) => {

@@ -166,7 +166,7 @@ test.describe("with users", () => {
     await page.goto(network.url);
     await page.getByLabel("Token").fill("not a token");
     await page.getByRole("button", { name: "Sign in" }).click();
-    await expect(page.getByRole("alert").last()).toContainText("sign in again");
+    await expect(page.getByRole("alert").last()).toContainText("Sign in again");
     await page.getByLabel("Token").fill(tokenFor(5));
     await page.getByRole("button", { name: "Sign in" }).click();
     await expect(page.getByText("ann", { exact: true })).toBeVisible();
@@ -188,7 +188,7 @@ test.describe("with users", () => {
     await library.enter();
     const dialog = await library.open("hello.txt");
     await dialog.getByRole("button", { name: "Copy link" }).click();
-    await expect(dialog.getByText("its scope lacks “grant”")).toBeVisible();
+    await expect(dialog.getByText("it lacks the scope “grant”")).toBeVisible();
   });
 });
 
@@ -220,5 +220,5 @@ test("the token leaves the address bar, and is kept where scripts cannot read it
   await expect(library.page.getByRole("heading", { name: "Library" })).toBeVisible(); // signed in already
   await context.clearCookies();
   await page.goto(`${network.url}/?token=wrong`);
-  await expect(page.getByText("The token in the address is not a good one")).toBeVisible();
+  await expect(page.getByText("The token in the address is not valid")).toBeVisible();
 });

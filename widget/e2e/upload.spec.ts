@@ -33,7 +33,7 @@ test("a file that is being uploaded is not taken twice, and one that is done is"
   await library.choose(path);
   await expect.poll(() => server.stored()).toBeGreaterThan(0);
   await library.choose(path);
-  await expect(page.getByRole("list", { name: "Failed uploads" })).toContainText("This file is being uploaded already");
+  await expect(page.getByRole("list", { name: "Failed uploads" })).toContainText("This file is already being uploaded");
   network.rate = Infinity;
   await expect(page.locator(".card")).toHaveCount(1);
   await expect(library.complete).toBeVisible();
@@ -78,7 +78,7 @@ test("a cancelled upload asks first, and leaves nothing on the server", async ({
     page.getByRole("button", { name: "Remove file film.mp4" }),
   ]) {
     await button.click();
-    await expect(asking).toContainText("What the server has of film.mp4");
+    await expect(asking).toContainText("The stored part of film.mp4");
     await asking.getByRole("button", { name: "Keep it" }).click();
     await expect(asking).toBeHidden();
   }
@@ -217,7 +217,7 @@ test("a file that changes or goes during its upload is told of", async ({ librar
     await change(path);
     network.rate = Infinity;
     await expect(told.getByText(name)).toBeVisible();
-    await expect(told).toContainText("The file was changed, moved or deleted during the upload; choose it again.");
+    await expect(told).toContainText("The file was changed, moved or deleted during the upload. Choose it again.");
     if (name === "gone.bin") continue;
     await library.choose(path);
     await expect(library.card(name)).toBeVisible();

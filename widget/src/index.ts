@@ -1,18 +1,12 @@
-/** What a page uses to upload to a Lading server. */
+/** The public interface: everything that a page needs to upload to a Lading server. */
 
-export type { Transport } from "./attempts.js";
-export type { Socket, SocketConstructor } from "./connection.js";
-export type { Token, TokenReason } from "./credential.js";
-export { UploadError } from "./errors.js";
-export type { Network } from "./network.js";
-export type { UploadOptions } from "./options.js";
-export type { Uploadable } from "./source.js";
-export {
-  type Manifest,
-  type Opened,
-  type Progress,
-  Upload,
-  type UploadEvents,
-  type UploadState,
-} from "./upload.js";
+export { UploadError } from "./protocol/errors.js";
+export type { Uploadable } from "./source/source.js";
+export type { Socket, SocketConstructor } from "./transport/connection.js";
+export type { Token, TokenReason } from "./transport/credential.js";
+export type { Network } from "./transport/network.js";
+export type { Transport } from "./transport/route.js";
+export type { UploadOptions } from "./upload/options.js";
+export type { UploadState } from "./upload/state.js";
+export { type Manifest, type Opened, type Progress, Upload, type UploadEvents } from "./upload/upload.js";
 export { VERSION } from "./version.js";

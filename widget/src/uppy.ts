@@ -1,8 +1,6 @@
 /**
- * An uploader for Uppy: what Dashboard, StatusBar and Golden Retriever ask for, done by `Upload`.
- *
- * Owns the translation between Uppy's events and one `Upload` for each file, and how many run at
- * once. Refuses to know how the bytes travel.
+ * An uploader plugin for Uppy. It runs one `Upload` for each file, a limited number at once, and
+ * translates between Uppy's events and those of `Upload`.
  */
 
 import {
@@ -15,20 +13,20 @@ import {
   type UppyFile,
 } from "@uppy/core";
 
-import { UploadError } from "./errors.js";
-import type { UploadOptions } from "./options.js";
-import { Turns } from "./turns.js";
-import { type Manifest, Upload } from "./upload.js";
+import { UploadError } from "./protocol/errors.js";
+import type { UploadOptions } from "./upload/options.js";
+import { Turns } from "./upload/turns.js";
+import { type Manifest, Upload } from "./upload/upload.js";
 import { VERSION } from "./version.js";
 
 const AT_ONCE = 3;
 
-/** Options of the plugin: those of `Upload`, which count for every file, and these. */
+/** Options of the plugin: the options of `Upload`, for every file, and these. */
 export interface LadingOptions<M extends Meta, B extends Body>
   extends PluginOpts, Omit<UploadOptions, "name" | "type" | "fingerprint" | "id" | "sha256"> {
-  /** How many files are uploaded at once; 3 if not given. */
+  /** How many files are uploaded at once. Default: 3. */
   readonly limit?: number | undefined;
-  /** Options of one file, such as a grant's token or its directory; they win over the others. */
+  /** Options for one file, such as a grant's token or a directory. They override the others. */
   readonly forFile?:
     | ((file: UppyFile<M, B>) => Partial<UploadOptions> | Promise<Partial<UploadOptions>>)
     | undefined;
@@ -57,16 +55,16 @@ export class LadingUploader<M extends Meta, B extends Body> extends BasePlugin<
   }
 
   override install(): void {
-    this.offer({ resumableUploads: true, individualCancellation: true });
+    this.setCapabilities({ resumableUploads: true, individualCancellation: true });
     this.uppy.addUploader(this.upload);
   }
 
   override uninstall(): void {
-    this.offer({ resumableUploads: false });
+    this.setCapabilities({ resumableUploads: false });
     this.uppy.removeUploader(this.upload);
   }
 
-  private offer(capabilities: Record<string, boolean>): void {
+  private setCapabilities(capabilities: Record<string, boolean>): void {
     const before = this.uppy.getState().capabilities;
     this.uppy.setState({ capabilities: { ...before, ...capabilities } });
   }
@@ -74,13 +72,13 @@ export class LadingUploader<M extends Meta, B extends Body> extends BasePlugin<
   private readonly upload = async (ids: string[]): Promise<void> => {
     const all = ids.map((id) => this.uppy.getFile(id));
     const files = all.filter((file) => !file.error && !file.progress.uploadComplete);
-    // What was under way before a reload keeps its progress.
+    // An upload that was under way before a reload keeps its progress.
     const fresh = files.filter((file) => !file.progress.uploadStarted || !file.isRestored);
     this.uppy.emit("upload-start", fresh);
-    await Promise.allSettled(files.map((file) => this.carry(file)));
+    await Promise.allSettled(files.map((file) => this.uploadFile(file)));
   };
 
-  private async carry(file: UppyFile<M, B>): Promise<void> {
+  private async uploadFile(file: UppyFile<M, B>): Promise<void> {
     let upload: Upload;
     try {
       upload = await this.uploadOf(file);
@@ -88,10 +86,10 @@ export class LadingUploader<M extends Meta, B extends Body> extends BasePlugin<
       this.uppy.emit("upload-error", this.uppy.getFile(file.id), asError(error));
       return;
     }
-    if (this.uppy.getFile(file.id) === undefined) return; // removed meanwhile
+    if (this.uppy.getFile(file.id) === undefined) return; // removed in the meantime
     const events = new EventManager(this.uppy);
     try {
-      const manifest = await new Ride(this.uppy, events, file.id, upload, this.turns).end;
+      const manifest = await new FileUpload(this.uppy, events, file.id, upload, this.turns).end;
       if (manifest !== null) this.succeeded(file.id, manifest);
     } catch (error) {
       const { code } = asError(error);
@@ -108,13 +106,13 @@ export class LadingUploader<M extends Meta, B extends Body> extends BasePlugin<
   private async uploadOf(file: UppyFile<M, B>): Promise<Upload> {
     const { limit: _limit, forFile, id: _id, locale: _locale, ...common } = this.opts;
     if (!(file.data instanceof Blob)) {
-      throw new UploadError("source-failed", { detail: "The file's bytes are not at hand." });
+      throw new UploadError("source-failed", { detail: "The content of the file is not available." });
     }
     const own = (await forFile?.(file)) ?? {};
     return new Upload(file.data, {
       name: file.meta.name,
       type: file.type || undefined,
-      id: (file as Known).lading?.id,
+      id: (file as Restorable).lading?.id,
       ...common,
       directory: directoryOf(file.meta.relativePath, common.directory),
       ...own,
@@ -133,13 +131,13 @@ export class LadingUploader<M extends Meta, B extends Body> extends BasePlugin<
 
 export default LadingUploader;
 
-/** What is kept with a file, so that Golden Retriever brings it back after a reload. */
-interface Known {
+/** Stored with the file, so that Golden Retriever restores it after a reload. */
+interface Restorable {
   readonly lading?: { readonly id: string };
 }
 
-/** One file's way from its turn to its end, under the control of Uppy's buttons. */
-class Ride<M extends Meta, B extends Body> {
+/** One file from its turn to its end, controlled by Uppy's buttons. */
+class FileUpload<M extends Meta, B extends Body> {
   /** The finished file, or null when it was removed. Rejects with UploadError. */
   readonly end: Promise<Manifest | null>;
   private resolve!: (manifest: Manifest | null) => void;
@@ -171,7 +169,7 @@ class Ride<M extends Meta, B extends Body> {
     if (!uppy.getFile(file).isPaused) this.go();
   }
 
-  /** Begin or go on, when it is this file's turn. */
+  /** Start or resume, when it is this file's turn. */
   private go(): void {
     this.leaveTurn();
     this.leaveTurn = this.turns.take(() => {
@@ -184,7 +182,7 @@ class Ride<M extends Meta, B extends Body> {
     });
   }
 
-  /** Another file may take the turn meanwhile. */
+  /** Another file may take the turn. */
   private pause(): void {
     this.leaveTurn();
     this.upload.pause();
@@ -192,8 +190,14 @@ class Ride<M extends Meta, B extends Body> {
 
   private cancel(): void {
     this.leaveTurn();
-    this.upload.cancel().catch((error: unknown) => this.uppy.log(error as Error, "warning"));
+    this.upload.cancel().catch((error: unknown) => this.report(asError(error)));
     this.resolve(null);
+  }
+
+  /** What the server keeps although the file was removed here. */
+  private report(error: UploadError): void {
+    this.uppy.log(error, "warning");
+    this.uppy.info(error.message, "warning");
   }
 
   private over(manifest: Manifest): void {
@@ -208,7 +212,7 @@ class Ride<M extends Meta, B extends Body> {
 
   private remember(id: string): void {
     if (this.uppy.getFile(this.file) === undefined) return;
-    this.uppy.setFileState(this.file, { lading: { id } } satisfies Known as object);
+    this.uppy.setFileState(this.file, { lading: { id } } satisfies Restorable as object);
   }
 
   private progressed(bytesUploaded: number, bytesTotal: number | null): void {
@@ -226,7 +230,7 @@ class Ride<M extends Meta, B extends Body> {
   }
 }
 
-/** Files of a folder that was dropped stay in it. */
+/** Files of a dropped folder stay in that folder. */
 function directoryOf(path: string | null | undefined, within = ""): string {
   const folders = (path ?? "").split("/").slice(0, -1);
   return [within, ...folders].filter((name) => name !== "").join("/");

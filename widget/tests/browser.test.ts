@@ -13,8 +13,8 @@ import { build } from "vite";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 
 import type { Upload } from "../src/index.js";
-import { lacking as noServer, Server } from "./server.js";
-import { someBytes } from "./steps.js";
+import { lacking as noServer, Server } from "./support/server.js";
+import { someBytes } from "./support/helpers.js";
 
 const CHROMIUM = process.env["CHROMIUM"] ?? "/usr/bin/chromium";
 const lacking = noServer ?? (existsSync(CHROMIUM) ? undefined : `${CHROMIUM} is missing`);

@@ -7,8 +7,9 @@ import { expect, test } from "vitest";
 const file = (path: string): Promise<string> => readFile(new URL(path, import.meta.url), "utf8");
 
 const docs = await file("../../docs/browser.md");
-const upload = await file("../src/upload.ts");
-const options = await file("../src/options.ts");
+const upload = await file("../src/upload/upload.ts");
+const state = await file("../src/upload/state.ts");
+const options = await file("../src/upload/options.ts");
 const uppy = await file("../src/uppy.ts");
 
 /** The first cells of the table that has this head, each code span of theirs. */
@@ -36,7 +37,7 @@ test("every option is told, and nothing else", () => {
 });
 
 test("every state and event is told, and nothing else", () => {
-  const states = written(upload, "export type UploadState =", /"(\w+)"/g);
+  const states = written(state, "export type UploadState =", /"(\w+)"/g);
   expect(told("state | meaning")).toEqual(states);
   const events = written(upload, "export interface UploadEvents {", /^ {2}(\w+):/gm);
   expect(told("event | the callback gets")).toEqual(events);
@@ -44,7 +45,7 @@ test("every state and event is told, and nothing else", () => {
 
 test("every code has a sentence and is told here or among the server's", async () => {
   const sentences = written(
-    await file("../src/errors.ts"),
+    await file("../src/protocol/errors.ts"),
     "const SENTENCES",
     /^ {2}"?([\w-]+)"?:/gm,
   );

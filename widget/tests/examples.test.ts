@@ -12,8 +12,8 @@ import { uploadRecording } from "../examples/recording.js";
 import { uploadAs } from "../examples/token.js";
 import { makeUppy } from "../examples/uppy.js";
 import * as lading from "../src/index.js";
-import { Peer } from "./peer.js";
-import { someBytes } from "./steps.js";
+import { Peer } from "./support/peer.js";
+import { someBytes } from "./support/helpers.js";
 
 const BYTES = someBytes(47);
 const FILE = new File([BYTES], "film.mp4");

@@ -2,15 +2,15 @@ import Uppy, { type UppyFile } from "@uppy/core";
 import { beforeEach, describe, expect, test } from "vitest";
 
 import { type LadingOptions, LadingUploader } from "../src/uppy.js";
-import { Peer } from "./peer.js";
-import { settle, someBytes, until } from "./steps.js";
+import { Peer, refuse } from "./support/peer.js";
+import { settle, someBytes, until } from "./support/helpers.js";
 
 type Meta = Record<string, unknown>;
 type Body = Record<string, unknown>;
 type File = UppyFile<Meta, Body>;
 
 const BYTES = someBytes(47);
-const [CHUNK] = [4];
+const [CHUNK, FINISH] = [4, 5];
 
 let peer: Peer;
 beforeEach(() => {
@@ -94,7 +94,7 @@ describe("an upload", () => {
     const result = await uppy.upload();
     expect(result?.failed?.map((file) => file.id)).toEqual([id]);
     expect(errors[0]?.[1]).toMatchObject({ code: "unauthorized" });
-    expect(uppy.getFile(id).error).toMatch(/sign in again/);
+    expect(uppy.getFile(id).error).toMatch(/Sign in again/);
     peer.tokens = null;
     await uppy.retryUpload(id);
     expect(peer.bytes).toEqual(BYTES);
@@ -113,7 +113,7 @@ describe("an upload", () => {
     add(uppy, "film.mp4", { owner: "ann" });
     await uppy.upload();
     expect(asked).toEqual(["film.mp4"]);
-    expect([...peer.uploads.values()][0]?.wish).toMatchObject({
+    expect([...peer.uploads.values()][0]?.request).toMatchObject({
       directory: "for/ann",
       tags: ["own"],
     });
@@ -123,7 +123,7 @@ describe("an upload", () => {
     const uppy = uppyWith({ directory: "holiday" });
     add(uppy, "film.mp4", { relativePath: "2026/june/film.mp4" });
     await uppy.upload();
-    expect([...peer.uploads.values()][0]?.wish).toMatchObject({ directory: "holiday/2026/june" });
+    expect([...peer.uploads.values()][0]?.request).toMatchObject({ directory: "holiday/2026/june" });
   });
 
   test("whose options cannot be had fails alone", async () => {
@@ -278,5 +278,25 @@ test("an interruption is told", async () => {
   uppy.on("upload-stalled", ({ message }) => stalled.push(message));
   add(uppy);
   await uppy.upload();
-  expect(stalled).toEqual(["The server cannot be reached; check the network, then try again."]);
+  expect(stalled).toEqual(["The server cannot be reached. Check the network, then try again."]);
+});
+
+test("a removed file that the server keeps is reported", async () => {
+  const uppy = uppyWith();
+  let finished = false;
+  peer.look = ([number], socket) => {
+    if (number !== FINISH) return finished;
+    socket.upload!.state = "ready";
+    finished = true;
+    socket.drop();
+    return true;
+  };
+  peer.answer = (method, path) =>
+    method === "DELETE" && path.startsWith("/v1/files") ? refuse(403, "forbidden") : undefined;
+  const id = add(uppy);
+  void uppy.upload();
+  await until(() => finished);
+  uppy.removeFile(id);
+  const kept = /its file stays on the server/;
+  await until(() => uppy.getState().info.some(({ message }) => kept.test(String(message))));
 });

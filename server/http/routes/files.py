@@ -14,7 +14,7 @@ from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
 
-from lading.protocol.digests import Sha256, crc32c, parse_digest_field
+from lading.protocol.digests import parse_digest_field
 from lading.protocol.errors import ChecksumMismatch, InvalidArgument, LadingError, TooLarge
 from lading.protocol.grants import ORIGINAL, Action
 from lading.protocol.manifest import Manifest
@@ -26,8 +26,8 @@ from lading.server.http.models import ChangeFile
 from lading.server.http.multipart import FilePart, file_part
 from lading.server.http.shapes import answer, manifest_shape
 from lading.server.services import Services, services
-from lading.server.uploads.media_type import HEAD_BYTES
-from lading.server.uploads.uploads import OpenUpload
+from lading.server.uploads import OpenUpload
+from lading.server.uploads.intake import Intake
 from lading.server.urls import file_url
 from lading.storage.collections.manifests import FileFilter
 
@@ -99,17 +99,12 @@ async def _body(request: Request) -> FilePart:
 async def _take(
     request: Request, server: Services, principal: Principal, upload: OpenUpload, part: FilePart
 ) -> Manifest:
-    digest, position, head = Sha256(), 0, b""
     check, end = partial(_check_length, server, principal), partial(_check_whole, principal)
-    stream = _counted(part.stream, check, end)
-    async for piece in cells(server, stream, upload):
-        digest.update(piece)
-        head = head or piece[:HEAD_BYTES]
-        await server.uploads.write(upload, position, piece, crc32c(piece))
-        position += len(piece)
-    _check_digests(request, part, digest)
+    body = _counted(part.stream, check, end)
+    taken = await Intake(server.uploads, upload, server.budget).store(body)
+    _check_digests(request, part, taken.sha256)
     return await server.uploads.finish(
-        principal, upload.manifest.id, position, hashed=digest.hexdigest(), head=head
+        principal, upload.manifest.id, taken.size, hashed=taken.sha256, head=taken.head
     )
 
 
@@ -125,42 +120,7 @@ async def _counted(
     end(arrived)
 
 
-async def cells(
-    server: Services, stream: AsyncIterator[bytes], upload: OpenUpload
-) -> AsyncIterator[bytes]:
-    """The stream in whole cells, under a share of the byte budget while it lasts.
-
-    Raises TooLarge at the first byte beyond the size of the upload: there is no share for it.
-    """
-    size = upload.manifest.chunk_size
-    expected = upload.manifest.size
-    buffer, arrived = bytearray(), 0
-    length = size if expected is None else min(size, expected)
-    reservation = await server.budget.acquire(length, upload.manifest.user_id)
-    try:
-        async for data in stream:
-            arrived += len(data)
-            if expected is not None and arrived > expected:
-                raise TooLarge(f"The file was announced with {expected} bytes.", limit=expected)
-            buffer += data
-            await server.uploads.touch(upload)
-            while len(buffer) >= size:
-                yield _cut(buffer, size)
-        if buffer:
-            yield _cut(buffer, len(buffer))
-    finally:
-        reservation.release()
-
-
-def _cut(buffer: bytearray, size: int) -> bytes:
-    """The first bytes of the buffer, copied once and gone from it."""
-    with memoryview(buffer) as whole, whole[:size] as part:
-        piece = bytes(part)
-    del buffer[:size]
-    return piece
-
-
-def _check_digests(request: Request, part: FilePart, digest: Sha256) -> None:
+def _check_digests(request: Request, part: FilePart, sha256: str) -> None:
     """Compare with `Repr-Digest` and `Content-Digest` (RFC 9530) where they name sha-256.
 
     The content of a form is the form: `Content-Digest` says nothing of the file in it.
@@ -170,15 +130,15 @@ def _check_digests(request: Request, part: FilePart, digest: Sha256) -> None:
             wanted = parse_digest_field(request.headers.get(field, ""), "sha-256")
         except ValueError as error:
             raise InvalidArgument(f"{field}: {error}.") from error
-        if wanted is not None and wanted.hex() != digest.hexdigest():
+        if wanted is not None and wanted.hex() != sha256:
             raise ChecksumMismatch(
-                f"The file has the SHA-256 {digest.hexdigest()}, {field} says {wanted.hex()}."
+                f"The file has the SHA-256 {sha256}, {field} says {wanted.hex()}."
             )
 
 
 async def _discard(server: Services, principal: Principal, upload_id: str) -> None:
     try:
-        await server.uploads.withdraw(principal, upload_id)
+        await server.uploads.discard(principal, upload_id)
     except LadingError:
         return  # the janitor removes what is left
 
@@ -195,7 +155,7 @@ async def fetch(request: Request) -> Response:
 async def remove(request: Request) -> Response:
     """`DELETE /v1/files/{id}`."""
     server = services(request)
-    await server.uploads.remove(await server.principal(request), request.path_params["id"])
+    await server.uploads.delete(await server.principal(request), request.path_params["id"])
     return Response(status_code=204)
 
 

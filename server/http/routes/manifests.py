@@ -12,7 +12,7 @@ from starlette.responses import Response, StreamingResponse
 from lading.protocol.manifest import Manifest
 from lading.server.http.shapes import chunk_shape, manifest_shape
 from lading.server.services import services
-from lading.server.uploads.uploads import Uploads
+from lading.server.uploads import Uploads
 
 WRITTEN_AT_ONCE = 512
 

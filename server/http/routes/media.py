@@ -19,7 +19,6 @@ from lading.server.access.grants import new_token
 from lading.server.access.principal import Principal
 from lading.server.http.body import arriving, declared_length, read_json
 from lading.server.http.models import NewMedia
-from lading.server.http.routes.files import cells
 from lading.server.http.shapes import answer, manifest_shape, moment
 from lading.server.services import Services, services
 from lading.server.uploads.media import store
@@ -40,7 +39,7 @@ async def create(request: Request) -> Response:
         presigned = await _presign(server, manifest, Action.MEDIA_UPLOAD, until)
     except LadingError:
         with suppress(LadingError):  # the janitor gives back what this does not
-            await server.uploads.remove(principal, manifest.id)
+            await server.uploads.abort(principal, manifest.id)
         raise
     headers = {"Location": medium_url(server.settings, manifest.id)}
     upload = {"method": "PUT", "headers": {"Content-Type": manifest.mime_type}, **presigned}
@@ -73,7 +72,7 @@ async def take_media(request: Request, server: Services, principal: Principal) -
     size, length = upload.manifest.size, declared_length(request)
     if size is not None and length is not None and length > size:
         raise TooLarge(f"The file was announced with {size} bytes.", limit=size)
-    await store(server.uploads, upload, cells(server, arriving(request), upload))
+    await store(server.uploads, upload, arriving(request), server.budget)
     manifest = await server.uploads.get(principal, upload.manifest.id)
     stored = await server.uploads.coverage(manifest)
     if stored.missing:

@@ -9,14 +9,13 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
-from lading.protocol.digests import crc32c
 from lading.protocol.grants import Action
 from lading.protocol.manifest import MAX_INTEGER
 from lading.protocol.spec import MAX_FINGERPRINT, check_text
 from lading.server.http.body import (
+    arriving,
     declared_length,
     piece_checksum,
-    read_body,
     read_json,
     whole_number,
 )
@@ -24,7 +23,8 @@ from lading.server.http.models import FinishUpload, NewUpload
 from lading.server.http.routes.files import page_size
 from lading.server.http.shapes import answer, manifest_shape, upload_shape
 from lading.server.services import services
-from lading.server.uploads.uploads import nothing_stored
+from lading.server.uploads import nothing_stored
+from lading.server.uploads.intake import Intake
 from lading.server.urls import upload_url
 
 
@@ -46,16 +46,9 @@ async def put_piece(request: Request) -> Response:
     slice_start = whole_number("slice_start", request.path_params["slice_start"], 0, MAX_INTEGER)
     declared = piece_checksum(request)
     upload = await server.uploads.join(principal, request.path_params["id"])
-    size = upload.manifest.chunk_size
-    reservation = await server.budget.acquire(
-        min(declared_length(request) or size, size), upload.manifest.user_id
+    written = await Intake(server.uploads, upload, server.budget).store_piece(
+        arriving(request), slice_start, declared, declared_length(request)
     )
-    try:
-        data = await read_body(request, size, lambda: server.uploads.touch(upload))
-        checksum = crc32c(data) if declared is None else declared
-        written = await server.uploads.write(upload, slice_start, data, checksum)
-    finally:
-        reservation.release()
     return answer(
         {"slice_start": slice_start, "size": written.size, "upload_size": written.upload_size}
     )
@@ -97,5 +90,5 @@ async def abort(request: Request) -> Response:
     """`DELETE /v1/uploads/{id}`: delete an unfinished upload and its chunks."""
     server = services(request)
     principal = await server.principal(request, Action.UPLOAD)
-    await server.uploads.abort(principal, request.path_params["id"])
+    await server.uploads.abort(principal, request.path_params["id"], unfinished_only=True)
     return Response(status_code=204)

@@ -4,11 +4,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+from websockets.http11 import Response
 
 from lading.client.address import Address, Credential, Token
 from lading.client.api import Api, error_of
 from lading.client.backoff import Timing
-from lading.client.errors import Stranger, Unreachable
+from lading.client.errors import NotALadingServer, Unreachable
 from lading.protocol.errors import (
     Forbidden,
     Internal,
@@ -20,7 +21,7 @@ from lading.protocol.errors import (
     Unavailable,
 )
 from tests.lading.conftest import Clock
-from tests.support.fake_server import Fake, respond
+from tests.support.fake_server import Fake, from_proxy, respond
 from tests.support.servers import Process
 
 
@@ -76,6 +77,22 @@ async def test_without_patience_there_is_one_attempt(fake: Fake, plain: Api, clo
         await plain.json("GET", "/x")
     assert clock.slept == []
     await fake.start()
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 502, 503, 504, 520, 524, 530])
+async def test_what_a_proxy_answers_for_a_while_is_waited_for(
+    fake: Fake, plain: Api, clock: Clock, status: int
+) -> None:
+    left = 20
+
+    def answer(_path: str) -> Response:
+        nonlocal left
+        left -= 1
+        return from_proxy(status) if left > 0 else respond({"ok": True})
+
+    fake.on_request = answer
+    assert await plain.json("GET", "/x", patience=600) == {"ok": True}
+    assert len(clock.slept) == 19
 
 
 async def test_faults_of_the_server_are_tried_a_few_times(
@@ -203,11 +220,16 @@ def test_a_problem_document_tells_the_error() -> None:
     [
         (401, Unauthorized),
         (403, Forbidden),
-        (404, Stranger),
+        (404, NotALadingServer),
         (429, RateLimited),
+        (408, Unavailable),
+        (425, Unavailable),
         (502, Unavailable),
         (503, Unavailable),
         (504, Unavailable),
+        (520, Unavailable),
+        (530, Unavailable),
+        (531, Internal),
         (500, Internal),
         (418, Internal),
         (302, Internal),
@@ -217,7 +239,7 @@ def test_what_a_proxy_answers(status: int, kind: type[LadingError]) -> None:
     error = error_of(status, {"content-type": "text/html"}, b"<html>")
     assert type(error) is kind
     assert str(status) in str(error)
-    assert ("not answer like a Lading server" in str(error)) == (kind is Stranger)
+    assert ("not answer like a Lading server" in str(error)) == (kind is NotALadingServer)
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"x"', b"\xff"])

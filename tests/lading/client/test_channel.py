@@ -9,7 +9,8 @@ from websockets.frames import Close
 from lading.client.address import Address
 from lading.client.backoff import Timing
 from lading.client.channel import Channel, beside, explain
-from lading.client.errors import Again, Unreachable
+from lading.client.errors import Unreachable
+from lading.client.retry import Again
 from lading.protocol.codec import encode
 from lading.protocol.errors import (
     Forbidden,

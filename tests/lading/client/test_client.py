@@ -14,7 +14,8 @@ import lading as package
 from lading.client import lookup
 from lading.client.client import Client
 from lading.client.errors import NoServer, SourceChanged
-from lading.client.progress import Progress, State
+from lading.client.types import File, Manifest, Progress, State, Upload, Usage
+from lading.client.upload import UploadTask
 from lading.protocol.errors import (
     Forbidden,
     InvalidArgument,
@@ -59,24 +60,27 @@ async def test_up_and_down_again(lading: Client, tmp_path: Path) -> None:
     body = Random(4).randbytes(9 * 2**20)
     (tmp_path / "a.bin").write_bytes(body)
     file = await lading.upload(tmp_path / "a.bin", directory="d", tags=["x"])
-    assert file["sha256"] == hashlib.sha256(body).hexdigest()
-    await lading.download(file["id"], tmp_path / "b.bin")
+    assert file.sha256 == hashlib.sha256(body).hexdigest()
+    await lading.download(file.id, tmp_path / "b.bin")
     assert (tmp_path / "b.bin").read_bytes() == body
-    manifest = await lading.manifest(file["id"])
-    assert (manifest["directory"], manifest["tags"]) == ("d", ["x"])
-    assert sum(chunk["size"] for chunk in manifest["chunks"]) == len(body)
+    found = await lading.manifest(file.id)
+    assert isinstance(found, Manifest)
+    assert found.file() == file
+    assert (found.directory, found.tags) == ("d", ("x",))
+    assert sum(chunk.size for chunk in found.chunks) == len(body)
+    assert file.url == lading.address.absolute(f"/v1/files/{file.id}")
 
 
 async def test_the_same_file_is_not_sent_twice(lading: Client, tmp_path: Path) -> None:
     (tmp_path / "same.bin").write_bytes(b"same" * 1000)
     first = await lading.upload(tmp_path / "same.bin")
     upload = lading.upload(tmp_path / "same.bin")
-    assert (await upload)["id"] == first["id"]
+    assert (await upload).id == first.id
     assert upload.skipped
     assert upload.progress.state is State.DONE
     (tmp_path / "same.bin").write_bytes(b"else" * 1000)
     upload = lading.upload(tmp_path / "same.bin")
-    assert (await upload)["id"] != first["id"]
+    assert (await upload).id != first.id
     assert not upload.skipped
 
 
@@ -87,7 +91,7 @@ async def test_a_stream(lading: Client) -> None:
 
     file = await lading.upload(blocks(), name="recording")
     out = io.BytesIO()
-    await lading.download(file["id"], out)
+    await lading.download(file.id, out)
     assert out.getvalue() == b"".join(bytes([number]) * 100_000 for number in range(100))
 
 
@@ -96,10 +100,10 @@ async def test_files_are_listed(lading: Client) -> None:
         await lading.upload(io.BytesIO(b"x"), name=f"listed-{number}", directory="l", tags=tags)
         for number, tags in enumerate([["a"], ["a", "b"], []])
     ]
-    names = [each["name"] async for each in lading.list(name="listed-")]
+    names = [each.name async for each in lading.list(name="listed-")]
     assert names == ["listed-2", "listed-1", "listed-0"]
-    ids = [each["_id"] async for each in lading.list(directory="l", tags=["a", "b"])]
-    assert ids == [made[1]["id"]]
+    ids = [each.id async for each in lading.list(directory="l", tags=["a", "b"])]
+    assert ids == [made[1].id]
     assert [each async for each in lading.list(directory="no such")] == []
 
 
@@ -108,7 +112,7 @@ async def test_files_are_listed_by_type_and_so_many_at_most(lading: Client) -> N
         await lading.upload(io.BytesIO(b"x"), name=f"kind-{number}", mime_type=kind)
 
     async def found(**wanted: Any) -> list[str]:
-        return [each["name"] async for each in lading.list(name="kind-", **wanted)]
+        return [each.name async for each in lading.list(name="kind-", **wanted)]
 
     assert await found(mime_type="image/*") == ["kind-1", "kind-0"]
     assert await found(mime_type="image/png") == ["kind-0"]
@@ -122,7 +126,7 @@ async def test_a_limit_is_kept_over_pages(lading: Client, monkeypatch: pytest.Mo
         await lading.upload(io.BytesIO(b"x"), name=f"paged-{number}", resume=False)
     monkeypatch.setattr(lookup, "PAGE", 2)
     for limit in (1, 2, 3, 5, 9, None):
-        found = [each["name"] async for each in lading.list(name="paged-", limit=limit)]
+        found = [each.name async for each in lading.list(name="paged-", limit=limit)]
         assert found == [f"paged-{number}" for number in (4, 3, 2, 1, 0)][:limit]
 
 
@@ -130,15 +134,16 @@ async def test_a_grant_to_upload(lading: Client, server: Process) -> None:
     minted = await lading.grant(
         name="granted.png", directory="g", max_size=10, mime_types=["image/*"], user_id="ann"
     )
-    assert set(minted) == {"id", "token", "url", "ws_url", "expires_at"}
-    assert minted["url"] == f"{server.url}/v1/g/{minted['token']}"
-    assert minted["ws_url"] == server.channel
+    assert set(minted.raw) == {"id", "token", "url", "ws_url", "expires_at"}
+    assert minted.token not in repr(minted)
+    assert minted.url == f"{server.url}/v1/g/{minted.token}"
+    assert minted.ws_url == server.channel
     async with httpx.AsyncClient(trust_env=False) as browser:
-        sent = await browser.put(minted["url"], content=b"x", headers={"Content-Type": "image/png"})
+        sent = await browser.put(minted.url, content=b"x", headers={"Content-Type": "image/png"})
         assert (sent.status_code, sent.json()["user_id"]) == (201, "ann")
         assert (sent.json()["name"], sent.json()["directory"]) == ("granted.png", "g")
-        assert (await browser.put(minted["url"], content=b"x")).status_code == 403
-    async with Client(server.url, (await lading.grant(uses=2))["token"]) as bearer:
+        assert (await browser.put(minted.url, content=b"x")).status_code == 403
+    async with Client(server.url, (await lading.grant(uses=2)).token) as bearer:
         for name in ("a", "b"):
             await bearer.upload(io.BytesIO(b"by grant"), name=name)
         with pytest.raises(Forbidden):
@@ -151,7 +156,7 @@ async def test_an_upload_by_a_grant_is_gone_on_with_under_the_name_that_the_gran
     path = tmp_path / "mine.bin"
     path.write_bytes(Random(12).randbytes(64 * 2**20))
     minted = await lading.grant(name="theirs.bin", directory="granted")
-    async with Client(server.url, minted["token"], timing=AT_ONCE) as bearer:
+    async with Client(server.url, minted.token, timing=AT_ONCE) as bearer:
         upload = bearer.upload(path, chunk_size=256 * 1024)
         async for progress in upload:
             if progress.stored >= 2**20:
@@ -159,15 +164,15 @@ async def test_an_upload_by_a_grant_is_gone_on_with_under_the_name_that_the_gran
         await upload.stop()
         again = bearer.upload(path)
         file = await again
-    assert (file["id"], again.resumed_from >= 2**20) == (upload.id, True)
-    assert (await lading.manifest(file["id"]))["name"] == "theirs.bin"
+    assert (file.id, again.resumed_from >= 2**20) == (upload.id, True)
+    assert (await lading.manifest(file.id)).name == "theirs.bin"
 
 
 async def test_a_grant_to_download(lading: Client) -> None:
     file = await lading.upload(io.BytesIO(b"shown"), name="a")
-    minted = await lading.grant(file["id"], quality=0, expires_in=60)
+    minted = await lading.grant(file.id, quality=0, expires_in=60)
     async with httpx.AsyncClient(trust_env=False) as browser:
-        assert (await browser.get(minted["url"])).content == b"shown"
+        assert (await browser.get(minted.url)).content == b"shown"
     with pytest.raises(NotFound):
         await lading.grant("0" * 24)
 
@@ -181,24 +186,22 @@ async def test_addresses_of_a_server_that_knows_its_own_are_taken_as_they_are(
         port = server.server.servers[0].sockets[0].getsockname()[1]
         async with Client(f"http://127.0.0.1:{port}", server.token) as client:
             minted = await client.grant()
-    assert minted["url"] == f"{public}/v1/g/{minted['token']}"
-    assert minted["ws_url"] == "wss://lading.test/v1/ws"
+    assert minted.url == f"{public}/v1/g/{minted.token}"
+    assert minted.ws_url == "wss://lading.test/v1/ws"
 
 
 async def test_usage_and_quotas(lading: Client) -> None:
     own = await lading.usage()
-    assert own["user_id"] == "admin"
+    assert own.user_id == "admin"
     assert own == await lading.usage("admin")
     for user in ("jo", "a/b", "..", "jo@example.org", "é"):
-        assert await lading.set_quota(user, 77) == {
-            "user_id": user, "used": 0, "reserved": 0, "quota": 77
-        }  # fmt: skip
-        assert (await lading.usage(user))["quota"] == 77
-        assert (await lading.set_quota(user, None))["quota"] is None
+        assert await lading.set_quota(user, 77) == Usage(user_id=user, used=0, reserved=0, quota=77)
+        assert (await lading.usage(user)).quota == 77
+        assert (await lading.set_quota(user, None)).quota is None
 
 
-async def held(client: Client, name: str) -> list[dict[str, Any]]:
-    return [each for each in await client.uploads() if each["name"] == name]
+async def held(client: Client, name: str) -> list[Upload]:
+    return [each for each in await client.uploads() if each.name == name]
 
 
 async def test_an_upload_of_a_file_that_changed_holds_no_room(
@@ -206,7 +209,7 @@ async def test_an_upload_of_a_file_that_changed_holds_no_room(
 ) -> None:
     path = tmp_path / "changing.bin"
     path.write_bytes(Random(9).randbytes(2**20))
-    reserved = (await lading.usage())["reserved"]
+    reserved = (await lading.usage()).reserved
 
     def change(progress: Progress) -> None:
         if progress.state is State.SENDING:
@@ -217,7 +220,7 @@ async def test_an_upload_of_a_file_that_changed_holds_no_room(
         await upload
     assert upload.id is not None
     assert await held(lading, path.name) == []
-    assert (await lading.usage())["reserved"] == reserved
+    assert (await lading.usage()).reserved == reserved
 
 
 async def test_an_upload_that_is_gone_on_with_gets_the_tags_that_it_lacks(
@@ -234,8 +237,8 @@ async def test_an_upload_that_is_gone_on_with_gets_the_tags_that_it_lacks(
     assert len(await held(lading, path.name)) == 1
     again = lading.upload(path, tags=["b"])
     done = await again
-    assert (done["id"], again.tagged) == (first.id, True)
-    assert (await lading.manifest(done["id"]))["tags"] == ["a", "b"]
+    assert (done.id, again.tagged) == (first.id, True)
+    assert (await lading.manifest(done.id)).tags == ("a", "b")
 
 
 async def test_a_stream_for_which_there_is_no_room_leaves_nothing(lading: Client) -> None:
@@ -243,7 +246,7 @@ async def test_a_stream_for_which_there_is_no_room_leaves_nothing(lading: Client
         yield bytes(10_000)
 
     own = await lading.usage()
-    await lading.set_quota("admin", own["used"] + own["reserved"] + 1000)
+    await lading.set_quota("admin", own.used + own.reserved + 1000)
     upload = lading.upload(blocks(), name="much.bin")
     try:
         with pytest.raises(QuotaExceeded):
@@ -262,37 +265,40 @@ async def test_a_deletion_whose_answer_is_lost_is_no_failure(
         network(server.port, deaf=[1]) as between,
         Client(between.url, server.token, timing=AT_ONCE) as cut_off,
     ):
-        await cut_off.delete(file["id"])
+        await cut_off.delete(file.id)
         assert between.cut_count == 1
         with pytest.raises(NotFound):
-            await cut_off.delete(file["id"])
+            await cut_off.delete(file.id)
 
 
 async def test_unfinished_uploads_are_listed(lading: Client, server: Process) -> None:
     async with channel(server) as wire:
         upload = await wire.create(0, 10, fingerprint="f-1")
         (found,) = await lading.uploads("f-1")
-        assert (found["_id"], found["missing"]) == (upload["id"], [[0, 10]])
-        assert found["_id"] in [each["_id"] for each in await lading.uploads()]
-        assert (await lading.status(upload["id"]))["missing"] == [[0, 10]]
+        assert (found.id, found.missing, found.stored) == (upload["id"], ((0, 10),), 0)
+        assert found.id in [each.id for each in await lading.uploads()]
+        for call in (lading.status, lading.manifest):
+            again = await call(upload["id"])
+            assert isinstance(again, Upload)
+            assert again.missing == ((0, 10),)
         await lading.delete(upload["id"])
         assert await lading.uploads("f-1") == ()
 
 
 async def test_files_are_deleted(lading: Client) -> None:
     file = await lading.upload(io.BytesIO(b"x"), name="a")
-    await lading.delete(file["id"])
+    await lading.delete(file.id)
     for call in (lading.delete, lading.manifest, lading.status):
         with pytest.raises(NotFound):
-            await call(file["id"])
+            await call(file.id)
     with pytest.raises(InvalidArgument):
         await lading.delete("everything")
 
 
 async def test_status(lading: Client) -> None:
-    assert (await lading.status())["status"] == "ok"
+    assert (await lading.status()).status == "ok"
     file = await lading.upload(io.BytesIO(b"x"), name="a")
-    assert (await lading.status(file["id"]))["state"] == "ready"
+    assert isinstance(await lading.status(file.id), Manifest)
 
 
 async def test_a_wrong_token(server: Process) -> None:
@@ -346,15 +352,14 @@ async def test_a_server_that_goes_and_comes_back(
                 await asyncio.to_thread(second.__exit__, None, None, None)
     finally:
         await asyncio.to_thread(first.__exit__, None, None, None)
-    assert file["sha256"] == hashlib.sha256(body).hexdigest()
+    assert file.sha256 == hashlib.sha256(body).hexdigest()
     assert upload.connections >= 2
     if signal == "terminate":
         assert upload.bytes_sent == len(body)  # what was in flight was acknowledged
 
 
-async def _wait(upload: object) -> dict[str, object]:
-    file: dict[str, object] = await upload  # type: ignore[misc]
-    return file
+async def _wait(upload: UploadTask) -> File:
+    return await upload
 
 
 async def test_two_clients_send_the_same_file_at_once(server: Process, tmp_path: Path) -> None:
@@ -371,7 +376,7 @@ async def test_two_clients_send_the_same_file_at_once(server: Process, tmp_path:
         second = other.upload(path)
         files = await asyncio.gather(task, _wait(second))
     assert files[0] == files[1]  # the second went on with what the first had begun
-    assert files[0]["sha256"] == hashlib.sha256(body).hexdigest()
+    assert files[0].sha256 == hashlib.sha256(body).hexdigest()
 
 
 async def test_an_upload_can_be_stopped_and_gone_on_with(lading: Client, tmp_path: Path) -> None:
@@ -384,6 +389,6 @@ async def test_an_upload_can_be_stopped_and_gone_on_with(lading: Client, tmp_pat
     await upload.stop()
     again = lading.upload(path)
     file = await again
-    assert file["id"] == upload.id
+    assert file.id == upload.id
     assert again.resumed_from >= 2**20
     assert again.bytes_sent == 64 * 2**20 - again.resumed_from

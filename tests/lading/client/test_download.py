@@ -3,14 +3,13 @@ import io
 from collections.abc import AsyncIterator
 from pathlib import Path
 from random import Random
-from typing import Any
 
 import pytest
 
 from lading.client.client import Client
 from lading.client.errors import TargetExists, TargetFailed, Unreachable
-from lading.client.progress import Progress, State
 from lading.client.target import FileTarget
+from lading.client.types import Manifest, Progress, State
 from lading.protocol.errors import ChecksumMismatch, Incomplete, InvalidArgument, NotFound
 from tests.lading.conftest import AT_ONCE, Clock
 from tests.support.network import Network, network
@@ -33,7 +32,7 @@ async def lading(server: Process) -> AsyncIterator[Client]:
 
 @pytest.fixture
 async def file_id(lading: Client, body: bytes) -> str:
-    return str((await lading.upload(io.BytesIO(body), name="movie.mp4"))["id"])
+    return (await lading.upload(io.BytesIO(body), name="movie.mp4")).id
 
 
 @pytest.fixture
@@ -73,7 +72,7 @@ async def test_into_a_pipe(lading: Client, file_id: str, body: bytes) -> None:
 async def test_a_name_that_wants_out(lading: Client, here: Path) -> None:
     name = "../../evil\r\n.sh"
     made = await lading.upload(io.BytesIO(b"x"), name=name)
-    assert await lading.download(made["id"]) == Path("evil__.sh")
+    assert await lading.download(made.id) == Path("evil__.sh")
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -126,7 +125,7 @@ async def test_files_of_one_name_at_once(
     lading: Client, file_id: str, body: bytes, tmp_path: Path
 ) -> None:
     turned = await lading.upload(io.BytesIO(body[::-1]), name="movie.mp4")
-    bodies = {file_id: body, turned["id"]: body[::-1]}
+    bodies = {file_id: body, turned.id: body[::-1]}
     results = await asyncio.gather(
         *(lading.download(each, tmp_path) for each in bodies), return_exceptions=True
     )
@@ -138,7 +137,9 @@ async def test_files_of_one_name_at_once(
 async def test_one_file_by_two_runs_at_once(
     lading: Client, file_id: str, body: bytes, tmp_path: Path
 ) -> None:
-    other = FileTarget(tmp_path / "a", await lading.manifest(file_id), overwrite=True)
+    found = await lading.manifest(file_id)
+    assert isinstance(found, Manifest)
+    other = FileTarget(tmp_path / "a", found, overwrite=True)
     other.open()
     try:
         with pytest.raises(TargetFailed, match="another run"):
@@ -167,10 +168,8 @@ async def test_bytes_that_are_changed_on_the_way(
 async def test_a_server_that_ends_before_the_first_byte(
     server: Process, file_id: str, tmp_path: Path, clock: Clock
 ) -> None:
-    manifest: dict[str, Any] = {}
     async with Client(server.url, server.token) as lading:
-        manifest = await lading.manifest(file_id)
-    assert manifest["state"] == "ready"
+        assert isinstance(await lading.manifest(file_id), Manifest)
     async with (
         network(server.port, deaf=[2500, *[700] * 20]) as between,
         Client(between.url, server.token, timing=clock.timing()) as lading,
@@ -182,13 +181,13 @@ async def test_a_server_that_ends_before_the_first_byte(
 
 async def test_an_empty_file(lading: Client, tmp_path: Path) -> None:
     made = await lading.upload(io.BytesIO(b""), name="empty")
-    await lading.download(made["id"], tmp_path / "empty")
+    await lading.download(made.id, tmp_path / "empty")
     assert (tmp_path / "empty").read_bytes() == b""
 
 
 async def test_a_file_without_sha256(lading: Client, tmp_path: Path) -> None:
     made = await lading.upload(io.BytesIO(b"abc"), name="a", sha256=False)
-    await lading.download(made["id"], tmp_path / "a")
+    await lading.download(made.id, tmp_path / "a")
     assert (tmp_path / "a").read_bytes() == b"abc"
 
 

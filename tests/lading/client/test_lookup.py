@@ -6,8 +6,9 @@ import pytest
 
 from lading.client.api import Api
 from lading.client.client import Client
-from lading.client.lookup import already_there, as_file, pages, unfinished
+from lading.client.lookup import already_there, pages, unfinished
 from lading.client.source import Source, open_source
+from lading.client.types import File
 from lading.protocol.errors import NotFound
 from lading.protocol.manifest import State
 from lading.protocol.spec import UploadSpec
@@ -39,7 +40,7 @@ async def test_the_newest_unfinished_upload_is_found(fake: Fake, api: Api, sourc
     newest = begin(fake, source)
     found = await unfinished(api, source, "films")
     assert found is not None
-    assert found["_id"] == newest.id
+    assert found.id == newest.id
 
 
 @pytest.mark.parametrize(
@@ -65,14 +66,15 @@ async def test_a_file_that_is_there_is_found(fake: Fake, api: Api, source: Sourc
     finish(fake, held, digest)
     found = await already_there(api, source, "films", lambda _: None)
     assert found is not None
-    assert as_file(found) == {
-        "id": held.id,
-        "size": source.size,
-        "mime_type": "application/octet-stream",
-        "sha256": digest,
-        "crc32c": 7,
-        "url": f"/v1/files/{held.id}",
-    }
+    assert found.file() == File(
+        id=held.id,
+        name=source.name,
+        size=source.size or 0,
+        mime_type="application/octet-stream",
+        sha256=digest,
+        crc32c=7,
+        url=f"{fake.url}/v1/files/{held.id}",
+    )
 
 
 @pytest.mark.parametrize("changes", [{"name": "movie.mp42"}, {"size": 5}, {"directory": ""}])

@@ -6,7 +6,7 @@ import io
 import os
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 import pytest
 from hypothesis import example, given
@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 import lading.client.target as target_module
 from lading.client.errors import TargetExists, TargetFailed
 from lading.client.target import LONGEST_NAME, Check, FileTarget, PipeTarget, safe_name
+from lading.client.types import File
 from lading.protocol.digests import crc32c
 
 if TYPE_CHECKING:
@@ -23,14 +24,22 @@ if TYPE_CHECKING:
 BODY = b"0123456789" * 100
 
 
-def manifest(body: bytes = BODY, *, sha256: bool = True, file_id: str = "0" * 24) -> dict[str, Any]:
+def expected(body: bytes = BODY, *, sha256: bool = True, file_id: str = "0" * 24) -> File:
     digest = hashlib.sha256(body).hexdigest() if sha256 else None
-    return {"_id": file_id, "size": len(body), "sha256": digest, "crc32c": crc32c(body)}
+    return File(
+        id=file_id,
+        name="a.bin",
+        size=len(body),
+        mime_type="application/octet-stream",
+        sha256=digest,
+        crc32c=crc32c(body),
+        url=f"http://localhost/v1/files/{file_id}",
+    )
 
 
 @pytest.fixture
 def target(tmp_path: Path) -> FileTarget:
-    return FileTarget(tmp_path / "a.bin", manifest(), overwrite=False)
+    return FileTarget(tmp_path / "a.bin", expected(), overwrite=False)
 
 
 # -- files -----------------------------------------------------------------------------------------
@@ -78,7 +87,7 @@ def test_beginning_anew(target: FileTarget) -> None:
 
 def test_a_file_is_not_replaced(target: FileTarget) -> None:
     target.path.write_bytes(b"mine")
-    with pytest.raises(TargetExists, match=r"a\.bin is already there"):
+    with pytest.raises(TargetExists, match=r"a\.bin already exists"):
         target.open()
     assert target.path.read_bytes() == b"mine"
     assert not target.part.exists()
@@ -95,7 +104,7 @@ def test_nor_one_that_came_meanwhile(target: FileTarget) -> None:
 
 
 def test_unless_that_is_wished(tmp_path: Path) -> None:
-    target = FileTarget(tmp_path / "a.bin", manifest(), overwrite=True)
+    target = FileTarget(tmp_path / "a.bin", expected(), overwrite=True)
     target.path.write_bytes(b"mine")
     target.open()
     target.write(BODY)
@@ -137,7 +146,7 @@ def test_a_disk_without_hard_links(target: FileTarget, monkeypatch: pytest.Monke
 
 def test_files_of_one_name_do_not_share_a_part(target: FileTarget) -> None:
     other_body = BODY[::-1]
-    other = FileTarget(target.path, manifest(other_body, file_id="1" * 24), overwrite=False)
+    other = FileTarget(target.path, expected(other_body, file_id="1" * 24), overwrite=False)
     for each, body in [(target, BODY), (other, other_body)]:
         assert each.open() == 0
         each.write(body[:500])
@@ -154,7 +163,7 @@ def test_files_of_one_name_do_not_share_a_part(target: FileTarget) -> None:
 def test_one_run_writes_a_file_at_a_time(target: FileTarget) -> None:
     target.open()
     target.write(BODY[:500])
-    other = FileTarget(target.path, manifest(), overwrite=True)
+    other = FileTarget(target.path, expected(), overwrite=True)
     with pytest.raises(TargetFailed, match=r"a\.bin is being written by another run"):
         other.open()
     other.close()
@@ -176,11 +185,11 @@ def test_a_disk_without_locks(
     monkeypatch.setattr("fcntl.flock", refuse)
     target.open()
     target.write(BODY[:500])
-    other = FileTarget(target.path, manifest(), overwrite=False)
+    other = FileTarget(target.path, expected(), overwrite=False)
     assert other.open() == 500
     other.write(BODY[500:600])
     target.write(BODY[500:])
-    with pytest.raises(TargetFailed, match="was written by another run, too"):
+    with pytest.raises(TargetFailed, match="was also written by another run"):
         target.finish()
     for each in (target, other):
         each.close()
@@ -215,7 +224,7 @@ def test_what_another_run_finished_meanwhile_is_left_alone(
         return lock(file)
 
     monkeypatch.setattr(target_module, "_lock", finish_first)
-    other = FileTarget(target.path, manifest(), overwrite=True)
+    other = FileTarget(target.path, expected(), overwrite=True)
     assert other.open() == 0
     other.write(b"x")
     other.close()
@@ -225,7 +234,7 @@ def test_what_another_run_finished_meanwhile_is_left_alone(
 def test_a_part_that_has_its_last_name_already_is_left_alone(target: FileTarget) -> None:
     target.path.write_bytes(BODY[:500])
     target.part.hardlink_to(target.path)  # as a run leaves it that is killed between the two
-    other = FileTarget(target.path, manifest(), overwrite=True)
+    other = FileTarget(target.path, expected(), overwrite=True)
     assert other.open() == 0
     other.write(b"x")
     other.close()
@@ -237,14 +246,14 @@ def test_a_part_that_was_taken_away(target: FileTarget) -> None:
     target.write(BODY)
     target.part.unlink()
     target.part.write_bytes(BODY[:500])
-    with pytest.raises(TargetFailed, match="taken away"):
+    with pytest.raises(TargetFailed, match="was removed"):
         target.finish()
     target.close()
     assert not target.path.exists()
 
 
 def test_a_name_that_leaves_no_room_for_the_id(tmp_path: Path) -> None:
-    target = FileTarget(tmp_path / ("é" * 127), manifest(), overwrite=False)
+    target = FileTarget(tmp_path / ("é" * 127), expected(), overwrite=False)
     target.open()
     target.write(BODY)
     target.finish()
@@ -254,18 +263,18 @@ def test_a_name_that_leaves_no_room_for_the_id(tmp_path: Path) -> None:
 
 def test_a_directory_is_no_target(tmp_path: Path) -> None:
     with pytest.raises(TargetExists, match="directory"):
-        FileTarget(tmp_path, manifest(), overwrite=True).open()
+        FileTarget(tmp_path, expected(), overwrite=True).open()
 
 
 def test_what_cannot_be_written(tmp_path: Path) -> None:
-    target = FileTarget(tmp_path / "missing" / "a.bin", manifest(), overwrite=False)
+    target = FileTarget(tmp_path / "missing" / "a.bin", expected(), overwrite=False)
     with pytest.raises(TargetFailed, match="cannot be written: No such file"):
         target.open()
     target.close()
 
 
 def test_a_full_disk() -> None:
-    target = FileTarget(Path("/dev/full.bin"), manifest(), overwrite=False)
+    target = FileTarget(Path("/dev/full.bin"), expected(), overwrite=False)
     target._file = open("/dev/full", "wb", buffering=0)  # noqa: SIM115, PTH123
     with pytest.raises(TargetFailed, match="No space left"):
         target.write(BODY)
@@ -277,7 +286,7 @@ def test_a_full_disk() -> None:
 
 def test_a_pipe_takes_bytes_as_they_come() -> None:
     file = io.BytesIO()
-    target = PipeTarget(file, manifest())
+    target = PipeTarget(file, expected())
     assert target.open() == 0
     target.write(BODY)
     assert target.matches()
@@ -291,7 +300,7 @@ def test_a_pipe_that_nobody_reads() -> None:
     read, write = os.pipe()
     os.close(read)
     with io.FileIO(write, "wb") as file, pytest.raises(TargetFailed, match="Broken pipe"):
-        PipeTarget(file, manifest()).write(BODY)
+        PipeTarget(file, expected()).write(BODY)
 
 
 class Raw(io.RawIOBase):
@@ -310,7 +319,7 @@ class Raw(io.RawIOBase):
 
 def test_a_pipe_that_takes_a_part_of_what_it_is_given() -> None:
     file = Raw(at_once=7, room=len(BODY))
-    target = PipeTarget(cast(BinaryIO, file), manifest())
+    target = PipeTarget(cast(BinaryIO, file), expected())
     target.write(BODY)
     target.finish()
     assert file.taken == BODY
@@ -318,8 +327,8 @@ def test_a_pipe_that_takes_a_part_of_what_it_is_given() -> None:
 
 
 def test_a_pipe_that_takes_no_more() -> None:
-    target = PipeTarget(cast(BinaryIO, Raw(at_once=7, room=100)), manifest())
-    with pytest.raises(TargetFailed, match="takes no more"):
+    target = PipeTarget(cast(BinaryIO, Raw(at_once=7, room=100)), expected())
+    with pytest.raises(TargetFailed, match="accepts no more"):
         target.write(BODY)
 
 
@@ -332,14 +341,14 @@ def test_what_is_like_a_file_and_gives_no_number() -> None:
             self.taken += data
 
     file = Plain()
-    PipeTarget(cast(BinaryIO, file), manifest()).write(BODY)
+    PipeTarget(cast(BinaryIO, file), expected()).write(BODY)
     assert file.taken == BODY
 
 
 def test_a_disk_that_is_full_at_the_end() -> None:
     with ExitStack() as stack:
         file = stack.enter_context(Path("/dev/full").open("wb"))
-        target = PipeTarget(file, manifest())
+        target = PipeTarget(file, expected())
         target.write(BODY)
         with pytest.raises(TargetFailed, match="No space left"):
             target.finish()
@@ -353,15 +362,15 @@ def test_a_disk_that_is_full_at_the_end() -> None:
 @pytest.mark.parametrize("sha256", [True, False])
 def test_bytes_are_checked(sha256: bool) -> None:
     for body, matches in [(BODY, True), (BODY[:-1], False), (BODY[:-1] + b"x", False)]:
-        check = Check(manifest(sha256=sha256))
+        check = Check(expected(sha256=sha256))
         check.update(body[:7])
         check.update(body[7:])
         assert check.matches() is matches
 
 
 def test_an_empty_file_is_checked() -> None:
-    assert Check(manifest(b"")).matches()
-    assert Check(manifest(b"", sha256=False)).matches()
+    assert Check(expected(b"")).matches()
+    assert Check(expected(b"", sha256=False)).matches()
 
 
 # -- names -----------------------------------------------------------------------------------------

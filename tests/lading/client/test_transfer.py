@@ -8,7 +8,7 @@ import pytest
 from lading.client.address import Address
 from lading.client.backoff import Timing
 from lading.client.channel import Channel
-from lading.client.errors import Again
+from lading.client.retry import Again
 from lading.client.source import open_source
 from lading.client.transfer import Transfer
 from lading.protocol import messages as m

@@ -13,8 +13,8 @@ from websockets.http11 import Response
 
 from lading.client.backoff import Timing
 from lading.client.client import Client
-from lading.client.errors import SourceChanged, SourceFailed, Stranger, Unreachable
-from lading.client.progress import Progress, State
+from lading.client.errors import NotALadingServer, SourceChanged, SourceFailed, Unreachable
+from lading.client.types import File, Progress, State
 from lading.client.upload import guess_type
 from lading.protocol import effects as e
 from lading.protocol.digests import crc32c
@@ -67,15 +67,17 @@ async def test_a_file_arrives_whole(fake: Fake, file: Path, data: bytes) -> None
     assert (spec.directory, spec.tags) == ("films", ("a", "b"))
     digest = hashlib.sha256(data).hexdigest()
     assert of(fake, Finish)[0].sha256 == digest
-    assert done == {
-        "id": fake.only.id,
-        "size": len(data),
-        "mime_type": "video/mp4",
-        "sha256": digest,
-        "crc32c": done["crc32c"],
-        "url": f"/v1/files/{fake.only.id}",
-    }
-    assert upload.id == done["id"]
+    assert done == File(
+        id=fake.only.id,
+        name="movie.mp4",
+        size=len(data),
+        mime_type="video/mp4",
+        sha256=digest,
+        crc32c=done.crc32c,
+        url=f"{fake.url}/v1/files/{fake.only.id}",
+    )
+    assert set(done.raw) == {"id", "size", "mime_type", "sha256", "crc32c", "url"}
+    assert upload.id == done.id
     assert (upload.bytes_sent, upload.bytes_acknowledged) == (len(data), len(data))
     assert (upload.resumed_from, upload.skipped, upload.connections) == (0, False, 1)
 
@@ -110,7 +112,7 @@ async def test_progress_can_be_iterated(fake: Fake, file: Path, data: bytes) -> 
     stored = [progress.stored for progress in seen]
     assert stored == sorted(stored)
     assert seen[-1] == Progress(State.DONE, len(data), len(data))
-    assert done["size"] == len(data)
+    assert done.size == len(data)
 
 
 async def test_progress_counts_what_is_durable_only(fake: Fake, file: Path) -> None:
@@ -162,7 +164,7 @@ async def test_a_stream_of_unknown_length(fake: Fake, size: int) -> None:
         done = await lading.upload(stream(body), name="recording.webm")
     assert fake.only.bytes() == body
     assert fake.only.spec.size is None
-    assert (done["size"], done["sha256"]) == (size, hashlib.sha256(body).hexdigest())
+    assert (done.size, done.sha256) == (size, hashlib.sha256(body).hexdigest())
 
 
 async def test_a_stream_survives_cuts(fake: Fake, data: bytes) -> None:
@@ -196,7 +198,7 @@ async def test_cuts_at_random_bytes(fake: Fake, file: Path, data: bytes, seed: i
         done = await upload
     assert between.cut_count >= 5
     assert fake.only.bytes() == data
-    assert done["sha256"] == hashlib.sha256(data).hexdigest()
+    assert done.sha256 == hashlib.sha256(data).hexdigest()
     assert upload.bytes_sent <= len(data) + between.cut_count * fake.window
 
 
@@ -433,7 +435,7 @@ async def test_a_second_run_goes_on(fake: Fake, file: Path, data: bytes) -> None
     assert upload.bytes_sent == len(data) - stored
     assert of(fake, Create) == []
     assert fake.only.bytes() == data
-    assert done["sha256"] == hashlib.sha256(data).hexdigest()
+    assert done.sha256 == hashlib.sha256(data).hexdigest()
 
 
 async def test_a_second_run_may_be_told_not_to(fake: Fake, file: Path) -> None:
@@ -473,7 +475,7 @@ async def test_a_proxys_404_does_not_begin_an_upload_anew(fake: Fake, file: Path
     lost = [Response(404, "Not Found", Headers({"Content-Length": "0"}), b"")]
     fake.on_request = lambda path: lost.pop() if path == "/v1/ws" and lost else None
     async with client(fake.url) as lading:
-        with pytest.raises(Stranger):
+        with pytest.raises(NotALadingServer):
             await lading.upload(file)
         fake.on_request = lambda _path: None
         upload = lading.upload(file)
@@ -529,7 +531,7 @@ async def test_a_file_that_changes_is_not_finished(fake: Fake, file: Path, data:
         await until(lambda: fake.bytes_received > 0)
         await asyncio.to_thread(file.write_bytes, data[::-1])
         fake.gate.set()
-        with pytest.raises(SourceChanged, match="changed while"):
+        with pytest.raises(SourceChanged, match="changed during"):
             await task
     assert of(fake, Finish) == []
     assert fake.only.finished is None
@@ -545,7 +547,7 @@ async def test_an_upload_of_another_size_is_not_mixed_with(fake: Fake, file: Pat
     await interrupted(fake, file)
     fake.on_reopen = grow
     async with client(fake.url) as lading:
-        with pytest.raises(SourceChanged, match="had 5 when it began"):
+        with pytest.raises(SourceChanged, match="had 5 when its upload began"):
             await lading.upload(file)
 
 

@@ -22,7 +22,7 @@ def test_one_exit_code_for_many(codes: list[int], code: int) -> None:
 def test_a_token_that_cannot_be_one_is_not_shown(shell: Shell) -> None:
     result = shell.run("--token", "bad\ntok", "ls")
     assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr.startswith("lading: The token holds a space, a line's end")
+    assert result.stderr.startswith("lading: The token contains a space, a line break")
     assert "tok\n" not in result.stderr
     assert "bad" not in result.stderr
 

@@ -24,7 +24,7 @@ def test_a_file_is_replaced_only_when_told(shell: Shell, movie: Path, tmp_path: 
     movie.write_text("mine")
     result = shell.run("get", made)
     assert (result.exit_code, result.stdout) == (1, "")
-    assert "movie.mp4 is already there. Use --force" in result.stderr
+    assert "movie.mp4 already exists. Use --force" in result.stderr
     assert movie.read_text() == "mine"
     shell.lines("get", made, "--force")
     assert movie.stat().st_size == 2**20
@@ -97,7 +97,7 @@ def test_ctrl_c_leaves_what_came(program: dict[str, str], shell: Shell, tmp_path
         child.send_signal(signal.SIGINT)
         code, said = child.wait(20), child.stderr.read()
     assert code == 4
-    assert said == b"lading: interrupted. Run the same command again to go on where it stopped.\n"
+    assert said == b"lading: interrupted. Run the same command again to resume.\n"
     assert 0 < (tmp_path / f"b.bin.{made}.part").stat().st_size < LONG
     shell.lines("get", made, "-o", "b.bin")
     assert filecmp.cmp(tmp_path / "a.bin", tmp_path / "b.bin", shallow=False)

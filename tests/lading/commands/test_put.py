@@ -30,17 +30,17 @@ def test_run_again_it_says_that_the_file_is_there(shell: Shell, movie: Path) -> 
     result = shell.run("put", movie)
     assert result.exit_code == 0
     assert result.stdout.split()[0] == first
-    assert result.stderr == f"lading: {movie} is there already.\n"
+    assert result.stderr == f"lading: {movie} is already stored.\n"
 
 
 def test_a_file_that_is_there_gets_the_tags_that_it_lacks(shell: Shell, movie: Path) -> None:
     made = shell.put(movie, "--name", "tagged.mp4", "--tag", "a", "--tag", "b")
     again = ("put", movie, "--name", "tagged.mp4", "--tag", "b", "--tag", "c")
     result = shell.run(*again)
-    assert result.stderr == f"lading: {movie} is there already. The tags were added.\n"
+    assert result.stderr == f"lading: {movie} is already stored. Its tags were added.\n"
     (found,) = shell.events("ls", "--name", "tagged.mp4")
     assert (found["_id"], found["tags"]) == (made, ["a", "b", "c"])
-    assert shell.run(*again).stderr == f"lading: {movie} is there already.\n"
+    assert shell.run(*again).stderr == f"lading: {movie} is already stored.\n"
 
 
 def test_options(shell: Shell, movie: Path) -> None:
@@ -183,9 +183,7 @@ def test_ctrl_c_leaves_the_upload_resumable(
     for how in (signal.SIGINT, signal.SIGTERM):
         code, said = interrupt(program, path, stored, how)
         assert code == 4
-        assert said == (
-            b"lading: interrupted. Run the same command again to go on where it stopped.\n"
-        )
+        assert said == (b"lading: interrupted. Run the same command again to resume.\n")
         (upload,) = shell.events("ls", "--uploads", "--name", "large.bin")
         assert upload["upload_size"] > stored
         stored = upload["upload_size"]
@@ -230,7 +228,7 @@ def test_an_interrupted_pipe_leaves_nothing(program: dict[str, str], shell: Shel
         child.send_signal(signal.SIGINT)
         assert child.wait(20) == 1
         assert child.stderr is not None
-        assert b"Standard input cannot be gone on with." in child.stderr.read()
+        assert b"An upload from standard input cannot be resumed." in child.stderr.read()
     assert shell.events("ls", "--uploads", "--name", "half-a-pipe") == []
 
 

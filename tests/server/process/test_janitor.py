@@ -24,7 +24,8 @@ from lading.protocol.spec import UploadSpec
 from lading.server.process import janitor as maintenance
 from lading.storage.collections.manifests import new_id
 from lading.storage.database import Database, connect
-from tests.support.parts import ANN, CELL, Clock, Parts, settings
+from tests.support.clock import Clock
+from tests.support.parts import ANN, CELL, Parts, settings
 from tests.support.servers import NOWHERE, Process, process
 
 HOUR = 3600.0
@@ -97,7 +98,7 @@ async def something_due(parts: Parts) -> None:
     """Two uploads that stood still, a deleted one, a file."""
     await upload(parts)
     await upload(parts, 3)
-    await parts.uploads.remove(ANN, await upload(parts))
+    await parts.uploads.delete(ANN, await upload(parts))
     await parts.uploads.finish(ANN, await upload(parts))
 
 
@@ -241,7 +242,7 @@ def test_a_database_that_does_not_answer_is_a_failure_of_one_line(
 ) -> None:
     shell.environ["LADING_DATABASE_URL"] = "mongodb://127.0.0.1:1/"
     impatient: Any = AsyncMongoClient(NOWHERE, serverSelectionTimeoutMS=10)
-    monkeypatch.setattr("lading.server.store.connect", lambda _url: impatient)
+    monkeypatch.setattr("lading.storage.open.connect", lambda _url: impatient)
     result = shell.run("verify")
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr.splitlines()[-1].startswith("lading: ")

@@ -45,7 +45,7 @@ async def test_a_server_with_a_public_address_is_found_on_its_machine_without_it
         note = json.loads((tmp_path / "server.json").read_text())
         assert note["url"].startswith("http://127.0.0.1:")
         async with Client(note["url"], note["token"]) as client:
-            assert (await client.usage())["used"] == 0
+            assert (await client.usage()).used == 0
         assert f"page    {public}/?token={server.token}" in capsys.readouterr().out
 
 
@@ -105,7 +105,7 @@ def all_of(terminal: FileIO) -> Iterator[bytes]:
             yield part
 
 
-def test_on_a_terminal_the_trace_is_for_eyes() -> None:
+def test_on_a_terminal_the_trace_is_for_people() -> None:
     above, below = os.openpty()
     with os.fdopen(above, "rb", buffering=0) as terminal:
         command = [sys.executable, "-W", "error", "-c", FAULTY]

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from lading import Client
-from lading.client.progress import Progress
+from lading.client.types import Progress
 from lading.server.process.serve import USAGE
 from tests.support.servers import PROGRAM, Process, process, until
 from tests.support.wire import STORED, cells, channel, checksum
@@ -118,7 +118,7 @@ async def test_one_that_is_killed_is_started_again_and_uploads_go_on(
         file = await client.upload(path, on_progress=kill)
         assert killed
         back = tmp_path / "back.mp4"
-        await client.download(str(file["id"]), back)
+        await client.download(file.id, back)
     assert back.read_bytes() == path.read_bytes()
     await until(lambda: len(workers(server) - killed) == COUNT)
 

@@ -13,19 +13,20 @@ from lading.janitor.sweep import DELETED_AT_ONCE
 from lading.protocol.digests import crc32c
 from lading.protocol.errors import NotFound, Unavailable
 from lading.protocol.spec import UploadSpec
+from lading.server.uploads import UploadLimits
 from lading.storage.blobs.mongo import MongoBlobs
+from lading.storage.database import Database
 from tests.support.parts import ANN, CELL, TOMBSTONE_TTL, Parts
 from tests.support.servers import until
-
-pytestmark = pytest.mark.usefixtures("_impatient")
 
 CELLS = 2 * DELETED_AT_ONCE + 1
 PIECE = b"x" * CELL
 
 
 @pytest.fixture
-def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lading.server.uploads.deletion.DELETING_SECONDS", 0.01)
+def parts(database: Database) -> Parts:
+    """One process, whose delete calls do not wait long for the bytes."""
+    return Parts(database, limits=UploadLimits(deletion_seconds=0.01))
 
 
 @pytest.fixture(params=[False, True], ids=["upload", "file"])
@@ -63,7 +64,7 @@ async def test_it_is_answered_before_the_bytes_are_gone(
     parts: Parts, large: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deleting = Deleting(monkeypatch)
-    await parts.uploads.remove(ANN, large)
+    await parts.uploads.delete(ANN, large)
     with pytest.raises(NotFound):
         await parts.uploads.get(ANN, large)
     assert await parts.usage("ann") == (0, 0)
@@ -86,7 +87,7 @@ async def test_a_server_that_ends_leaves_the_rest_to_the_janitor(
 ) -> None:
     with monkeypatch.context() as patch:
         deleting = Deleting(patch)
-        await parts.uploads.remove(ANN, large)
+        await parts.uploads.delete(ANN, large)
         await until(lambda: deleting.asked == 2)
         async with asyncio.timeout(5):
             await parts.uploads.settle()
@@ -108,7 +109,7 @@ async def test_what_fails_after_it_is_dead_is_no_error(
 
     with monkeypatch.context() as patch:
         patch.setattr(MongoBlobs, "delete", down)
-        await parts.uploads.remove(ANN, large)
+        await parts.uploads.delete(ANN, large)
         await parts.uploads.settle()
     await parts.sweeper.sweep()
     assert await parts.pieces(large) == 0
@@ -116,8 +117,7 @@ async def test_what_fails_after_it_is_dead_is_no_error(
 
 
 async def test_most_bytes_are_gone_when_it_is_answered(
-    parts: Parts, large: str, monkeypatch: pytest.MonkeyPatch
+    database: Database, parts: Parts, large: str
 ) -> None:
-    monkeypatch.setattr("lading.server.uploads.deletion.DELETING_SECONDS", 10.0)
-    await parts.uploads.remove(ANN, large)
+    await Parts(database, parts.clock).uploads.delete(ANN, large)
     assert await parts.pieces(large) == 0

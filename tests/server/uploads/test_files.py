@@ -71,7 +71,7 @@ async def test_a_file_that_is_deleted_meanwhile_is_not_changed(
     file_id, describe = await stored(parts, "old"), Manifests.change
 
     async def late(manifests: Manifests, *arguments: Any, **options: Any) -> Any:
-        await parts.uploads.remove(ANN, file_id)
+        await parts.uploads.delete(ANN, file_id)
         return await describe(manifests, *arguments, **options)
 
     monkeypatch.setattr(Manifests, "change", late)
@@ -96,7 +96,7 @@ async def test_of_two_who_delete_a_directory_each_counts_what_it_found(
     for number in range(3):
         await stored(parts, str(number), "a")
     found = await parts.library.files(ANN)
-    await elsewhere.uploads.remove(ANN, found[0].id)
+    await elsewhere.uploads.delete(ANN, found[0].id)
     pages = iter([found, [], []])
 
     async def files(*_: Any, **__: Any) -> Any:

@@ -23,7 +23,7 @@ from lading.protocol.errors import (
 )
 from lading.protocol.manifest import State
 from lading.protocol.spec import UploadSpec
-from lading.server.uploads.uploads import OpenUpload
+from lading.server.uploads import OpenUpload
 from lading.storage.collections.manifests import Manifests
 from lading.storage.database import Database
 from tests.support.parts import ANN, CELL, TOMBSTONE_TTL, TTL, Parts
@@ -78,7 +78,7 @@ async def test_who_deletes_is_heard_by_all_of_the_process_at_once(
     parts: Parts, cells: int | None
 ) -> None:
     upload = await create(parts, cells)
-    await parts.uploads.remove(ANN, upload.manifest.id)
+    await parts.uploads.delete(ANN, upload.manifest.id)
     with pytest.raises(NotFound):
         await write(parts, upload, 0)
     assert await parts.pieces(upload.manifest.id) == 0
@@ -88,7 +88,7 @@ async def test_who_deletes_elsewhere_is_heard_within_a_second(
     parts: Parts, elsewhere: Parts
 ) -> None:
     upload = await create(parts)
-    await elsewhere.uploads.remove(ANN, upload.manifest.id)
+    await elsewhere.uploads.delete(ANN, upload.manifest.id)
     assert await write(parts, upload, 0) == CELL
     parts.clock.now += 1
     for _ in range(2):
@@ -102,7 +102,7 @@ async def test_who_deletes_elsewhere_is_heard_within_a_second(
 
 async def test_of_unknown_length_it_is_heard_at_once(parts: Parts, elsewhere: Parts) -> None:
     upload = await create(parts, None)
-    await elsewhere.uploads.remove(ANN, upload.manifest.id)
+    await elsewhere.uploads.delete(ANN, upload.manifest.id)
     with pytest.raises(NotFound):
         await write(parts, upload, 0)
     assert await parts.usage("ann") == (0, 0)
@@ -168,7 +168,7 @@ async def test_after_a_failed_look_the_next_piece_looks_again(
     parts: Parts, elsewhere: Parts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     upload = await create(parts)
-    await elsewhere.uploads.remove(ANN, upload.manifest.id)
+    await elsewhere.uploads.delete(ANN, upload.manifest.id)
     parts.clock.now += 1
 
     async def down(*_: Any, **__: Any) -> None:
@@ -187,7 +187,7 @@ async def test_after_a_failed_look_the_next_piece_looks_again(
 
 
 @pytest.mark.parametrize(
-    ("is_file", "how"), [(True, "remove"), (False, "remove"), (False, "abort")]
+    ("is_file", "how"), [(True, "delete"), (False, "delete"), (False, "abort")]
 )
 async def test_a_deletion_whose_answer_was_lost_is_done(
     parts: Parts, steps: Steps, is_file: bool, how: str
@@ -214,7 +214,7 @@ async def test_any_lost_answer_of_a_life_changes_nothing(parts: Parts, steps: St
     other = await create(lossy, 3)
     assert await parts.usage("ann") == (2 * CELL, 3 * CELL)
     for each in (upload, other):
-        await lossy.uploads.remove(ANN, each.manifest.id)
+        await lossy.uploads.delete(ANN, each.manifest.id)
     await parts.sweeper.sweep()
     assert await parts.usage("ann") == (0, 0)
     assert await parts.audit() == []

@@ -14,9 +14,10 @@ from lading.protocol.digests import crc32c
 from lading.protocol.errors import LadingError
 from lading.protocol.manifest import State
 from lading.protocol.spec import UploadSpec
-from lading.server.uploads.uploads import OpenUpload
+from lading.server.uploads import OpenUpload
 from lading.storage.database import Database
-from tests.support.parts import ANN, CELL, NOW, TOMBSTONE_TTL, TTL, Parts
+from tests.support.clock import NOW
+from tests.support.parts import ANN, CELL, TOMBSTONE_TTL, TTL, Parts
 from tests.support.steps import Steps
 
 PIECE = bytes(range(256)) * (CELL // 256)
@@ -67,7 +68,7 @@ async def finish_with_digest(side: Side) -> None:
 
 
 async def remove(side: Side) -> None:
-    await side.parts.uploads.remove(ANN, side.id)
+    await side.parts.uploads.delete(ANN, side.id)
 
 
 async def reopen(side: Side) -> None:

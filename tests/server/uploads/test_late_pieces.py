@@ -13,11 +13,12 @@ from lading.protocol.digests import crc32c
 from lading.protocol.errors import AlreadyComplete, InvalidArgument, NotFound
 from lading.protocol.manifest import Manifest, State
 from lading.protocol.spec import UploadSpec
-from lading.server.uploads.uploads import OpenUpload
+from lading.server.uploads import OpenUpload
 from lading.storage.collections.manifests import Manifests
 from lading.storage.database import Database
+from tests.support.clock import Clock
 from tests.support.gate import Gate
-from tests.support.parts import ANN, CELL, Clock, Parts, settings
+from tests.support.parts import ANN, CELL, Parts, settings
 from tests.support.servers import until
 
 PIECE = bytes(range(256)) * (CELL // 256)
@@ -60,7 +61,7 @@ async def test_of_an_upload_that_is_dead_and_forgotten_nothing_is_kept(
     elsewhere = Parts(database, parts.clock, brief)
     upload = await create(parts, 2 * CELL)
     await write(parts, upload, 0)
-    await elsewhere.uploads.remove(ANN, upload.manifest.id)
+    await elsewhere.uploads.delete(ANN, upload.manifest.id)
     await Parts(database, Clock(parts.clock.now + tombstone_ttl), brief).sweeper.sweep()
     assert await parts.manifests.get(upload.manifest.id) is None
     with pytest.raises(NotFound):

@@ -22,10 +22,10 @@ from lading.protocol.errors import (
 )
 from lading.protocol.manifest import MAX_ATTEMPT, Manifest, State
 from lading.protocol.spec import UploadSpec
+from lading.server.uploads import OpenUpload
 from lading.server.uploads.media import store
-from lading.server.uploads.uploads import OpenUpload
 from lading.storage.database import Database
-from tests.support.parts import ANN, CELL, TTL, Parts
+from tests.support.parts import ANN, CELL, PLENTY, TTL, Parts
 from tests.support.steps import Crash, Steps
 
 SIZE = 3 * CELL + 100
@@ -72,7 +72,7 @@ class Halting:
 
 async def put(parts: Parts, media: str, body: bytes) -> None:
     upload = await parts.uploads.join(ANN, media)
-    await store(parts.uploads, upload, cells(body))
+    await store(parts.uploads, upload, cells(body), PLENTY)
 
 
 async def read(parts: Parts, manifest: Manifest) -> bytes:
@@ -216,7 +216,7 @@ async def test_an_upload_does_not_begin_again_for_ever(parts: Parts) -> None:
     await put(parts, media, other(2))
     with pytest.raises(ChunkConflict, match="abort"):
         await put(parts, media, RIGHT)
-    await parts.uploads.remove(ANN, media)
+    await parts.uploads.delete(ANN, media)
     assert await parts.database.chunks.count_documents({}) == 0
 
 
@@ -232,7 +232,7 @@ async def test_a_published_file_is_not_replaced(parts: Parts, elsewhere: Parts) 
         with pytest.raises(AlreadyComplete):
             await put(each, media, other(CELL))
     with pytest.raises(AlreadyComplete):
-        await store(elsewhere.uploads, early, cells(other(0)))
+        await store(elsewhere.uploads, early, cells(other(0)), PLENTY)
     await published(parts, media)
 
 
@@ -242,12 +242,12 @@ async def test_a_deleted_or_expired_one_takes_nothing(parts: Parts) -> None:
         upload = await parts.uploads.join(ANN, media)
         await put(parts, media, other(CELL))
         if media == deleted:
-            await parts.uploads.remove(ANN, media)
+            await parts.uploads.delete(ANN, media)
         else:
             parts.clock.now += TTL + 1
             await parts.sweeper.sweep()
         with pytest.raises(reason):
-            await store(parts.uploads, upload, cells(RIGHT))
+            await store(parts.uploads, upload, cells(RIGHT), PLENTY)
     assert await parts.database.chunks.count_documents({}) == 0
     assert await parts.usage("ann") == (0, 0)
 
@@ -260,7 +260,7 @@ async def test_what_is_said_to_be_stored_is_what_was_sent(
     """One body comes whole while another one waits."""
     media, body, others = await create(parts), Halting(RIGHT, cell), other(*places)
     upload = await parts.uploads.join(ANN, media)
-    slow = asyncio.ensure_future(store(parts.uploads, upload, aiter(body)))
+    slow = asyncio.ensure_future(store(parts.uploads, upload, aiter(body), PLENTY))
     await body.waits.wait()
     await put(elsewhere, media, others)
     body.goes_on.set()
@@ -275,7 +275,7 @@ async def test_what_is_said_to_be_stored_is_what_was_sent(
 async def test_who_is_overtaken_hears_of_it(parts: Parts, elsewhere: Parts) -> None:
     media, body = await create(parts), Halting(other(1, CELL), 1)
     upload = await parts.uploads.join(ANN, media)
-    slow = asyncio.ensure_future(store(parts.uploads, upload, aiter(body)))
+    slow = asyncio.ensure_future(store(parts.uploads, upload, aiter(body), PLENTY))
     await body.waits.wait()
     await put(elsewhere, media, RIGHT)
     body.goes_on.set()
@@ -309,7 +309,7 @@ async def test_bytes_that_are_replaced_while_they_are_checked_are_not_published(
             manifest = await finalize(parts, media)
         assert await read(parts, manifest) == RIGHT
         assert await parts.audit() == []
-        await parts.uploads.remove(ANN, media)
+        await parts.uploads.delete(ANN, media)
     assert number > 8
 
 
@@ -335,7 +335,7 @@ async def test_a_crash_anywhere_in_a_body_is_made_good_by_the_next(
         await put(parts, media, RIGHT)
         assert await read(parts, await finalize(parts, media)) == RIGHT
         assert await parts.audit() == []
-        await parts.uploads.remove(ANN, media)
+        await parts.uploads.delete(ANN, media)
     assert number > 5
 
 
@@ -352,7 +352,7 @@ async def test_many_bodies_at_once_end_in_one_of_them(parts: Parts, elsewhere: P
         await put(parts, media, RIGHT)
         assert await read(parts, await finalize(parts, media)) == RIGHT
         assert await parts.audit() == []
-        await parts.uploads.remove(ANN, media)
+        await parts.uploads.delete(ANN, media)
         assert await parts.usage("ann") == (0, 0), trial
 
 

@@ -11,7 +11,6 @@ import pytest
 
 from lading.protocol.errors import Internal
 from lading.protocol.manifest import Piece
-from lading.server.uploads import reader
 from lading.server.uploads.reader import Ahead, Fetched, stream
 
 CELL = 8
@@ -30,7 +29,7 @@ class Shelf:
         self.asked: list[int] = []
         self.at_once = self.most_at_once = 0
         self.slow = True
-        self.room = Ahead(100 * CELL)
+        self.budget = Ahead(100 * CELL)
 
     async def fetch(self, slice_start: int) -> Fetched:
         self.asked.append(slice_start)
@@ -47,12 +46,12 @@ class Shelf:
 
     def read(self, start: int, end: int) -> AsyncGenerator[bytes, None]:
         first = max(place for place in self.pieces if place <= start)
-        return stream(self.fetch, CELL, first, start, end, room=self.room)
+        ahead, budget = 3 * CELL, self.budget
+        return stream(self.fetch, CELL, first, start, end, most_ahead=ahead, budget=budget)
 
 
 @pytest.fixture
-def shelf(monkeypatch: pytest.MonkeyPatch) -> Shelf:
-    monkeypatch.setattr(reader, "MOST_AHEAD", 3 * CELL)
+def shelf() -> Shelf:
     return Shelf()
 
 
@@ -67,14 +66,14 @@ async def test_any_range(shelf: Shelf, start: int, end: int) -> None:
     assert b"".join([data async for data in shelf.read(start, end)]) == DATA[start:end]
     assert len(shelf.asked) == len(set(shelf.asked)), "nothing is fetched twice"
     assert all(place < end for place in shelf.asked), "nothing is fetched that is not wanted"
-    assert shelf.room.free == 100 * CELL
+    assert shelf.budget.free == 100 * CELL
 
 
 @pytest.mark.parametrize("cells", [0, 1, 2])
-async def test_readers_together_have_no_more_ahead_than_there_is_room(
+async def test_readers_together_fetch_no_more_ahead_than_their_budget(
     shelf: Shelf, cells: int
 ) -> None:
-    shelf.room = Ahead(cells * CELL)
+    shelf.budget = Ahead(cells * CELL)
     readers = [shelf.read(0, len(DATA)) for _ in range(4)]
     got = [b"" for _ in readers]
     while any(len(each) < len(DATA) for each in got):
@@ -82,10 +81,10 @@ async def test_readers_together_have_no_more_ahead_than_there_is_room(
             got[number] += await anext(reading, b"")
             for _ in range(10):
                 await asyncio.sleep(0)
-        assert shelf.room.free >= 0
+        assert shelf.budget.free >= 0
     assert got == [DATA] * 4
     assert shelf.most_at_once <= max(1, cells)
-    assert shelf.room.free == cells * CELL
+    assert shelf.budget.free == cells * CELL
 
 
 async def test_who_is_fast_gets_more_ahead_within_the_limit(shelf: Shelf) -> None:
@@ -105,7 +104,7 @@ async def test_who_is_slow_has_one_piece_ahead(shelf: Shelf) -> None:
         assert ahead <= CELL
 
 
-async def test_what_is_gone_is_told_of_at_its_place(shelf: Shelf) -> None:
+async def test_a_missing_piece_is_reported_at_its_place(shelf: Shelf) -> None:
     del shelf.pieces[6 * CELL]
     reading = shelf.read(0, len(DATA))
     got = b""
@@ -123,4 +122,4 @@ async def test_who_goes_away_leaves_nothing_under_way(shelf: Shelf) -> None:
     await reading.aclose()
     await asyncio.sleep(0)
     assert shelf.at_once == 0
-    assert shelf.room.free == 100 * CELL
+    assert shelf.budget.free == 100 * CELL

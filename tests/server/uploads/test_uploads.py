@@ -27,7 +27,7 @@ from lading.protocol.errors import (
 from lading.protocol.manifest import State
 from lading.protocol.spec import UploadSpec
 from lading.server.access.principal import Principal
-from lading.server.uploads.uploads import OpenUpload, Uploads
+from lading.server.uploads import OpenUpload, Uploads
 from lading.storage.collections.chunks import Chunks, object_id
 from tests.conftest import Mongo
 from tests.support.gate import Gate
@@ -173,7 +173,7 @@ async def test_what_is_anothers_does_not_exist(uploads: Uploads) -> None:
         uploads.get(BOB, upload_id),
         uploads.resume(BOB, upload_id),
         uploads.finish(BOB, upload_id),
-        uploads.remove(BOB, upload_id),
+        uploads.delete(BOB, upload_id),
     ):
         with pytest.raises(NotFound):
             await refused
@@ -193,7 +193,7 @@ async def test_a_tombstone_takes_nothing(
         put(uploads, upload, 0),
         uploads.get(ANN, upload.manifest.id),
         uploads.finish(ANN, upload.manifest.id),
-        uploads.remove(ANN, upload.manifest.id),
+        uploads.delete(ANN, upload.manifest.id),
     ):
         with pytest.raises(kind):
             await refused

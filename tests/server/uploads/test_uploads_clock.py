@@ -13,11 +13,12 @@ from lading.janitor.sweep import Sweeper
 from lading.protocol.digests import crc32c
 from lading.protocol.manifest import State
 from lading.protocol.spec import UploadSpec
-from lading.server.uploads.uploads import OpenUpload
+from lading.server.uploads import OpenUpload
 from lading.storage import clock as module
 from lading.storage.clock import DatabaseClock
 from lading.storage.database import Database
-from tests.support.parts import ANN, CELL, NOW, TOMBSTONE_TTL, TTL, Clock, Parts
+from tests.support.clock import NOW, Clock
+from tests.support.parts import ANN, CELL, TOMBSTONE_TTL, TTL, Parts
 
 PIECE = b"x" * CELL
 STEP = 25 * 3600.0

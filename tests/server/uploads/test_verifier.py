@@ -13,8 +13,7 @@ import pytest
 from lading.protocol.digests import crc32c
 from lading.protocol.manifest import Manifest, Piece, State
 from lading.protocol.spec import UploadSpec
-from lading.server.uploads.uploads import OpenUpload
-from lading.server.uploads.verifier import VERIFIED_AT_ONCE
+from lading.server.uploads import OpenUpload, UploadLimits
 from lading.storage.blobs.mongo import MongoBlobs
 from lading.storage.collections.quotas import Quotas
 from lading.storage.database import Database
@@ -25,6 +24,7 @@ PIECE = bytes(range(256)) * (CELL // 256)
 CELLS = 3
 SHA256 = hashlib.sha256(CELLS * PIECE).hexdigest()
 TTL = 0.4
+VERIFIED = UploadLimits().verified_at_once
 
 
 class Reading:
@@ -114,26 +114,24 @@ async def test_few_uploads_are_read_back_at_once_and_those_that_wait_stay_alive(
     database: Database, reading: Reading
 ) -> None:
     parts = Parts(database, chosen=settings(upload_ttl=TTL))
-    uploads = await asyncio.gather(*(whole(parts) for _ in range(3 * VERIFIED_AT_ONCE)))
+    uploads = await asyncio.gather(*(whole(parts) for _ in range(3 * VERIFIED)))
     finishing = [
         asyncio.create_task(parts.uploads.finish(ANN, upload.manifest.id, sha256=SHA256))
         for upload in uploads
     ]
-    await until(lambda: reading.waiting == VERIFIED_AT_ONCE)
+    await until(lambda: reading.waiting == VERIFIED)
     await live_on(parts, uploads)
-    assert reading.most == VERIFIED_AT_ONCE
+    assert reading.most == VERIFIED
     reading.opened.set()
     assert {file.state for file in await asyncio.gather(*finishing)} == {State.READY}
 
 
-async def test_a_large_upload_holds_up_none(
-    parts: Parts, reading: Reading, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("lading.server.uploads.verifier.TURN_BYTES", CELL)
+async def test_a_large_upload_blocks_no_other(database: Database, reading: Reading) -> None:
+    parts = Parts(database, limits=UploadLimits(verification_turn=CELL))
     # So many turns that the small one comes to its own meanwhile, though it has yet to ask for it.
     cells = 50
     digest = hashlib.sha256(cells * PIECE).hexdigest()
-    large = [await whole(parts, cells) for _ in range(VERIFIED_AT_ONCE)]
+    large = [await whole(parts, cells) for _ in range(VERIFIED)]
     small = await parts.uploads.create(ANN, UploadSpec(name="b.bin", size=1))
     await parts.uploads.write(small, 0, b"x", crc32c(b"x"))
     ended: list[str] = []
@@ -143,7 +141,7 @@ async def test_a_large_upload_holds_up_none(
         ended.append((await parts.uploads.finish(ANN, upload.manifest.id, sha256=sha256)).id)
 
     finishing = [asyncio.create_task(finish(upload)) for upload in large]
-    await until(lambda: reading.waiting == VERIFIED_AT_ONCE)
+    await until(lambda: reading.waiting == VERIFIED)
     finishing.append(asyncio.create_task(finish(small)))
     await until(small.finishing.locked)
     reading.opened.set()

@@ -1,9 +1,9 @@
 /**
- * The HTTP API as the page uses it. Owns addresses, shapes and refusals; knows nothing of what is shown.
- * Addresses are relative to the page, so that it works below any path; the credential is the page's cookie.
+ * The HTTP API as the page uses it. Addresses are relative to the page, so that it works below any path.
+ * The credential is the page's cookie.
  */
 
-import { fromProblem, networkError, type Problem, UploadError } from "../../src/errors.js";
+import { fromProblem, networkError, type Problem, UploadError } from "../../src/protocol/errors.js";
 import { tell } from "./news.js";
 
 export interface Manifest {
@@ -53,7 +53,7 @@ interface Call {
   signal?: AbortSignal;
 }
 
-/** The server's address: that of the page without its last part. */
+/** The server's address: the page's address without its last part. */
 export const home = new URL(".", document.baseURI);
 
 async function call<T>(path: string, { method = "GET", query, body, headers, signal }: Call = {}): Promise<T> {
@@ -93,7 +93,7 @@ export const getUsage = () => call<Usage>("v1/usage");
 export const listUploads = () => call<{ uploads: Upload[] }>("v1/uploads").then(({ uploads }) => uploads);
 export const abortUpload = (id: string) => call<void>(`v1/uploads/${id}`, { method: "DELETE" });
 
-/** All of the user's tags. */
+/** All tags of the user. */
 export async function listTags(): Promise<Tag[]> {
   const found: Tag[] = [];
   for (let cursor: string | null = ""; cursor !== null; ) {
@@ -111,7 +111,7 @@ export interface Page {
   cursor: string | null;
 }
 
-/** A page of the files, the newest first; `cursor` is that of the page before. */
+/** One page of the files, the newest first. `cursor` comes from the previous page. */
 export function listFiles(
   { name, tags, kind }: FileQuery,
   cursor: string | null,
@@ -126,13 +126,13 @@ export function listFiles(
   return call<Page>("v1/files", { query, signal });
 }
 
-/** One file; not its manifest, which names every chunk. */
+/** One file, without the list of chunks that its full manifest has. */
 export const getFile = (id: string) => call<Manifest>(`v1/uploads/${id}`);
 export const changeFile = (id: string, change: { name?: string; tags?: string[] }) =>
   call<Manifest>(`v1/files/${id}`, { method: "PATCH", body: change });
 export const deleteFile = (id: string) => call<void>(`v1/files/${id}`, { method: "DELETE" });
 
-/** An address at which everyone who has it can fetch the file, for so many seconds. */
+/** A link with which anyone can download the file, for so many seconds. */
 export async function mintLink(id: string, seconds: number): Promise<string> {
   const body = { action: "download", file_id: id, expires_in: seconds };
   const { url } = await call<{ url: string }>("v1/grants", { method: "POST", body });

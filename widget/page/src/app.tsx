@@ -1,4 +1,4 @@
-/** The page: who is signed in, the uploads on one side, the library on the other, a file in front. */
+/** The page: sign-in, or the uploads on one side, the library on the other, and a file in a dialog. */
 
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import { getUsage, type Usage } from "./api.js";
@@ -14,7 +14,7 @@ import { sentence } from "./words.js";
 
 const FILE = /^#([0-9a-f]{24})$/;
 
-/** The file that the address names, so that it can be linked to, and left by the back button. */
+/** The open file is part of the address, so that it has a link and the back button closes it. */
 function useOpenFile(): [string | null, (id: string | null) => void] {
   const [hash, setHash] = useState(location.hash);
   useEffect(() => {
@@ -71,7 +71,7 @@ function Home({ usage }: { usage: Usage }) {
   const [open, setOpen] = useOpenFile();
   const deleted = useRef(false);
   useEffect(() => {
-    // The card that would have the focus back is gone.
+    // The card that had the focus before no longer exists.
     if (open === null && deleted.current) document.getElementById("library")?.focus();
     deleted.current = false;
   }, [open]);

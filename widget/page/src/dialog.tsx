@@ -1,4 +1,4 @@
-/** The browser's own `<dialog>`: it keeps the focus inside, closes by Escape, and gives the focus back. */
+/** A dialog: it keeps the focus inside, closes with Escape, and returns the focus. */
 
 import type { ComponentChildren } from "preact";
 import { useEffect, useId, useRef, useState } from "preact/hooks";
@@ -19,7 +19,7 @@ export function Dialog({ title, onClose, wide = false, children }: DialogProps) 
     const before = document.activeElement;
     element.current?.showModal();
     return () => {
-      // Taken out while open, a dialog gives the focus to nobody.
+      // The browser does not return the focus when an open dialog is removed.
       if (before instanceof HTMLElement && before.isConnected) before.focus();
     };
   }, []);
@@ -50,13 +50,13 @@ interface ConfirmProps {
   title: string;
   text: string;
   action: string;
-  /** What the button says that changes nothing. */
+  /** The label of the button that changes nothing. */
   otherwise?: string;
   onConfirm: () => Promise<void>;
   onClose: () => void;
 }
 
-/** Asks before something that cannot be undone; the button that undoes nothing has the focus. */
+/** Asks before something that cannot be undone. The button that changes nothing has the focus. */
 export function Confirm({ title, text, action, otherwise = "Keep it", onConfirm, onClose }: ConfirmProps) {
   const [failure, setFailure] = useState("");
   const [busy, setBusy] = useState(false);

@@ -1,4 +1,4 @@
-/** The page's signs: drawn here, in the colour of the text beside them, and silent for screen readers. */
+/** Icons in the colour of the text. Screen readers ignore them. */
 
 const PATHS = {
   video: "M4 5h11a2 2 0 0 1 2 2v2.5l4-2.5v10l-4-2.5V17a2 2 0 0 1-2 2H4a2 2 0 0 1-2-2V7a2 2 0 0 1 2-2z",
@@ -37,7 +37,7 @@ export function Mark() {
   );
 }
 
-/** What a file is to people, by its media type. */
+/** The kind of a file, by its media type. */
 export function kindOf(type: string): "video" | "image" | "audio" | "file" {
   const kind = type.split("/", 1)[0];
   return kind === "video" || kind === "image" || kind === "audio" ? kind : "file";

@@ -1,4 +1,4 @@
-/** The files on the server: found by the beginning of a name, by tags and by kind, a page at a time. */
+/** The files on the server: searched by the start of the name, by tags and by type, page by page. */
 
 import { useCallback, useEffect, useId, useMemo, useRef, useState } from "preact/hooks";
 import { type FileQuery, fileUrl, listFiles, listTags, type Manifest, type Page, type Tag } from "./api.js";
@@ -6,12 +6,12 @@ import { Icon, kindOf } from "./icons.js";
 import { useNews } from "./news.js";
 import { moment, sentenceHere, size } from "./words.js";
 
-/** Images up to here are their own preview. */
+/** Images up to this size serve as their own preview. */
 const PREVIEW = 2 * 1024 * 1024;
-/** Milliseconds without a key before a search begins. */
+/** A search begins this many milliseconds after the last key. */
 const PAUSE = 200;
 const TAGS_SHOWN = 12;
-/** Files that are asked for at a time: as they come from the server, and to be put into another order. */
+/** Files per request: in the server's order, and for sorting here. */
 const [SHOWN, SORTED] = [24, 1000];
 
 const KINDS = [["", "All types"], ["video/*", "Videos"], ["image/*", "Images"], ["audio/*", "Audio"]] as const;
@@ -46,7 +46,7 @@ function useFiles(query: FileQuery, sorted: boolean) {
     void ask(null, 0);
     return () => asking.current?.abort();
   }, [ask]);
-  // As many again as were there, so that nothing moves away under someone's eyes.
+  // Request as many files as are shown, so that the list does not shrink while someone looks at it.
   useNews("files", useCallback(() => void ask(null, shown.current), [ask]));
   return { page, failure, more: () => page?.cursor && ask(page.cursor, 0) };
 }
@@ -75,7 +75,7 @@ export function Library({ onOpen }: { onOpen: (id: string) => void }) {
       {failure && <p class="problem" role="alert">{failure}</p>}
       {page?.cursor && order !== "newest" && (
         <p class="hint" role="status">
-          In this order stand the newest {files.length.toLocaleString()} only. Search for less, or show more.
+          Only the newest {files.length.toLocaleString()} files are sorted. Narrow the search, or show more.
         </p>
       )}
       <p class="unseen" role="status">
@@ -94,8 +94,8 @@ function Empty({ searching, named }: { searching: boolean; named: boolean }) {
   return (
     <div class="empty">
       <Icon name={searching ? "search" : "video"} />
-      <p>{searching ? "No file is like that." : "Nothing is here yet. What you upload appears here."}</p>
-      {named && <p class="hint">Capital and small letters of a name are not the same.</p>}
+      <p>{searching ? "No files match." : "No files yet. Files that you upload appear here."}</p>
+      {named && <p class="hint">The search distinguishes capital and small letters.</p>}
     </div>
   );
 }
@@ -123,7 +123,7 @@ function Search({ query, onChange, order, onOrder }: SearchProps) {
         <input
           id={`${id}-name`}
           type="search"
-          placeholder="Name begins with …"
+          placeholder="Name starts with …"
           autocapitalize="none"
           autocorrect="off"
           spellcheck={false}
@@ -151,7 +151,7 @@ function TagFilter({ chosen, onChoose }: { chosen: string[]; onChoose: (tags: st
   const names = [...new Set([...chosen, ...shown.map(({ name }) => name)])];
   if (names.length === 0) return null;
   return (
-    <div class="tags" role="group" aria-label="Only files with the tags">
+    <div class="tags" role="group" aria-label="Filter by tags">
       {names.map((name) => {
         const pressed = chosen.includes(name);
         const others = chosen.filter((other) => other !== name);

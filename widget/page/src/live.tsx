@@ -1,4 +1,4 @@
-/** What screen readers are told: one polite voice for the course of things, one that interrupts for errors. */
+/** Messages for screen readers: polite ones for progress, assertive ones for errors. */
 
 import { useEffect, useState } from "preact/hooks";
 
@@ -14,7 +14,7 @@ export function Announcer() {
   const [said, setSaid] = useState({ polite: "", assertive: "" });
   useEffect(() => {
     const listener = (text: string, voice: Voice) =>
-      // A no-break space makes the same sentence said twice a change.
+      // With a no-break space, the same sentence counts as a change and is read again.
       setSaid((before) => ({ ...before, [voice]: before[voice] === text ? `${text}\u00a0` : text }));
     listeners.add(listener);
     return () => void listeners.delete(listener);

@@ -1,4 +1,4 @@
-/** What one part of the page tells the others: files or uploads on the server changed, or the session ended. */
+/** Events between the parts of the page: files or uploads on the server changed, or the session ended. */
 
 import { useEffect } from "preact/hooks";
 

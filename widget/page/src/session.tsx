@@ -1,7 +1,4 @@
-/**
- * Asks for the token, and hands it to the server, which keeps it in a cookie that scripts cannot read;
- * and takes it back.
- */
+/** Sign-in and sign-out. The server keeps the token in a cookie that scripts cannot read. */
 
 import { useState } from "preact/hooks";
 import { signIn, signOut } from "./api.js";
@@ -11,7 +8,7 @@ import { leaveUnasked, pauseRunning, underWay } from "./uploads.js";
 import { sentence } from "./words.js";
 
 export function SignIn({ refused, onSignedIn }: { refused: boolean; onSignedIn: () => void }) {
-  const [failure, setFailure] = useState(refused ? "The token in the address is not a good one; paste the right one here." : "");
+  const [failure, setFailure] = useState(refused ? "The token in the address is not valid. Paste the right token here." : "");
   const [busy, setBusy] = useState(false);
   const submit = async (event: SubmitEvent) => {
     event.preventDefault();
@@ -30,8 +27,8 @@ export function SignIn({ refused, onSignedIn }: { refused: boolean; onSignedIn: 
       <form onSubmit={submit}>
         <h1><Mark /> Lading</h1>
         <p>
-          The server prints its address with a token when it starts; open that, or paste the token here. On a
-          site with users it is the token that the site gave you.
+          When the server starts, it prints an address with a token. Open that address, or paste the token here.
+          If a site gave you a token, paste that one.
         </p>
         <label for="token">Token</label>
         <input id="token" name="token" type="password" autocomplete="current-password" required autofocus />
@@ -42,16 +39,16 @@ export function SignIn({ refused, onSignedIn }: { refused: boolean; onSignedIn: 
   );
 }
 
-/** Signed out means that nothing of this tab goes on: asked first while uploads are under way, and told when it fails. */
+/** Signing out stops the uploads of this tab, so it asks first while there are any. */
 export function SignOut() {
   const [asking, setAsking] = useState(false);
   const [failure, setFailure] = useState("");
   const leave = async () => {
-    const goOn = pauseRunning();
+    const resume = pauseRunning();
     try {
       await signOut();
     } catch (error) {
-      goOn();
+      resume();
       throw error;
     }
     leaveUnasked();
@@ -69,9 +66,9 @@ export function SignOut() {
       {asking && (
         <Confirm
           title="Sign out during an upload?"
-          text="Uploads stop where they are. To go on later, sign in and choose the same files again."
+          text="Your uploads stop. To resume them later, sign in and choose the same files again."
           action="Sign out"
-          otherwise="Stay"
+          otherwise="Stay signed in"
           onConfirm={leave}
           onClose={() => setAsking(false)}
         />

@@ -1,4 +1,4 @@
-/** Uploads that are not finished and not under way in this tab: of other tabs, other devices, other days. */
+/** Unfinished uploads that do not run in this tab: from other tabs, devices and days. */
 
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import { abortUpload, listUploads, type Upload } from "./api.js";
@@ -11,7 +11,7 @@ import { moment, percent, size } from "./words.js";
 const WATCHING = 2_000;
 const IDLE = 15_000;
 
-/** The list, asked for again and again while someone looks; and how to ask at once. */
+/** The list, refreshed while the page is visible, and a function that refreshes it now. */
 function useUnfinished(): [Upload[], () => Promise<void>] {
   const [uploads, setUploads] = useState<Upload[]>([]);
   const known = useRef(new Set<string>());
@@ -25,7 +25,7 @@ function useUnfinished(): [Upload[], () => Promise<void>] {
     const before = known.current;
     known.current = new Set(found.map(({ _id }) => _id));
     setUploads(found);
-    // What is gone from here may be a file now, on whichever device it ended.
+    // An upload that left the list may be a file now.
     if ([...before].some((id) => !known.current.has(id))) tell("files");
   }, []);
   useEffect(() => {
@@ -47,13 +47,13 @@ export function Unfinished({ here }: { here: ReadonlySet<string> }) {
   const heading = useRef<HTMLHeadingElement>(null);
   const aborted = useRef(false);
   useEffect(() => {
-    // The button that would have the focus back is gone, and perhaps the whole list.
+    // The button that had the focus before no longer exists, and perhaps the list neither.
     if (!aborting && aborted.current) (heading.current ?? document.getElementById("library"))?.focus();
     aborted.current = false;
   }, [aborting]);
   const abort = async ({ _id, name }: Upload) => {
     await abortUpload(_id);
-    announce(`The upload of ${name} is aborted.`);
+    announce(`The upload of ${name} was aborted.`);
     await look();
     aborted.current = true;
   };
@@ -61,14 +61,14 @@ export function Unfinished({ here }: { here: ReadonlySet<string> }) {
   return (
     <section class="panel" aria-labelledby="unfinished">
       <h2 id="unfinished" tabIndex={-1} ref={heading}>Unfinished uploads</h2>
-      <p class="hint">Choose the same file again, here or on another device, to go on where it stopped.</p>
+      <p class="hint">Choose the same file again, here or on another device, and its upload resumes.</p>
       <ul class="unfinished">
         {uploads.map((upload) => <Row key={upload._id} upload={upload} onAbort={() => setAborting(upload)} />)}
       </ul>
       {aborting && (
         <Confirm
           title="Abort this upload?"
-          text={`What the server has of ${aborting.name} is deleted.`}
+          text={`The stored part of ${aborting.name} will be deleted.`}
           action="Abort"
           onConfirm={() => abort(aborting)}
           onClose={() => setAborting(null)}
@@ -86,7 +86,7 @@ function Row({ upload, onAbort }: { upload: Upload; onAbort: () => void }) {
       <span class="unfinished-sign"><Icon name={kindOf(upload.mime_type)} /></span>
       <div class="unfinished-facts">
         <p class="breakable" dir="auto">{name}</p>
-        <progress aria-label={`Stored of ${name}`} {...(total === null ? {} : { max: Math.max(1, total), value: done })} />
+        <progress aria-label={`Upload progress of ${name}`} {...(total === null ? {} : { max: Math.max(1, total), value: done })} />
         <p class="hint">
           {known}
           {expires_at && <> · kept until {moment(expires_at)}</>}

@@ -1,4 +1,4 @@
-/** The place where files are dropped, and what became of them. */
+/** The drop area, the uploads of this tab, and their errors. */
 
 import type { Meta } from "@uppy/core";
 import { getDroppedFiles, prettyETA } from "@uppy/core/utils";
@@ -17,7 +17,7 @@ interface Failure {
   text: string;
 }
 
-/** The uploads that failed, until they are tried again or taken away. */
+/** The uploads that failed, until they are retried or removed. */
 function useFailures(): [Failure[], (id: string) => void] {
   const [failures, setFailures] = useState<Failure[]>([]);
   const without = useCallback((id: string) => setFailures((all) => all.filter((each) => each.id !== id)), []);
@@ -51,7 +51,7 @@ function useFailures(): [Failure[], (id: string) => void] {
   return [failures, without];
 }
 
-/** Whether the browser is offline, or an upload has lost the server and was not heard of since. */
+/** Whether the browser is offline, or an upload lost the server and made no progress since. */
 function useOffline(): boolean {
   const [lost, setLost] = useState(false);
   const [offline, setOffline] = useState(!navigator.onLine);
@@ -62,25 +62,25 @@ function useOffline(): boolean {
     window.addEventListener("online", look);
     window.addEventListener("offline", look);
     uppy.on("upload-stalled", losing);
-    for (const event of HEARD) uppy.on(event, heard);
+    for (const event of CONNECTED) uppy.on(event, heard);
     return () => {
       window.removeEventListener("online", look);
       window.removeEventListener("offline", look);
       uppy.off("upload-stalled", losing);
-      for (const event of HEARD) uppy.off(event, heard);
+      for (const event of CONNECTED) uppy.off(event, heard);
     };
   }, []);
   return offline || lost;
 }
 
-/** After what the Dashboard has other words. */
-const SAID = ["progress", "upload", "upload-retry", "upload-success", "upload-error", "complete"] as const;
-const HEARD = ["upload-progress", "upload-success", "upload-error", "upload-pause", "pause-all", "file-removed"] as const;
+/** Events after which the texts of the Dashboard change. */
+const CHANGES_TEXTS = ["progress", "upload", "upload-retry", "upload-success", "upload-error", "complete"] as const;
+const CONNECTED = ["upload-progress", "upload-success", "upload-error", "upload-pause", "pause-all", "file-removed"] as const;
 
-/** Milliseconds in which the server has deleted what was aborted. */
+/** Milliseconds in which the server surely deletes an aborted upload. */
 const DELETING = 10_000;
 
-/** The ids that the server knows the uploads of this tab by, also while it deletes them. */
+/** The ids of the uploads of this tab, including those that the server is deleting. */
 function useHere(): ReadonlySet<string> {
   const [here, setHere] = useState<ReadonlySet<string>>(new Set());
   useEffect(() => tell("uploads"), [here]);
@@ -107,7 +107,7 @@ function useHere(): ReadonlySet<string> {
   return here;
 }
 
-/** Takes files that are dropped beside the Dashboard, which the browser would open instead. */
+/** Accepts files that are dropped beside the Dashboard. Otherwise the browser would open them. */
 function useDrops(): void {
   useEffect(() => {
     const over = (event: DragEvent) => {
@@ -128,8 +128,8 @@ function useDrops(): void {
   }, []);
 }
 
-/** What Uppy counts otherwise: failed uploads among those under way, and the time as `pace.ts` says. */
-function wordsNow(): Record<string, string | Record<number, string>> {
+/** Texts with better numbers than those of Uppy: running uploads only, and the time from `rate.ts`. */
+function currentTexts(): Record<string, string | Record<number, string>> {
   const left = secondsLeft();
   const files = uppy.getFiles();
   const running = files.filter((file) => isUnderWay(file) && !file.isPaused).length;
@@ -138,7 +138,7 @@ function wordsNow(): Record<string, string | Record<number, string>> {
   const title = `${running ? "Uploading " : ""}${count} ${count === 1 ? "file" : "files"}${running ? "" : " failed"}`;
   return {
     ...WORDS,
-    // Without places for Uppy's own numbers.
+    // No placeholders, so that Uppy's own numbers do not appear.
     xTimeLeft: left === null ? "estimating" : `${prettyETA(Math.ceil(left))} left`,
     uploadingXFiles: { 0: title, 1: title },
     error: title,
@@ -146,13 +146,13 @@ function wordsNow(): Record<string, string | Record<number, string>> {
 }
 
 const WORDS = {
-  dashboardTitle: "Choose and watch uploads",
+  dashboardTitle: "Uploads",
   dropPasteFiles: "Drop files here, or %{browseFiles}",
   browseFiles: "Choose files",
   removeFile: "Remove file %{file}",
 };
 
-/** What the Dashboard leaves out: its label counts for a region only, and the items of one file are a list too. */
+/** ARIA roles that the Dashboard lacks: its label needs a region, and its items need a list. */
 function giveRoles(place: HTMLElement | null): void {
   place?.querySelector(".uppy-Dashboard:not([role])")?.setAttribute("role", "region");
   place?.querySelector(".uppy-Dashboard-files:not([role])")?.setAttribute("role", "list");
@@ -174,20 +174,20 @@ export function Uploader() {
       theme: "auto",
       proudlyDisplayPoweredByUppy: false,
       showRemoveButtonAfterComplete: true,
-      // What goes wrong stays to be read, below, and is not a note that goes by.
+      // Errors stay visible below instead of disappearing after some seconds.
       disableInformer: true,
       singleFileFullScreen: false,
-      note: "Of any size. Whatever breaks in between, an upload goes on where it stopped.",
+      note: "Any size. If the connection drops, your upload resumes.",
       locale: { strings: WORDS },
     });
-    const say = () => uppy.getPlugin("Dashboard")?.setOptions({ locale: { strings: wordsNow() } });
-    for (const event of SAID) uppy.on(event, say);
+    const say = () => uppy.getPlugin("Dashboard")?.setOptions({ locale: { strings: currentTexts() } });
+    for (const event of CHANGES_TEXTS) uppy.on(event, say);
     const seen = new MutationObserver(() => giveRoles(place.current));
     seen.observe(place.current, { childList: true, subtree: true });
     giveRoles(place.current);
     return () => {
       seen.disconnect();
-      for (const event of SAID) uppy.off(event, say);
+      for (const event of CHANGES_TEXTS) uppy.off(event, say);
       const dashboard = uppy.getPlugin("Dashboard");
       if (dashboard) uppy.removePlugin(dashboard);
     };
@@ -197,7 +197,7 @@ export function Uploader() {
       <h2 class="unseen">Upload</h2>
       {offline && (
         <p class="banner" role="status">
-          <Icon name="offline" /> No connection to the server. Uploads go on by themselves when it is back.
+          <Icon name="offline" /> No connection to the server. Uploads resume when it is back.
         </p>
       )}
       <div ref={place} class="dashboard" />
@@ -222,7 +222,7 @@ export function Uploader() {
   );
 }
 
-/** Asks before what is stored of uploads is deleted. */
+/** Asks before the stored parts of uploads are deleted. */
 function Losing() {
   const [loss, setLoss] = useState<Loss | null>(null);
   useEffect(() => losses.on("loss", setLoss), []);
@@ -232,7 +232,7 @@ function Losing() {
   return (
     <Confirm
       title={one ? "Abort this upload?" : `Abort ${names.length} uploads?`}
-      text={`What the server has of ${one ? names[0] : "them"} (${size(bytes)}) is deleted.`}
+      text={`The stored ${one ? `part of ${names[0]}` : "parts"} (${size(bytes)}) will be deleted.`}
       action="Abort"
       otherwise={one ? "Keep it" : "Keep them"}
       onConfirm={async () => abort()}

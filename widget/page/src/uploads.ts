@@ -1,34 +1,31 @@
-/**
- * The uploads of this tab: Uppy with the Lading plugin, and what is said of their course.
- * Owns the one Uppy. Refuses to know how it is shown.
- */
+/** The uploads of this tab: Uppy with the Lading plugin, and what screen readers hear of them. */
 
 import Uppy, { type Meta, type UppyFile } from "@uppy/core";
-import { Emitter } from "../../src/emitter.js";
-import { UploadError } from "../../src/errors.js";
+import { Emitter } from "../../src/upload/emitter.js";
+import { UploadError } from "../../src/protocol/errors.js";
 import Lading from "../../src/uppy.js";
 import { home } from "./api.js";
 import { announce } from "./live.js";
 import { tell } from "./news.js";
-import { Pace } from "./pace.js";
+import { Rate } from "./rate.js";
 import { sentence } from "./words.js";
 
 type Body = Record<string, unknown>;
 
-/** Bytes up to which an upload is aborted without a question: they are soon sent again. */
+/** An upload with at most this many stored bytes is aborted without a question. */
 const LITTLE = 1_000_000;
 
-/** What the server has of uploads that someone is about to abort. */
+/** What is lost when running uploads are aborted. */
 export interface Loss {
   names: string[];
   bytes: number;
   abort: () => void;
 }
 
-/** Who hears of a loss asks, and calls its `abort` or does not. */
+/** The listener asks the user, and calls `abort` if the user agrees. */
 export const losses = new Emitter<{ loss: Loss }>();
 
-/** Uppy, whose buttons delete at once, with a question before. */
+/** Uppy, but its buttons ask before they delete. */
 class Asking extends Uppy<Meta, Body> {
   override cancelAll(): void {
     this.ask(this.getFiles(), () => super.cancelAll());
@@ -42,13 +39,13 @@ class Asking extends Uppy<Meta, Body> {
     const running = files.filter((file) => file && isUnderWay(file));
     const bytes = running.reduce((sum, { progress }) => sum + (progress.bytesUploaded || 0), 0);
     if (bytes <= LITTLE) abort();
-    else losses.tell("loss", { names: running.map(({ name }) => name), bytes, abort });
+    else losses.emit("loss", { names: running.map(({ name }) => name), bytes, abort });
   }
 }
 
 export const uppy = new Asking({
   autoProceed: true,
-  // A file that is done or failed may be chosen again; one that is under way may not.
+  // A file can be chosen again after it finished or failed, but not while it is under way.
   onBeforeFileAdded: (file, files) => {
     const same = files[file.id];
     return same === undefined || same.progress.uploadComplete === true || Boolean(same.error);
@@ -56,18 +53,18 @@ export const uppy = new Asking({
 });
 uppy.setOptions({
   locale: {
-    strings: { noDuplicates: "This file is being uploaded already; wait until it is done." },
+    strings: { noDuplicates: "This file is already being uploaded. Wait until it is done." },
     pluralize: uppy.locale.pluralize,
   },
 });
 uppy.use(Lading<Meta, Body>, { url: home.href });
 
-/** The id that the server knows a file's upload by; undefined until it gave one. */
+/** The id of a file's upload on the server; undefined until it is created. */
 export function serverId(file: object): string | undefined {
   return (file as { lading?: { id: string } }).lading?.id;
 }
 
-/** Whether leaving the page would break off an upload. */
+/** Whether leaving the page would interrupt an upload. */
 export const underWay = () => uppy.getFiles().some(isUnderWay);
 
 export function isUnderWay({ progress, error }: UppyFile<Meta, Body>): boolean {
@@ -76,7 +73,7 @@ export function isUnderWay({ progress, error }: UppyFile<Meta, Body>): boolean {
 
 let leaving = false;
 
-/** From now on leaving the page is not asked about: it was. */
+/** Leave the page without another question. */
 export function leaveUnasked(): void {
   leaving = true;
 }
@@ -85,7 +82,7 @@ window.addEventListener("beforeunload", (event) => {
   if (underWay() && !leaving) event.preventDefault();
 });
 
-/** Pause what runs; gives how to let that, and nothing else, go on again. */
+/** Pause the running uploads. Returns a function that resumes these and no others. */
 export function pauseRunning(): () => void {
   const running = uppy.getFiles().filter((file) => isUnderWay(file) && !file.isPaused);
   const toggle = () => {
@@ -95,26 +92,26 @@ export function pauseRunning(): () => void {
   return toggle;
 }
 
-// Chosen again, a file takes the place of what failed under its name, also when it changed since.
+// A file that is chosen again replaces a failed one of the same name, even if it changed.
 uppy.on("file-added", (file) => {
   for (const { id, name, error } of uppy.getFiles()) {
     if (id !== file.id && name === file.name && error) uppy.removeFile(id);
   }
 });
 
-const pace = new Pace();
+const rate = new Rate();
 
-uppy.on("upload", (_id, files) => files.forEach(({ id }) => pace.begin(id)));
+uppy.on("upload", (_id, files) => files.forEach(({ id }) => rate.begin(id)));
 uppy.on("upload-progress", (file, { bytesUploaded }) => {
-  if (file) pace.heard(file.id, bytesUploaded || 0, performance.now());
+  if (file) rate.stored(file.id, bytesUploaded || 0, performance.now());
 });
-for (const event of ["upload-pause", "pause-all", "resume-all"] as const) uppy.on(event, () => pace.paused());
+for (const event of ["upload-pause", "pause-all", "resume-all"] as const) uppy.on(event, () => rate.paused());
 
-/** Seconds until everything under way is there; null while nobody knows. */
+/** Seconds until all running uploads are done; null while unknown. */
 export function secondsLeft(): number | null {
   const running = uppy.getFiles().filter((file) => isUnderWay(file) && !file.isPaused);
   const bytes = running.reduce((sum, { progress }) => sum + (progress.bytesTotal ?? 0) - (progress.bytesUploaded || 0), 0);
-  return pace.seconds(bytes, performance.now());
+  return rate.seconds(bytes, performance.now());
 }
 
 let quarter = 0;
@@ -138,8 +135,8 @@ uppy.on("upload-error", (file, error) => {
   tell("files");
 });
 
-// Uppy shows a failure in place of what still runs, and forgets it when other files begin: then it would say
-// "Uploading" for ever. So it has one while nothing runs, and as long as a file has one.
+// Uppy shows an error instead of what still runs, and drops it when other files start: then it would show
+// "Uploading" for ever. So the error is set only while nothing runs, and as long as a file has one.
 function tellFailure(): void {
   const error = (!underWay() && uppy.getFiles().find((file) => file.error)?.error) || null;
   if (uppy.getState().error !== error) uppy.setState({ error });

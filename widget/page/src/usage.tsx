@@ -1,4 +1,4 @@
-/** How much is stored, how much is set aside for uploads under way, and how much may be. */
+/** How much space is used, how much is reserved for uploads under way, and the quota. */
 
 import type { Usage } from "./api.js";
 import { size } from "./words.js";

@@ -1,4 +1,4 @@
-/** One file: seen or heard, renamed, tagged, shared, downloaded, deleted. */
+/** One file: view, rename, tag, share, download, delete. */
 
 import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { changeFile, deleteFile, downloadUrl, fileUrl, getFile, type Manifest, mintLink } from "./api.js";
@@ -57,7 +57,7 @@ function Media({ file }: { file: Manifest }) {
   return (
     <div class="media none">
       <Icon name="file" />
-      <p>{broken ? "This browser cannot show the file; download it instead." : "There is no preview of this type; download the file to open it."}</p>
+      <p>{broken ? "This browser cannot show the file. Download it instead." : "There is no preview for this type. Download the file to open it."}</p>
     </div>
   );
 }
@@ -66,7 +66,7 @@ function Actions({ file, onDeleted }: { file: Manifest; onDeleted: () => void })
   const [asking, setAsking] = useState(false);
   const remove = async () => {
     await deleteFile(file._id);
-    announce(`${file.name} is deleted.`);
+    announce(`${file.name} was deleted.`);
     tell("files");
     onDeleted();
   };
@@ -78,7 +78,7 @@ function Actions({ file, onDeleted }: { file: Manifest; onDeleted: () => void })
       {asking && (
         <Confirm
           title="Delete this file?"
-          text={`${file.name} (${size(file.size ?? 0)}) is deleted for good, and links to it stop working.`}
+          text={`${file.name} (${size(file.size ?? 0)}) will be deleted permanently, and links to it will stop working.`}
           action="Delete"
           onConfirm={remove}
           onClose={() => setAsking(false)}
@@ -88,7 +88,7 @@ function Actions({ file, onDeleted }: { file: Manifest; onDeleted: () => void })
   );
 }
 
-/** An address that works without signing in, for a time. */
+/** A link that works without signing in, for a limited time. */
 function Share({ file }: { file: Manifest }) {
   const id = useId();
   const [seconds, setSeconds] = useState<number>(DURATIONS[1][0]);
@@ -127,7 +127,7 @@ async function copied(text: string): Promise<boolean> {
     await navigator.clipboard.writeText(text);
     return true;
   } catch {
-    return false; // not allowed, or not there: on a page without TLS
+    return false; // not allowed, or missing, as on a page without TLS
   }
 }
 
@@ -182,7 +182,7 @@ function Tags({ file, onChanged }: ChangeProps) {
     event.preventDefault();
     const tag = field.current?.value.trim() ?? "";
     if (tag === "" || file.tags.includes(tag)) return;
-    // What is refused stays, to be put right.
+    // A refused tag stays in the field, so that it can be corrected.
     if ((await change([...file.tags, tag])) && field.current) field.current.value = "";
   };
   return (
@@ -206,7 +206,7 @@ function Tags({ file, onChanged }: ChangeProps) {
         </ul>
       )}
       <div class="joined">
-        <input id={id} ref={field} maxLength={128} placeholder="A word to find it by" />
+        <input id={id} ref={field} maxLength={128} placeholder="Add a tag" />
         <button type="submit">Add</button>
       </div>
       {failure && <p class="problem" role="alert">{failure}</p>}

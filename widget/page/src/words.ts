@@ -1,6 +1,6 @@
-/** Sizes, times and refusals in plain words. Pure. */
+/** Texts for people: sizes, times and errors. */
 
-import { UploadError } from "../../src/errors.js";
+import { UploadError } from "../../src/protocol/errors.js";
 import { prettierBytes as size } from "./bytes.js";
 
 export { size };
@@ -8,35 +8,35 @@ export { size };
 const when = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 export const moment = (time: string | number) => when.format(new Date(time));
 
-/** How far an upload is, 0 to 100; 100 only when everything is there. */
+/** Progress from 0 to 100; 100 only when everything is stored. */
 export function percent(done: number, total: number | null): number {
   if (total === null) return 0;
   return total === 0 ? 100 : Math.floor((done / total) * 100);
 }
 
-/** Where the browser client speaks of an upload, and the page of something else. */
+/** Sentences for files, where the browser client has one about uploads. */
 const HERE: Readonly<Record<string, string>> = {
-  "not-found": "It is not on the server any more; it may have been deleted elsewhere.",
-  forbidden: "You are not allowed to do this; ask whoever runs the server.",
+  "not-found": "It is no longer on the server. It may have been deleted elsewhere.",
+  forbidden: "You are not allowed to do this. Ask the operator of the server.",
 };
 
-/** One sentence about what went wrong, and what to do. */
+/** What went wrong with an upload, and what to do. */
 export function sentence(error: unknown): string {
   if (error instanceof Error && "isRestriction" in error) return error.message; // Uppy's own
-  if (!(error instanceof UploadError)) return "Something went wrong in this page; reload it and try again.";
+  if (!(error instanceof UploadError)) return "Something went wrong in this page. Reload it and try again.";
   if (error.code === "quota-exceeded") return quotaSentence(error);
-  // A value that is not allowed: only the server knows which.
+  // Only the server knows which value is not allowed.
   if (error.code === "invalid-argument") return error.detail ?? error.message;
   return error.message;
 }
 
-/** The same of a link that could not be made. */
+/** The same for a link that could not be created. */
 export function sentenceOfLink(error: unknown): string {
   if (!(error instanceof UploadError) || error.code !== "forbidden") return sentenceHere(error);
-  return "Your token does not allow links: its scope lacks “grant”. Ask whoever gave it to you.";
+  return "Your token cannot create links: it lacks the scope “grant”. Ask whoever gave you the token.";
 }
 
-/** The same of what is asked of files that are on the server already. */
+/** The same for files that are on the server. */
 export function sentenceHere(error: unknown): string {
   return (error instanceof UploadError && HERE[error.code]) || sentence(error);
 }

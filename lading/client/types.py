@@ -1,0 +1,238 @@
+"""What the client returns and reports: frozen objects with plain attributes.
+
+Sizes are bytes. Times are `datetime` objects in UTC. `raw` is the server's own answer as a
+mapping, for fields that this version of the client does not know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Self
+
+from lading.protocol.manifest import Piece, coverage
+
+Raw = Mapping[str, Any]
+
+
+class State(StrEnum):
+    """What a transfer is doing."""
+
+    LOOKING = "looking"
+    SENDING = "sending"
+    WAITING = "waiting"
+    HASHING = "hashing"
+    VERIFYING = "verifying"
+    DONE = "done"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a transfer is.
+
+    Of `total` bytes (None while unknown), `stored` are durable: on the server for an upload, in
+    the target for a download. `checked` counts the bytes hashed so far in the states `hashing`
+    (here) and `verifying` (on the server). `reason` says why a transfer is `waiting`.
+    """
+
+    state: State = State.LOOKING
+    stored: int = 0
+    total: int | None = None
+    checked: int = 0
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class File:
+    """A finished file.
+
+    `sha256` is in lower-case hexadecimal, None for a file that was uploaded without one. `url` is
+    where the file can be fetched, absolute.
+    """
+
+    id: str
+    name: str
+    size: int
+    mime_type: str
+    sha256: str | None
+    crc32c: int
+    url: str
+    raw: Raw = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A stored piece of a file: `size` bytes from `start`."""
+
+    id: str
+    start: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest(File):
+    """A finished file with all that the server knows about it.
+
+    `chunks` is filled by `Client.manifest` only; a list of files leaves it empty.
+    """
+
+    user_id: str
+    directory: str
+    tags: tuple[str, ...]
+    created_at: datetime
+    updated_at: datetime
+    chunks: tuple[Chunk, ...] = field(default=(), repr=False)
+
+    @classmethod
+    def of(cls, raw: Raw, url: str) -> Self:
+        """The manifest of a finished file, as the HTTP API sends it."""
+        return cls(
+            url=url,
+            **_named(raw, "name", "size", "mime_type", "sha256", "crc32c"),
+            **_common(raw),
+            chunks=tuple(
+                Chunk(each["object_id"], each["slice_start"], each["size"])
+                for each in raw.get("chunks", ())
+            ),
+        )
+
+    def file(self) -> File:
+        """The same as an upload returns it."""
+        names = ("id", "size", "mime_type", "sha256", "crc32c")
+        facts: dict[str, Any] = {name: getattr(self, name) for name in names}
+        return File(**facts, name=self.name, url=self.url, raw={**facts, "url": self.url})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upload:
+    """An unfinished upload, as the server has it.
+
+    `size` is None while the length is unknown. `stored` bytes are durable; `missing` are the ranges
+    that are not, each from its first byte up to, not including, its last. The upload is deleted at
+    `expires_at` unless it goes on.
+    """
+
+    id: str
+    name: str
+    size: int | None
+    mime_type: str
+    stored: int
+    missing: tuple[tuple[int, int], ...]
+    chunk_size: int
+    user_id: str
+    directory: str
+    tags: tuple[str, ...]
+    fingerprint: str | None
+    created_at: datetime
+    updated_at: datetime
+    expires_at: datetime | None
+    raw: Raw = field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def of(cls, raw: Raw) -> Self:
+        """An unfinished upload, as the HTTP API sends it."""
+        return cls(
+            **_named(raw, "name", "size", "mime_type", "chunk_size"),
+            **_common(raw),
+            stored=raw["upload_size"],
+            missing=_missing(raw),
+            fingerprint=raw.get("fingerprint"),
+            expires_at=None if raw["expires_at"] is None else moment(raw["expires_at"]),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What a user has stored and may store, in bytes.
+
+    `reserved` is held for unfinished uploads. `quota` is None where there is no limit.
+    """
+
+    user_id: str
+    used: int
+    reserved: int
+    quota: int | None
+    raw: Raw = field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def of(cls, raw: Raw) -> Self:
+        """The usage of a user, as the HTTP API sends it."""
+        return cls(**_named(raw, "user_id", "used", "reserved", "quota"), raw=raw)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """A token for one purpose. `url` (HTTP) and `ws_url` (WebSocket) are where it is used."""
+
+    id: str
+    token: str = field(repr=False)
+    url: str = field(repr=False)
+    ws_url: str
+    expires_at: datetime
+    raw: Raw = field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def of(cls, raw: Raw) -> Self:
+        """A new grant, as the HTTP API sends it."""
+        return cls(
+            **_named(raw, "id", "token", "url", "ws_url"),
+            expires_at=moment(raw["expires_at"]),
+            raw=raw,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerStatus:
+    """A server that is ready. `version` is its version of Lading, None where it does not say."""
+
+    status: str
+    version: str | None
+    raw: Raw = field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def of(cls, raw: Raw) -> Self:
+        """The answer of `/readyz`."""
+        return cls(status=str(raw.get("status")), version=raw.get("version"), raw=raw)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UploadRequest:
+    """The options of one upload; the fields are those of `Client.upload`."""
+
+    name: str | None
+    directory: str
+    tags: tuple[str, ...]
+    mime_type: str | None
+    sha256: bool
+    resume: bool
+    chunk_size: int | None
+
+
+def moment(text: str) -> datetime:
+    """A time of the HTTP API."""
+    return datetime.fromisoformat(text)
+
+
+def _named(raw: Raw, *names: str) -> dict[str, Any]:
+    return {name: raw[name] for name in names}
+
+
+def _common(raw: Raw) -> dict[str, Any]:
+    """What finished files and unfinished uploads have in common."""
+    return {
+        "id": raw["_id"],
+        **_named(raw, "user_id", "directory"),
+        "tags": tuple(raw["tags"]),
+        "created_at": moment(raw["created_at"]),
+        "updated_at": moment(raw["updated_at"]),
+        "raw": raw,
+    }
+
+
+def _missing(raw: Raw) -> tuple[tuple[int, int], ...]:
+    if "missing" in raw:
+        return tuple((start, end) for start, end in raw["missing"])
+    pieces = [Piece(each["slice_start"], each["size"], 0) for each in raw.get("chunks", ())]
+    return tuple(coverage(pieces, raw["size"]).missing)

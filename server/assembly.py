@@ -1,0 +1,74 @@
+"""The parts below the transports, put together in one place.
+
+The application, the commands of `lading janitor` and the tests all get them here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from typing import Any
+
+from lading.janitor.janitor import Janitor
+from lading.server.settings import Settings
+from lading.server.uploads import UploadLimits, Uploads
+from lading.server.uploads.files import Library
+from lading.storage.clock import PlainClock
+from lading.storage.open import Storage, open_storage
+
+USUAL_LIMITS = UploadLimits()
+
+
+@dataclass(frozen=True, slots=True)
+class Assembly:
+    """Storage, and the parts that work on it."""
+
+    settings: Settings
+    storage: Storage
+    janitor: Janitor
+    uploads: Uploads
+    library: Library
+
+    def background(self) -> list[Coroutine[Any, Any, None]]:
+        """What runs in a server beside the requests, each for as long as its task lives."""
+        settings, storage = self.settings, self.storage
+        work = [storage.free_space.watch(), storage.clock.keep(), self.uploads.todo.run()]
+        if settings.janitor:
+            interval = settings.janitor_interval or min(60.0, settings.upload_ttl / 4)
+            work.append(self.janitor.loop(interval).run())
+        return work
+
+
+def assemble(storage: Storage, settings: Settings, limits: UploadLimits = USUAL_LIMITS) -> Assembly:
+    """Put the parts together on a storage."""
+    janitor = Janitor(storage, tombstone_ttl=settings.tombstone_ttl, pace=settings.janitor_pace)
+    uploads = Uploads(storage, janitor.sweeper, settings, limits)
+    return Assembly(settings, storage, janitor, uploads, Library(uploads, storage))
+
+
+async def open_assembly(
+    settings: Settings,
+    stack: AsyncExitStack,
+    *,
+    url: str | None = None,
+    client: Any = None,
+    clock: Callable[[], float] | None = None,
+    limits: UploadLimits = USUAL_LIMITS,
+) -> Assembly:
+    """Open the storage that the settings ask for, and put the parts together on it.
+
+    Raises Unavailable. `client` is a MongoDB client made elsewhere; else `url` is connected to.
+    `clock` replaces the database's clock.
+    """
+    storage = await open_storage(
+        stack,
+        url=url,
+        client=client,
+        upload_ttl=settings.upload_ttl,
+        default_quota=settings.default_quota,
+        free_space_floor=settings.free_space_floor,
+    )
+    if clock is not None:
+        storage = replace(storage, clock=PlainClock(clock))
+    return assemble(storage, settings, limits)

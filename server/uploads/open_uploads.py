@@ -1,0 +1,163 @@
+"""The uploads that this process knows: fetched for their owner, shared, and kept alive.
+
+All connections of a process that write to one upload share one `OpenUpload`. Activity is noted in
+the manifest, but not for every piece.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass, field
+from typing import NamedTuple
+from weakref import WeakValueDictionary
+
+from lading.protocol.errors import Gone, LadingError, NotFound
+from lading.protocol.manifest import Coverage, Manifest, Piece, State, coverage
+from lading.protocol.spec import check_id
+from lading.server.access.principal import Principal
+from lading.server.uploads.limits import UploadLimits
+from lading.storage.open import Storage
+
+REPLACED = "The bytes of the upload were replaced by others in the meantime; try again."
+
+
+@dataclass(slots=True, weakref_slot=True)
+class OpenUpload:
+    """An upload under way, shared by the connections of this process that write to it."""
+
+    manifest: Manifest
+    stored: int
+    touched_at: float
+    finishing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held by the one FINISH that verifies. The others then find its result."""
+
+    def know(self, manifest: Manifest, stored: int) -> None:
+        """Take in what was read. News of an earlier attempt may come late and is ignored."""
+        if manifest.attempt > self.manifest.attempt:
+            self.manifest, self.stored = manifest, stored
+        elif manifest.attempt == self.manifest.attempt:
+            self.manifest, self.stored = manifest, max(self.stored, stored)
+
+
+class Written(NamedTuple):
+    """A durable piece: its length, and how many bytes of the upload are stored in all."""
+
+    size: int
+    upload_size: int
+
+
+def nothing_stored(manifest: Manifest) -> Coverage:
+    """What is stored of an upload that was created just now."""
+    return coverage([], manifest.size)
+
+
+class OpenUploads:
+    """Looks uploads up, and keeps the ones that are written to alive."""
+
+    def __init__(self, storage: Storage, upload_ttl: float, limits: UploadLimits) -> None:
+        self._manifests = storage.manifests
+        self._contents = storage.contents
+        self._clock = storage.clock
+        self._ttl = upload_ttl
+        self.touch_seconds = min(limits.watermark_seconds, upload_ttl / 4)
+        self._open: WeakValueDictionary[str, OpenUpload] = WeakValueDictionary()
+        self._recent: deque[OpenUpload] = deque(maxlen=limits.remembered)
+
+    # -- looking
+
+    async def get(self, principal: Principal, upload_id: str) -> Manifest:
+        """The manifest of an upload or file of the principal's; raises NotFound, Gone."""
+        found = await self._manifests.get(check_id(upload_id))
+        manifest = principal.check_owner(found, upload_id)
+        refuse_tombstone(manifest)
+        return manifest
+
+    async def find(self, upload_id: str, user_id: str | None) -> Manifest:
+        """The manifest of an upload or file of that user, or of any user if None.
+
+        For callers who may act for every user; raises NotFound, Gone.
+        """
+        found = await self._manifests.get(check_id(upload_id))
+        if found is None or user_id not in (None, found.user_id):
+            raise _not_found(upload_id)
+        refuse_tombstone(found)
+        return found
+
+    async def after_end(self, upload_id: str) -> Manifest:
+        """The manifest where an update found no upload under way: ready, or in a new attempt.
+
+        Raises NotFound, Gone.
+        """
+        manifest = await self._manifests.get(upload_id)
+        if manifest is None:
+            raise _not_found(upload_id)
+        refuse_tombstone(manifest)
+        return manifest
+
+    async def coverage(self, manifest: Manifest) -> Coverage:
+        """What is stored of an upload."""
+        # A run without a hole covers the same bytes as its pieces.
+        runs = await self._contents.runs(manifest)
+        return coverage([Piece(start, end - start, 0) for start, end in runs], manifest.size)
+
+    # -- sharing
+
+    def peek(self, upload_id: str) -> OpenUpload | None:
+        """The upload, if it is open in this process."""
+        return self._open.get(upload_id)
+
+    def share(self, manifest: Manifest, stored: int) -> OpenUpload:
+        """The one object of this process for that upload."""
+        upload = self._open.get(manifest.id)
+        if upload is None:
+            upload = OpenUpload(manifest, stored, manifest.updated_at)
+            self._open[manifest.id] = upload
+        else:
+            upload.know(manifest, stored)
+        return upload
+
+    def remember(self, upload: OpenUpload) -> None:
+        """Keep it in mind for a while although no connection holds it."""
+        self._recent.append(upload)
+
+    # -- activity
+
+    async def touch(self, upload: OpenUpload, *, at_once: bool = False, reach: int = 0) -> None:
+        """Note activity, unless that was done a moment ago; raises Gone, NotFound."""
+        now, before = self._clock(), upload.touched_at
+        # A clock that was set back must not delay the next touch.
+        if not at_once and 0 <= now - before < self.touch_seconds:
+            return
+        upload.touched_at = now
+        try:
+            touched = await self.touch_manifest(upload.manifest, upload.stored, reach)
+        except LadingError:
+            upload.touched_at = before
+            raise
+        upload.know(touched, touched.upload_size)
+
+    async def touch_manifest(self, manifest: Manifest, stored: int, reach: int = 0) -> Manifest:
+        """Note activity in the manifest itself; raises Gone, NotFound."""
+        now = self._clock()
+        touched = await self._manifests.touch(
+            manifest.id,
+            now=now,
+            expires_at=now + self._ttl,
+            upload_size=stored,
+            reach=reach,
+            attempt=manifest.attempt,
+        )
+        return touched or await self.after_end(manifest.id)
+
+
+def refuse_tombstone(manifest: Manifest) -> None:
+    """Raise Gone for an expired upload, NotFound for a deleted one."""
+    if manifest.state is State.EXPIRED:
+        raise Gone("The upload was idle for too long and was removed; start it again.")
+    if manifest.state is State.DELETED:
+        raise _not_found(manifest.id)
+
+
+def _not_found(upload_id: str) -> NotFound:
+    return NotFound(f"There is no upload or file {upload_id}.")

@@ -1,0 +1,159 @@
+"""WRITE: one piece becomes durable, and changes nothing when it comes again.
+
+The order is: check, store, then look at the manifest once more. A piece that came too late, after
+the upload ended, is deleted again and not acknowledged.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lading.protocol.digests import crc32c
+from lading.protocol.errors import (
+    AlreadyComplete,
+    ChecksumMismatch,
+    ChunkConflict,
+    Gone,
+    NotFound,
+    OutOfBounds,
+    TooLarge,
+)
+from lading.protocol.manifest import (
+    MAX_ATTEMPT,
+    MAX_INTEGER,
+    Manifest,
+    Piece,
+    State,
+    cell_start,
+    check_bounds,
+    fills_cell,
+)
+from lading.server.uploads.open_uploads import OpenUpload, OpenUploads, Written, refuse_tombstone
+from lading.storage.open import Storage
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """Stores pieces. `late_pieces` is set where a late piece may find no tombstone any more."""
+
+    storage: Storage
+    uploads: OpenUploads
+    late_pieces: bool
+
+    async def write(
+        self,
+        upload: OpenUpload,
+        slice_start: int,
+        data: bytes,
+        checksum: int,
+        *,
+        whole_cells: bool = True,
+    ) -> Written:
+        """Store a piece; it is durable on return, and a second call changes nothing.
+
+        `whole_cells` is for transports that fill cells: the piece must reach the end of its cell.
+        Raises ChecksumMismatch, OutOfBounds, TooLarge, ChunkConflict, AlreadyComplete, Gone,
+        NotFound, StorageFull, Unavailable; then nothing was stored.
+        """
+        size = len(data)
+        if crc32c(data) != checksum:
+            raise ChecksumMismatch("The piece was damaged on its way; send it again.")
+        manifest = await self._look(upload)
+        check_bounds(slice_start, size, manifest.chunk_size, manifest.size)
+        check_grant_size(manifest, slice_start + size)
+        piece = Piece(slice_start, size, checksum)
+        if manifest.state is State.READY:
+            return await self._write_again(upload, piece)
+        if whole_cells and not fills_cell(slice_start, size, manifest.chunk_size, manifest.size):
+            raise OutOfBounds("A piece must reach the end of its cell.")
+        await self._check_chain(manifest, slice_start)
+        self.storage.free_space.check()
+        if manifest.size is None and not await self.storage.quotas.grow(
+            manifest.user_id, manifest.id, piece.end
+        ):
+            upload.manifest = await self.uploads.after_end(manifest.id)
+            return await self._write_again(upload, piece)
+        fresh = await self.storage.contents.write(manifest, piece, data)
+        if fresh:
+            # A RESUME at this moment may have counted the piece already.
+            upload.stored = min(upload.stored + size, manifest.size or MAX_INTEGER)
+        await self._confirm(upload, manifest, piece, fresh)
+        if upload.manifest.attempt != manifest.attempt:
+            return await self.write(upload, slice_start, data, checksum, whole_cells=whole_cells)
+        return Written(size, upload.stored)
+
+    async def _look(self, upload: OpenUpload) -> Manifest:
+        """The manifest as it was in the database a moment ago; raises Gone, NotFound.
+
+        A piece of an upload that died long ago would be stored for ever: the tombstone that lets
+        the janitor delete late pieces may be purged.
+        """
+        if upload.manifest.state is State.UPLOADING:
+            await self.uploads.touch(upload)
+        refuse_tombstone(upload.manifest)
+        return upload.manifest
+
+    async def _confirm(
+        self, upload: OpenUpload, manifest: Manifest, piece: Piece, fresh: bool
+    ) -> None:
+        """Look again where the piece may have come too late; one that did is deleted.
+
+        Raises Gone, NotFound, AlreadyComplete.
+        """
+        # While the size is unknown, the piece may lie behind the end of a file that was published
+        # in the meantime. A piece that was there before may come from a connection whose journal
+        # sync is still due: the touch makes it durable, too. Where tombstones are kept for a short
+        # time only, there may be none left with which the janitor would delete the piece.
+        growing = manifest.size is None
+        at_once = growing or not fresh or self.late_pieces
+        reach = piece.end if growing and upload.manifest.attempt == manifest.attempt else 0
+        try:
+            await self.uploads.touch(upload, at_once=at_once, reach=reach)
+        except (Gone, NotFound):
+            await self.storage.contents.remove(manifest, piece)
+            raise
+        ended = upload.manifest
+        if ended.size is not None and ended.size < piece.end and ended.attempt == manifest.attempt:
+            upload.stored = ended.size
+            await self.storage.contents.remove(manifest, piece)
+            raise AlreadyComplete("The upload is complete, and ends before this piece.")
+
+    async def _write_again(self, upload: OpenUpload, piece: Piece) -> Written:
+        if await self.storage.contents.at(upload.manifest, piece.slice_start) != piece:
+            raise AlreadyComplete("The upload is complete; nothing can be added to it.")
+        return Written(piece.size, upload.stored)
+
+    async def _check_chain(self, manifest: Manifest, slice_start: int) -> None:
+        """A piece begins with its cell or where a stored piece ends, so that none overlap."""
+        start = cell_start(slice_start, manifest.chunk_size)
+        if slice_start == start:
+            return
+        before = await self.storage.contents.before(manifest, slice_start)
+        if before is None or before.end != slice_start:
+            raise OutOfBounds(
+                "A piece must begin at the start of its cell or where a stored piece ends."
+            )
+
+    async def begin_again(self, upload: OpenUpload) -> None:
+        """Give up the bytes of an upload; others are then stored as into a new one.
+
+        Raises NotFound, Gone, and ChunkConflict when that was done too often. Nothing happens when
+        the upload is complete, or when another call has begun the next attempt already.
+        """
+        manifest = upload.manifest
+        if manifest.attempt >= MAX_ATTEMPT:
+            raise ChunkConflict(
+                "Other bytes are stored, and were replaced too often; abort the upload."
+            )
+        now = self.storage.clock()
+        begun = await self.storage.manifests.begin_again(manifest.id, manifest.attempt, now)
+        begun = begun or await self.uploads.after_end(manifest.id)
+        upload.know(begun, begun.upload_size)
+        await self.storage.contents.forget(manifest)
+
+
+def check_grant_size(manifest: Manifest, end: int) -> None:
+    """Raise TooLarge when an upload that ends at `end` is larger than its grant allows."""
+    if manifest.max_size is not None and end > manifest.max_size:
+        limit = manifest.max_size
+        raise TooLarge(f"The grant allows at most {limit} bytes.", limit=limit)

@@ -1,0 +1,39 @@
+"""Retries around a driver: an operation that failed for a moment is tried again.
+
+Every operation of a driver means the same when it is done twice, so each may be repeated. For a
+driver whose store is far away; the collections of MongoDB repeat their operations themselves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+from lading.protocol.errors import Unavailable
+from lading.storage.blobs.base import Blobs
+from lading.storage.blobs.wrapper import Call, T, Wrapper
+
+PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0)
+"""Seconds before each further try."""
+
+
+class Retried(Wrapper):
+    """Repeats what raises Unavailable, once after each of `pauses`; `sleep` waits for seconds."""
+
+    def __init__(
+        self,
+        inner: Blobs,
+        pauses: Sequence[float] = PAUSES,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        super().__init__(inner)
+        self._pauses = pauses
+        self._sleep = sleep
+
+    async def _around(self, operation: str, size: int, call: Call[T]) -> T:  # noqa: ARG002
+        for pause in self._pauses:
+            try:
+                return await call()
+            except Unavailable:
+                await self._sleep(pause)
+        return await call()

@@ -1,0 +1,103 @@
+"""The storage of one Lading: the database, its clock, the collections and the drivers of bytes.
+
+Whoever needs storage, the server, the janitor's commands or a test, gets it here. It takes values
+and knows no settings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Any
+
+from lading.storage.blobs.base import Blobs
+from lading.storage.blobs.limit import Limited
+from lading.storage.blobs.measure import Measured, Observe
+from lading.storage.blobs.mongo import MongoBlobs
+from lading.storage.clock import Clock, DatabaseClock
+from lading.storage.collections.chunks import Chunks
+from lading.storage.collections.grants import Grants
+from lading.storage.collections.leases import Leases
+from lading.storage.collections.manifests import Manifests
+from lading.storage.collections.quotas import Quotas
+from lading.storage.collections.tags import Tags
+from lading.storage.contents import Contents
+from lading.storage.database import Database, connect
+from lading.storage.free_space import FreeSpace
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """Everything that is stored, and the time by which it is judged."""
+
+    database: Database
+    clock: Clock
+    free_space: FreeSpace
+    manifests: Manifests
+    chunks: Chunks
+    blobs: Mapping[str, Blobs]
+    contents: Contents
+    quotas: Quotas
+    leases: Leases
+    grants: Grants
+    tags: Tags
+
+
+def assemble_storage(
+    database: Database,
+    clock: Clock,
+    free_space: FreeSpace,
+    *,
+    default_quota: int | None = None,
+    observe: Observe | None = None,
+) -> Storage:
+    """Put the storage of a database together; nothing is read or written.
+
+    `default_quota` is in bytes, None for no limit. `observe` hears of each operation on bytes.
+    """
+    chunks = Chunks(database)
+    mongo: Blobs = Limited(MongoBlobs(chunks))
+    if observe is not None:
+        mongo = Measured(mongo, observe)
+    blobs = {mongo.name: mongo}
+    return Storage(
+        database,
+        clock,
+        free_space,
+        Manifests(database),
+        chunks,
+        blobs,
+        Contents(chunks, blobs),
+        Quotas(database, default_quota),
+        Leases(database),
+        Grants(database),
+        Tags(database),
+    )
+
+
+async def open_storage(
+    stack: AsyncExitStack,
+    *,
+    url: str | None = None,
+    client: Any = None,
+    upload_ttl: float,
+    default_quota: int | None = None,
+    free_space_floor: int = 0,
+    observe: Observe | None = None,
+) -> Storage:
+    """Connect, create what is missing, read the clock and the free space; raises Unavailable.
+
+    The database is that of `client`, a MongoDB client made elsewhere, else the one at `url`. It is
+    closed by `stack`. `upload_ttl` is how long an idle upload lives, in seconds.
+    """
+    database = Database(client if client is not None else connect(url or ""))
+    stack.push_async_callback(database.close)
+    await database.prepare()
+    clock = DatabaseClock(database, upload_ttl)
+    await clock.sync()
+    free_space = FreeSpace(database, free_space_floor)
+    await free_space.look()
+    return assemble_storage(
+        database, clock, free_space, default_quota=default_quota, observe=observe
+    )

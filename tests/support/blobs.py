@@ -1,0 +1,115 @@
+"""Drivers of bytes bare and wrapped, and one that fails when a test says so."""
+
+from __future__ import annotations
+
+import asyncio
+
+from lading.protocol.errors import Unavailable
+from lading.protocol.manifest import Piece
+from lading.storage.blobs.base import Blobs, Traits
+from lading.storage.blobs.limit import Limited
+from lading.storage.blobs.measure import Measured
+from lading.storage.blobs.retry import Retried
+
+WRAPPED = ["bare", "retried", "limited", "measured", "all", "all, failing"]
+
+
+def wrap(driver: Blobs, how: str) -> Blobs:
+    """The driver with the wrappers that a test of the contract asks for."""
+    match how:
+        case "bare":
+            return driver
+        case "retried":
+            return Retried(driver, (0.0,))
+        case "limited":
+            return Limited(driver, 1, 1)
+        case "measured":
+            return Measured(driver, _ignore)
+        case "all":
+            return _all(driver)
+        case _:
+            return _all(Failing(driver))
+
+
+def _all(driver: Blobs) -> Blobs:
+    return Measured(Limited(Retried(driver, (0.0, 0.0)), 2, 1), _ignore)
+
+
+def _ignore(_operation: str, _seconds: float, _size: int, _outcome: str) -> None:
+    return None
+
+
+class Failing:
+    """A driver whose every second call fails before it reaches the store."""
+
+    def __init__(self, inner: Blobs) -> None:
+        self._inner = inner
+        self._calls = 0
+
+    @property
+    def name(self) -> str:
+        return self._inner.name
+
+    @property
+    def traits(self) -> Traits:
+        return self._inner.traits
+
+    def _fail(self) -> None:
+        self._calls += 1
+        if self._calls % 2:
+            raise Unavailable("The store does not answer.")
+
+    async def write(self, upload_id: str, piece: Piece, data: bytes) -> bool:
+        self._fail()
+        return await self._inner.write(upload_id, piece, data)
+
+    async def read(self, upload_id: str, slice_start: int) -> tuple[Piece, bytes] | None:
+        self._fail()
+        return await self._inner.read(upload_id, slice_start)
+
+    async def delete(self, upload_id: str, most: int, before: int | None = None) -> int:
+        self._fail()
+        return await self._inner.delete(upload_id, most, before)
+
+    async def remove(self, upload_id: str, slice_start: int) -> None:
+        self._fail()
+        await self._inner.remove(upload_id, slice_start)
+
+
+class Idle:
+    """A driver without a store. `failures` are raised by the next calls, one each."""
+
+    name = "idle"
+    traits = Traits(durable=False, ranges_while_uploading=False, presigns=True)
+
+    def __init__(self) -> None:
+        self.failures: list[BaseException] = []
+        self.calls: list[str] = []
+        self.under_way = 0
+        self.opened = asyncio.Event()
+        self.opened.set()
+
+    async def _call(self, operation: str) -> None:
+        self.calls.append(operation)
+        self.under_way += 1
+        try:
+            await self.opened.wait()
+        finally:
+            self.under_way -= 1
+        if self.failures:
+            raise self.failures.pop(0)
+
+    async def write(self, upload_id: str, piece: Piece, data: bytes) -> bool:
+        await self._call("write")
+        return True
+
+    async def read(self, upload_id: str, slice_start: int) -> tuple[Piece, bytes] | None:
+        await self._call("read")
+        return Piece(slice_start, 5, 0), b"hallo"
+
+    async def delete(self, upload_id: str, most: int, before: int | None = None) -> int:
+        await self._call("delete")
+        return 0
+
+    async def remove(self, upload_id: str, slice_start: int) -> None:
+        await self._call("remove")

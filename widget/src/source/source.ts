@@ -1,0 +1,268 @@
+/** Where the bytes of an upload come from: a blob, which can be read again, or a stream, which cannot. */
+
+import { Checksums, crc32cHere, summedHere } from "./checksum.js";
+import { UploadError } from "../protocol/errors.js";
+import { fingerprintOf, randomFingerprint } from "./fingerprint.js";
+import type { OpenedUpload } from "../protocol/messages.js";
+import type { Summed } from "./sums.js";
+
+/** What can be uploaded: a file, a blob, or a stream of bytes. */
+export type Uploadable = Blob | ReadableStream<Uint8Array> | AsyncIterable<Uint8Array>;
+
+export interface Source {
+  /** Bytes of the whole, or null while not known. */
+  readonly size: number | null;
+  /** The end of the bytes that can be read so far. */
+  readonly offered: number;
+  /** Whether every byte can be read again, so that the upload can start over. */
+  readonly rereadable: boolean;
+  /** The text by which an unfinished upload is found again. */
+  fingerprint(): Promise<string>;
+  /** A transport opened the upload. `wake` is called when more can be read, or the source ended. */
+  opened(upload: OpenedUpload, window: number, wake: () => void): void;
+  /** Throws when the source failed. */
+  check(): void;
+  /** The bytes `[start, end)` and their CRC-32C. Returns a blob only if `blobs` is true. */
+  read(start: number, end: number, blobs: boolean): Promise<Summed>;
+  /** The piece at `start` is durable and will not be read again. */
+  release(start: number): void;
+  /** Throws UploadError `source-changed` when the source has changed since the start. */
+  confirm(): void;
+  /** Free all resources. A blob can still be read afterwards. */
+  close(): void;
+}
+
+/** The source for what the caller wants to upload under `name`. */
+export function openSource(what: Uploadable, name: string): Source {
+  return what instanceof Blob ? new BlobSource(what, name) : new StreamSource(what);
+}
+
+function changed(cause?: unknown): UploadError {
+  return new UploadError(
+    "source-changed",
+    { detail: String(cause ?? "The size differs.") },
+    { cause },
+  );
+}
+
+class BlobSource implements Source {
+  readonly size: number;
+  readonly rereadable = true;
+  private readonly modified: number;
+  private checksums: Checksums | undefined;
+  private known: Promise<string> | undefined;
+
+  constructor(
+    private readonly blob: Blob,
+    private readonly name: string,
+  ) {
+    this.size = blob.size;
+    this.modified = this.lastModified();
+  }
+
+  get offered(): number {
+    return this.size;
+  }
+
+  fingerprint(): Promise<string> {
+    this.known ??= this.identify();
+    return this.known;
+  }
+
+  private async identify(): Promise<string> {
+    if (!isFile(this.blob)) return randomFingerprint();
+    try {
+      return await fingerprintOf(this.blob, this.name);
+    } catch (error) {
+      if (isUnreadable(error)) throw changed(error);
+      return randomFingerprint(); // hashing is not possible here: the upload is found by its id only
+    }
+  }
+
+  opened(upload: OpenedUpload): void {
+    if (upload.size !== this.size) throw changed();
+  }
+
+  check(): void {
+    // A file that cannot be read fails in `read`.
+  }
+
+  async read(start: number, end: number, blobs: boolean): Promise<Summed> {
+    const slice = this.blob.slice(start, end);
+    try {
+      if (!blobs) return await summedHere(slice);
+      this.checksums ??= new Checksums();
+      return await this.checksums.sum(slice);
+    } catch (error) {
+      throw changed(error);
+    }
+  }
+
+  release(): void {
+    // Nothing is buffered.
+  }
+
+  confirm(): void {
+    if (this.blob.size !== this.size || this.lastModified() !== this.modified) throw changed();
+  }
+
+  close(): void {
+    this.checksums?.end();
+    this.checksums = undefined;
+  }
+
+  private lastModified(): number {
+    return isFile(this.blob) ? this.blob.lastModified : 0;
+  }
+}
+
+function isFile(blob: Blob): blob is File {
+  return "lastModified" in blob && "name" in blob;
+}
+
+function isUnreadable(error: unknown): boolean {
+  return ["NotReadableError", "NotFoundError"].includes((error as Error).name);
+}
+
+interface Cell {
+  readonly parts: Uint8Array[];
+  size: number;
+}
+
+/** Bytes that can be read once. It buffers those not durable yet: at most a window and a piece. */
+class StreamSource implements Source {
+  size: number | null = null;
+  offered = 0;
+  readonly rereadable = false;
+  private readonly known = randomFingerprint();
+  private readonly cells = new Map<number, Cell>();
+  private held = 0;
+  private limit = 0;
+  private chunkSize = 0;
+  private broken: UploadError | undefined;
+  private iterator: AsyncIterator<Uint8Array> | undefined;
+  private closed = false;
+  private wake: () => void = () => undefined;
+  private resume: () => void = () => undefined;
+
+  constructor(private readonly blocks: ReadableStream<Uint8Array> | AsyncIterable<Uint8Array>) {}
+
+  fingerprint(): Promise<string> {
+    return Promise.resolve(this.known);
+  }
+
+  opened(upload: OpenedUpload, window: number, wake: () => void): void {
+    this.chunkSize = upload.chunk_size;
+    this.limit = Math.max(window, upload.chunk_size) + upload.chunk_size;
+    this.wake = wake;
+    const holes = upload.missing.reduce((sum, [start, end]) => sum + end - start, 0);
+    const end = upload.upload_size + holes;
+    for (const cell of [...this.cells.keys()]) {
+      const start = cell * this.chunkSize;
+      const missing = upload.missing.some(([low, high]) => low <= start && start < high);
+      if (start < end && !missing) this.release(start);
+    }
+    if (this.iterator === undefined) {
+      this.iterator = iterate(this.blocks);
+      void this.fill(this.iterator);
+    }
+  }
+
+  private async fill(iterator: AsyncIterator<Uint8Array>): Promise<void> {
+    try {
+      for (;;) {
+        const { done, value } = await iterator.next();
+        if (done || this.closed) break;
+        await this.take(value);
+      }
+      this.size = this.offered;
+    } catch (cause) {
+      this.broken = new UploadError("source-failed", { detail: String(cause) }, { cause });
+    }
+    this.wake();
+  }
+
+  private async take(block: Uint8Array): Promise<void> {
+    // The caller may reuse the block.
+    let rest = block.slice();
+    while (rest.length > 0) {
+      while (this.held >= this.limit && !this.closed) {
+        await new Promise<void>((resolve) => (this.resume = resolve));
+      }
+      if (this.closed) return;
+      const at = this.offered % this.chunkSize;
+      const part = rest.subarray(0, this.chunkSize - at);
+      this.append((this.offered - at) / this.chunkSize, part);
+      rest = rest.subarray(part.length);
+      this.wake();
+    }
+  }
+
+  private append(index: number, part: Uint8Array): void {
+    const cell = this.cells.get(index) ?? { parts: [], size: 0 };
+    this.cells.set(index, cell);
+    cell.parts.push(part);
+    cell.size += part.length;
+    this.offered += part.length;
+    this.held += part.length;
+  }
+
+  check(): void {
+    if (this.broken !== undefined) throw this.broken;
+  }
+
+  async read(start: number, end: number): Promise<Summed> {
+    const skipped = start % this.chunkSize;
+    const cell = this.cells.get((start - skipped) / this.chunkSize);
+    if (cell === undefined || cell.size < skipped + end - start) {
+      throw new UploadError("source-failed", { detail: "The server asks for bytes that are no longer buffered." });
+    }
+    const whole = new Uint8Array(cell.size);
+    let at = 0;
+    for (const part of cell.parts) {
+      whole.set(part, at);
+      at += part.length;
+    }
+    const data = whole.subarray(skipped, skipped + end - start);
+    return { data, crc32c: (await crc32cHere())(data) };
+  }
+
+  release(start: number): void {
+    const index = Math.floor(start / this.chunkSize);
+    this.held -= this.cells.get(index)?.size ?? 0;
+    this.cells.delete(index);
+    this.resume();
+  }
+
+  confirm(): void {
+    // A stream has no earlier state to compare with.
+  }
+
+  close(): void {
+    this.closed = true;
+    this.cells.clear();
+    this.resume();
+    // Stops the recording or download behind the stream.
+    void this.iterator?.return?.()?.catch(() => undefined);
+  }
+}
+
+/** Not every browser can iterate a ReadableStream. */
+function iterate(
+  blocks: ReadableStream<Uint8Array> | AsyncIterable<Uint8Array>,
+): AsyncIterator<Uint8Array> {
+  if (Symbol.asyncIterator in blocks) {
+    return (blocks as AsyncIterable<Uint8Array>)[Symbol.asyncIterator]();
+  }
+  const reader = (blocks as ReadableStream<Uint8Array>).getReader();
+  return {
+    next: async () => {
+      const { done, value } = await reader.read();
+      return done ? { done: true, value: undefined } : { done: false, value };
+    },
+    return: async () => {
+      await reader.cancel();
+      return { done: true, value: undefined };
+    },
+  };
+}

@@ -1,0 +1,28 @@
+/** The sum of one slice of a blob, and the messages between the main thread and the worker. */
+
+import type { Crc32c } from "./crc32c.js";
+
+/** Bytes and their CRC-32C. A blob is read only when it is sent. */
+export interface Summed {
+  readonly data: Uint8Array<ArrayBuffer> | Blob;
+  readonly crc32c: number;
+}
+
+export interface Job {
+  readonly id: number;
+  readonly blob: Blob;
+}
+
+export type Answer =
+  | { readonly id: number; readonly crc32c: number }
+  | { readonly id: number; readonly error: { readonly name: string; readonly message: string } };
+
+/** Read a blob and compute its sum on this thread. Rejects with the blob's own error. */
+export async function summed(
+  blob: Blob,
+  crc32c: Crc32c,
+): Promise<{ data: Uint8Array<ArrayBuffer>; crc32c: number }> {
+  const data = new Uint8Array(await blob.arrayBuffer());
+  if (data.length !== blob.size) throw new DOMException("The file is shorter.", "NotReadableError");
+  return { data, crc32c: crc32c(data) };
+}

@@ -1,0 +1,101 @@
+/**
+ * Requests to one server: JSON in and out. A refusal becomes an UploadError.
+ * Source: docs/http-api.md, "Answers".
+ */
+
+import type { Credential } from "./credential.js";
+import { asMap, asProblem } from "../protocol/messages.js";
+import { networkError, UploadError } from "../protocol/errors.js";
+
+/** Milliseconds that one request may take: enough for 4 MiB at 35 kB/s. */
+const TIMEOUT = 120_000;
+
+export type Json = Readonly<Record<string, unknown>>;
+
+export interface Request {
+  readonly json?: unknown;
+  readonly body?: Uint8Array<ArrayBuffer> | Blob;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly signal?: AbortSignal | undefined;
+  /** Milliseconds that the request may take. */
+  readonly timeout?: number;
+}
+
+export class Api {
+  constructor(
+    /** The server's address, without a slash at the end. */
+    readonly base: string,
+    readonly credential: Credential,
+    private readonly fetch: typeof globalThis.fetch,
+  ) {}
+
+  /** The absolute form of an address from the server, which may be below a path of a site. */
+  absolute(address: string): string {
+    return address.startsWith("/") ? this.base + address : address;
+  }
+
+  /** The address of the WebSocket. */
+  get channel(): string {
+    return `${this.base.replace(/^http/, "ws")}/v1/ws`;
+  }
+
+  /** Send a request and return the JSON object of its response; an empty one for no body. */
+  async json(method: string, path: string, request: Request = {}): Promise<Json> {
+    const token = await this.credential.get();
+    const headers: Record<string, string> = { ...request.headers };
+    if (token !== undefined) headers["Authorization"] = `Bearer ${token}`;
+    if (request.json !== undefined) headers["Content-Type"] = "application/json";
+    const signals = [
+      AbortSignal.timeout(request.timeout ?? TIMEOUT),
+      ...(request.signal ? [request.signal] : []),
+    ];
+    try {
+      const response = await this.fetch(this.base + path, {
+        method,
+        headers,
+        body: request.json === undefined ? (request.body ?? null) : JSON.stringify(request.json),
+        signal: AbortSignal.any(signals),
+        cache: "no-store",
+      });
+      const text = await response.text();
+      if (!response.ok) throw refusal(response, text);
+      return text === "" ? {} : asMap(JSON.parse(text));
+    } catch (error) {
+      if (error instanceof UploadError) throw this.noted(error);
+      if (error instanceof SyntaxError) throw notALadingServer();
+      throw networkError(String(error), error);
+    }
+  }
+
+  private noted(error: UploadError): UploadError {
+    if (error.code === "unauthorized") this.credential.refused();
+    return error.code === "invalid-message" ? notALadingServer() : error;
+  }
+}
+
+const BY_STATUS: Readonly<Record<number, string>> = {
+  401: "unauthorized",
+  403: "forbidden",
+  404: "not-found",
+  413: "too-large",
+  429: "rate-limited",
+  502: "unavailable",
+  503: "unavailable",
+  504: "unavailable",
+};
+
+/** The error for a response. One that is not a problem document comes from a proxy in between. */
+function refusal(response: Response, text: string): UploadError {
+  const after = Number.parseInt(response.headers.get("Retry-After") ?? "", 10);
+  const waits = Number.isNaN(after) ? {} : { retry_after: after };
+  if (response.headers.get("Content-Type")?.startsWith("application/problem+json")) {
+    const problem = asProblem(JSON.parse(text));
+    return new UploadError(problem.code, { ...waits, ...problem });
+  }
+  const detail = `The server answered with HTTP status ${response.status}.`;
+  return new UploadError(BY_STATUS[response.status] ?? "internal", { ...waits, detail });
+}
+
+function notALadingServer(): UploadError {
+  return new UploadError("no-server", { detail: "The response does not come from a Lading server." });
+}

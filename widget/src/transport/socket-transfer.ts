@@ -1,0 +1,248 @@
+/**
+ * One upload over one WebSocket, from HELLO to COMPLETE or to the end of the connection.
+ *
+ * It joins the protocol's `Sender` to a connection and a source. It does not reconnect: it ends with
+ * the file or with an error, and `upload/attempts.ts` decides what an error means.
+ */
+
+import { fromProblem, hasCode, type UploadError } from "../protocol/errors.js";
+import { chunkHeader, type CompleteFile, decodeServer, encode } from "../protocol/messages.js";
+import type { Range } from "../protocol/pieces.js";
+import { explainClose, judge, Retry } from "../protocol/retry.js";
+import { type Event, REF, Sender } from "../protocol/sender.js";
+import { TABLES } from "../protocol/tables.js";
+import type { Summed } from "../source/sums.js";
+import { CLIENT } from "../version.js";
+import { Connection, type SocketConstructor } from "./connection.js";
+import type { Payload } from "./transfer.js";
+
+/** Milliseconds to wait for WELCOME, and for CLOSED after ABORT. */
+const PATIENCE = 10_000;
+
+export class SocketTransfer {
+  private connection: Connection | undefined;
+  private readonly sender: Sender;
+  private readonly over = new AbortController();
+  /** Bytes of pieces that are being read and are not yet passed to the connection. */
+  private taken = 0;
+  /** Whether the WebSocket takes blobs. */
+  private blobs = false;
+  /** Why nothing more is sent, while the server still answers pieces in flight. */
+  private leaving: Retry | undefined;
+  /** The problem that the server sent before it closes the connection. */
+  private parting: UploadError | undefined;
+  /** Ends the wait for the answer to ABORT. */
+  private aborted: (deleted: boolean) => void = () => undefined;
+  private resolve!: (file: CompleteFile) => void;
+  private reject!: (error: unknown) => void;
+  private readonly ended: Promise<CompleteFile>;
+
+  constructor(
+    private readonly payload: Payload,
+    token: string | undefined,
+  ) {
+    this.sender = new Sender(payload.entry, token, CLIENT);
+    this.ended = new Promise((resolve, reject) => {
+      this.resolve = resolve;
+      this.reject = reject;
+    });
+    this.ended.catch(() => undefined); // it may reject before `run` awaits it
+  }
+
+  /** The finished file. Rejects with Retry or UploadError, or when the signal is aborted. */
+  async run(constructor: SocketConstructor, url: string): Promise<CompleteFile> {
+    const { signal, timing } = this.payload;
+    // Only the browser's own WebSocket is known to take blobs.
+    this.blobs = constructor === globalThis.WebSocket;
+    const stop = (): void => this.reject(signal.reason);
+    signal.addEventListener("abort", stop);
+    try {
+      const listener = {
+        message: this.guarded((data: ArrayBuffer) => this.receive(data)),
+        idle: this.guarded(() => this.ping()),
+        ended: this.guarded((code: number) => this.reject(explainClose(code, this.parting))),
+      };
+      this.connection = await Connection.open(constructor, url, timing, listener, signal);
+      if (signal.aborted) stop();
+      void this.watchGreeting();
+      this.pump();
+      return await this.ended;
+    } finally {
+      signal.removeEventListener("abort", stop);
+      this.over.abort();
+      this.connection?.close();
+      this.aborted(false);
+    }
+  }
+
+  /** Delete the upload on the server. Returns whether the server confirmed it. */
+  async abort(): Promise<boolean> {
+    if (!this.sender.open || this.over.signal.aborted) return false;
+    const answered = new Promise<boolean>((resolve) => (this.aborted = resolve));
+    this.sender.abort();
+    this.pump();
+    const late = this.payload.timing.sleep(PATIENCE, this.over.signal).then(() => false);
+    return Promise.race([answered, late]);
+  }
+
+  // -- receiving
+
+  private receive(data: ArrayBuffer): void {
+    const message = decodeServer(data);
+    const before = this.sender.welcomed;
+    for (const event of this.sender.receive(message)) this.notice(event);
+    if (!before && this.sender.welcomed) this.welcomed();
+    this.maybeLeave();
+    this.pump();
+  }
+
+  private welcomed(): void {
+    this.connection?.keepAlive(this.sender.heartbeat);
+    void this.renew();
+  }
+
+  private notice(event: Event): void {
+    const { source, listener } = this.payload;
+    switch (event.type) {
+      case "opened":
+        source.opened(
+          event.upload,
+          this.sender.window,
+          this.guarded(() => this.pump()),
+        );
+        return listener.opened(event.upload);
+      case "stored":
+        source.release(event.start);
+        return listener.stored(this.sender.pieces?.stored ?? 0);
+      case "verifying":
+        return listener.verifying(event.done);
+      case "complete":
+        return this.resolve(event.file);
+      case "closed":
+        return this.aborted(true);
+      case "parting":
+        this.parting = event.error; // the close code that follows decides what it means
+        return;
+      case "away": {
+        const error = fromProblem({ code: "shutting-down" });
+        return this.leave(new Retry(error, { after: Math.min(event.retryAfter, 60) }));
+      }
+      case "failed":
+        return this.failed(event.error);
+    }
+  }
+
+  private failed(error: UploadError): void {
+    // The digest of the whole file differs: sending the same bytes again does not help.
+    if (this.sender.finishing && hasCode(error, "checksum-mismatch")) return this.reject(error);
+    this.sender.leave();
+    this.leave(judge(error));
+  }
+
+  /** Send nothing more, but wait for the answers to the pieces in flight. */
+  private leave(reason: Retry): void {
+    this.leaving ??= reason;
+  }
+
+  private maybeLeave(): void {
+    if (this.leaving === undefined || this.sender.finishing) return;
+    if (this.sender.inFlight <= this.taken) this.reject(this.leaving);
+  }
+
+  // -- sending
+
+  private pump(): void {
+    const { connection, sender } = this;
+    if (connection === undefined || this.over.signal.aborted) return;
+    this.offer();
+    for (let piece = sender.next(); piece !== null; piece = sender.next()) void this.send(piece);
+    if (sender.whole) {
+      this.payload.source.confirm();
+      sender.finish(this.payload.sha256);
+      this.payload.listener.verifying(0);
+    }
+    for (const message of sender.outgoing()) connection.send(encode(message));
+  }
+
+  /** For a stream: pass on how far it can be read, and its size once that is known. */
+  private offer(): void {
+    const { source } = this.payload;
+    const { pieces } = this.sender;
+    source.check();
+    if (pieces === null || pieces.size !== null) return;
+    if (source.size === null) pieces.offer(source.offered);
+    else pieces.end(source.size);
+  }
+
+  private async send([start, end]: Range): Promise<void> {
+    const { connection, sender } = this;
+    this.taken += end - start;
+    try {
+      const { data, crc32c } = await this.payload.source.read(start, end, this.blobs);
+      await connection?.writable();
+      this.taken -= end - start;
+      if (this.leaving === undefined && sender.open) {
+        connection?.send(this.joined(chunkHeader(REF, start, crc32c, end - start), data));
+      } else {
+        sender.pieces?.answered(start);
+        this.maybeLeave();
+      }
+    } catch (error) {
+      this.reject(error);
+    }
+  }
+
+  /** Join header and data. A blob is not copied: the browser reads it when it sends the message. */
+  private joined(
+    head: Uint8Array<ArrayBuffer>,
+    data: Summed["data"],
+  ): Uint8Array<ArrayBuffer> | Blob {
+    if (this.blobs || data instanceof Blob) return new Blob([head, data]);
+    const whole = new Uint8Array(head.length + data.length);
+    whole.set(head);
+    whole.set(data, head.length);
+    return whole;
+  }
+
+  private ping(): void {
+    this.sender.ping();
+    this.pump();
+  }
+
+  // -- time
+
+  private async watchGreeting(): Promise<void> {
+    await this.payload.timing.sleep(PATIENCE, this.over.signal);
+    if (!this.sender.welcomed) this.reject(explainClose(TABLES.close_codes.LOST, this.parting));
+  }
+
+  /** Send the server a new token before the old one expires. */
+  private async renew(): Promise<void> {
+    const { credential, timing } = this.payload;
+    try {
+      for (;;) {
+        const wait = credential.renewal(timing.now());
+        if (wait === null) return;
+        await timing.sleep(wait, this.over.signal);
+        if (this.over.signal.aborted) return;
+        const token = await credential.renewed();
+        if (token === undefined) return; // there is no newer one
+        this.sender.token(token);
+        this.pump();
+      }
+    } catch {
+      // The callback failed. It is called again when the server refuses the old token.
+    }
+  }
+
+  /** An error in an event handler ends the transfer. */
+  private guarded<T extends unknown[]>(handler: (...args: T) => void): (...args: T) => void {
+    return (...args) => {
+      try {
+        handler(...args);
+      } catch (error) {
+        this.reject(error);
+      }
+    };
+  }
+}

@@ -1,0 +1,277 @@
+/**
+ * The attempts that bring one upload to its end: finding an earlier start, choosing the transport, and
+ * deciding what a failure means for the next attempt. When an attempt begins is up to `upload.ts`.
+ * Source: docs/wire-protocol.md, "Close codes", rule 7.
+ */
+
+import { hasCode, networkError, UploadError } from "../protocol/errors.js";
+import type { CompleteFile, OpenedUpload, UploadRequest } from "../protocol/messages.js";
+import { judge, Retry } from "../protocol/retry.js";
+import type { Entry } from "../protocol/sender.js";
+import { randomFingerprint } from "../source/fingerprint.js";
+import type { Source } from "../source/source.js";
+import { Backoff, type Timing } from "../transport/backoff.js";
+import type { SocketConstructor } from "../transport/connection.js";
+import type { Api, Json } from "../transport/http.js";
+import { HttpTransfer } from "../transport/http-transfer.js";
+import { Route, type Transport } from "../transport/route.js";
+import { SocketTransfer } from "../transport/socket-transfer.js";
+import type { Payload, TransferListener } from "../transport/transfer.js";
+import { advance, idOf, mustLook, type Standing } from "./standing.js";
+
+/** What the caller wants the upload to be, besides its size and its fingerprint. */
+export type RequestFields = Omit<UploadRequest, "size" | "fingerprint">;
+
+/** Everything that stays the same for all attempts. */
+export interface Plan {
+  readonly api: Api;
+  readonly source: Source;
+  readonly request: RequestFields;
+  /** Undefined: the fingerprint of the source. Null: never resume an earlier start. */
+  readonly fingerprint: string | null | undefined;
+  /** The id of an earlier start, if the caller knows it. */
+  readonly id: string | undefined;
+  readonly transport: Transport;
+  readonly socket: SocketConstructor | undefined;
+  readonly timing: Timing;
+  /** Seconds to wait in total, without progress, before the upload fails. */
+  readonly patience: number;
+}
+
+export class Attempts implements TransferListener {
+  /** Bytes that an earlier start had stored. */
+  resumedFrom = 0;
+  private standing: Standing;
+  private readonly route: Route;
+  private readonly backoff: Backoff;
+  private readonly random = randomFingerprint();
+  private current: SocketTransfer | undefined;
+  /** An upload starts over once at most. */
+  private restarts = 0;
+  /** Failures in a row that are tolerated a limited number of times. */
+  private doubts = 0;
+  /** The most bytes that were ever stored. */
+  private reached = 0;
+
+  constructor(
+    private readonly plan: Plan,
+    private readonly listener: TransferListener,
+  ) {
+    const { id, patience, timing, transport, socket } = plan;
+    this.standing = id === undefined ? { state: "unknown" } : { state: "remembered", id };
+    this.route = new Route(transport, socket !== undefined);
+    this.backoff = new Backoff(patience, timing.random);
+  }
+
+  /** The absolute form of an address that the server sent. */
+  absolute(path: string): string {
+    return this.plan.api.absolute(path);
+  }
+
+  /** One attempt. Rejects with Retry or UploadError, or when the signal is aborted. */
+  async attempt(signal: AbortSignal): Promise<CompleteFile> {
+    const { api, socket } = this.plan;
+    const token = await this.token();
+    if (mustLook(this.standing)) await this.look(signal);
+    const payload = await this.payload(signal);
+    if (this.route.transportNow === "http" || socket === undefined) {
+      return new HttpTransfer(payload, api).run();
+    }
+    this.current = new SocketTransfer(payload, token);
+    try {
+      return await this.current.run(socket, api.channel);
+    } finally {
+      this.current = undefined;
+    }
+  }
+
+  /** Seconds to wait before the next attempt. Throws UploadError when there is none. */
+  async recover(failure: unknown): Promise<number> {
+    this.noteRoute(failure);
+    if (await this.startOver(failure)) return 0;
+    // The digest of the whole file differs: sending the same bytes again does not help.
+    if (hasCode(failure, "checksum-mismatch")) throw failure;
+    const retry = judge(failure);
+    if (retry.limit !== undefined) {
+      this.doubts += 1;
+      if (this.doubts > retry.limit) throw retry.error;
+    }
+    if (retry.renew) {
+      if (!this.plan.api.credential.renewable) throw retry.error;
+      this.plan.api.credential.refused();
+    }
+    const delay = this.backoff.delay(retry.after);
+    if (delay === null) throw retry.error;
+    return delay;
+  }
+
+  /** Delete the upload over the connection that has it open. Returns whether the server did so. */
+  async abort(): Promise<boolean> {
+    return (await this.current?.abort()) ?? false;
+  }
+
+  /**
+   * Delete what the server has of the upload, by plain HTTP, with retries.
+   *
+   * Throws UploadError `already-complete` when the upload became a file that this credential, such
+   * as a grant's, cannot delete.
+   */
+  async remove(signal: AbortSignal): Promise<void> {
+    let refusal: UploadError | undefined;
+    for (;;) {
+      try {
+        refusal = await this.removeOnce(signal);
+        break;
+      } catch (error) {
+        const seconds = await this.recover(error);
+        await this.plan.timing.sleep(seconds * 1000, signal);
+      }
+    }
+    if (refusal !== undefined) throw refusal;
+  }
+
+  // -- what a transfer reports
+
+  opened(upload: OpenedUpload): void {
+    this.route.opened();
+    const resumed = this.standing.state === "remembered";
+    this.standing = advance(this.standing, { type: "opened", id: upload.id });
+    if (resumed) this.resumedFrom ||= upload.upload_size;
+    this.progressed(upload.upload_size);
+    this.listener.opened(upload);
+  }
+
+  stored(total: number): void {
+    this.progressed(total);
+    this.listener.stored(total);
+  }
+
+  verifying(done: number): void {
+    this.listener.verifying(done);
+  }
+
+  /** Only more stored bytes than ever before count as progress. */
+  private progressed(bytes: number): void {
+    if (bytes <= this.reached) return;
+    this.reached = bytes;
+    this.backoff.progressed();
+    this.doubts = 0;
+  }
+
+  // -- how an attempt begins
+
+  private async token(): Promise<string | undefined> {
+    try {
+      return await this.plan.api.credential.get();
+    } catch (error) {
+      if (error instanceof UploadError) throw error;
+      throw networkError(`The page could not get a token: ${String(error)}`, error);
+    }
+  }
+
+  private async fingerprint(): Promise<string> {
+    const { fingerprint, source } = this.plan;
+    if (fingerprint === null) return this.random;
+    return fingerprint ?? (await source.fingerprint());
+  }
+
+  private async payload(signal: AbortSignal): Promise<Payload> {
+    const { source, timing, api, request } = this.plan;
+    const id = idOf(this.standing);
+    const entry: Entry = id === undefined ? await this.create() : { id };
+    const { sha256 } = request;
+    return { entry, source, listener: this, credential: api.credential, timing, sha256, signal };
+  }
+
+  private async create(): Promise<Entry> {
+    const { request, source } = this.plan;
+    const fingerprint = await this.fingerprint();
+    this.standing = advance(this.standing, { type: "creating" });
+    return { request: { ...request, size: source.size, fingerprint } };
+  }
+
+  /** Ask for an earlier start, unless only this client can have one and it has sent no CREATE. */
+  private async look(signal: AbortSignal): Promise<void> {
+    const { fingerprint, source } = this.plan;
+    const shared = source.rereadable && fingerprint !== null;
+    const asks = shared || this.standing.state === "requested";
+    const id = asks ? await this.unfinished(signal) : undefined;
+    this.standing = advance(this.standing, { type: "looked", id });
+  }
+
+  /** The id of the newest unfinished upload with the same fingerprint. */
+  private async unfinished(signal: AbortSignal): Promise<string | undefined> {
+    const { api, request, source } = this.plan;
+    const query = encodeURIComponent(await this.fingerprint());
+    const answer = await api.json("GET", `/v1/uploads?fingerprint=${query}`, { signal });
+    const uploads = (answer["uploads"] ?? []) as readonly Json[];
+    // A grant may have given the upload another name and directory.
+    const fits = ({ size, name, directory }: Json): boolean =>
+      size === source.size &&
+      (api.credential.isGrant ||
+        (name === request.name && directory === (request.directory ?? "")));
+    const found = uploads.find((upload) => upload["state"] === "uploading" && fits(upload));
+    return found === undefined ? undefined : String(found["_id"]);
+  }
+
+  // -- what a failure means
+
+  private noteRoute(failure: unknown): void {
+    if (failure instanceof Retry && failure.unopened) return this.route.unopened();
+    const error = failure instanceof Retry ? failure.error : failure;
+    if (hasCode(error, "network")) this.route.lostServer();
+  }
+
+  /**
+   * Give the present upload up in favour of a new one, which is done once: it expired, or an earlier
+   * start no longer exists, or it has stored other bytes than the file. Returns whether it did.
+   */
+  private async startOver(failure: unknown): Promise<boolean> {
+    const lost = hasCode(failure, "not-found") && this.standing.state === "remembered";
+    const wrong = hasCode(failure, "checksum-mismatch");
+    const id = idOf(this.standing);
+    if (id === undefined || !(lost || wrong || hasCode(failure, "gone"))) return false;
+    if (this.restarts > 0 || !this.plan.source.rereadable) return false;
+    this.restarts += 1;
+    this.standing = advance(this.standing, { type: "dropped" });
+    this.resumedFrom = this.reached = 0;
+    if (wrong) await this.delete(id).catch(() => undefined);
+    return true;
+  }
+
+  // -- deletion
+
+  private async removeOnce(signal: AbortSignal): Promise<UploadError | undefined> {
+    if (this.standing.state === "requested") await this.look(signal);
+    const id = idOf(this.standing);
+    return id === undefined ? undefined : this.delete(id);
+  }
+
+  /** Returns why the file stays, when the credential cannot delete it. */
+  private async delete(id: string): Promise<UploadError | undefined> {
+    const { api } = this.plan;
+    try {
+      await api.json("DELETE", `/v1/uploads/${id}`);
+    } catch (error) {
+      if (isGone(error)) return undefined;
+      if (!hasCode(error, "already-complete")) throw error;
+      // The upload finished before this client heard of it: it is a file now.
+      return this.deleteFile(id, error);
+    }
+    return undefined;
+  }
+
+  private async deleteFile(id: string, refusal: UploadError): Promise<UploadError | undefined> {
+    try {
+      await this.plan.api.json("DELETE", `/v1/files/${id}`);
+    } catch (error) {
+      if (hasCode(error, "forbidden")) return refusal;
+      if (!isGone(error)) throw error;
+    }
+    return undefined;
+  }
+}
+
+function isGone(error: unknown): boolean {
+  return hasCode(error, "not-found") || hasCode(error, "gone");
+}

@@ -1,0 +1,235 @@
+import { describe, expect, test, vi } from "vitest";
+
+import { type Manifest } from "../../src/index.js";
+import { Clock, settle, until, when } from "../support/helpers.js";
+import {
+  at,
+  begun,
+  BYTES,
+  CHUNK,
+  code,
+  CREATE,
+  FILE,
+  FINISH,
+  peer,
+  RESUME,
+} from "../support/uploads.js";
+
+describe("over WebSocket", () => {
+  test("the window bounds what is on its way", async () => {
+    await begun().end;
+    expect(peer.mostInFlight).toBe(20);
+  });
+
+  test("bytes count when they are acknowledged, not when they are sent", async () => {
+    peer.look = ([number]) => number === CHUNK;
+    const { upload } = begun();
+    await until(() => peer.count("CHUNK") === 2);
+    await settle();
+    expect([upload.stored, upload.state]).toEqual([0, "uploading"]);
+  });
+
+  test("a browser's own WebSocket is given slices of the file, another one bytes", async () => {
+    const sent: unknown[] = [];
+    class Spied extends peer.WebSocket {
+      override send(data: Uint8Array<ArrayBuffer> | Blob): void {
+        sent.push(data instanceof Blob ? "blob" : "bytes");
+        super.send(data);
+      }
+    }
+    await begun(FILE, { WebSocket: Spied, fingerprint: null }).end;
+    expect(new Set(sent)).toEqual(new Set(["bytes"]));
+    vi.stubGlobal("WebSocket", Spied);
+    try {
+      await begun(FILE, { WebSocket: undefined, fingerprint: null }).end;
+    } finally {
+      vi.unstubAllGlobals();
+    }
+    expect(sent.filter((kind) => kind === "blob")).toHaveLength(5);
+    const [first, second] = [...peer.uploads.values()];
+    expect(second?.pieces).toEqual(first?.pieces);
+  });
+
+  test("a piece waits until the socket has room for it", async () => {
+    const clock = new Clock();
+    peer.look = ([number], socket) => void (number === CREATE && (socket.bufferedAmount = 5e6));
+    const { upload, end } = begun(FILE, { ...clock });
+    await until(() => upload.state === "uploading");
+    await clock.advance(2000);
+    expect(peer.count("CHUNK")).toBe(0);
+    peer.socket.bufferedAmount = 0;
+    await clock.advance(1000);
+    await end;
+    expect(peer.bytes).toEqual(BYTES);
+  });
+
+  test("it is done only when the server said so", async () => {
+    peer.look = ([number]) => number === FINISH;
+    const { upload } = begun();
+    await until(() => peer.count("FINISH"));
+    await settle();
+    expect([upload.stored, upload.state]).toEqual([47, "verifying"]);
+    peer.socket.say(70, 0, peer.file(peer.socket.upload!));
+    await until(() => upload.state === "done");
+  });
+
+  test.each([1001, 1006, 1011, 1012])(
+    "a connection that ends with %i is made anew",
+    async (end) => {
+      at(CHUNK, 3, (socket) => socket.drop(end));
+      await begun().end;
+      expect([peer.count("CREATE"), peer.count("RESUME")]).toEqual([1, 1]);
+      expect(peer.bytes).toEqual(BYTES);
+    },
+  );
+
+  test("an upload whose creation was not answered is found, not made twice", async () => {
+    at(CREATE, 1, (socket, [, , request]) => {
+      peer.create(request as Record<string, unknown>);
+      socket.drop();
+    });
+    await begun().end;
+    expect([peer.uploads.size, peer.count("RESUME")]).toEqual([1, 1]);
+  });
+
+  test("a stream's creation that was not answered is found as well", async () => {
+    at(CREATE, 1, (socket, [, , request]) => {
+      peer.create(request as Record<string, unknown>).size = null;
+      socket.drop();
+    });
+    const stream = new Blob([BYTES]).stream();
+    await begun(stream, { name: "recording.webm" }).end;
+    expect([peer.uploads.size, peer.bytes]).toEqual([1, BYTES]);
+  });
+
+  test("a stream goes on after a connection was lost", async () => {
+    at(CHUNK, 3, (socket) => socket.drop());
+    const stream = new Blob([BYTES]).stream();
+    await begun(stream, { name: "recording.webm" }).end;
+    expect([peer.count("RESUME"), peer.bytes]).toEqual([1, BYTES]);
+  });
+
+  test("of a stream no more is read than the window and a piece", async () => {
+    peer.look = ([number]) => number === CHUNK;
+    let read = 0;
+    async function* blocks() {
+      for (;;) {
+        read += 5;
+        yield new Uint8Array(5);
+        await Promise.resolve();
+      }
+    }
+    const { upload } = begun(blocks(), { name: "endless" });
+    await until(() => peer.count("CHUNK") === 2);
+    await settle();
+    expect(read).toBeLessThanOrEqual(20 + 10 + 5);
+    await upload.cancel();
+  });
+
+  test("a damaged piece is sent again", async () => {
+    at(CHUNK, 2, (socket, [, , start]) => socket.refuse(start as number, "checksum-mismatch"));
+    await begun().end;
+    expect([peer.count("CHUNK"), peer.bytes]).toEqual([6, BYTES]);
+  });
+
+  test("after GOAWAY it comes back", async () => {
+    at(CHUNK, 2, (socket) => {
+      socket.say(73, { reason: "restart", retry_after: 0 });
+      socket.drop(1012);
+    });
+    await begun().end;
+    expect([peer.count("RESUME"), peer.bytes]).toEqual([1, BYTES]);
+  });
+
+  test("a conflict is met with a fresh look, three times", async () => {
+    peer.look = ([number, , start], socket) => {
+      if (number !== CHUNK) return false;
+      socket.refuse(start as number, "chunk-conflict");
+      return true;
+    };
+    await expect(begun().end).rejects.toEqual(code("chunk-conflict"));
+    expect(peer.count("RESUME")).toBe(3);
+  });
+
+  test("an upload that expired meanwhile is begun anew, once", async () => {
+    at(CHUNK, 2, (socket, [, , start]) => socket.refuse(start as number, "gone"));
+    await begun().end;
+    expect(peer.count("CREATE")).toBe(2);
+  });
+
+  test("a digest that differs is met with a fresh upload, once", async () => {
+    peer.look = ([number], socket) => {
+      if (number === FINISH) socket.problem(0, "checksum-mismatch");
+      return number === FINISH;
+    };
+    await expect(begun(FILE, { sha256: "0".repeat(64) }).end).rejects.toEqual(
+      code("checksum-mismatch"),
+    );
+    expect([peer.count("CREATE"), peer.count("DELETE")]).toEqual([2, 1]);
+  });
+
+  test("what is refused for good is told with its facts", async () => {
+    at(CREATE, 1, (socket) => socket.problem(0, "quota-exceeded", { limit: 40, used: 10 }));
+    const { upload, end } = begun();
+    const told: unknown[] = [];
+    upload.on("error", (error) => told.push(error));
+    await expect(end).rejects.toMatchObject({
+      code: "quota-exceeded",
+      facts: { limit: 40, used: 10 },
+    });
+    expect(told).toEqual([upload.lastError]);
+    expect(upload.state).toBe("failed");
+  });
+
+  test("after a failure it can be started again", async () => {
+    at(CREATE, 1, (socket) => socket.problem(0, "quota-exceeded"));
+    const { upload, end } = begun();
+    await expect(end).rejects.toThrow();
+    await upload.start();
+    expect(peer.bytes).toEqual(BYTES);
+  });
+
+  test("messages that are none fail it after some attempts", async () => {
+    peer.look = ([number], socket) => {
+      if (number === CREATE) socket.say(99);
+      return number === CREATE;
+    };
+    await expect(begun().end).rejects.toEqual(code("invalid-message"));
+    expect(peer.sockets.length).toBe(6);
+  });
+
+  test("two uploads of one file at once both finish, by one upload", async () => {
+    const first = begun();
+    let second: Promise<Manifest> | undefined;
+    let held = true;
+    // The first waits with its end until the second has found what there is.
+    peer.look = ([number]) => {
+      if (number === RESUME) held = false;
+      return number === FINISH && held;
+    };
+    await when(first.upload, 10, () => (second = begun().end));
+    await until(() => !held);
+    peer.sockets[0]?.drop();
+    expect((await first.end).id).toBe((await second)?.id);
+    expect([peer.uploads.size, peer.bytes]).toEqual([1, BYTES]);
+  });
+
+  test("a token is replaced before it expires", async () => {
+    const now = 1_700_000_000_000;
+    const jwt = (expiry: number): string => `h.${btoa(JSON.stringify({ exp: expiry / 1000 }))}.s`;
+    const reasons: string[] = [];
+    const token = (reason: string): string => {
+      reasons.push(reason);
+      return jwt(now + (reasons.length === 1 ? 70_000 : 36_000_000));
+    };
+    peer.look = ([number]) => number === FINISH;
+    // Only the sleep until 30 s before the expiry ends.
+    const sleep = (milliseconds: number): Promise<void> =>
+      new Promise((resolve) => (milliseconds === 40_000 ? resolve() : undefined));
+    const { upload } = begun(FILE, { token, sleep, now: () => now });
+    await until(() => peer.count("TOKEN"));
+    expect(reasons).toEqual(["first", "expiring"]);
+    expect(peer.sockets.length).toBe(1);
+    upload.pause();
+  });
+});

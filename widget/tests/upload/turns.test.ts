@@ -1,0 +1,23 @@
+import { expect, test } from "vitest";
+
+import { Turns } from "../../src/upload/turns.js";
+
+test("so many at once, in the order in which they came", () => {
+  const begun: string[] = [];
+  const turns = new Turns(2);
+  const leave = ["a", "b", "c", "d"].map((name) => turns.take(() => begun.push(name)));
+  expect(begun).toEqual(["a", "b"]);
+  leave[1]!();
+  expect(begun).toEqual(["a", "b", "c"]);
+  leave[1]!();
+  expect(begun).toEqual(["a", "b", "c"]);
+});
+
+test("who leaves the queue is not called", () => {
+  const begun: string[] = [];
+  const turns = new Turns(1);
+  const [a, b] = ["a", "b", "c"].map((name) => turns.take(() => begun.push(name)));
+  b!();
+  a!();
+  expect(begun).toEqual(["a", "c"]);
+});
