@@ -83,6 +83,7 @@ class Sweeper:
         pace: float = 0.0,
         pause: Pause = asyncio.sleep,
         settled: Callable[[], bool] = lambda: True,
+        looked_at_once: int = LOOKED_AT_ONCE,
     ) -> None:
         self._manifests = manifests
         self._blobs = blobs
@@ -91,6 +92,7 @@ class Sweeper:
         self._tombstone_ttl = tombstone_ttl
         self._pace = pace
         self._pause = pause
+        self._looked_at_once = looked_at_once
         self.settled = settled
 
     async def sweep(self, *, dry_run: bool = False, check: Check = always) -> Report:
@@ -114,10 +116,10 @@ class Sweeper:
     async def _due(self) -> AsyncIterator[Manifest]:
         last: str | None = None
         while True:
-            page = await self._manifests.due(self._clock(), after=last, most=LOOKED_AT_ONCE)
+            page = await self._manifests.due(self._clock(), after=last, most=self._looked_at_once)
             for manifest in page:
                 yield manifest
-            if len(page) < LOOKED_AT_ONCE:
+            if len(page) < self._looked_at_once:
                 return
             last = page[-1].id
 

@@ -41,7 +41,7 @@ class CloseCode(IntEnum):
 
 
 def tables() -> dict[str, Any]:
-    """Everything a client needs to know by heart, as JSON can say it."""
+    """All tables, as values that JSON can write."""
     return {
         "subprotocol": SUBPROTOCOL,
         "limits": {"max_ref": MAX_REF, "max_integer": MAX_INTEGER, "overhead": OVERHEAD},
@@ -65,7 +65,7 @@ def _messages(union: Any) -> dict[str, Any]:
 
 
 def _fields(kind: Any) -> list[str]:
-    """The names of a message's items and of the keys of its map, in the order of the wire."""
+    """The names of the items, or of the keys of the map, in the order of the wire."""
     if kind is Create:
         return ["ref", *(field.name for field in fields(UploadSpec))]
     return [field.name for field in fields(kind)]

@@ -1,32 +1,32 @@
-"""The application: the one place where the parts are put together."""
+"""The application: the only place where the parts are put together."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route, WebSocketRoute
+from starlette.routing import WebSocketRoute
 
 from lading.protocol.errors import LadingError
 from lading.protocol.messages import OVERHEAD
-from lading.server.access.grants import GrantAuthenticator
-from lading.server.access.principal import (
+from lading.server.access.admin_token import admin_token
+from lading.server.access.authenticate import (
     Authenticator,
     OpenAuthenticator,
     TokenAuthenticator,
-    admin_token,
 )
+from lading.server.access.grants import GrantAuthenticator
 from lading.server.assembly import open_assembly
 from lading.server.background import Background
 from lading.server.channel import connection as channel
-from lading.server.http import openapi
+from lading.server.http.endpoints import routes
 from lading.server.http.exception_handlers import handlers
-from lading.server.http.middleware import middleware
+from lading.server.http.middleware import Observe, middleware
+from lading.server.http.openapi import document
 from lading.server.http.routes import (
+    file_list,
     files,
     grants,
     health,
@@ -37,6 +37,7 @@ from lading.server.http.routes import (
     tags,
     uploads,
     usage,
+    websocket,
 )
 from lading.server.net.byte_budget import ByteBudget
 from lading.server.net.connection_counts import ConnectionCounts
@@ -44,52 +45,27 @@ from lading.server.services import Services
 from lading.server.settings import Settings, load
 from lading.storage.embedded.process import EmbeddedError, EmbeddedMongo
 
-Handler = Callable[[Request], Awaitable[Response]]
-
-
-def _route(path: str, **handlers: Handler) -> Route:
-    """One address with a handler for each method, so that 405 names all of them."""
-
-    async def dispatch(request: Request) -> Response:
-        method = "GET" if request.method == "HEAD" else request.method
-        return await handlers[method](request)
-
-    return Route(path, dispatch, methods=list(handlers))
-
-
-ROUTES = [
-    _route("/", GET=pages.home),
-    _route("/assets/{file}", GET=pages.asset),
-    _route("/widget/{file}", GET=pages.widget),
-    _route("/docs", GET=pages.reference),
-    _route("/openapi.json", GET=pages.description),
-    _route("/livez", GET=health.live),
-    _route("/readyz", GET=health.ready),
-    _route("/healthz", GET=health.healthy),
-    _route("/v1/files", GET=files.listing, POST=files.create, DELETE=files.remove_directory),
-    _route("/v1/files/{id}", GET=files.fetch, PATCH=files.change, DELETE=files.remove),
-    _route("/v1/manifests/{id}", GET=manifests.show),
-    _route("/v1/uploads", GET=uploads.listing, POST=uploads.create),
-    _route("/v1/uploads/{id}", GET=uploads.show, DELETE=uploads.abort),
-    _route("/v1/uploads/{id}/chunks/{slice_start}", PUT=uploads.put_piece),
-    _route("/v1/uploads/{id}/finish", POST=uploads.finish),
-    _route("/v1/grants", GET=grants.listing, POST=grants.mint),
-    _route("/v1/grants/{id}", GET=grants.show, DELETE=grants.revoke),
-    _route("/v1/g/{token}", GET=grants.fetch, PUT=grants.upload, POST=grants.upload),
-    _route("/v1/g/{token}/check", GET=grants.check),
-    _route("/v1/g/{token}/{quality}", GET=grants.fetch),
-    _route("/v1/g/{token}/{quality}/check", GET=grants.check),
-    _route("/v1/media", POST=media.create),
-    _route("/v1/media/{id}", GET=media.show),
-    _route("/v1/media/{id}/finalize", POST=media.finalize),
-    _route("/v1/tags", GET=tags.listing, POST=tags.create),
-    _route("/v1/tags/{name:path}", GET=tags.show, PATCH=tags.rename, DELETE=tags.remove),
-    _route("/v1/session", POST=session.begin, DELETE=session.end),
-    _route("/v1/usage", GET=usage.show_own),
-    _route("/v1/users/{user_id:path}/quota", GET=usage.show, PUT=usage.change),
-    WebSocketRoute("/v1/ws", channel.channel),
-    _route("/v1/ws", GET=channel.not_an_upgrade),
+OPERATIONS = [
+    operation
+    for module in (
+        pages,
+        health,
+        files,
+        file_list,
+        manifests,
+        uploads,
+        websocket,
+        grants,
+        media,
+        tags,
+        usage,
+        session,
+    )
+    for operation in module.api
 ]
+"""Every operation of the HTTP API: the routes and the OpenAPI document are made of these."""
+
+ROUTES = [WebSocketRoute("/v1/ws", channel.channel), *routes(OPERATIONS)]
 
 
 def create_app(
@@ -98,12 +74,14 @@ def create_app(
     client: Any = None,
     clock: Callable[[], float] | None = None,
     connection_counts: ConnectionCounts | None = None,
+    observe: Observe | None = None,
 ) -> Starlette:
     """The server as an ASGI application.
 
-    `client` may be a MongoDB client made elsewhere: PyMongo's async one, Motor's or
-    mongomock-motor's; else the database of the settings is used, or a private one is started.
-    `connection_counts` counts the connections of all processes where there are several.
+    `client` may be an existing MongoDB client: PyMongo's async one, Motor's or mongomock-motor's.
+    Without it, the database of the settings is used, or a private one is started.
+    `connection_counts` counts the connections of all processes if there are several. `observe`
+    gets the method, route, status and duration of every request, for metrics.
     """
     chosen = settings or load()
 
@@ -122,17 +100,17 @@ def create_app(
     app = Starlette(
         routes=ROUTES,
         lifespan=lifespan,
-        middleware=middleware(chosen),
+        middleware=middleware(chosen, observe),
         exception_handlers=handlers(),
     )
     # Starlette would build the address from what a proxy sent, without LADING_PUBLIC_URL.
     app.router.redirect_slashes = False
-    app.state.pages = pages.Pages.of(openapi.build(ROUTES, chosen.public_url))
+    app.state.pages = pages.Pages.of(document.build(OPERATIONS, chosen.public_url))
     return app
 
 
 def _explain(error: Exception, settings: Settings) -> str:
-    """Why the server cannot start, for the person who started it."""
+    """Why the server cannot start, for its operator."""
     if isinstance(error, LadingError):
         return f"LADING_DATABASE_URL: {error}"
     if isinstance(error, OSError):
@@ -183,7 +161,7 @@ async def _assemble(
 
 
 def make_authenticator(settings: Settings, clock: Callable[[], float]) -> Authenticator:
-    """The authenticator that `LADING_AUTH` names; raises WrongSettings when its keys are unfit."""
+    """The authenticator of `LADING_AUTH`; raises WrongSettings for keys that cannot be used."""
     match settings.auth:
         case "token":
             return TokenAuthenticator(admin_token(settings.data))

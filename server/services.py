@@ -1,4 +1,4 @@
-"""What the routes work with: one object that `app.py` puts together and hands to each of them."""
+"""The parts of a running server, for routes and channels; `app.py` puts them together."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from starlette.requests import HTTPConnection
 
 from lading.protocol.errors import LadingError
 from lading.protocol.grants import Action
+from lading.server.access.authenticate import Authenticator, authenticate
 from lading.server.access.cookie import bearer
-from lading.server.access.principal import Authenticator, Principal
+from lading.server.access.principal import Principal
 from lading.server.background import Tasks
 from lading.server.net.bounds import Bounds
 from lading.server.net.byte_budget import ByteBudget
@@ -27,39 +28,39 @@ from lading.storage.collections.tags import Tags
 from lading.storage.database import Database
 
 ACTIVITY_SECONDS = 60.0
-"""A piece that takes longer than this to arrive keeps its upload alive meanwhile."""
+"""A piece that takes longer than this to arrive keeps its upload alive."""
 
 GRANT_SECONDS = 2.0
-"""How often it is looked whether the grants of open connections were revoked."""
+"""How often the grants of open connections are checked for revocation."""
 
 
 class Drainable(Protocol):
     """A connection that can be asked to end."""
 
     def drain(self, retry_after: int) -> None:
-        """Say that the server goes away; answer what is in flight."""
+        """Announce the shutdown; answer what is in flight."""
         ...
 
     async def note_activity(self) -> None:
-        """Keep the uploads alive whose bytes are arriving, though no piece is whole yet."""
+        """Keep uploads alive whose bytes are arriving, though no piece is complete yet."""
         ...
 
     def restart(self) -> None:
-        """Close as soon as what is in flight is answered."""
+        """Close after answering what is in flight."""
         ...
 
     def revoke(self) -> None:
-        """Close: the grant that is the connection's credential was revoked."""
+        """Close: the grant that the connection authenticated with was revoked."""
         ...
 
     @property
     def grant_id(self) -> str | None:
-        """The grant that is its credential, if one is."""
+        """The grant that the connection authenticated with, if any."""
         ...
 
     @property
     def idle(self) -> bool:
-        """Whether nothing waits for an answer."""
+        """Whether no message waits for an answer."""
         ...
 
 
@@ -84,36 +85,28 @@ class Services:
     _tasks: Tasks = field(default_factory=Tasks)
 
     def bounds(self) -> Bounds:
-        """What uvicorn's protocol classes are handed."""
+        """The limits for uvicorn's protocol classes."""
         most = self.settings.max_connections
         return Bounds(self.budget, self.connection_counts, self.max_message, most)
 
-    async def principal(
-        self, connection: HTTPConnection, action: Action | None = None
-    ) -> Principal:
-        """Who is asking; raises Unauthorized.
-
-        A grant's bearer is let in where `action` is what the grant is for, else hears Forbidden:
-        a route that names none is closed to grants.
-        """
+    async def principal(self, connection: HTTPConnection, *actions: Action) -> Principal:
+        """The principal of a request; raises what `authenticate` raises."""
         token = bearer(connection, self.settings.public_url)
-        found = await self.authenticator.principal(token)
-        found.check_action(action)
-        return found
+        return await authenticate(self.authenticator, token, *actions)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Run `work` to its end even when the connection that asked for it is gone."""
+        """Run `work` to its end even if its connection closes."""
         return self._tasks.spawn(work)
 
     async def note_activity(self, seconds: float) -> None:
-        """Every so often, keep the uploads alive whose bytes are arriving."""
+        """Periodically keep uploads alive whose bytes are arriving."""
         while True:
             await asyncio.sleep(min(seconds, ACTIVITY_SECONDS))
             for channel in list(self.channels):
                 await channel.note_activity()
 
     async def watch_grants(self) -> None:
-        """Every so often, close the connections whose grant was revoked."""
+        """Periodically close connections whose grant was revoked."""
         while True:
             await asyncio.sleep(GRANT_SECONDS)
             held = {channel.grant_id for channel in self.channels}
@@ -123,22 +116,23 @@ class Services:
             try:
                 living = await self.grants.living(asked, self.clock())
             except LadingError:
-                continue  # a database that is down is told of by every other operation
+                continue  # every other operation reports that the database is down
             for channel in list(self.channels):
                 if channel.grant_id in asked and channel.grant_id not in living:
                     channel.revoke()
 
     async def drain(self, seconds: float) -> None:
-        """Let every connection end: what is in flight is stored and answered, nothing new begins.
+        """End every connection: store and answer what is in flight, start nothing new.
 
-        On return, after at most `seconds`, each was told to connect elsewhere and closed.
+        On return, after at most `seconds`, each connection got the advice to reconnect elsewhere
+        and was closed.
         """
         self.draining = True
         for channel in list(self.channels):
             channel.drain(retry_after=1)
         loop = asyncio.get_running_loop()
         end = loop.time() + seconds
-        # Polled for a bounded time, once in a server's life: simpler than an event for each.
+        # Polling, once in a server's life and for a limited time, is simpler than events.
         while loop.time() < end and not all(c.idle for c in self.channels):  # noqa: ASYNC110
             await asyncio.sleep(0.02)
         for channel in list(self.channels):
@@ -146,12 +140,12 @@ class Services:
         await self._tasks.wait(max(0.1, end - loop.time()))
 
     async def settle(self) -> None:
-        """Wait for work that outlived its connection."""
+        """Wait for work whose connection closed."""
         await self._tasks.settle()
         await self.uploads.settle()
 
 
 def services(connection: HTTPConnection) -> Services:
-    """The services of the application that serves `connection`."""
+    """The services of the application that `connection` belongs to."""
     found: Services = connection.app.state.services
     return found

@@ -1,8 +1,6 @@
-"""The settings, all from `LADING_*` environment variables, and what each may be.
+"""The settings, from `LADING_*` environment variables, with their defaults and limits.
 
-It owns names and defaults. It refuses to act on them. A wrong value stops the server with one line
-that names the variable, its value and what is allowed.
-Source: page 4 of the design, "Settings that outside checks use".
+A wrong value stops the server with one line that names the variable, its value and what is allowed.
 """
 
 from __future__ import annotations
@@ -27,7 +25,10 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from lading.protocol.manifest import MAX_CHUNK_SIZE, MIN_CHUNK_SIZE
 from lading.protocol.units import parse_duration, parse_size
+from lading.server.validation import reason
 from lading.storage.database import is_address
+
+MAX_SHOWN = 200
 
 
 def _comma_list(value: Any) -> Any:
@@ -42,20 +43,20 @@ Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_list)]
 
 
 LARGEST_ASKED = 4 * 2**20
-"""Unless an operator chose a size, clients may ask for cells of so many bytes: over a long line, or
-where every message costs, larger ones are better."""
+"""The largest cell, in bytes, that clients may ask for unless `LADING_CHUNK_SIZE` is set. Larger
+cells are faster over connections with a long delay."""
 
 
 CLIENTS_OWN = ("LADING_URL", "LADING_TOKEN")
-"""What the command line reads besides."""
+"""The variables that the command line reads."""
 
 
 class WrongSettings(Exception):
-    """A setting has a value that is not allowed; the message is one line for each."""
+    """Some settings have values that are not allowed; the message has one line for each."""
 
 
 class Settings(BaseSettings):
-    """What an operator can choose. Sizes are bytes, durations seconds."""
+    """All settings. Sizes are in bytes, durations in seconds."""
 
     model_config = SettingsConfigDict(
         env_prefix="LADING_",
@@ -148,15 +149,17 @@ class Settings(BaseSettings):
                 "LADING_JWT_JWKS"
             )
         if not self.jwt_audience:
-            raise ValueError("LADING_AUTH=jwt needs LADING_JWT_AUDIENCE, the aud of its tokens")
+            raise ValueError(
+                "LADING_AUTH=jwt needs LADING_JWT_AUDIENCE, the claim `aud` of its tokens"
+            )
         return self
 
     @model_validator(mode="after")
     def _open_only_at_home(self) -> Settings:
         if self.auth == "none" and not is_loopback(self.host):
             raise ValueError(
-                f"LADING_AUTH=none is refused with LADING_HOST={self.host}: without a credential "
-                "the server may only listen on loopback, such as 127.0.0.1"
+                f"LADING_AUTH=none is refused with LADING_HOST={self.host}: without credentials "
+                "the server may listen only on a loopback address, such as 127.0.0.1"
             )
         return self
 
@@ -167,7 +170,7 @@ class Settings(BaseSettings):
 
     @property
     def part_of_user(self) -> int:
-        """The bytes of the byte budget that one user's connections may take."""
+        """The bytes of the byte budget that one user's connections may use."""
         return self.user_byte_budget or max(2**20, self.byte_budget // 2)
 
 
@@ -222,7 +225,7 @@ def is_loopback(host: str) -> bool:
 
 
 def load(**overrides: Any) -> Settings:
-    """The settings of the environment; WrongSettings when one of them is not allowed."""
+    """The settings from the environment; raises WrongSettings for values that are not allowed."""
     try:
         return Settings(**overrides)
     except ValidationError as error:
@@ -230,7 +233,7 @@ def load(**overrides: Any) -> Settings:
 
 
 def unknown(environment: Mapping[str, str]) -> list[str]:
-    """The variables that are named like settings and are none: slips of the pen, most likely."""
+    """Variables that start with `LADING_` but are no settings: most likely misspelt."""
     known = {f"LADING_{name.upper()}" for name in Settings.model_fields} | {*CLIENTS_OWN}
     return sorted(
         name
@@ -241,10 +244,26 @@ def unknown(environment: Mapping[str, str]) -> list[str]:
 
 def _line(item: Any) -> str:
     if not item["loc"]:
-        return str(item["msg"]).removeprefix("Value error, ")
-    variable = f"LADING_{str(item['loc'][0]).upper()}"
-    shown = os.environ.get(variable, item["input"])
-    allowed = str(item["msg"]).removeprefix("Value error, ")
+        return reason(item)
+    name = str(item["loc"][0])
+    variable = f"LADING_{name.upper()}"
     if variable in ("LADING_DATABASE_URL", "LADING_JWT_SECRET"):
-        shown = "(hidden)"  # it is a secret, or may carry one
-    return f"{variable}={shown}: {allowed}"
+        value = "(hidden)"  # it is a secret, or may contain one
+    else:
+        value = _on_one_line(str(os.environ.get(variable, item["input"])))
+    return f"{variable}={value}: {_on_one_line(reason(item))}{_limits(name)}"
+
+
+def _limits(name: str) -> str:
+    """The limits of a number, so that the line states all that is allowed."""
+    field = Settings.model_fields.get(name)
+    bounds = [] if field is None else field.metadata
+    least = next((each.ge for each in bounds if hasattr(each, "ge")), None)
+    most = next((each.le for each in bounds if hasattr(each, "le")), None)
+    return "" if least is None or most is None else f" (from {least} to {most})"
+
+
+def _on_one_line(text: str) -> str:
+    """The text with everything escaped that could break a line or move a terminal's cursor."""
+    safe = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    return safe if len(safe) <= MAX_SHOWN else safe[:MAX_SHOWN] + "..."

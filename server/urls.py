@@ -1,4 +1,4 @@
-"""The addresses that answers name: absolute where the public address is known, else relative."""
+"""The URLs in answers: absolute if `LADING_PUBLIC_URL` is set, otherwise relative."""
 
 from __future__ import annotations
 
@@ -8,37 +8,37 @@ from lading.server.settings import Settings
 
 
 def url(settings: Settings, path: str) -> str:
-    """The address of `path`, which begins with a slash."""
+    """The URL of `path`, which starts with a slash."""
     return f"{settings.public_url or ''}{path}"
 
 
 def file_url(settings: Settings, upload_id: str) -> str:
-    """Where a file is fetched."""
+    """The URL of a file's bytes."""
     return url(settings, f"/v1/files/{upload_id}")
 
 
 def upload_url(settings: Settings, upload_id: str) -> str:
-    """Where an upload is resumed over HTTP."""
+    """The URL of an upload."""
     return url(settings, f"/v1/uploads/{upload_id}")
 
 
 def medium_url(settings: Settings, upload_id: str) -> str:
-    """Where a medium is found."""
+    """The URL of a medium."""
     return url(settings, f"/v1/media/{upload_id}")
 
 
 def grant_url(settings: Settings, token: str) -> str:
-    """Where a grant is used, by its token."""
+    """The URL to use a grant at, by its token."""
     return url(settings, f"/v1/g/{token}")
 
 
 def minted_grant_url(settings: Settings, grant_id: str) -> str:
-    """Where whoever created a grant finds it, by its id."""
+    """The URL of a grant for its creator, by its id."""
     return url(settings, f"/v1/grants/{grant_id}")
 
 
 def tag_url(settings: Settings, name: str) -> str:
-    """Where a tag is found."""
+    """The URL of a tag."""
     return url(settings, f"/v1/tags/{quote(name, safe='')}")
 
 

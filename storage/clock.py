@@ -44,7 +44,7 @@ STEP_SECONDS = 5.0
 MARK = {"_id": "clock"}
 
 
-def _steady() -> float:
+def steady_seconds() -> float:
     """Seconds that nobody can set. Time in which the machine slept counts, where it is known."""
     if hasattr(time, "CLOCK_BOOTTIME"):
         return time.clock_gettime(time.CLOCK_BOOTTIME)
@@ -95,32 +95,38 @@ class PlainClock:
 class DatabaseClock:
     """The clock of the database. `sync` must have been awaited once before it is called.
 
-    `upload_ttl` is how long an idle upload lives, in seconds.
+    `upload_ttl` is how long an idle upload lives, in seconds. `steady` is a clock nobody can set.
     """
 
-    def __init__(self, database: Database, upload_ttl: float = 24 * 3600.0) -> None:
+    def __init__(
+        self,
+        database: Database,
+        upload_ttl: float = 24 * 3600.0,
+        steady: Callable[[], float] = steady_seconds,
+    ) -> None:
         self._database = database
         self._manifests = Manifests(database)
         self._ttl = upload_ttl
-        self._offset = time.time() - _steady()
+        self._steady = steady
+        self._offset = time.time() - steady()
         self._has_looked = False
         self._settled_at = -math.inf
 
     def __call__(self) -> float:
-        return _steady() + self._offset
+        return self._steady() + self._offset
 
     @property
     def settled(self) -> bool:
         """Whether an upload that looks old is old."""
-        return _steady() >= self._settled_at
+        return self._steady() >= self._settled_at
 
     async def sync(self) -> None:
         """Read the database's clock; raises Unavailable."""
-        asked = _steady()
+        asked = self._steady()
         moment = await persist(self._database.now, seconds=0)
         if moment is None:
             return
-        answered = _steady()
+        answered = self._steady()
         if self._has_looked and answered - asked > STEP_SECONDS:
             return  # it is not known when in that time it was read
         now = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
@@ -142,12 +148,12 @@ class DatabaseClock:
         return found is not None and now - found["at"] > max(LOOKS * SYNC_SECONDS, self._ttl / 4)
 
     def _unsettle(self) -> None:
-        self._settled_at = _steady() + LOOKS * SYNC_SECONDS
+        self._settled_at = self._steady() + LOOKS * SYNC_SECONDS
 
     async def settle(self) -> None:
         """Wait until it is settled, some minutes at most; raises Unavailable."""
         while not self.settled:
-            await asyncio.sleep(min(SYNC_SECONDS, max(0.0, self._settled_at - _steady())))
+            await asyncio.sleep(min(SYNC_SECONDS, max(0.0, self._settled_at - self._steady())))
             await self.sync()
 
     async def keep(self) -> None:

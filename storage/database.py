@@ -214,7 +214,7 @@ def is_address(url: str) -> bool:
 def translate(error: PyMongoError) -> LadingError:
     """The error of Lading for a failure of the database."""
     if isinstance(error, OperationFailure) and error.code in _FULL:
-        return StorageFull("The database has no room left.")
+        return StorageFull("The database's disk is full; try again when there is space.")
     return Unavailable("The database does not answer; try again.")
 
 

@@ -45,6 +45,6 @@ class FreeSpace:
         if self._free is not None and self._free < self._floor:
             raise StorageFull(
                 f"The disk of the database has {self._free} bytes left, the server keeps "
-                f"{self._floor} free; try again when there is room.",
+                f"{self._floor} free; try again when there is more.",
                 free=self._free,
             )

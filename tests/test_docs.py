@@ -32,8 +32,7 @@ from lading.cli import app as command_line
 from lading.client import errors as client_errors
 from lading.protocol import codec, messages, receiver
 from lading.protocol.errors import CATALOGUE, LadingError
-from lading.server.app import ROUTES
-from lading.server.http.operations import OPERATIONS
+from lading.server.app import OPERATIONS, ROUTES
 from lading.server.net import websocket_protocol as sockets
 from lading.server.net.problems import STATUS
 from lading.server.settings import Settings, load
@@ -222,7 +221,7 @@ def test_a_refusal_names_its_code_and_the_status_of_that() -> None:
 def test_codes_that_are_said_to_be_reserved_are_those_that_no_route_answers() -> None:
     listed = rows(page_text("docs/errors.md").partition("\n## ")[0])
     reserved = {code(row[0]) for row in listed if "not answered yet" in row[4]}
-    answered = {kind.code for operation in OPERATIONS.values() for kind in operation.refuses}
+    answered = {kind.code for operation in OPERATIONS for kind in operation.problems}
     assert not reserved & answered
 
 

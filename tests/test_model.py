@@ -500,6 +500,12 @@ class Machine(RuleBasedStateMachine):
     def let_time_pass(self, seconds: float) -> None:
         self.clock.now += seconds
 
+    @rule(process=PROCESSES)
+    def look_for_work(self, process: int) -> None:
+        """Whoever deletes or expires also empties, so nothing is left for the outbox."""
+        looked = self.world.answer(self.processes[process].uploads.todo.once())
+        assert looked == ("done", 0)
+
     @rule(process=PROCESSES, dry_run=st.sampled_from([False, False, True]))
     def sweep(self, process: int, dry_run: bool) -> None:
         _, report = self.world.answer(self.processes[process].sweeper.sweep(dry_run=dry_run))

@@ -1,7 +1,4 @@
-"""The web page in a real Chromium against real servers: runs the Playwright tests of `widget/e2e/`.
-
-It knows how they are started, and shows what they say. It refuses to know what they test.
-"""
+"""Runs the Playwright tests of `widget/e2e/`: the web page in a real Chromium."""
 
 from __future__ import annotations
 
@@ -17,24 +14,24 @@ CHROMIUM = os.environ.get("CHROMIUM", "chromium")
 
 
 def lacking() -> str | None:
-    """What the tests of the page need and this machine has not."""
+    """What the tests of the page need and this machine lacks."""
     if shutil.which("npm") is None:
         return "npm is not installed"
     if shutil.which(CHROMIUM) is None:
         return "Chromium is not installed"
     if not (WIDGET / "node_modules" / "@playwright" / "test").exists():
-        return "widget/node_modules is not there: scripts/install test makes it"
+        return "widget/node_modules is missing: run scripts/install test"
     return None
 
 
 @pytest.fixture
 def browser() -> str:
-    """The path of the browser; the test is skipped without it, and fails where all must run."""
+    """The path of the browser. Without it the test is skipped, and fails where CI=true."""
     reason = lacking()
     if reason is not None:
         if os.environ.get("CI") == "true":
             pytest.fail(reason)
-        # `lacking` says what is missing; the summary shows it.
+        # The summary shows the reason.
         pytest.skip(reason)
     found = shutil.which(CHROMIUM)
     assert found is not None

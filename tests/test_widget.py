@@ -15,27 +15,27 @@ WIDGET = Path(__file__).parent.parent / "widget"
 
 
 def lacking() -> str | None:
-    """What the package's tests need and this machine has not."""
+    """What the tests of the package need and this machine lacks."""
     if shutil.which("npm") is None:
         return "npm is not installed"
     if not (WIDGET / "node_modules" / "vitest").exists():
-        return "widget/node_modules is not there: scripts/install test makes it"
+        return "widget/node_modules is missing: run scripts/install test"
     return None
 
 
 @pytest.fixture(autouse=True)
 def npm() -> None:
-    """Tests are skipped without npm, and fail where all must run."""
+    """Without npm the tests are skipped, and fail where CI=true."""
     reason = lacking()
     if reason is not None:
         if os.environ.get("CI") == "true":
             pytest.fail(reason)
-        # `lacking` says what is missing; the summary shows it.
+        # The summary shows the reason.
         pytest.skip(reason)
 
 
 def run(*command: str) -> str:
-    """What a command printed; the test fails with all of it when the command does."""
+    """The output of a command. If the command fails, the test fails with its output."""
     ended = subprocess.run(
         command,
         cwd=WIDGET,
@@ -58,14 +58,14 @@ def test_the_package_in_node() -> None:
 
 
 def exported(value: Any) -> list[str]:
-    """Every file that `exports` of package.json names."""
+    """Every file in `exports` of package.json."""
     if isinstance(value, str):
         return [value.removeprefix("./")]
     return [name for each in value.values() for name in exported(each)]
 
 
-def test_the_packed_package_holds_what_it_exports_and_no_more_than_it_needs() -> None:
-    # The build's own lines come before the list.
+def test_the_packed_package_contains_what_it_exports_and_no_more() -> None:
+    # The output of the build comes before the list.
     said = run("npm", "pack", "--dry-run", "--json", "--loglevel", "error")
     [packed] = json.loads(said[said.index("[\n") :])
     files = {entry["path"] for entry in packed["files"]}

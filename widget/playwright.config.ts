@@ -1,10 +1,10 @@
-/** The web page in a real Chromium, against real servers; `e2e/world.ts` starts those. */
+/** Tests of the web page in a real Chromium. `e2e/world.ts` starts the real servers. */
 import { defineConfig } from "@playwright/test";
 
 export default defineConfig({
   testDir: "e2e",
   outputDir: "dist/e2e",
-  // Far above what anything takes on an idle machine.
+  // Far more than any test needs on an idle machine.
   timeout: 120_000,
   expect: { timeout: 30_000 },
   workers: 2,
@@ -17,7 +17,7 @@ export default defineConfig({
     timezoneId: "UTC",
     launchOptions: {
       executablePath: process.env["CHROMIUM"] ?? "/usr/bin/chromium",
-      // Nothing of Chromium's own goes to the network.
+      // Chromium itself must not use the network.
       args: [
         "--headless",
         "--no-sandbox",
@@ -27,7 +27,7 @@ export default defineConfig({
         "--disable-background-networking",
         "--disable-component-update",
         "--disable-sync",
-        // Another machine, as far as the browser knows.
+        // To the browser this is another machine.
         "--host-resolver-rules=MAP lan.example 127.0.0.1",
       ],
     },

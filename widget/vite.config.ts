@@ -1,6 +1,6 @@
 /**
- * What the server serves: the web page, and with `--mode widget` the browser client as one module.
- * Both go into the Python package, so that a wheel and an image carry them.
+ * Builds what the server serves: the web page, and with `--mode widget` the browser client as one module.
+ * Both go into the Python package, so that the wheel and the image contain them.
  */
 import { fileURLToPath } from "node:url";
 import { defineConfig, type UserConfig } from "vite";
@@ -8,19 +8,19 @@ import { defineConfig, type UserConfig } from "vite";
 const page: UserConfig = {
   logLevel: "warn",
   root: "page",
-  // Addresses relative to the page: the server may be below any path of a site.
+  // Relative addresses: the server may be below any path of a site.
   base: "./",
-  // The helpers of React's JSX are there under the same names.
+  // Preact has the JSX helpers of React under the same names.
   oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
   resolve: {
-    // Uppy has no setting for the units of sizes.
+    // Uppy has no option for the units of sizes.
     alias: { "@transloadit/prettier-bytes": fileURLToPath(new URL("page/src/bytes.ts", import.meta.url)) },
   },
   build: {
     outDir: "../../server/page",
     emptyOutDir: true,
     target: "es2022",
-    // The page's policy allows no data: scripts, and a picture of its own is cached for ever.
+    // The page's policy forbids scripts in data: URLs, and separate pictures are cached for ever.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     chunkSizeWarningLimit: 1024,
@@ -38,7 +38,7 @@ const widget: UserConfig = {
     target: "es2022",
     lib: { entry: "src/index.ts", formats: ["es"], fileName: () => "lading.js" },
   },
-  // Beside the module, under a name that lasts: who imports the one finds the other.
+  // Beside the module, under a stable name, so that the module finds the worker.
   worker: { format: "es", rolldownOptions: { output: { entryFileNames: "[name].js" } } },
 };
 

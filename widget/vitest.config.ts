@@ -5,7 +5,7 @@ const source = (name: string): string => fileURLToPath(new URL(`src/${name}.ts`,
 
 export default defineConfig({
   resolve: {
-    // The examples name the package as its users do.
+    // The examples import the package by its name, as its users do.
     alias: [
       { find: /^lading$/, replacement: source("index") },
       { find: /^lading\/uppy$/, replacement: source("uppy") },

@@ -1,1 +1,1 @@
-"""Who is asking: credentials, and the principal that stands behind each of them."""
+"""Who makes a request: credentials, and the principal behind each of them."""

@@ -1,7 +1,7 @@
-"""How a credential comes with a request: as a bearer token, or in the cookie of the web page.
+"""Where a request carries its credential: a bearer token, or the web page's cookie.
 
-It owns the cookie, and where the cookie counts. It refuses to know whether the credential is a
-good one (`server/auth.py`). Source: page 4 of the design, "Access"; Fetch Metadata (W3C).
+The cookie is accepted only from the server's own pages. Source: page 4 of the design, "Access";
+Fetch Metadata (W3C).
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from lading.protocol.errors import Unauthorized
 COOKIE = "lading_token"
 
 COOKIE_SECONDS = 30 * 24 * 3600
-"""How long a browser keeps a credential that has no end of its own."""
+"""How long a browser keeps a credential that does not expire."""
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def bearer(connection: HTTPConnection, public_url: str | None = None) -> str | None:
-    """The credential of a request: its bearer token, else the page's cookie."""
+    """The credential of a request: its bearer token, otherwise the page's cookie."""
     header = connection.headers.get("authorization")
     if header is None:
         return cookie_token(connection, public_url)
@@ -34,33 +34,32 @@ def bearer(connection: HTTPConnection, public_url: str | None = None) -> str | N
 
 
 def cookie_token(connection: HTTPConnection, public_url: str | None = None) -> str | None:
-    """The credential in the cookie; Unauthorized where another page may have had it sent.
+    """The credential in the cookie; raises Unauthorized if another site's page may have sent it.
 
-    A browser adds the cookie to whatever is sent here, so for a channel and for what changes
-    something it must also say that a page of this server asks. SameSite=Strict alone would let in
-    the pages of sibling domains and of other ports.
+    A browser adds the cookie to every request to this server. For WebSocket connections and for
+    methods that change something, the browser must also state that the page is the server's own.
+    SameSite=Strict alone would admit pages of sibling domains and of other ports.
     """
     token = connection.cookies.get(COOKIE)
     if token is None or connection.scope.get("method") in SAFE or _is_own(connection, public_url):
         return token
     raise Unauthorized(
-        "The cookie counts only on requests of the server's own page; "
-        "programs send Authorization: Bearer TOKEN."
+        "The cookie is accepted only from the server's own page; "
+        "programs must send Authorization: Bearer TOKEN."
     )
 
 
 def _is_own(connection: HTTPConnection, public_url: str | None) -> bool:
-    """Whether the browser says that one of this server's pages makes the request."""
+    """Whether the browser states that the request comes from a page of this server."""
     site = connection.headers.get("sec-fetch-site")
     if site is not None:
         return site == "same-origin"
-    # Not sent over plain HTTP to another machine, nor with WebSocket; Origin is.
+    # Browsers leave this header out over plain HTTP and with WebSocket, but send Origin.
     return is_own_origin(connection.headers.get("origin", ""), connection, public_url)
 
 
 def is_own_origin(origin: str, connection: HTTPConnection, public_url: str | None = None) -> bool:
-    """Whether `origin` is this server's: under the name that the connection uses, or the public
-    address."""
+    """Whether `origin` is this server's: the host of the connection, or the public address."""
     try:
         found, public = urlsplit(origin), urlsplit(public_url or "")
     except ValueError:
@@ -80,7 +79,7 @@ def give_cookie(
     public_url: str | None,
     seconds: float | None,
 ) -> None:
-    """Have the browser keep `token` for the page, for `seconds`, or long where it has no end."""
+    """Set the page's cookie to `token` for `seconds`; None means for a long time."""
     response.set_cookie(
         COOKIE,
         token,
@@ -93,7 +92,7 @@ def give_cookie(
 
 
 def take_cookie(response: Response, connection: HTTPConnection, public_url: str | None) -> None:
-    """Have the browser forget it."""
+    """Delete the page's cookie."""
     secure = _is_https(connection, public_url)
     response.delete_cookie(COOKIE, path="/", secure=secure, httponly=True, samesite="strict")
 

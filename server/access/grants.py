@@ -1,8 +1,7 @@
-"""Tokens of grants: how they are made, told apart, kept out of the log, and honoured.
+"""Tokens of grants: their form, their authenticator, and how they stay out of the log.
 
-It owns the form of a token and the authenticator that knows it. It refuses to know what a grant
-allows (`protocol/grants.py`) and how it is kept and counted (`storage/grants.py`).
-Source: page 4 of the design (grants), page 5, security list, items 3 and 19.
+What a grant allows stands in `protocol/grants.py`. Source: page 5 of the design, security list,
+items 3 and 19.
 """
 
 from __future__ import annotations
@@ -13,7 +12,8 @@ from collections.abc import Callable
 
 from lading.protocol.errors import Forbidden, Unauthorized
 from lading.protocol.grants import Action
-from lading.server.access.principal import Authenticator, Principal
+from lading.server.access.authenticate import Authenticator
+from lading.server.access.principal import Principal
 from lading.storage.collections.grants import Grants
 
 # An admin token has 43 characters and a JSON Web Token has dots: neither can look like this.
@@ -26,17 +26,17 @@ def new_token() -> str:
 
 
 def is_token(text: str) -> bool:
-    """Whether this is a grant's token by its form."""
+    """Whether `text` has the form of a grant's token."""
     return TOKEN.fullmatch(text) is not None
 
 
 def redact(text: str) -> str:
-    """The text without the tokens of grants in it, for the log."""
+    """The text with the tokens of grants removed, for the log."""
     return TOKEN.sub("lg_...", text)
 
 
 class GrantAuthenticator:
-    """Knows the bearers of grants, and leaves every other credential to `otherwise`."""
+    """Knows the bearers of grants, and passes every other credential to `otherwise`."""
 
     def __init__(
         self, grants: Grants, otherwise: Authenticator, clock: Callable[[], float]
@@ -46,10 +46,10 @@ class GrantAuthenticator:
         self._clock = clock
 
     async def principal(self, token: str | None) -> Principal:
-        """Who the bearer is; raises Unauthorized, and Forbidden for an expired grant.
+        """The bearer of the grant; raises Unauthorized, and Forbidden for an expired grant.
 
-        An expired grant is honoured if uploads were created with it, for those may still end;
-        creating another is refused where it is counted.
+        An expired grant is still accepted if uploads were created with it, so that they can be
+        finished. A further creation is refused where uses are counted.
         """
         if token is None or not is_token(token):
             return await self._otherwise.principal(token)

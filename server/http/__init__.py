@@ -1,1 +1,1 @@
-"""The HTTP API: routes, request bodies, answers, and the OpenAPI document that describes them."""
+"""The HTTP API: routes, request bodies, downloads, and the OpenAPI document that describes them."""

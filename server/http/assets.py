@@ -1,8 +1,7 @@
 """The files of the web page and of the browser client, held in memory from the start.
 
-It owns which files there are and how browsers may keep them. It refuses to know what is in them.
-A request names an entry of a dict: no path on the disk is ever built from what a client sent, and
-a new build beside a running server cannot mix two versions of the page.
+A request names an entry of a dict: no path is built from what a client sent, and a new build
+beside a running server cannot mix two versions of the page.
 Source: page 5 of the design, security list, item 21; RFC 9111 (caching).
 """
 
@@ -18,10 +17,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 FOLDER = Path(__file__).parents[1] / "page"
-"""Where `npm run build` in `widget/` puts the page; a distribution carries it along."""
+"""Where `npm run build` in `widget/` puts the page; distributions include it."""
 
 HASHED = "assets/"
-"""Names below it hold a hash of the content: whoever has such a file never asks for it again."""
+"""Names below it contain a hash of the content, so browsers may cache the files for ever."""
 
 _TYPES = {
     ".css": "text/css; charset=utf-8",
@@ -46,11 +45,11 @@ class Asset:
     body: bytes
     headers: Mapping[str, str]
     packed: bytes | None = field(repr=False, default=None)
-    """The same in gzip, where that is shorter."""
+    """The body in gzip, if that is shorter."""
 
     @classmethod
     def of(cls, name: str, body: bytes) -> Asset:
-        """The file `name` with what browsers should know of it."""
+        """The file `name` with its response headers."""
         suffix = PurePath(name).suffix
         lasting = "public, max-age=31536000, immutable" if name.startswith(HASHED) else "no-cache"
         headers = {
@@ -67,7 +66,7 @@ class Asset:
 
 
 def load(folder: Path = FOLDER) -> dict[str, Asset]:
-    """Every file below `folder` by its name there, with `/` between parts; none without a build."""
+    """Every file below `folder` by its relative path; none without a build."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     names = [path.relative_to(folder).as_posix() for path in files]
     return {
@@ -78,10 +77,10 @@ def load(folder: Path = FOLDER) -> dict[str, Asset]:
 
 
 def send(request: Request, asset: Asset, headers: Mapping[str, str] | None = None) -> Response:
-    """The answer to a GET or HEAD of an asset: 200, or 304 for who has it already."""
+    """The answer to GET or HEAD of an asset: 200, or 304 if the browser's copy is current."""
     fields = {**asset.headers, **(headers or {})}
     wanted = [tag.strip() for tag in request.headers.get("if-none-match", "").split(",")]
-    # As strings that are compared weakly; a list may come from another server's copy of the page.
+    # Weak comparison, of strings.
     if asset.headers["ETag"] in wanted or "*" in wanted:
         del fields["Content-Type"]
         return Response(status_code=304, headers=fields)

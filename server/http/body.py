@@ -1,7 +1,4 @@
-"""Reading request bodies: JSON by a model, and one piece of a file; never more than is allowed.
-
-It owns the limits and the errors of bodies. It refuses to know what they are for.
-"""
+"""Reading request bodies within limits: JSON by a model, and one piece of a file."""
 
 from __future__ import annotations
 
@@ -14,6 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from lading.protocol.digests import parse_digest_field
 from lading.protocol.errors import InvalidArgument, RequestTimeout, TooLarge
+from lading.server.validation import sentence
 
 MAX_JSON = 64 * 1024
 
@@ -27,9 +25,9 @@ async def _nothing() -> None:
 async def read_body(
     request: Request, most: int, arrived: Callable[[], Awaitable[None]] = _nothing
 ) -> bytes:
-    """The whole body; TooLarge as soon as it is longer than `most` bytes.
+    """The whole body; raises TooLarge as soon as it exceeds `most` bytes.
 
-    `arrived` is awaited whenever a part of it came.
+    `arrived` is awaited after each part.
     """
     declared = declared_length(request)
     if declared is not None and declared > most:
@@ -44,16 +42,16 @@ async def read_body(
 
 
 async def arriving(request: Request) -> AsyncIterator[bytes]:
-    """The body as it comes; RequestTimeout when the connection ends before it does."""
+    """The body as it arrives; raises RequestTimeout if the connection closes before its end."""
     try:
         async for data in request.stream():
             yield data
     except ClientDisconnect as error:
-        raise RequestTimeout("The connection ended before the body did.") from error
+        raise RequestTimeout("The connection closed before the whole body arrived.") from error
 
 
 def declared_length(request: Request) -> int | None:
-    """The body's length as the request declares it; None when it does not."""
+    """The length of the body from `Content-Length`; None without one."""
     text = request.headers.get("content-length")
     if text is None:
         return None
@@ -63,9 +61,9 @@ def declared_length(request: Request) -> int | None:
 
 
 def whole_number(what: str, text: str, least: int, most: int) -> int:
-    """A number in decimal digits; InvalidArgument when it is none, or not within the limits.
+    """A number in decimal digits; raises InvalidArgument unless it is within the limits.
 
-    Its digits are counted first: `int` takes a time that grows with their square, up to its limit.
+    The digits are counted first: the time of `int` grows with the square of their number.
     """
     if text.isascii() and text.isdigit() and len(text) <= 16 and least <= int(text) <= most:
         return int(text)
@@ -73,7 +71,7 @@ def whole_number(what: str, text: str, least: int, most: int) -> int:
 
 
 async def read_json(request: Request, model: type[Model]) -> Model:
-    """The body as a model; InvalidArgument that names the field when it does not fit."""
+    """The body as a model; raises InvalidArgument that names the refused field."""
     body = await read_body(request, MAX_JSON)
     try:
         content = json.loads(body or b"{}", parse_constant=_refuse_constant)
@@ -84,24 +82,18 @@ async def read_json(request: Request, model: type[Model]) -> Model:
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        raise InvalidArgument(_first(error)) from None
+        raise InvalidArgument(sentence(error.errors(include_url=False)[0], content)) from None
 
 
 def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 
 
-def _first(error: ValidationError) -> str:
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"]) or "The body"
-    return f"{where}: {first['msg'].removeprefix('Value error, ')}."
-
-
 def piece_checksum(request: Request) -> int | None:
-    """The CRC-32C that the request declares for its body; None when it declares none.
+    """The CRC-32C that the request declares for its body; None without one.
 
     `Content-Digest: crc32c=:<4 bytes, big-endian, base64>:` (RFC 9530), or `X-Lading-Crc32c` with
-    the number in decimal digits, as it stands in a CHUNK.
+    the number in decimal digits, as in a CHUNK message.
     """
     plain = request.headers.get("x-lading-crc32c")
     if plain is not None:

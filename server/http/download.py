@@ -1,8 +1,6 @@
-"""From a request for a file to the bytes of its answer.
+"""Downloads: conditional requests, ranges, and the headers of stored bytes.
 
-It owns conditional requests, ranges and the headers that stored bytes are served with. It refuses
-to know where the bytes are: `uploads.read` gives them verified.
-Source: page 4 of the design; RFC 9110, sections 13 and 14; RFC 6266; RFC 9530.
+Source: RFC 9110, sections 13 and 14; RFC 6266; RFC 9530.
 """
 
 from __future__ import annotations
@@ -25,14 +23,14 @@ from lading.server.net.problems import problem_response
 from lading.server.uploads import Uploads
 
 SHOWN_INLINE = ("image/", "video/", "audio/")
-"""Types that a browser may show in place; everything else is offered as a download."""
+"""Types that a browser may show; everything else is sent as an attachment."""
 
 NEVER_INLINE = ("image/svg+xml",)
-"""A picture that can carry scripts."""
+"""An image that can contain scripts."""
 
 
 def etag(manifest: Manifest) -> str:
-    """The strong entity tag of a finished file: its bytes never change."""
+    """The strong entity tag of a finished file, whose bytes never change."""
     return f'"{manifest.id}-{manifest.crc32c:08x}"'
 
 
@@ -82,7 +80,7 @@ def _since(value: str | None) -> datetime | None:
 
 
 def _is_unchanged(request: Request, manifest: Manifest) -> bool:
-    """Whether the client's copy is still good (RFC 9110, 13.2.2)."""
+    """Whether the client's copy is current (RFC 9110, 13.2.2)."""
     tags = request.headers.get("if-none-match")
     if tags is not None:
         known = [tag.strip().removeprefix("W/") for tag in tags.split(",")]
@@ -92,9 +90,9 @@ def _is_unchanged(request: Request, manifest: Manifest) -> bool:
 
 
 def _range_field(request: Request, manifest: Manifest) -> str | None:
-    """The `Range` field, unless `If-Range` says that the client's part is of another file.
+    """The `Range` header, unless `If-Range` shows that the client has a part of another file.
 
-    It has a meaning for GET only (RFC 9110, 14.2).
+    `Range` applies to GET only (RFC 9110, 14.2).
     """
     if request.method != "GET":
         return None
@@ -102,7 +100,7 @@ def _range_field(request: Request, manifest: Manifest) -> str | None:
     if condition is None:
         return request.headers.get("range")
     if manifest.state is not State.READY:
-        return None  # what still grows has no tag that could match
+        return None  # an upload in progress has no tag that could match
     if condition.startswith('"'):
         matches = condition == etag(manifest)
     else:
@@ -112,7 +110,7 @@ def _range_field(request: Request, manifest: Manifest) -> str | None:
 
 
 async def respond(request: Request, uploads: Uploads, manifest: Manifest) -> Response:
-    """The answer to GET or HEAD of a file, or of an upload that is still arriving."""
+    """The answer to GET or HEAD of a file, or of an upload in progress."""
     download = request.query_params.get("download") == "1"
     headers = _headers(manifest, download=download)
     if manifest.state is not State.READY:
@@ -135,7 +133,7 @@ async def respond(request: Request, uploads: Uploads, manifest: Manifest) -> Res
 
 
 def _apart(ranges: list[Range] | None) -> list[Range] | None:
-    """The ranges as asked for, or joined where they overlap: no byte is sent twice."""
+    """The requested ranges, joined where they overlap, so that no byte is sent twice."""
     if ranges is None or len(ranges) == 1:
         return ranges
     joined: list[Range] = []
@@ -155,7 +153,7 @@ def _stream_parts(
     headers: dict[str, str],
 ) -> Response:
     """Several ranges in one answer: `multipart/byteranges` (RFC 9110, 14.6)."""
-    boundary = f"lading-{secrets.token_hex(16)}"  # not to be met in bytes that somebody chose
+    boundary = f"lading-{secrets.token_hex(16)}"  # random, so that no stored bytes can contain it
     heads = [
         f"\r\n--{boundary}\r\nContent-Type: {manifest.mime_type}\r\n"
         f"Content-Range: {content_range(start, end, manifest.size)}\r\n\r\n".encode("latin-1")
@@ -178,7 +176,7 @@ def _stream_parts(
 async def _respond_unfinished(
     request: Request, uploads: Uploads, manifest: Manifest, headers: dict[str, str]
 ) -> Response:
-    """A range that is stored already, else 416 with what is there."""
+    """A range that is stored, otherwise 416 with what is stored."""
     stored = await uploads.coverage(manifest)
     growing = manifest.size is None
     size = manifest.size if manifest.size is not None else stored.end
@@ -217,9 +215,9 @@ def _stream(
 async def _paced(
     request: Request, body: AsyncGenerator[bytes, None]
 ) -> AsyncGenerator[bytes, None]:
-    """The body; the next piece is asked for when the one before is on its way.
+    """The body; the next piece is read after the previous one was sent.
 
-    Else two would be in memory for each client that does not read.
+    Otherwise each client that does not read would hold two pieces in memory.
     """
     sent = request.scope.get("lading.sent")
     async with aclosing(body):

@@ -39,13 +39,13 @@ _FROM_STATUS: dict[int, type[LadingError]] = {
 
 
 async def lading_error(_request: Request, error: Exception) -> Response:
-    """Starlette's handler for what Lading refuses."""
+    """The handler for errors of Lading."""
     assert isinstance(error, LadingError)
     return problem_response(error)
 
 
 async def http_error(_request: Request, error: Exception) -> Response:
-    """Starlette's handler for what Starlette refuses: same shape, same codes."""
+    """The handler for errors of Starlette, with the same JSON and codes."""
     assert isinstance(error, HTTPException)
     kind = _FROM_STATUS.get(error.status_code, Internal)
     detail = None if kind in (NotFound, MethodNotAllowed) else error.detail
@@ -53,7 +53,7 @@ async def http_error(_request: Request, error: Exception) -> Response:
 
 
 async def unexpected_error(request: Request, error: Exception) -> Response:
-    """Starlette's handler for faults: logged with its trace, answered without it."""
+    """The handler for faults: the trace goes to the log, not into the answer."""
     log.error("fault", path=redact(request.url.path), method=request.method, exc_info=error)
     return problem_response(Internal())
 

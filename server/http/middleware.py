@@ -1,23 +1,30 @@
-"""Which names the server answers to, and which pages may call it.
+"""What every request passes before the routes: metrics, the Host allow-list, and CORS.
 
-It owns the Host allow-list and the CORS answers. A name that is not ours means that a browser was
-led here by somebody else's DNS. Source: page 5 of the design, security list, items 1 and 13.
+A Host that is not ours means that a foreign DNS name led a browser here. Source: page 5 of the
+design, security list, items 1 and 13.
 """
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lading.protocol.errors import InvalidArgument
+from lading.server.http.endpoints import TEMPLATE
 from lading.server.net.problems import problem_response
 from lading.server.settings import Settings
 
+Observe = Callable[[str, str, int, float], None]
+"""Gets the method, the route's template, the status, and the seconds until the last byte."""
+
 HOME = ("localhost", "127.0.0.1", "::1")
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 SENT = (
     "Authorization",
@@ -42,10 +49,10 @@ SHOWN = (
 
 
 def allowed_hosts(settings: Settings) -> frozenset[str] | None:
-    """The names that requests may use; None when any will do.
+    """The host names that requests may use; None allows all.
 
-    Without a credential only the names of this machine will do, whatever is set: a page anywhere
-    could else reach the server under a name that resolves to loopback.
+    Without credentials only the names of this machine are allowed, whatever is set. Otherwise a
+    page anywhere could reach the server under a name that resolves to loopback.
     """
     if not settings.allowed_hosts and settings.auth != "none":
         return None
@@ -55,8 +62,40 @@ def allowed_hosts(settings: Settings) -> frozenset[str] | None:
     return frozenset(name.lower() for name in names)
 
 
+class Observer:
+    """Reports each HTTP request when its response ends.
+
+    The route is a template such as `/v1/files/{id}`, and empty where no route matched. Unusual
+    methods are reported as empty, too: a client must not be able to create new time series.
+    """
+
+    def __init__(self, app: ASGIApp, observe: Observe) -> None:
+        self._app = app
+        self._observe = observe
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        status = 500  # until a response starts, the request ends as a fault
+        start = time.perf_counter()
+
+        async def noting(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noting)
+        finally:
+            method = scope["method"] if scope["method"] in METHODS else ""
+            seconds = time.perf_counter() - start
+            self._observe(method, scope.get(TEMPLATE, ""), status, seconds)
+
+
 class HostGate:
-    """Refuses requests and connections under names that are not ours."""
+    """Refuses requests and connections with other hosts than ours."""
 
     def __init__(self, app: ASGIApp, names: frozenset[str]) -> None:
         self._app = app
@@ -67,7 +106,7 @@ class HostGate:
             await self._app(scope, receive, send)
             return
         response = problem_response(
-            InvalidArgument("The server does not answer to this Host; see LADING_ALLOWED_HOSTS.")
+            InvalidArgument("This Host is not allowed; see LADING_ALLOWED_HOSTS.")
         )
         await response(scope, receive, send)
 
@@ -79,9 +118,11 @@ class HostGate:
         return name in self._names
 
 
-def middleware(settings: Settings) -> list[Middleware]:
-    """What stands before the routes."""
+def middleware(settings: Settings, observe: Observe | None = None) -> list[Middleware]:
+    """The middleware of the application, outermost first."""
     stack = []
+    if observe is not None:
+        stack.append(Middleware(Observer, observe=observe))
     names = allowed_hosts(settings)
     if names is not None:
         stack.append(Middleware(HostGate, names=names))
@@ -90,7 +131,7 @@ def middleware(settings: Settings) -> list[Middleware]:
             Middleware(
                 CORSMiddleware,
                 allow_origins=list(settings.allowed_origins),
-                allow_methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
+                allow_methods=list(METHODS),
                 allow_headers=list(SENT),
                 expose_headers=list(SHOWN),
                 max_age=7200,

@@ -1,7 +1,7 @@
-"""The file part of a `multipart/form-data` body, as a stream.
+"""The file part of a `multipart/form-data` body, as a stream (RFC 7578).
 
-Starlette's own form parser spools files to disk; here the bytes go on to the store as they come.
-It owns the form's limits: one file part, small other fields. Source: RFC 7578.
+Starlette's form parser writes files to disk first; here the bytes go to the store as they arrive.
+A form may have one file part and small other fields.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MAX_FIELD_BYTES = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class FilePart:
-    """A file on its way in: what the request says of it, and its bytes."""
+    """A file that arrives: its declared name and type, and its bytes."""
 
     name: str | None
     mime_type: str | None
@@ -30,7 +30,7 @@ class FilePart:
 
 
 class _Form:
-    """Collects what the parser calls out, one feed at a time."""
+    """The state of a form, as the parser's callbacks report it."""
 
     def __init__(self) -> None:
         self.name: str | None = None
@@ -72,7 +72,7 @@ class _Form:
         if not self._in_file:
             return
         if self.found:
-            raise InvalidArgument("A form may have one file part.")
+            raise InvalidArgument("A form may have only one file part.")
         self.found = True
         self.name = options[b"filename"].decode("utf-8", "replace") or None
         content_type = self._headers.get(b"content-type")
@@ -91,9 +91,9 @@ class _Form:
 
 
 async def file_part(content_type: str, body: AsyncIterator[bytes]) -> FilePart:
-    """The file part of a form; its stream is to be read while the request lasts.
+    """The file part of a form; read its stream while the request lasts.
 
-    Raises InvalidArgument when the form is malformed or holds no file, or more than one; after the
+    Raises InvalidArgument for a malformed form, and for none or several file parts. After the
     file's first byte the stream raises it.
     """
     _, options = parse_options_header(content_type)
@@ -110,7 +110,7 @@ async def file_part(content_type: str, body: AsyncIterator[bytes]) -> FilePart:
     else:
         _end(parser)
     if not form.found:
-        raise InvalidArgument("The form holds no file part.")
+        raise InvalidArgument("The form has no file part.")
     return FilePart(form.name, form.mime_type, _stream(parser, form, body))
 
 

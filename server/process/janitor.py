@@ -20,8 +20,8 @@ from lading.storage.embedded.process import EmbeddedError, EmbeddedMongo, runnin
 DONE, FAILED, USAGE = 0, 1, 2
 
 WAITING = (
-    "No server has run for long, or the database's clock was set a moment ago: waiting for three "
-    "minutes, lest uploads are taken for old that are not."
+    "No server has run for a long time, or the database's clock was set a moment ago. Waiting for "
+    "three minutes, so that no upload is taken for old by mistake."
 )
 
 
@@ -44,7 +44,7 @@ def sweep(*, dry_run: bool, as_json: bool) -> int:
                 f"{report.expired} {would}expired, {report.emptied} {would}emptied, "
                 f"{report.purged} {would}purged; {report.pieces} pieces deleted"
             )
-            print("\n".join(f"set right: {each}" for each in drift), end="\n" if drift else "")
+            print("\n".join(f"corrected: {each}" for each in drift), end="\n" if drift else "")
         return FAILED if report.failed else DONE
 
     return _run(work)

@@ -1,8 +1,8 @@
-"""What the first bytes of a file say it is.
+"""The type of a file, from its first bytes and its name.
 
-It owns when the bytes are believed over the name: only where a browser would act on the type. It
-refuses to know where the bytes come from. Source: page 5 of the design, security list, 22 and 23;
-the order of markup tests follows the WHATWG's MIME sniffing, section 7.1.
+The bytes win over the name only where a browser would act on the type. Source: page 5 of the
+design, security list, 22 and 23; the order of markup tests follows the WHATWG's MIME sniffing,
+section 7.1.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _BELIEVED = frozenset(
         "application/x-matroska",
     }
 )
-"""Types with signatures long enough that other bytes do not meet them by chance."""
+"""Types with signatures so long that other bytes do not match them by chance."""
 
 _KIN = (
     {"video/webm", "video/x-matroska", "application/x-matroska", "audio/webm"},
@@ -52,7 +52,7 @@ def content_type(claimed: str, head: bytes) -> str:
     """The type of a file that begins with `head` and is said to be `claimed`."""
     markup = _markup(head)
     if markup is not None:
-        # Text that browsers would run stays what it is only when it says so itself.
+        # Text that a browser would run keeps its declared type only if that is a type of text.
         return claimed if _is_text(claimed) else markup
     found = _candidates(head)
     plain = claimed.partition(";")[0].strip().lower()

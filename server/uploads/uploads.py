@@ -17,13 +17,22 @@ from lading.server.uploads.create import Creator
 from lading.server.uploads.deletion import Deletion
 from lading.server.uploads.finish import Finisher
 from lading.server.uploads.limits import UploadLimits
-from lading.server.uploads.open_uploads import REPLACED, OpenUpload, OpenUploads, Written
+from lading.server.uploads.open_uploads import (
+    REPLACED,
+    OpenUpload,
+    OpenUploads,
+    Written,
+    nothing_stored,
+)
 from lading.server.uploads.reader import Reader
 from lading.server.uploads.resume import Resumer
 from lading.server.uploads.todo import Todo
 from lading.server.uploads.verifier import Progress, Verifier
 from lading.server.uploads.write import Writer
+from lading.storage.collections.manifests import EMPTY
 from lading.storage.open import Storage
+
+__all__ = ["OpenUpload", "Uploads", "nothing_stored"]
 
 USUAL_LIMITS = UploadLimits()
 
@@ -49,7 +58,7 @@ class Uploads:
         )
         self._reader = Reader(storage.contents, self._replaced, limits)
         self._finisher = Finisher(storage, opened, Verifier(storage.contents, self._reader, limits))
-        self.todo = Todo(storage.manifests, {"empty": sweeper.empty}, storage.clock, limits)
+        self.todo = Todo(storage.manifests, {EMPTY: sweeper.empty}, storage.clock, limits)
         self._deletion = Deletion(
             storage, opened, sweeper, self.todo, limits, settings.tombstone_ttl
         )
@@ -126,6 +135,9 @@ class Uploads:
     async def delete(self, principal: Principal, file_id: str) -> None:
         """Delete a file, or an upload under way; raises NotFound, Gone."""
         await self._deletion.delete(principal, file_id)
+
+    # The names of before, for branches that are not merged yet; they go with the merge.
+    remove, withdraw = abort, discard
 
     # -- looking
 

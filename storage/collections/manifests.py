@@ -11,10 +11,8 @@ Source: page 2 of the design, "The data" and "the manifest is the outbox".
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import suppress
-from dataclasses import dataclass, fields
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from bson import ObjectId
@@ -22,7 +20,28 @@ from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
 from lading.protocol.manifest import Manifest, State
+from lading.storage.collections.manifest_documents import (
+    ANY_FILE,
+    FileFilter,
+    born,
+    from_document,
+    moment,
+    new_id,
+    to_document,
+)
 from lading.storage.database import Database, persist
+
+__all__ = [
+    "ANY_FILE",
+    "EMPTY",
+    "Claim",
+    "FileFilter",
+    "Manifests",
+    "born",
+    "from_document",
+    "new_id",
+    "to_document",
+]
 
 LISTED_AT_ONCE = 500
 
@@ -32,95 +51,7 @@ EMPTY = "empty"
 _UNDONE = {"todo.0": {"$exists": True}}
 """The filter of the partial index `todo`."""
 
-_TIMES = ("created_at", "updated_at", "expires_at")
 _LIVING = (State.UPLOADING, State.READY)
-_FIELDS = tuple(field.name for field in fields(Manifest) if field.name != "id")
-
-
-def new_id(now: float | None = None) -> str:
-    """A fresh upload id, 24 hexadecimal digits; `now` (Unix seconds) is kept in it.
-
-    Without `now` the time is that of this process, which other processes may not agree with.
-    """
-    fresh = ObjectId()
-    if now is None:
-        return str(fresh)
-    return str(ObjectId(int(now).to_bytes(4, "big") + fresh.binary[4:]))
-
-
-def born(upload_id: str) -> float:
-    """When an id was made, in Unix seconds."""
-    return ObjectId(upload_id).generation_time.timestamp()
-
-
-def _moment(seconds: float | None) -> datetime | None:
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
-
-
-def _seconds(moment: datetime | None) -> float | None:
-    if moment is None:
-        return None
-    # A client that was handed in may return times without a zone; the database stores UTC.
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-
-
-def to_document(manifest: Manifest) -> dict[str, Any]:
-    """The manifest as MongoDB stores it."""
-    document = {name: getattr(manifest, name) for name in _FIELDS}
-    document.update({name: _moment(document[name]) for name in _TIMES})
-    document["state"] = str(manifest.state)
-    document["tags"] = list(manifest.tags)
-    document["todo"] = list(manifest.todo)
-    return {"_id": ObjectId(manifest.id), **document}
-
-
-def from_document(document: Mapping[str, Any]) -> Manifest:
-    """The manifest that `to_document` made `document` of."""
-    values = {name: document[name] for name in _FIELDS if name in document}
-    values.update({name: _seconds(values.get(name)) for name in _TIMES})
-    values["state"] = State(values["state"])
-    values["tags"] = tuple(values.get("tags", ()))
-    values["todo"] = tuple(values.get("todo", ()))
-    return Manifest(id=str(document["_id"]), **values)
-
-
-@dataclass(frozen=True, slots=True)
-class FileFilter:
-    """Which files a list holds; None and () leave a field open.
-
-    `name` is a prefix, `directory` exact, `below` a directory whose subdirectories are meant;
-    `mime_type` exact, or all of a kind as in `video/*`; every one of `tags` must be there.
-    """
-
-    name: str | None = None
-    directory: str | None = None
-    below: str | None = None
-    mime_type: str | None = None
-    tags: tuple[str, ...] = ()
-
-    def query(self) -> dict[str, Any]:
-        """The filter for MongoDB. Every value is text, so none can be an operator."""
-        query: dict[str, Any] = {}
-        if self.name is not None:
-            query["name"] = _begins(self.name)
-        if self.directory is not None:
-            query["directory"] = self.directory
-        if self.below is not None:
-            query["directory"] = _begins(f"{self.below}/")
-        if self.mime_type is not None and self.mime_type.endswith("/*"):
-            query["mime_type"] = _begins(self.mime_type[:-1])
-        elif self.mime_type is not None:
-            query["mime_type"] = self.mime_type
-        if self.tags:
-            query["tags"] = {"$all": list(self.tags)}
-        return query
-
-
-ANY_FILE = FileFilter()
-
-
-def _begins(prefix: str) -> dict[str, str]:
-    return {"$gte": prefix, "$lt": prefix + "\U0010ffff"}
 
 
 def _dead(becomes: State, now: float, until: float, claimed_until: float) -> dict[str, Any]:
@@ -128,8 +59,8 @@ def _dead(becomes: State, now: float, until: float, claimed_until: float) -> dic
     return {
         "$set": {
             "state": str(becomes),
-            "updated_at": _moment(now),
-            "expires_at": _moment(until),
+            "updated_at": moment(now),
+            "expires_at": moment(until),
             "todo": [EMPTY],
             "todo_at": claimed_until,
             "todo_tries": 1,
@@ -205,7 +136,7 @@ class Manifests:
         given: dict[str, Any] = {"name": name, "directory": directory}
         given["tags"] = None if tags is None else list(tags)
         change = {field: value for field, value in given.items() if value is not None}
-        change["updated_at"] = _moment(now)
+        change["updated_at"] = moment(now)
         return await self._update(upload_id, _LIVING, {"$set": change})
 
     async def _list(self, query: dict[str, Any], most: int) -> list[Manifest]:
@@ -233,8 +164,8 @@ class Manifests:
         carries every earlier one with it.
         """
         change: dict[str, Any] = {
-            "$max": {"upload_size": upload_size, "expires_at": _moment(expires_at)},
-            "$set": {"updated_at": _moment(now)},
+            "$max": {"upload_size": upload_size, "expires_at": moment(expires_at)},
+            "$set": {"updated_at": moment(now)},
         }
         if expires_at is None:
             del change["$max"]["expires_at"]
@@ -245,7 +176,7 @@ class Manifests:
     async def begin_again(self, upload_id: str, attempt: int, now: float) -> Manifest | None:
         """Begin the attempt after `attempt`, with nothing stored. None when that is over."""
         change = {
-            "$set": {"attempt": attempt + 1, "upload_size": 0, "updated_at": _moment(now)},
+            "$set": {"attempt": attempt + 1, "upload_size": 0, "updated_at": moment(now)},
             "$unset": {"reach": ""},
         }
         return await self._update(upload_id, (State.UPLOADING,), change, attempt=_same(attempt))
@@ -276,7 +207,7 @@ class Manifests:
                 "crc32c": crc32c,
                 "sha256": sha256,
                 "mime_type": mime,
-                "updated_at": _moment(now),
+                "updated_at": moment(now),
                 "expires_at": None,
             }
         }
@@ -312,14 +243,14 @@ class Manifests:
         `until` and `claimed_until` as in `mark_deleted`.
         """
         change = _dead(State.EXPIRED, now, until, claimed_until)
-        unmoved = {"$lte": _moment(now)}
+        unmoved = {"$lte": moment(now)}
         return await self._update(manifest.id, (State.UPLOADING,), change, expires_at=unmoved)
 
     async def renew(self, until: float) -> None:
         """Let everything that is under way live at least `until` then."""
         over = {"state": str(State.UPLOADING), "emptied": False}
-        over["expires_at"] = {"$lt": _moment(until)}
-        longer = {"$set": {"expires_at": _moment(until)}}
+        over["expires_at"] = {"$lt": moment(until)}
+        longer = {"$set": {"expires_at": moment(until)}}
         await persist(lambda: self._collection.update_many(over, longer))
 
     async def note_emptied(self, upload_id: str) -> None:
@@ -371,7 +302,7 @@ class Manifests:
     async def due(self, now: float, after: str | None, most: int) -> list[Manifest]:
         """Uploads that may need something from the janitor, by id, those after `after`."""
         tombs = [str(State.EXPIRED), str(State.DELETED)]
-        over = {"$lte": _moment(now)}
+        over = {"$lte": moment(now)}
         # Each is one range of the index `due`, so tombstones that are not due yet cost nothing.
         query: dict[str, Any] = {
             "$or": [

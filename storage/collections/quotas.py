@@ -14,7 +14,7 @@ made exactly once by a mark in the document that it changes. An upload's reserva
 of `open`: it becomes use, or is given back, by the one update that finds the entry and removes
 it. A finished file has no entry; its release is guarded by `version`, read before the manifest is
 looked at, and by its mark in `leaving`. A crash between two steps leaves a state from which the
-next attempt, the janitor's at the latest, goes on. It refuses to know pieces and transports.
+next attempt, the janitor's at the latest, continues.
 Source: page 2 of the design; page 5, "quota holds".
 """
 
@@ -30,12 +30,12 @@ from lading.protocol.errors import QuotaExceeded
 from lading.storage.database import Database, persist
 
 MOST = 2**63 - 1
-"""The largest number that MongoDB counts to: more bytes nobody has, not even without a limit."""
+"""The largest integer of MongoDB: the limit of a user without a limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A user's account as it was read; sizes in bytes, `quota` None for no limit."""
+    """A user's account as it was read. Sizes are bytes; `quota` is None for no limit."""
 
     user_id: str
     quota: int | None
@@ -45,7 +45,7 @@ class Account:
     leaving: frozenset[str] = frozenset()
     version: int = 0
     limited: bool = False
-    """Whether the limit was set for this user, and is not the default."""
+    """Whether the limit was set for this user; else it is the default."""
 
     @property
     def used(self) -> int:
@@ -68,7 +68,7 @@ class Quotas:
     # -- looking and setting
 
     async def account(self, user_id: str) -> Account:
-        """What a user has and may have."""
+        """A user's account."""
         found = await self._read(lambda: self._collection.find_one({"_id": user_id}))
         if found is None:
             return Account(user_id, self._default)
@@ -84,12 +84,12 @@ class Quotas:
         )
 
     async def users(self) -> list[str]:
-        """All who have an account."""
+        """The ids of all users who have an account."""
         found = await self._read(lambda: self._collection.find({}, {"_id": 1}).to_list(None))
         return [str(document["_id"]) for document in found]
 
     async def set_quota(self, user_id: str, quota: int | None) -> Account:
-        """Set a user's limit in bytes, None for no limit; what is stored already stays."""
+        """Set a user's limit in bytes, None for no limit; stored files stay in any case."""
         await self._make(user_id)
         change = {"$set": {"quota": quota}}
         await persist(lambda: self._collection.update_one({"_id": user_id}, change))
@@ -105,7 +105,7 @@ class Quotas:
     # -- an upload's reservation
 
     async def reserve(self, user_id: str, upload_id: str, size: int) -> None:
-        """Reserve `size` bytes for a new upload; once more changes nothing.
+        """Reserve `size` bytes for a new upload; a second call changes nothing.
 
         Raises QuotaExceeded, with `limit`, `used` and `reserved`, when the user may not have so
         much.
@@ -113,7 +113,7 @@ class Quotas:
         await self._raise(user_id, upload_id, size, new=True)
 
     async def grow(self, user_id: str, upload_id: str, size: int) -> bool:
-        """Reserve `size` bytes in all for an upload of unknown length; fewer than before: as it is.
+        """Reserve `size` bytes in all for an upload of unknown length; never fewer than before.
 
         False when it has no reservation, because it ended: one made now would outlive it. Raises
         QuotaExceeded.
@@ -135,8 +135,8 @@ class Quotas:
                 "$inc": {"charged": more, "reserved": more},
                 "$set": {f"open.{upload_id}": size},
             }
-            room = {"charged": {"$lte": account.most - more}}
-            if await self._update(account, upload_id, change, room):
+            within = {"charged": {"$lte": account.most - more}}
+            if await self._update(account, upload_id, change, within):
                 return True
             if account.version == 0 and account.charged == 0:
                 await self._make(user_id)
@@ -156,11 +156,11 @@ class Quotas:
         return bool(result.matched_count)
 
     async def keep(self, user_id: str, upload_id: str, size: int) -> None:
-        """The upload is finished: its reservation becomes `size` bytes of use. Once at most."""
+        """The upload is finished: its reservation becomes `size` bytes of use, once at most."""
         await self._settle(user_id, upload_id, size)
 
     async def release(self, user_id: str, upload_id: str) -> None:
-        """The upload died: give its reservation back. Once at most."""
+        """The upload died: give its reservation back, once at most."""
         await self._settle(user_id, upload_id, 0)
 
     async def _settle(self, user_id: str, upload_id: str, size: int) -> None:
@@ -179,7 +179,7 @@ class Quotas:
     # -- a finished file that is deleted
 
     async def leave(self, account: Account, upload_id: str, size: int) -> bool:
-        """A finished file of `size` bytes was deleted: it is charged no longer. Once at most.
+        """A finished file of `size` bytes was deleted: stop charging for it, once at most.
 
         `account` must have been read before the manifest was seen to be still charged. False when
         the account changed since: read both again. Afterwards note it in the manifest, then call
@@ -202,14 +202,14 @@ class Quotas:
         return await self._update(account, upload_id, change, same)
 
     async def left(self, user_id: str, upload_id: str) -> None:
-        """The manifest of a file that left notes it: its mark can go."""
+        """The manifest notes that the file left: remove its mark here."""
         mark = f"leaving.{upload_id}"
         there = {"_id": user_id, mark: {"$exists": True}}
         change = {"$inc": {"version": 1}, "$unset": {mark: ""}}
         await persist(lambda: self._collection.update_one(there, change))
 
     async def correct(self, account: Account, *, charged: int, reserved: int) -> bool:
-        """Set what a recount found; False when the account changed since it was read."""
+        """Set the result of a recount; False when the account changed since it was read."""
         unchanged = {
             "_id": account.user_id,
             "charged": account.charged,

@@ -1,11 +1,10 @@
 """The `tags` collection: one document for each tag of a user, whether files have it or not.
 
 Which files have a tag stands in their manifests alone, and is counted there, in the index. A tag
-comes into being when it is created here or when a file with it is finished, and ends when it is
-deleted. Renaming and deleting change many manifests, one after the other, in steps that can be
-repeated: after a crash the same request goes on where it stopped. Their order is such that no
-file that gets the tag meanwhile ends with one that is not listed. It refuses to know what else is
-in a manifest, and who may ask. Times are Unix seconds.
+exists from when it is created here, or a file with it is finished, until it is deleted. Renaming
+and deleting change many manifests, one after the other, in steps that can be repeated: after a
+crash the same request continues where it stopped. The order of the steps ensures that a file that
+gets the tag in the meantime does not end with one that is not listed. Times are Unix seconds.
 Source: page 4 of the design, `/v1/tags`.
 """
 
@@ -66,7 +65,7 @@ class Tags:
         query = {"user_id": user_id, "state": str(State.READY), "tags": name}
         return int(await self._read(lambda: self._manifests.count_documents(query)))
 
-    # -- coming into being
+    # -- creating
 
     async def create(self, user_id: str, name: str, now: float) -> Tag:
         """A new tag; raises NameTaken."""
@@ -75,7 +74,7 @@ class Tags:
         return Tag(name, await self._count(user_id, name))
 
     async def note(self, user_id: str, names: Collection[str], now: float) -> None:
-        """A file has these tags: make those that are not there."""
+        """A file has these tags: create the missing ones."""
         if not names:
             return
         query = {"user_id": user_id, "name": {"$in": list(names)}}
@@ -86,7 +85,7 @@ class Tags:
     async def _insert(
         self, user_id: str, name: str, now: float, instead_of: str | None = None
     ) -> bool:
-        """False when the name is taken; not by an earlier try of this call."""
+        """False when the name is taken, unless an earlier try of this call took it."""
         fresh: dict[str, Any] = {"_id": ObjectId(), "user_id": user_id, "name": name}
         fresh |= {"created_at": now, "instead_of": instead_of}
         try:
@@ -113,7 +112,7 @@ class Tags:
         return Tag(new, await self._count(user_id, new))
 
     async def _take_name(self, user_id: str, name: str, new: str, now: float) -> None:
-        """Make the new tag; one that an interrupted renaming of the same tag left is it."""
+        """Create the new tag, unless an interrupted renaming of the same tag left it."""
         found = await self._find(user_id, new)
         mine = found is not None and found["instead_of"] == name
         if not mine and (
@@ -138,7 +137,7 @@ class Tags:
         await self._update(_having(user_id, name), {"$pull": {"tags": name}})
 
     async def _retag(self, user_id: str, name: str, new: str) -> None:
-        """Give `new` to all that have `name`, then take that off them: none is without both."""
+        """Add `new` to all that have `name`, then remove `name`: none is ever without both."""
         having = _having(user_id, name)
         both = {**having, "tags": {"$all": [name, new]}}
         while await self._update(having, {"$addToSet": {"tags": new}}):

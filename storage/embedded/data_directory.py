@@ -6,7 +6,7 @@
     <data>/run/          mongod's socket; a link to a private temporary directory where the path
                          is too long for a socket's address, or mongod cannot use it
 
-It owns these names and nothing else that lies in the directory, and it knows no processes.
+Nothing else in the directory is touched.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ ADDRESS_LENGTH = 103
 
 UNUSABLE = frozenset(",:[]")
 """mongod splits its list of addresses at commas, and one that could be a host with a port it reads
-as such: it then listens, and drops each connection."""
+as such. It then listens, and drops each connection."""
 
 LOG_LIMIT = 8 * 2**20
-"""mongod's log is put aside when it is larger than this, in bytes."""
+"""mongod's log is renamed when it is larger than this, in bytes."""
 
 LOG_TAIL = 64 * 2**10
 
 
 class DataDirectory:
-    """One data directory. Only what holds its claim may touch what is in it.
+    """One data directory. Only the holder of its claim may touch its contents.
 
     A process that is forked from this one without exec inherits the lock; start workers as fresh
     processes.
@@ -76,7 +76,7 @@ class DataDirectory:
             raise
 
     def release(self) -> None:
-        """Remove the socket's place and free the lock. Without a claim nothing happens."""
+        """Remove the socket's directory and free the lock. Without a claim nothing happens."""
         if self._lock is None:
             return
         with suppress(OSError):
@@ -120,7 +120,7 @@ class DataDirectory:
         self.socket = place / SOCKET_NAME
 
     def _remove_socket_place(self) -> None:
-        """Remove the place a server made, this one or a killed one. Only an empty one goes."""
+        """Remove the directory that a server made, this one or a killed one, if it is empty."""
         with suppress(FileNotFoundError):
             (self._run / SOCKET_NAME).unlink()
         if self._run.is_symlink():
@@ -131,7 +131,7 @@ class DataDirectory:
             self._run.rmdir()
 
     def open_log(self) -> int:
-        """A descriptor that appends to the log, put aside first if it is large. The caller closes
+        """A descriptor that appends to the log, renamed first if it is large. The caller closes
         it. From here on `log_since_open` reads."""
         self.put_log_aside()
         log = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
@@ -139,7 +139,7 @@ class DataDirectory:
         return log
 
     def put_log_aside(self) -> bool:
-        """Rename the log if it is larger than LOG_LIMIT; what writes to it must open it anew.
+        """Rename the log if it is larger than LOG_LIMIT; its writer must open it anew.
 
         Where the rename fails the log grows on: that is no reason to stop the database.
         """
@@ -160,7 +160,7 @@ class DataDirectory:
             return 0
 
     def free_bytes(self) -> int | None:
-        """The room that is left on the disk for this user, in bytes; None when it is away."""
+        """The free space of the disk for this user, in bytes; None when the directory is gone."""
         try:
             return shutil.disk_usage(self.root).free
         except OSError:
@@ -179,8 +179,8 @@ class DataDirectory:
 
 
 def _make_private(folder: Path, *, always: bool = False) -> None:
-    """Create a directory with mode 0700. One that is there already keeps its mode unless `always`:
-    the operator may have reasons."""
+    """Create a directory with mode 0700. An existing one keeps its mode unless `always`: the
+    operator may have reasons."""
     try:
         folder.mkdir(0o700, parents=True)
     except FileExistsError:

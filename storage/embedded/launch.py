@@ -1,11 +1,11 @@
 """Becomes another program that ends when its parent does.
 
-Run as a script: `python -I -S launch.py PARENT_PID PROGRAM ARGUMENT...`. It owns what must happen
-in a child before the program takes over, and refuses to know which program that is.
+Run as a script: `python -I -S launch.py PARENT_PID PROGRAM ARGUMENT...`. This is what must
+happen in a child before the program takes over.
 
 Why a script and not `preexec_fn`: Python code between fork and exec can deadlock in a process
 that has threads (the documentation of `subprocess` says so), and a supervisor starts its child
-again in the middle of everything. It also closes what the parent left inheritable, as uvicorn
+again at any moment. It also closes what the parent left inheritable, as uvicorn
 leaves its listening sockets: uvloop, unlike asyncio, does not close them.
 
 The death signal is sent when the *thread* that started this process ends (prctl(2),
@@ -27,7 +27,7 @@ OPEN_FILES = 64_000
 
 
 def end_with(parent: int) -> None:
-    """Ask for SIGTERM at the parent's death. Elsewhere than on Linux there is no such request."""
+    """Ask for SIGTERM at the parent's death. Only Linux has such a request."""
     if sys.platform == "linux":
         libc = ctypes.CDLL(None, use_errno=True)
         if libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0) != 0:
@@ -47,7 +47,7 @@ def allow_open_files(wanted: int) -> None:
 
 
 def main(parent: str, program: str, *arguments: str) -> None:
-    """Take the program's shape; come back only by an exception that says why not."""
+    """Become the program. Returns only by an exception, with the reason."""
     os.closerange(3, os.sysconf("SC_OPEN_MAX"))
     end_with(int(parent))
     allow_open_files(OPEN_FILES)

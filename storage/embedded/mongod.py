@@ -1,7 +1,6 @@
-"""The mongod program: where it is, how it is called, and what it says when it ends.
+"""The mongod program: where it is, its command line, and what its log says when it ends.
 
-It owns the search for the binary, the command line and the reading of mongod's log. It refuses to
-start or stop anything: `storage/embedded.py` holds the process.
+Nothing is started or stopped here; that is `process.py`.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 SMALLEST_CACHE = 256 * 2**20
-"""mongod takes no smaller WiredTiger cache, in bytes."""
+"""The smallest WiredTiger cache that mongod accepts, in bytes."""
 
 SOCKET_NAME = "mongodb-27017.sock"
 """The name mongod itself gives to its default socket; see `arguments`."""
@@ -114,7 +113,7 @@ def arguments(*, database: Path, log: Path, address: Path, cache_bytes: int) -> 
         *("--bind_ip", str(address), "--unixSocketPrefix", str(address.parent)),
         *("--filePermissions", "0600"),
         *("--logpath", str(log), "--logappend", "--logRotate", "reopen", "--quiet"),
-        # An insert of 4 MiB that waits for a slow disk is not news.
+        # An insert of 4 MiB that waits for a slow disk need not be logged.
         *("--slowms", "2000"),
         "--noscripting",
         *("--networkMessageCompressors", "disabled"),
@@ -215,7 +214,7 @@ def _complaints(output: str) -> Iterator[str]:
         if isinstance(entry, dict):
             if entry.get("s") in ("E", "F") and entry.get("id") not in _CONSEQUENCES:
                 yield _sentence(entry)[:COMPLAINT_LENGTH]
-        elif line.strip() and not line.startswith("{"):  # an entry that was cut off says little
+        elif line.strip() and not line.startswith("{"):  # an entry that was cut off is left out
             yield line.strip()[:COMPLAINT_LENGTH]
 
 

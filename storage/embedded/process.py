@@ -1,18 +1,17 @@
 """The embedded database: a private mongod child that makes `lading serve` one command.
 
-It owns the life of that process: started on a unix socket in the data directory, started again
-when it ends by itself, ended with the server. It refuses to know what is stored in it; to
-`storage/database.py` it is one more URL.
+The process is started on a unix socket in the data directory, started again when it ends by itself,
+and ended with the server. To `storage/database.py` it is one more URL.
 
 How the two processes are tied:
 - The data directory's lock comes first. A second mongod on the same directory would remove the
   socket of the first before it notices, so nothing is started without the lock.
 - A mongod that outlived a killed server (it ends by itself, by the death signal that
-  `storage/launch.py` asks for) is waited for before another one is started.
+  `launch.py` asks for) is waited for before another one is started.
 - The child has a session of its own: Ctrl-C in a terminal reaches the server only, which drains
   and then stops the child. A service manager that signals every process of a service does not
   wait for that; systemd needs `KillMode=mixed`.
-- `start` belongs in the thread that lives as long as the server, see `storage/launch.py`.
+- `start` belongs in the thread that lives as long as the server, see `launch.py`.
 """
 
 from __future__ import annotations
@@ -44,10 +43,10 @@ from lading.storage.embedded.mongod import (
 __all__ = ["EmbeddedError", "EmbeddedMongo"]
 
 READY_SECONDS = 60.0
-"""How long mongod may neither answer nor write to its log while it starts."""
+"""While it starts, mongod must answer or write to its log within this time."""
 
 RECOVERY_SECONDS = 600.0
-"""How long it may take to start as long as its log moves: recovery after a crash takes time."""
+"""The longest start while the log grows: recovery after a crash takes time."""
 
 STOP_SECONDS = 30.0
 """How long mongod may take to end after SIGTERM; then it is killed."""
@@ -59,10 +58,10 @@ SETTLED_SECONDS = 30.0
 """After this time without an end the pause is the first one again."""
 
 LOG_CHECK_SECONDS = 60.0
-"""How often the size of the log is looked at."""
+"""How often the size of the log is checked."""
 
 LITTLE_ROOM = 128 * 2**20
-"""mongod may not start with less room, in bytes, and on a full disk it cannot write why."""
+"""With less free space, in bytes, mongod may not start, and a full disk hides the reason."""
 
 POLL_SECONDS = 0.02
 
@@ -70,7 +69,7 @@ log = structlog.get_logger(__name__)
 
 
 class EmbeddedMongo:
-    """A mongod of one's own on a data directory.
+    """A private mongod on a data directory.
 
     `async with EmbeddedMongo(data) as mongo: connect(mongo.url)`. `url` is empty while it is not
     started. `failure` is None while mongod is up, else it says why it is down at the moment; it

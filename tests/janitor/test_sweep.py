@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from lading.janitor import sweep as module
 from lading.janitor.sweep import DELETED_AT_ONCE, Lost, Report
 from lading.protocol.errors import Unavailable
 from lading.protocol.manifest import Manifest, State
@@ -132,14 +131,12 @@ async def test_an_upload_of_unknown_length_gives_back_what_it_grew_to(scene: Sce
     assert await scene.usage() == (0, 0)
 
 
-async def test_all_pages_of_what_is_due_are_looked_at(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "LOOKED_AT_ONCE", 2)
+async def test_all_pages_of_what_is_due_are_looked_at(scene: Scene) -> None:
     for _ in range(5):
         await scene.begin(cells=1)
     scene.clock.now += TTL
-    assert await scene.sweeper().sweep() == Report(expired=5, emptied=5, pieces=5)
+    sweeper = scene.sweeper(looked_at_once=2)
+    assert await sweeper.sweep() == Report(expired=5, emptied=5, pieces=5)
     assert set((await scene.states()).values()) == {GONE}
 
 

@@ -10,7 +10,6 @@ import httpx
 import pytest
 
 from lading.storage.database import Database
-from lading.storage.free_space import FreeSpace
 from tests.support.servers import Inside, inside
 from tests.support.users import refusal
 from tests.support.wire import CREATE, channel
@@ -28,7 +27,6 @@ async def small(
     async def free_space(_database: Database) -> int:
         return free[0]
 
-    monkeypatch.setattr(FreeSpace.__init__, "__kwdefaults__", {"look_seconds": 0.001})
     monkeypatch.setattr(Database, "free_space", free_space)
     async with inside(tmp_path, database_url, chunk_size=1024, free_space_floor=FLOOR) as server:
         yield server, free

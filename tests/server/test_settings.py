@@ -118,6 +118,25 @@ def test_a_wrong_setting_gives_one_line_with_its_name_its_value_and_what_is_allo
     assert line.startswith(f"LADING_{name}={value}: ")
     assert allowed in line
     assert "\n" not in line
+    for librarys in ("Input should", "Value error", "valid integer", "unable to parse"):
+        assert librarys not in line
+
+
+def test_the_line_of_a_number_states_its_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LADING_PORT", "http")
+    with pytest.raises(WrongSettings) as told:
+        load()
+    assert str(told.value) == "LADING_PORT=http: must be an integer (from 0 to 65535)"
+
+
+def test_a_value_cannot_break_the_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LADING_PORT", "1\n\x1b[2J\u202e" + "x" * 1000)
+    with pytest.raises(WrongSettings) as told:
+        load()
+    line = str(told.value)
+    assert line.startswith("LADING_PORT=1\\n\\x1b[2J\\u202exx")
+    assert line.isprintable()
+    assert len(line) < 300
 
 
 def test_each_wrong_setting_has_its_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,7 +58,8 @@ def queries(name: str, command: Mapping[str, Any]) -> list[tuple[str, Mapping[st
         case "find" | "count" | "distinct":
             return [(name, command.get("filter" if name == "find" else "query", {}))]
         case "aggregate":
-            return [(name, next(iter(command["pipeline"]), {}).get("$match", {}))]
+            first: Mapping[str, Any] = (*command["pipeline"], {})[0]
+            return [(name, first.get("$match", {}))]
         case "findAndModify":
             return [("update", command["query"])]
         case "update":

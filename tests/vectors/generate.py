@@ -1,14 +1,14 @@
-"""Writes the vectors that clients in every language are tested against, from the Python protocol.
+"""Writes the test vectors for clients in every language, from the Python protocol.
 
     python -m tests.vectors.generate
 
-messages.json   each message as the array that stands on the wire and as its bytes; bytes that mean
-                the same; bytes that must be refused, with the code
-crc32c.json     bytes and their CRC-32C; what two sums combine to
-pieces.json     what an upload misses, and the pieces that a client sends for it, in order
+messages.json   each message as an array and as its bytes; other bytes with the same meaning; bytes
+                that must be refused, with the code
+crc32c.json     bytes and their CRC-32C; combinations of two sums
+pieces.json     the missing ranges of an upload, and the pieces that a client sends, in order
 
-Bytes stand in JSON as {"hex": "…"}. Another encoder may write an array's items with other headers
-(a shorter one before a CHUNK's payload, say): what must be equal is what is read.
+JSON writes bytes as {"hex": "…"}. Another encoder may use other msgpack headers, such as a shorter
+one before the payload of CHUNK. Only the decoded values must be equal.
 """
 
 from __future__ import annotations
@@ -181,7 +181,7 @@ CASES: list[Case] = [
     (10, 100, ((5, 40), (62, 70), (95, 100)), 52, 0, None),
     (4_194_304, 10_000_000, ((0, 10_000_000),), 0, 0, None),
     (4_194_304, 6_000_000_000, ((5_999_000_000, 6_000_000_000),), 5_999_000_000, 0, None),
-    # of an unknown length, whole cells until the end is known
+    # unknown size: whole cells until the size is known
     (10, None, (), 0, 0, None),
     (10, None, (), 0, 9, None),
     (10, None, (), 0, 25, None),
@@ -194,7 +194,7 @@ CASES: list[Case] = [
 
 
 def plain(value: Any) -> Any:
-    """A value as JSON can say it."""
+    """A value in the form that JSON can write."""
     match value:
         case bytes():
             return {"hex": value.hex()}
@@ -252,7 +252,7 @@ def sums() -> dict[str, Any]:
 
 
 def pieces_of(case: Case) -> list[Range]:
-    """What the sender of this repository sends, given a window without end."""
+    """The pieces that the Python sender sends with an unlimited window."""
     chunk_size, size, missing, upload_size, offered, end = case
     sender = Sender()
     sender.receive(m.Welcome("ann", MAX_INTEGER, chunk_size, 20, "lading"))
@@ -278,7 +278,7 @@ def pieces() -> list[dict[str, Any]]:
 
 
 def lines(value: Any) -> str:
-    """JSON with one line for each entry of a list, so that differences can be read."""
+    """JSON with one line per entry, so that a diff is readable."""
     if isinstance(value, dict):
         body = ",\n".join(f"{json.dumps(key)}: {lines(item)}" for key, item in value.items())
         return f"{{\n{body}\n}}"

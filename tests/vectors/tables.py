@@ -2,8 +2,8 @@
 
     scripts/tables
 
-A module, not a JSON file: Node and browsers import JSON only with an import attribute, which not
-every bundler and browser in use knows.
+It is a module and not a JSON file: Node and browsers import JSON only with an import attribute,
+which not every bundler and browser knows.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-/** The page without a mouse, without eyes, in the dark: axe on every view, and a way through by keyboard. */
+/** Accessibility: axe on every view in light and dark, and the whole way by keyboard. */
 
 import { join } from "node:path";
 import AxeBuilder from "@axe-core/playwright";
@@ -13,7 +13,7 @@ async function sound(page: Page, view: string): Promise<void> {
 }
 
 for (const colorScheme of ["light", "dark"] as const) {
-  test(`every view is sound in ${colorScheme}`, async ({ library, page, context, server, network, folder }) => {
+  test(`every view is accessible in ${colorScheme}`, async ({ library, page, context, server, network, folder }) => {
     await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
     await sound(page, "empty");
     for (const type of ["video/mp4", "audio/mpeg", "text/plain"]) await server.put(`a.${type.split("/")[1]}`, "x", type, ["a tag"]);
@@ -51,7 +51,7 @@ for (const colorScheme of ["light", "dark"] as const) {
   });
 }
 
-test("a failed upload is sound and told to screen readers", async ({ library, page, server, folder }) => {
+test("a failed upload is accessible, and screen readers announce it", async ({ library, page, server, folder }) => {
   await server.ask("/v1/users/admin/quota", { method: "PUT", body: '{"quota": 1000}' });
   const path = join(folder, "film.mp4");
   await sample(path, MB);
@@ -61,7 +61,7 @@ test("a failed upload is sound and told to screen readers", async ({ library, pa
   await sound(page, "failed");
 });
 
-test("the course of an upload is told to screen readers", async ({ library, page, server, network, folder }) => {
+test("screen readers hear the progress of an upload", async ({ library, page, server, network, folder }) => {
   await page.evaluate(() => {
     const told: string[] = [];
     const voice = document.querySelector('[aria-live="polite"]');
@@ -88,7 +88,7 @@ test("everything can be done by keyboard", async ({ library, page, server, folde
   await page.keyboard.press("Tab");
   await expect(page.getByRole("link", { name: "Skip to the library" })).toBeFocused();
 
-  // Asked for early: it takes the browser a moment to hand its file dialog over.
+  // Wait for it early: the file dialog takes a moment to open.
   const choosing = page.waitForEvent("filechooser");
   await reach(page, "Choose files");
   await page.keyboard.press("Enter");
@@ -99,7 +99,7 @@ test("everything can be done by keyboard", async ({ library, page, server, folde
   await page.keyboard.press("Enter");
   const dialog = page.getByRole("dialog", { name: "note.txt" });
   await expect(dialog).toBeVisible();
-  // The focus stays inside.
+  // The focus stays inside the dialog.
   for (let step = 0; step < 12; step++) {
     await page.keyboard.press("Tab");
     expect(await page.evaluate(() => document.activeElement === document.body || document.activeElement?.closest("dialog") !== null)).toBe(true);
@@ -108,7 +108,7 @@ test("everything can be done by keyboard", async ({ library, page, server, folde
   await page.keyboard.press("Enter");
   await expect(page.getByRole("button", { name: "Keep it" })).toBeFocused();
   await page.keyboard.press("Escape");
-  // Hidden it is at once; the page hears a moment later that it was closed.
+  // It is hidden at once, but the page gets the event a moment later.
   await expect(page.getByText("Delete this file?")).toHaveCount(0);
   await expect(dialog.getByRole("button", { name: "Delete" })).toBeFocused();
   await page.keyboard.press("Enter");
@@ -121,7 +121,7 @@ test("everything can be done by keyboard", async ({ library, page, server, folde
   expect(await server.files()).toEqual([]);
 });
 
-/** Press Tab until what is named so has the focus. */
+/** Press Tab until the element with this name has the focus. */
 async function reach(page: Page, name: string): Promise<void> {
   for (let step = 0; step < 60; step++) {
     await page.keyboard.press("Tab");

@@ -1,9 +1,9 @@
-/** The library: found, seen, changed, shared, deleted; and uploads of other days and devices. */
+/** The library: search, view, change, share, delete; and uploads of other days and devices. */
 
 import { expect, test } from "./world.js";
 import { video } from "./samples.js";
 
-test("files are found by the beginning of a name, by tags, by kind, a page at a time", async ({ page, server, network }) => {
+test("files are found by the start of the name, by tags and by type, page by page", async ({ page, server, network }) => {
   for (let number = 0; number < 26; number++) {
     await server.put(`note ${String(number).padStart(2, "0")}.txt`, "n".repeat(number + 1), "text/plain", number % 2 ? ["odd"] : ["even"]);
   }
@@ -12,7 +12,7 @@ test("files are found by the beginning of a name, by tags, by kind, a page at a 
   const cards = page.locator(".card");
   await expect(cards).toHaveCount(24);
   await expect(cards.first()).toContainText("song.wav");
-  // Another order is one of all files, not of those that are seen already.
+  // Another order sorts all files, not only those that are shown already.
   await page.getByLabel("Order").selectOption("By name");
   await expect(cards).toHaveCount(27);
   await expect(cards.first()).toContainText("note 00.txt");
@@ -35,10 +35,10 @@ test("files are found by the beginning of a name, by tags, by kind, a page at a 
   await expect(page.getByText("No files match.")).toBeVisible();
 });
 
-test("every tag can be chosen, however rare and however many", async ({ page, server, network }) => {
+test("every tag can be chosen, also a rare one among many", async ({ page, server, network }) => {
   const rare = Array.from({ length: 20 }, (_, number) => `rare ${number}`);
   for (const tag of rare) await server.put(tag, "x", "text/plain", [tag, "common"]);
-  // As a server with many tags answers: a page of them, and where the next begins.
+  // Like a server with many tags: one page of them, and a cursor.
   await page.route("**/v1/tags?*", async (route) => {
     const url = new URL(route.request().url());
     url.searchParams.set("limit", "8");
@@ -56,9 +56,9 @@ test("every tag can be chosen, however rare and however many", async ({ page, se
   await expect(tags.getByRole("button", { name: "rare 19" })).toHaveAttribute("aria-pressed", "true");
 });
 
-test("where an order is of the newest files only, that is said", async ({ page, server, network }) => {
+test("the page says when it sorts the newest files only", async ({ page, server, network }) => {
   for (let number = 0; number < 3; number++) await server.put(`note ${number}`, "n".repeat(number + 1));
-  // As a server with many files answers: a page of them, and where the next begins.
+  // Like a server with many files: one page of them, and a cursor.
   await page.route("**/v1/files?*", async (route) => {
     const url = new URL(route.request().url());
     if (url.searchParams.get("limit") === "1000") url.searchParams.set("limit", "2");
@@ -75,12 +75,12 @@ test("where an order is of the newest files only, that is said", async ({ page, 
   await expect(page.locator(".card-name")).toHaveText(["note 2", "note 1", "note 0"]);
 });
 
-test("a tag that is chosen while a name is typed counts, too", async ({ page, server, network }) => {
+test("a tag that is chosen while a name is typed counts", async ({ page, server, network }) => {
   for (const name of ["a1", "a2", "b1"]) await server.put(name, name, "text/plain", [`${name[1]}`]);
   await page.goto(`${network.url}/?token=${server.token}`);
   await expect(page.locator(".card")).toHaveCount(3);
   const tag = page.getByRole("group", { name: "Filter by tags" }).getByRole("button", { name: "1" });
-  // In one turn: quicker than any pause in typing.
+  // Both in one turn, faster than the delay of the search.
   const chosen = await tag.elementHandle();
   await page.getByLabel("Search by name").evaluate((field: HTMLInputElement, button) => {
     field.value = "a";
@@ -93,7 +93,7 @@ test("a tag that is chosen while a name is typed counts, too", async ({ page, se
   await expect(page.getByText("capital and small letters")).toBeVisible();
 });
 
-test("a video is played and sought in by ranges", async ({ library, page, server }) => {
+test("a video plays, and seeking requests ranges", async ({ library, page, server }) => {
   await server.put("film.webm", await video(page, 60, 300_000), "video/webm");
   await page.reload();
   const ranges: string[] = [];
@@ -119,7 +119,7 @@ test("a video is played and sought in by ranges", async ({ library, page, server
   await expect.poll(() => player.evaluate((element: HTMLVideoElement) => element.currentTime)).toBeGreaterThan(50);
 });
 
-test("sound is heard, a picture is seen, anything else is offered as a download", async ({ library, page, server }) => {
+test("audio is played, an image is shown, anything else is offered as a download", async ({ library, page, server }) => {
   await server.put("song.wav", tone(3), "audio/wav");
   await server.put("dot.png", await picture(page), "image/png");
   await server.put("list.csv", "a,b\n1,2\n", "text/csv");
@@ -134,7 +134,7 @@ test("sound is heard, a picture is seen, anything else is offered as a download"
   await page.goBack();
   await expect(dot).toBeHidden();
   const list = await library.open("list.csv");
-  await expect(list.getByText("There is no preview of this type")).toBeVisible();
+  await expect(list.getByText("There is no preview for this type")).toBeVisible();
   const download = page.waitForEvent("download");
   await list.getByRole("link", { name: "Download" }).click();
   expect((await download).suggestedFilename()).toBe("list.csv");
@@ -163,7 +163,7 @@ test("a file is renamed and tagged", async ({ library, page, server }) => {
   expect([file?.name, file?.tags]).toEqual(["new.txt", ["second"]]);
 });
 
-test("a link works for everyone, for a time", async ({ library, page, context, server, request, network }) => {
+test("a link works for anyone, for a limited time", async ({ library, page, context, server, request, network }) => {
   await context.grantPermissions(["clipboard-read", "clipboard-write"], { origin: network.url });
   await server.put("hello.txt", "hello", "text/plain");
   await page.reload();
@@ -198,7 +198,7 @@ test("deleting asks first", async ({ library, page, server }) => {
   expect((await server.files()).map(({ name }) => name)).toEqual(["two.txt"]);
 });
 
-test("a file that someone else deleted is told of", async ({ library, page, server }) => {
+test("a file that someone else deleted is reported", async ({ library, page, server }) => {
   const { _id } = await server.put("gone.txt", "1");
   await page.reload();
   await expect(library.card("gone.txt")).toBeVisible();
@@ -207,7 +207,7 @@ test("a file that someone else deleted is told of", async ({ library, page, serv
   await expect(page.getByRole("alert").getByText("no longer on the server")).toBeVisible();
 });
 
-test("uploads of other devices are seen as they grow, and can be aborted", async ({ library, page, server }) => {
+test("uploads of other devices show their progress, and can be aborted", async ({ library, page, server }) => {
   const begun = await server.ask("/v1/uploads", {
     method: "POST",
     body: JSON.stringify({ name: "from-a-phone.mp4", size: 12 * 2 ** 20, fingerprint: "phone" }),
@@ -240,7 +240,7 @@ test("a file that another device finished appears by itself", async ({ library, 
   await expect(library.card("from-a-phone.jpg")).toBeVisible();
 });
 
-/** A WAV file of so many seconds. */
+/** A WAV file with this duration. */
 function tone(seconds: number): Uint8Array<ArrayBuffer> {
   const rate = 8000;
   const data = new DataView(new ArrayBuffer(44 + rate * seconds));
@@ -261,7 +261,7 @@ function tone(seconds: number): Uint8Array<ArrayBuffer> {
   return new Uint8Array(data.buffer);
 }
 
-/** A picture of 64 by 64. */
+/** An image of 64 by 64 pixels. */
 async function picture(page: import("@playwright/test").Page): Promise<Uint8Array<ArrayBuffer>> {
   const bytes = await page.evaluate(async () => {
     const canvas = new OffscreenCanvas(64, 64);

@@ -1,11 +1,11 @@
-/** What must not stop an upload: a network that is cut, a server that dies, a tab that goes, a proxy, an expiry. */
+/** What must not stop an upload: a cut network, a killed server, a reload, a proxy, an expired token. */
 
 import { createHmac } from "node:crypto";
 import { join } from "node:path";
 import { MB, sample } from "./samples.js";
 import { expect, LadingPage, test } from "./world.js";
 
-test("a network that is cut in the middle", async ({ library, page, server, network, folder }) => {
+test("an upload survives a cut network", async ({ library, page, server, network, folder }) => {
   network.rate = 6 * MB;
   const path = join(folder, "film.mp4");
   const sha256 = await sample(path, 30 * MB);
@@ -24,7 +24,7 @@ test("a network that is cut in the middle", async ({ library, page, server, netw
   expect(await server.sha256(file?._id ?? "")).toBe(sha256);
 });
 
-test("a browser that is offline for a while", async ({ library, page, context, server, network, folder }) => {
+test("an upload survives a browser that is offline", async ({ library, page, context, server, network, folder }) => {
   network.rate = 6 * MB;
   const path = join(folder, "film.mp4");
   await sample(path, 20 * MB);
@@ -37,7 +37,7 @@ test("a browser that is offline for a while", async ({ library, page, context, s
   await expect(library.complete).toBeVisible();
 });
 
-test("a server that is killed and started again", async ({ library, server, network, folder }) => {
+test("an upload survives a server that is killed and restarted", async ({ library, server, network, folder }) => {
   network.rate = 6 * MB;
   const path = join(folder, "film.mp4");
   const sha256 = await sample(path, 30 * MB);
@@ -54,7 +54,7 @@ test("a server that is killed and started again", async ({ library, server, netw
   expect(await server.sha256(file?._id ?? "")).toBe(sha256);
 });
 
-test("a tab that is reloaded: the same file goes on where it was", async ({ library, page, server, network, folder }) => {
+test("after a reload, the same file resumes", async ({ library, page, server, network, folder }) => {
   network.rate = 6 * MB;
   const path = join(folder, "film.mp4");
   const sha256 = await sample(path, 30 * MB);
@@ -69,7 +69,7 @@ test("a tab that is reloaded: the same file goes on where it was", async ({ libr
   const sent = network.sent;
   network.rate = 3 * MB;
   await library.choose(path);
-  // What was stored before is no speed: 0 s would be left.
+  // Bytes stored before do not count for the rate; otherwise 0 s would be left.
   await expect(library.status).toContainText(/[1-9]\d*s left/);
   network.rate = Infinity;
   await expect(library.complete).toBeVisible();
@@ -77,11 +77,11 @@ test("a tab that is reloaded: the same file goes on where it was", async ({ libr
   const [file] = await server.files();
   expect(file?._id).toBe(before?._id);
   expect(await server.sha256(file?._id ?? "")).toBe(sha256);
-  // Only what was missing went over the wire.
+  // Only the missing bytes were sent.
   expect(network.sent - sent).toBeLessThan(30 * MB - 8 * MB + 4 * MB);
 });
 
-test("a proxy that knows no WebSocket", async ({ library, server, network, folder }) => {
+test("an upload works through a proxy without WebSocket", async ({ library, server, network, folder }) => {
   network.blocksWebSocket = true;
   const path = join(folder, "film.mp4");
   const sha256 = await sample(path, 20 * MB);
@@ -92,7 +92,7 @@ test("a proxy that knows no WebSocket", async ({ library, server, network, folde
   expect(await server.sha256(file?._id ?? "")).toBe(sha256);
 });
 
-test("a recording whose length nobody knows", async ({ library, page, server }) => {
+test("a recording of unknown length is uploaded", async ({ library, page, server }) => {
   await library.page.evaluate(async () => {
     const { Upload } = (await import(new URL("widget/lading.js", document.baseURI).href)) as typeof import("../src/index.js");
     const canvas = document.createElement("canvas");
@@ -139,7 +139,7 @@ test.describe("with users", () => {
     return `${text}.${createHmac("sha256", secret).update(text).digest("base64url")}`;
   }
 
-  test("a token that expires in mid-upload is replaced", async ({ page, server, network }) => {
+  test("a token that expires during an upload is replaced", async ({ page, server, network }) => {
     server.token = tokenFor(600);
     network.rate = 4 * MB;
     let asked = 0;
@@ -147,7 +147,7 @@ test.describe("with users", () => {
       asked += 1;
       return tokenFor(3);
     });
-    // A page of the server's origin with nothing on it.
+    // An empty page of the server's origin.
     await page.goto(`${network.url}/livez`);
     const name = await page.evaluate(async () => {
       const { Upload } = (await import(new URL("widget/lading.js", document.baseURI).href)) as typeof import("../src/index.js");
@@ -181,7 +181,7 @@ test.describe("with users", () => {
     await expect(page.getByLabel("Token")).toBeVisible();
   });
 
-  test("a user whose token does not allow links is told so", async ({ page, server, network }) => {
+  test("a user whose token cannot create links gets an explanation", async ({ page, server, network }) => {
     server.token = tokenFor(600);
     const library = new LadingPage(page, server, network.url);
     await server.put("hello.txt", "hello", "text/plain");
@@ -192,7 +192,7 @@ test.describe("with users", () => {
   });
 });
 
-test("another machine without TLS, to which browsers tell and allow less", async ({ library, page, server, folder }) => {
+test("the page works from another machine without TLS, where browsers allow less", async ({ library, page, server, folder }) => {
   const lan = library.at("lan.example");
   await lan.enter();
   expect(await page.evaluate(() => [isSecureContext, "subtle" in crypto])).toEqual([false, false]);
@@ -211,7 +211,7 @@ test("another machine without TLS, to which browsers tell and allow less", async
   await expect.poll(() => server.files()).toEqual([]);
 });
 
-test("the token leaves the address bar, and is kept where scripts cannot read it", async ({ library, page, context, server, network }) => {
+test("the token leaves the address bar, and scripts cannot read it", async ({ library, page, context, server, network }) => {
   expect(page.url()).toBe(`${network.url}/`);
   const [cookie] = await context.cookies();
   expect(cookie).toMatchObject({ name: "lading_token", value: server.token, httpOnly: true, sameSite: "Strict" });

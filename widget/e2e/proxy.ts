@@ -1,4 +1,4 @@
-/** The network between a browser and a server: it can be slow, cut, or one that knows no WebSocket. */
+/** A proxy between browser and server that can be slow, cut connections, or block WebSocket. */
 
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
@@ -6,12 +6,12 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 const NO_UPGRADE = "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
 export class Proxy {
-  /** Bytes a second that go up on each connection; Infinity for as many as can. */
+  /** Bytes per second from the browser to the server, for each connection. */
   rate = Infinity;
   blocksWebSocket = false;
-  /** Requests to be upgraded that were let through. */
+  /** WebSocket upgrades that passed. */
   upgrades = 0;
-  /** Bytes that went up. */
+  /** Bytes that the browser sent. */
   sent = 0;
   private isCut = false;
   private readonly sockets = new Set<Socket>();
@@ -21,7 +21,7 @@ export class Proxy {
     this.listener = createServer((socket) => this.accept(socket));
   }
 
-  /** A proxy before what listens on a port of this machine. */
+  /** Start a proxy in front of a port of this machine. */
   static async before(port: number): Promise<Proxy> {
     const proxy = new Proxy(port);
     proxy.listener.listen(0, "127.0.0.1");
@@ -33,7 +33,7 @@ export class Proxy {
     return `http://127.0.0.1:${(this.listener.address() as AddressInfo).port}`;
   }
 
-  /** Break every connection, and let no new one through. */
+  /** Cut every connection, and refuse new ones. */
   cut(): void {
     this.isCut = true;
     for (const socket of this.sockets) socket.destroy();

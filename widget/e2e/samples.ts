@@ -1,4 +1,4 @@
-/** Files to upload: of random bytes, and a video that can be sought in. */
+/** Files to upload: random bytes, and a video with an index for seeking. */
 
 import { createHash, randomBytes } from "node:crypto";
 import { open } from "node:fs/promises";
@@ -6,7 +6,7 @@ import type { Page } from "@playwright/test";
 
 export const MB = 1_000_000;
 
-/** Write a file of so many bytes, no part of which is like another; gives its SHA-256. */
+/** Write a file of `size` bytes without repetitions. Returns its SHA-256. */
 export async function sample(path: string, size: number): Promise<string> {
   const hash = createHash("sha256");
   const block = randomBytes(MB);
@@ -24,7 +24,7 @@ export async function sample(path: string, size: number): Promise<string> {
   return hash.digest("hex");
 }
 
-// -- WebM, https://www.webmproject.org/docs/container/, as little of it as a player needs to seek
+// -- WebM, https://www.webmproject.org/docs/container/, only what a player needs to seek
 
 const KEYFRAME = 0x80;
 
@@ -35,7 +35,7 @@ function element(id: number, content: Buffer | number | string | Buffer[]): Buff
       ? Buffer.from(content.toString(16).padStart(12, "0"), "hex")
       : Buffer.from(content as string);
   const name = Buffer.from(id.toString(16), "hex");
-  // Sizes in eight bytes, so that every element's head is as long as it can be told beforehand.
+  // All sizes have eight bytes, so that the length of every header is known in advance.
   const size = Buffer.alloc(8);
   size.writeBigUInt64BE((1n << 56n) | BigInt(body.length));
   return Buffer.concat([name, size, body]);
@@ -47,7 +47,7 @@ function float(value: number): Buffer {
   return body;
 }
 
-/** A video of one frame a second, made large by empty elements, with an index at its beginning. */
+/** A video with one frame per second and an index at the start. Empty elements make it large. */
 export async function video(page: Page, seconds: number, padding: number): Promise<Buffer<ArrayBuffer>> {
   const frames = (await page.evaluate(drawn, seconds)).map((frame) => Buffer.from(frame, "base64"));
   const clusters = frames.map((frame, second) =>
@@ -80,7 +80,7 @@ export async function video(page: Page, seconds: number, padding: number): Promi
   return Buffer.from(Buffer.concat([head, element(0x18538067, [info, tracks, cues(places), ...clusters])]));
 }
 
-/** In the page: frames of VP8 that show the second, each whole by itself. */
+/** Runs in the page: VP8 key frames that show the second. */
 async function drawn(seconds: number): Promise<string[]> {
   const canvas = new OffscreenCanvas(320, 180);
   const context = canvas.getContext("2d");

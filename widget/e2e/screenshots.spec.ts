@@ -1,4 +1,4 @@
-/** The pictures in docs/images, made anew when SCREENSHOTS=1 asks for them. */
+/** Takes the screenshots of docs/images, with SCREENSHOTS=1 in the environment. */
 
 import { mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
@@ -18,7 +18,7 @@ async function shoot(page: Page, name: string): Promise<void> {
   await page.screenshot({ path: join(FOLDER, `${name}.png`), animations: "disabled", caret: "hide" });
 }
 
-/** Landscapes, drawn here. */
+/** Draws a landscape. */
 async function landscape(page: Page, hue: number): Promise<Uint8Array<ArrayBuffer>> {
   const bytes = await page.evaluate(async (hue) => {
     const canvas = new OffscreenCanvas(480, 300);
@@ -61,7 +61,7 @@ async function stock(page: Page, server: Server): Promise<void> {
   await put("Subtitles.srt", "1\n", "application/x-subrip", ["podcast"]);
 }
 
-/** An upload of another device's, of which some pieces are there. */
+/** An unfinished upload of another device, with some pieces stored. */
 async function began(server: Server, name: string, size: number, pieces: number): Promise<void> {
   const answer = await server.ask("/v1/uploads", { method: "POST", body: JSON.stringify({ name, size }) });
   const { _id, chunk_size } = (await answer.json()) as { _id: string; chunk_size: number };
@@ -70,7 +70,7 @@ async function began(server: Server, name: string, size: number, pieces: number)
   }
 }
 
-test("the page, told in pictures", async ({ library, page, context, server, network, folder }) => {
+test("screenshots of the page", async ({ library, page, context, server, network, folder }) => {
   test.slow();
   await mkdir(FOLDER, { recursive: true });
   await shoot(page, "empty");

@@ -1,4 +1,4 @@
-/** A real `lading serve` in a process of its own, and requests to it as a program makes them. */
+/** A real `lading serve` in its own process, and requests that a program makes. */
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -30,7 +30,7 @@ export class Server {
   private constructor(private readonly data: string, private readonly settings: Settings) {}
 
   static async start(settings: Settings = {}): Promise<Server> {
-    // A unix socket's path must be short: not below the tests' own directories.
+    // The path of a unix socket must be short, so it is not below the directories of the tests.
     const server = new Server(await mkdtemp(join(tmpdir(), "lading-")), settings);
     try {
       await server.run("0");
@@ -65,12 +65,12 @@ export class Server {
     }
   }
 
-  /** End it at once, as a crash does. */
+  /** Kill it, as a crash does. */
   async kill(): Promise<void> {
     await this.end("SIGKILL");
   }
 
-  /** Start it again on its data, at the same address. */
+  /** Start it again with the same data and address. */
   async restart(): Promise<void> {
     await this.run(String(this.port));
   }
@@ -88,7 +88,7 @@ export class Server {
     await ended;
   }
 
-  // -- what a program asks
+  // -- requests
 
   async ask(path: string, options: RequestInit = {}, token = this.token): Promise<Response> {
     const headers = { Authorization: `Bearer ${token}`, ...options.headers };
@@ -105,7 +105,7 @@ export class Server {
     return ((await (await this.ask("/v1/uploads")).json()) as { uploads: StoredFile[] }).uploads;
   }
 
-  /** Bytes that are durable of the one unfinished upload; 0 while there is none. */
+  /** Stored bytes of the only unfinished upload; 0 if there is none. */
   async stored(): Promise<number> {
     return (await this.uploads())[0]?.upload_size ?? 0;
   }

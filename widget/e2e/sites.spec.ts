@@ -1,4 +1,4 @@
-/** Pages of other sites: what they may do with a token of their own, and that the page's cookie is not theirs. */
+/** Pages of other sites: what they can do with their own token, and that they cannot use the page's cookie. */
 
 import { once } from "node:events";
 import { createServer } from "node:http";
@@ -7,7 +7,7 @@ import { expect, test as base } from "@playwright/test";
 import { Server } from "./server.js";
 
 const test = base.extend<{ site: string; server: Server }>({
-  // Another port of the same machine: to a browser another origin, but the same site, whose pages get the cookie sent.
+  // Another port of the same machine is another origin but the same site, so browsers send the cookie.
   site: async ({}, use) => {
     const listener = createServer((_request, answer) => {
       answer.setHeader("Content-Type", "text/html").end("<!doctype html><title>A site</title>");
@@ -41,7 +41,7 @@ test("a site's page imports the browser client and uploads with a token", async 
   expect((await server.files()).map(({ size }) => size)).toEqual([5]);
 });
 
-test("a page that gets the cookie sent can change nothing by it", async ({ page, context, site, server }) => {
+test("a page of the same site cannot change anything with the cookie", async ({ page, context, site, server }) => {
   await server.put("kept.txt", "1");
   await page.goto(`${server.url}/?token=${server.token}`);
   await expect(page.locator(".card")).toHaveCount(1);
@@ -49,7 +49,7 @@ test("a page that gets the cookie sent can change nothing by it", async ({ page,
   const asked = page.waitForRequest((request) => request.isNavigationRequest() && request.method() === "POST");
   await page.evaluate(async (url) => {
     const options = { mode: "no-cors", credentials: "include", method: "POST", body: "x" } as const;
-    // What comes back is kept from the page, here as an error.
+    // The browser hides the response from the page, which sees an error.
     await fetch(`${url}/v1/files?name=planted.txt`, options).catch(() => undefined);
     const form = document.createElement("form");
     form.method = "post";
@@ -60,7 +60,7 @@ test("a page that gets the cookie sent can change nothing by it", async ({ page,
   const answer = await (await asked).response();
   expect([answer?.status(), (await (await asked).allHeaders())["cookie"]]).toEqual([401, `lading_token=${server.token}`]);
   expect((await context.cookies()).map(({ name }) => name)).toEqual(["lading_token"]);
-  // In a page of its own: the form's answer may still be on its way into the other.
+  // In another page: the response to the form may still load in the first one.
   const other = await context.newPage();
   const closed = await other.goto(site).then(() =>
     other.evaluate((url) => new Promise<string>((done) => {

@@ -1,11 +1,11 @@
-/** Uploading by the page: large, paused, cancelled, dropped, odd, refused. */
+/** Uploads from the page: large, paused, cancelled, dropped, odd, refused. */
 
 import { appendFile, rm, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { MB, sample } from "./samples.js";
 import { expect, test } from "./world.js";
 
-test("500 MB arrive as they were sent", async ({ library, server, folder }) => {
+test("500 MB arrive unchanged", async ({ library, server, folder }) => {
   test.slow();
   const path = join(folder, "film.mp4");
   const sha256 = await sample(path, 500 * MB);
@@ -17,7 +17,7 @@ test("500 MB arrive as they were sent", async ({ library, server, folder }) => {
   expect(await server.sha256(file?._id ?? "")).toBe(sha256);
 });
 
-test("several files at once, each told when it is there", async ({ library, page, server, folder }) => {
+test("several files at once, each announced when it is uploaded", async ({ library, page, server, folder }) => {
   const paths = ["a.bin", "b.bin", "c.bin", "d.bin"].map((name) => join(folder, name));
   for (const path of paths) await sample(path, 3 * MB);
   await library.choose(...paths);
@@ -26,7 +26,7 @@ test("several files at once, each told when it is there", async ({ library, page
   expect((await server.files()).map(({ name }) => name).sort()).toEqual(["a.bin", "b.bin", "c.bin", "d.bin"]);
 });
 
-test("a file that is being uploaded is not taken twice, and one that is done is", async ({ library, page, server, network, folder }) => {
+test("a running upload cannot be added twice, a finished one can", async ({ library, page, server, network, folder }) => {
   network.rate = 6 * MB;
   const path = join(folder, "film.mp4");
   await sample(path, 20 * MB);
@@ -42,7 +42,7 @@ test("a file that is being uploaded is not taken twice, and one that is done is"
   expect(await server.files()).toHaveLength(2);
 });
 
-test("an upload is paused and goes on", async ({ library, page, server, network, folder }) => {
+test("an upload is paused and resumed", async ({ library, page, server, network, folder }) => {
   network.rate = 6 * MB;
   const path = join(folder, "film.mp4");
   const sha256 = await sample(path, 30 * MB);
@@ -50,7 +50,7 @@ test("an upload is paused and goes on", async ({ library, page, server, network,
   await expect.poll(() => server.stored()).toBeGreaterThan(4 * MB);
   await library.status.getByRole("button", { name: "Pause", exact: true }).click();
   await expect(library.status.getByText("Paused")).toBeVisible();
-  // What was on its way is stored still; then nothing more is.
+  // Pieces in flight are still stored, then no more.
   let before = -1;
   await expect.poll(async () => {
     const [now, then] = [await server.stored(), before];
@@ -85,7 +85,7 @@ test("a cancelled upload asks first, and leaves nothing on the server", async ({
   expect(await server.stored()).toBeGreaterThan(4 * MB);
   const { width, height } = (await page.getByRole("button", { name: "Remove file film.mp4" }).boundingBox()) ?? {};
   expect([width, height]).toEqual([32, 32]);
-  // What is deleted is not shown as unfinished, not even for a moment.
+  // An upload that is being deleted never appears as unfinished.
   const shown = await page.evaluateHandle(() => {
     const seen: string[] = [];
     new MutationObserver(() => seen.push(...[...document.querySelectorAll(".unfinished")].map((each) => String(each.textContent))))
@@ -119,7 +119,7 @@ test("files are dropped on the page", async ({ library, page, server }) => {
   ]);
 });
 
-test("files that are dropped beside the place for them are taken, too", async ({ library, page, server }) => {
+test("files that are dropped beside the drop area are accepted", async ({ library, page, server }) => {
   const transfer = await page.evaluateHandle(() => {
     const dropped = new DataTransfer();
     dropped.items.add(new File(["hello"], "beside.txt", { type: "text/plain" }));
@@ -130,14 +130,14 @@ test("files that are dropped beside the place for them are taken, too", async ({
       (element, [name, dataTransfer]) => !element.dispatchEvent(new DragEvent(name, { dataTransfer, bubbles: true, cancelable: true })),
       [type, transfer] as const,
     );
-  // The page listens from then on.
+  // From now on the page listens.
   await expect(page.locator(".uppy-Dashboard")).toBeVisible();
   expect([await taken("dragover"), await taken("drop")]).toEqual([true, true]);
   await expect(library.card("beside.txt")).toBeVisible();
   expect(await server.files()).toHaveLength(1);
 });
 
-test("an empty file is a file", async ({ library, server, folder }) => {
+test("an empty file is uploaded", async ({ library, server, folder }) => {
   const path = join(folder, "empty.txt");
   await writeFile(path, "");
   await library.choose(path);
@@ -163,7 +163,7 @@ for (const name of ["ünïcödé 文件 🎬.bin", "a&b <i>c \"d\" 'e' #?%2F.bin
 test.describe("with a quota", () => {
   test.use({ settings: { LADING_DEFAULT_QUOTA: "2MB" } });
 
-  test("a file that does not fit is refused in one sentence", async ({ library, page, server, folder }) => {
+  test("a file over the quota is refused with one sentence", async ({ library, page, server, folder }) => {
     const [large, small] = [join(folder, "large.bin"), join(folder, "small.bin")];
     await sample(large, 3 * MB);
     await sample(small, MB);
@@ -176,7 +176,7 @@ test.describe("with a quota", () => {
     await expect(page.locator(".usage")).toContainText("of 2.0 MB");
     await expect(page.locator(".uppy-DashboardContent-title")).toHaveText("1 file failed");
     expect((await server.files()).map(({ name }) => name)).toEqual(["small.bin"]);
-    // With room for it, the same file is only tried again.
+    // With enough quota, a retry uploads the same file.
     await server.ask("/v1/users/admin/quota", { method: "PUT", body: '{"quota": 9000000}' });
     await expect(library.status.getByRole("button", { name: "Retry" })).toBeVisible();
     await page.getByRole("button", { name: "Try again: large.bin" }).click();
@@ -185,7 +185,7 @@ test.describe("with a quota", () => {
     await expect(told).toBeHidden();
   });
 
-  test("a file that fails does not hide that another is uploaded", async ({ library, page, server, network, folder }) => {
+  test("a failed file does not hide that another is being uploaded", async ({ library, page, server, network, folder }) => {
     network.rate = 0.04 * MB;
     const [large, small] = [join(folder, "large.bin"), join(folder, "small.bin")];
     await sample(large, 3 * MB);
@@ -202,7 +202,7 @@ test.describe("with a quota", () => {
   });
 });
 
-test("a file that changes or goes during its upload is told of", async ({ library, page, server, network, folder }) => {
+test("a file that changes or disappears during its upload is reported", async ({ library, page, server, network, folder }) => {
   const told = page.getByRole("list", { name: "Failed uploads" });
   for (const [name, change] of [
     ["grown.bin", (path: string) => appendFile(path, "more")],
@@ -227,7 +227,7 @@ test("a file that changes or goes during its upload is told of", async ({ librar
   expect((await server.files()).map(({ name }) => name)).toEqual(["cut.bin", "grown.bin"]);
 });
 
-test("two tabs with the same file help each other", async ({ library, page, context, server, network, folder }) => {
+test("two tabs with the same file share one upload", async ({ library, page, context, server, network, folder }) => {
   network.rate = 6 * MB;
   const path = join(folder, "film.mp4");
   const sha256 = await sample(path, 30 * MB);
@@ -245,7 +245,7 @@ test("two tabs with the same file help each other", async ({ library, page, cont
   await expect(page.locator(".card")).toHaveCount(1);
 });
 
-test("leaving during an upload is asked about, and not after it", async ({ library, page, server, network, folder }) => {
+test("leaving asks during an upload, and not after it", async ({ library, page, server, network, folder }) => {
   network.rate = 6 * MB;
   const path = join(folder, "film.mp4");
   await sample(path, 20 * MB);
@@ -262,7 +262,7 @@ test("leaving during an upload is asked about, and not after it", async ({ libra
   await page.goto("about:blank");
 });
 
-test("signing out during an upload asks, stops it, and says when it cannot", async ({ library, page, context, server, network, folder }) => {
+test("signing out during an upload asks, stops it, and reports a failure", async ({ library, page, context, server, network, folder }) => {
   network.rate = 4 * MB;
   const path = join(folder, "film.mp4");
   await sample(path, 40 * MB);

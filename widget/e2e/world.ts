@@ -1,6 +1,6 @@
 /**
- * What each test of the page has: a server of its own, a network before it, a browser on the page.
- * A test fails when the page asked anyone else for anything, or broke its own policy.
+ * The fixtures of the tests of the page: an own server, a proxy in front of it, a browser on the page.
+ * A test fails when the page sends a request to another host, or violates its own policy.
  */
 
 import { mkdtemp, rm } from "node:fs/promises";
@@ -10,7 +10,7 @@ import { test as base, expect, type Locator, type Page } from "@playwright/test"
 import { Proxy } from "./proxy.js";
 import { Server, type Settings } from "./server.js";
 
-/** Names of this machine; the second is one that browsers do not trust without TLS. */
+/** Names of this machine. Browsers do not trust the second one without TLS. */
 const OURS = ["127.0.0.1", "lan.example"];
 
 interface World {
@@ -60,7 +60,7 @@ export const test = base.extend<World>({
 
 export { expect };
 
-/** The page as people see it. */
+/** The page as a user sees it. */
 export class LadingPage {
   readonly status: Locator;
 
@@ -78,12 +78,12 @@ export class LadingPage {
     return new LadingPage(this.page, this.server, this.url.replace("127.0.0.1", name));
   }
 
-  /** The same in another tab. */
+  /** The same page in another tab. */
   in(page: Page): LadingPage {
     return new LadingPage(page, this.server, this.url);
   }
 
-  /** Choose files as the file dialog does. */
+  /** Choose files, as in the file dialog. */
   async choose(...paths: string[]): Promise<void> {
     const more = this.page.getByRole("button", { name: "Add more files" });
     const input = this.page.locator("input.uppy-Dashboard-input[multiple]").first();

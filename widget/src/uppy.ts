@@ -14,9 +14,10 @@ import {
 } from "@uppy/core";
 
 import { UploadError } from "./protocol/errors.js";
+import type { Manifest } from "./upload/events.js";
 import type { UploadOptions } from "./upload/options.js";
 import { Turns } from "./upload/turns.js";
-import { type Manifest, Upload } from "./upload/upload.js";
+import { Upload } from "./upload/upload.js";
 import { VERSION } from "./version.js";
 
 const AT_ONCE = 3;

@@ -1,4 +1,4 @@
-/** The client in a real Chromium, on a page of another site, under stricter and stricter policies. */
+/** The client in a real Chromium, on a page of another site, under ever stricter policies. */
 
 import { existsSync } from "node:fs";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
@@ -94,7 +94,7 @@ class Site {
 }
 
 /** What became of an upload, and how it was done. */
-interface Told {
+interface Result {
   readonly id?: string;
   readonly code?: string;
   readonly size?: number;
@@ -112,7 +112,7 @@ async function pageWith(policy: string, path: string): Promise<Page> {
 }
 
 /** Upload the chosen file; `pauses`: until the test resumes it. */
-function uploading(page: Page, name: string, pauses = false): Promise<Told> {
+function uploading(page: Page, name: string, pauses = false): Promise<Result> {
   const given = { url: server.url, token: server.token, name };
   return page.evaluate(
     async ([options, pauses]) => {
@@ -127,9 +127,9 @@ function uploading(page: Page, name: string, pauses = false): Promise<Told> {
         stop();
       });
       upload.on("progress", () => (heap = Math.max(heap, memory.usedJSHeapSize - before)));
-      const told = await upload.start().catch(({ code }: { code: string }) => ({ code }));
+      const reported = await upload.start().catch(({ code }: { code: string }) => ({ code }));
       const requests = performance.getEntriesByType("resource").map((entry) => entry.name);
-      return { ...told, requests, heap };
+      return { ...reported, requests, heap };
     },
     [given, pauses] as const,
   );
@@ -179,7 +179,7 @@ describe.skipIf(lacking)(`a real browser${lacking ? ` (${lacking})` : ""}`, () =
     await page.close();
   });
 
-  test("a file that is changed meanwhile is told", async () => {
+  test("a file that changes during the upload is reported", async () => {
     const path = join(folder, "changing.bin");
     await writeFile(path, someBytes(SIZE));
     const page = await pageWith(policy({}), path);

@@ -45,7 +45,7 @@ function heard(
   return calls;
 }
 
-/** Let no piece through until told. */
+/** Let no piece through until reported. */
 function hold(): () => void {
   const held: Array<() => void> = [];
   peer.look = ([number, , start, , data], socket) => {
@@ -60,7 +60,7 @@ function hold(): () => void {
 }
 
 describe("an upload", () => {
-  test("is done with the file's manifest and its address", async () => {
+  test("succeeds with the file's manifest and address", async () => {
     const uppy = uppyWith();
     const successes = heard(uppy, "upload-success");
     const id = add(uppy);
@@ -74,19 +74,19 @@ describe("an upload", () => {
     expect(peer.bytes).toEqual(BYTES);
   });
 
-  test("tells acknowledged bytes of all bytes", async () => {
+  test("reports acknowledged bytes and the size", async () => {
     const uppy = uppyWith();
     const progress = heard(uppy, "upload-progress");
     add(uppy);
     await uppy.upload();
-    const told = progress.map(([, each]) => each as { bytesUploaded: number; bytesTotal: number });
-    expect(told.map(({ bytesUploaded }) => bytesUploaded)).toEqual(
+    const reported = progress.map(([, each]) => each as { bytesUploaded: number; bytesTotal: number });
+    expect(reported.map(({ bytesUploaded }) => bytesUploaded)).toEqual(
       expect.arrayContaining([0, 10, 47]),
     );
-    expect(new Set(told.map(({ bytesTotal }) => bytesTotal))).toEqual(new Set([47]));
+    expect(new Set(reported.map(({ bytesTotal }) => bytesTotal))).toEqual(new Set([47]));
   });
 
-  test("that fails tells its error, and is tried again when asked", async () => {
+  test("that fails reports its error and can be retried", async () => {
     const uppy = uppyWith({ token: "bad" });
     peer.tokens = new Set(["good"]);
     const errors = heard(uppy, "upload-error");
@@ -119,14 +119,14 @@ describe("an upload", () => {
     });
   });
 
-  test("of a folder stays in it", async () => {
+  test("of a dropped folder keeps its directory", async () => {
     const uppy = uppyWith({ directory: "holiday" });
     add(uppy, "film.mp4", { relativePath: "2026/june/film.mp4" });
     await uppy.upload();
     expect([...peer.uploads.values()][0]?.request).toMatchObject({ directory: "holiday/2026/june" });
   });
 
-  test("whose options cannot be had fails alone", async () => {
+  test("whose `forFile` throws fails alone", async () => {
     const uppy = uppyWith({
       forFile: (file) => {
         if (file.name === "bad") throw new Error("no grant for you");
@@ -191,7 +191,7 @@ describe("the buttons", () => {
     await until(() => peer.uploads.size === 0);
   });
 
-  test("removing what is done leaves the file on the server", async () => {
+  test("removing a finished file leaves it on the server", async () => {
     const uppy = uppyWith();
     const id = add(uppy);
     await uppy.upload();
@@ -202,7 +202,7 @@ describe("the buttons", () => {
 });
 
 describe("many files", () => {
-  test("take turns, so many at once", async () => {
+  test("run a limited number at once", async () => {
     const release = hold();
     const uppy = uppyWith({ limit: 2 });
     for (const name of ["a", "b", "c"]) add(uppy, name);
@@ -215,7 +215,7 @@ describe("many files", () => {
     expect(peer.sockets.length).toBe(3);
   });
 
-  test("a paused one leaves its turn to the next", async () => {
+  test("a paused upload leaves its turn to the next", async () => {
     const release = hold();
     const uppy = uppyWith({ limit: 1 });
     const [first] = [add(uppy, "a"), add(uppy, "b")];
@@ -231,7 +231,7 @@ describe("many files", () => {
 });
 
 describe("after a reload", () => {
-  test("a restored file goes on by its id and keeps its progress", async () => {
+  test("a restored file resumes by its id and keeps its progress", async () => {
     const kept = peer.create({ name: "film.mp4", size: 47 });
     kept.pieces.set(0, BYTES.slice(0, 10));
     const uppy = uppyWith();
@@ -256,7 +256,7 @@ describe("after a reload", () => {
     expect(kept.id).toBe([...peer.uploads.keys()][0]);
   });
 
-  test("a file whose bytes are not at hand fails with a word", async () => {
+  test("a file without content fails with a clear error", async () => {
     const uppy = uppyWith();
     const id = add(uppy);
     uppy.setFileState(id, { data: undefined } as object);
@@ -265,7 +265,7 @@ describe("after a reload", () => {
   });
 });
 
-test("an interruption is told", async () => {
+test("an interruption is reported", async () => {
   const uppy = uppyWith();
   let dropped = false;
   peer.look = ([number], socket) => {

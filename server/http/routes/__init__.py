@@ -1,1 +1,1 @@
-"""The routes: each reads a request, asks `uploads.py`, and writes the answer."""
+"""The routes: each handler reads a request, calls the domain, and returns the answer."""

@@ -1,62 +1,117 @@
-"""`/v1/grants`: mint and revoke grants. `/v1/g/{token}`: use one without any other credential.
+"""`/v1/grants`: create and revoke grants. `/v1/g/{token}`: use one without another credential.
 
-It owns what a grant is asked for and shown by. It refuses to know what a grant allows:
-`protocol/grants.py` says, and whoever fetches an upload or creates one asks it.
-Source: page 4 of the design (grants).
+What a grant allows stands in `protocol/grants.py`; it is checked where uploads are created and
+files are read.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from lading.protocol.errors import Forbidden, Gone, NotFound, Unauthorized
+from lading.protocol.errors import (
+    AlreadyComplete,
+    ChunkConflict,
+    Forbidden,
+    Gone,
+    Incomplete,
+    NotFound,
+    OutOfBounds,
+    Unauthorized,
+)
 from lading.protocol.grants import HIGHEST_QUALITY, ORIGINAL, Action, Grant
 from lading.protocol.manifest import Manifest
 from lading.protocol.spec import check_id
+from lading.server.access.authenticate import authenticate
 from lading.server.access.grants import is_token, new_token
 from lading.server.access.principal import Principal
+from lading.server.http import schemas
 from lading.server.http.body import read_json
 from lading.server.http.download import respond
-from lading.server.http.models import NewDownloadGrant, NewGrant, NewUploadGrant
-from lading.server.http.routes.files import page_size, take
+from lading.server.http.endpoints import Answer
+from lading.server.http.openapi import common
+from lading.server.http.openapi.operation import JSON, Operations, Reply
+from lading.server.http.routes.file_list import page_size
+from lading.server.http.routes.files import take
 from lading.server.http.routes.media import take_media
-from lading.server.http.shapes import answer, moment
 from lading.server.services import Services, services
-from lading.server.settings import Settings
 from lading.server.urls import channel_url, grant_url, minted_grant_url
 from lading.storage.collections.manifests import new_id
 
-_OF_UPLOADS = ("name", "directory", "size", "max_size", "sha256", "mime_types", "uses", "used")
-_OF_DOWNLOADS = ("file_id", "quality")
+api = Operations("Grants")
+
+_SENT = {
+    200: Reply(
+        "For a medium: the bytes are stored, but not yet published.", {JSON: schemas.files.Manifest}
+    ),
+    **common.created(
+        schemas.files.Manifest, "The file is durable.", "The address of the file's bytes."
+    ),
+}
+_UPLOAD_REFUSED = (*common.FILE_REFUSED, Incomplete, ChunkConflict, AlreadyComplete, OutOfBounds)
+_CHECKED = {
+    204: Reply(
+        "It may.",
+        headers={"X-Lading-File": "The file's id.", "X-Lading-Quality": "A number from 0 to 6."},
+    )
+}
+
+# -- creating
 
 
-# -- minting
+@api.operation(
+    "POST /v1/grants",
+    "createGrant",
+    common.created(
+        schemas.grants.MintedGrant,
+        "The grant and its token, which is shown only here.",
+        "The address of the grant.",
+        {
+            **dict.fromkeys(("getGrant", "revokeGrant"), "/id"),
+            **dict.fromkeys(("uploadWithGrant", "downloadWithGrant"), "/token"),
+        },
+    ),
+    body=common.json_body(
+        schemas.grants.NewGrant,
+        {"action": "upload", "user_id": "ann", "max_size": 200000, "mime_types": ["image/*"]},
+    ),
+    problems=common.NO_FILE,
+)
+async def mint(request: Request) -> Answer:
+    """Create a token for one upload or download.
 
-
-async def mint(request: Request) -> Response:
-    """`POST /v1/grants`: a new grant and its token, which is told this once."""
+    Only an admin, or a JSON Web Token with the scope `grant`, can do this.
+    """
     server = services(request)
     minter = await server.principal(request)
     if not (minter.may_grant or minter.admin):
-        raise Forbidden("This credential does not allow to mint grants; its scope lacks grant.")
-    body = (await read_json(request, NewGrant)).root
+        raise Forbidden("This token cannot create grants: it lacks the scope `grant`.")
+    body = (await read_json(request, schemas.grants.NewGrant)).root
     grant = _grant(body, minter, server.clock())
     grant.check()
     if grant.file_id is not None:
-        # Whoever may mint for every user may say that a file is to be shown.
+        # A creator of grants acts for every user, so the file may be anyone's.
         file = await server.uploads.find(grant.file_id, body.user_id)
         grant = replace(grant, user_id=file.user_id)
     token = new_token()
     await server.grants.insert(grant, token)
-    headers = {"Location": minted_grant_url(server.settings, grant.id)}
-    return answer(_minted(server.settings, grant, token), 201, headers)
+    shown = schemas.grants.MintedGrant(
+        id=grant.id,
+        token=token,
+        url=grant_url(server.settings, token),
+        ws_url=channel_url(server.settings),
+        expires_at=schemas.types.moment(grant.expires_at),
+    )
+    return Answer(shown, 201, minted_grant_url(server.settings, grant.id))
 
 
-def _grant(body: NewUploadGrant | NewDownloadGrant, minter: Principal, now: float) -> Grant:
+def _grant(
+    body: schemas.grants.NewUploadGrant | schemas.grants.NewDownloadGrant,
+    minter: Principal,
+    now: float,
+) -> Grant:
     given = body.model_dump(exclude={"action", "user_id", "expires_in"}, exclude_none=True)
     if "mime_types" in given:
         given["mime_types"] = tuple(given["mime_types"])
@@ -71,44 +126,28 @@ def _grant(body: NewUploadGrant | NewDownloadGrant, minter: Principal, now: floa
     )
 
 
-def _minted(settings: Settings, grant: Grant, token: str) -> dict[str, Any]:
-    return {
-        "id": grant.id,
-        "token": token,
-        "url": grant_url(settings, token),
-        "ws_url": channel_url(settings),
-        "expires_at": moment(grant.expires_at),
-    }
-
-
-# -- looking after them
-
-
-def _shape(grant: Grant) -> dict[str, Any]:
-    names = _OF_UPLOADS if grant.action is Action.UPLOAD else _OF_DOWNLOADS
-    return {
-        "id": grant.id,
-        "action": str(grant.action),
-        "user_id": grant.user_id,
-        "minter": grant.minter,
-        "created_at": moment(grant.created_at),
-        "expires_at": moment(grant.expires_at),
-        **{name: getattr(grant, name) for name in names},
-    }
+# -- managing
 
 
 async def _own(request: Request, server: Services) -> Grant:
-    """The grant that is asked for, if the caller minted it or is an admin."""
+    """The requested grant, if the caller created it or is an admin."""
     principal = await server.principal(request)
     grant_id = check_id(request.path_params["id"])
     grant = await server.grants.get(grant_id)
-    if grant is None or not (principal.admin or grant.minter == principal.user_id):
+    mine = grant is not None and (principal.admin or grant.minter == principal.user_id)
+    if grant is None or not mine or grant.action is Action.MEDIA_UPLOAD:
         raise NotFound(f"There is no grant {grant_id}.")
     return grant
 
 
-async def listing(request: Request) -> Response:
-    """`GET /v1/grants`: what the caller minted, the newest first."""
+@api.operation(
+    "GET /v1/grants",
+    "listGrants",
+    common.ok(schemas.grants.GrantList, "One page of grants."),
+    parameters=(common.LIMIT, common.CURSOR),
+)
+async def listing(request: Request) -> schemas.grants.GrantList:
+    """List the grants that the caller created, the newest first."""
     server = services(request)
     principal = await server.principal(request)
     cursor = request.query_params.get("cursor")
@@ -117,40 +156,71 @@ async def listing(request: Request) -> Response:
     found = await server.grants.minted(principal.user_id, before=before, most=most + 1)
     grants = found[:most]
     more = grants[-1].id if len(found) > most else None
-    return answer({"grants": [_shape(grant) for grant in grants], "cursor": more})
+    return schemas.grants.GrantList(
+        grants=[schemas.grants.grant_of(grant) for grant in grants], cursor=more
+    )
 
 
-async def show(request: Request) -> Response:
-    """`GET /v1/grants/{id}`: its bounds and its uses; never its token, which is not kept."""
-    return answer(_shape(await _own(request, services(request))))
+@api.operation(
+    "GET /v1/grants/{id}",
+    "getGrant",
+    common.ok(schemas.grants.Grant, "Its bounds and uses, without its token."),
+    problems=(NotFound,),
+)
+async def show(request: Request) -> schemas.grants.Grant:
+    """Return one grant."""
+    return schemas.grants.grant_of(await _own(request, services(request)))
 
 
-async def revoke(request: Request) -> Response:
-    """`DELETE /v1/grants/{id}`: from now on its token is worth nothing."""
+@api.operation(
+    "DELETE /v1/grants/{id}",
+    "revokeGrant",
+    common.no_content("Its token no longer works."),
+    problems=(NotFound,),
+)
+async def revoke(request: Request) -> None:
+    """Revoke a grant."""
     server = services(request)
     grant = await _own(request, server)
     await server.grants.revoke(grant.id)
-    return Response(status_code=204)
 
 
-# -- using them
+# -- using
 
 
-async def _bearer(
-    request: Request, server: Services, action: Action, *others: Action
-) -> tuple[Principal, Grant]:
+async def _bearer(request: Request, server: Services, *actions: Action) -> tuple[Principal, Grant]:
     token = request.path_params["token"]
     if not is_token(token):
         raise Unauthorized("This address needs the token of a grant.")
-    principal = await server.authenticator.principal(token)
+    principal = await authenticate(server.authenticator, token, *actions)
     assert principal.grant is not None
-    if principal.grant.action not in others:
-        principal.check_action(action)
     return principal, principal.grant
 
 
-async def upload(request: Request) -> Response:
-    """`PUT`, `POST /v1/g/{token}`: the body is the file, or a form with one file part."""
+@api.operation(
+    "PUT /v1/g/{token}",
+    "uploadWithGrant",
+    _SENT,
+    parameters=common.NEW_FILE,
+    body=common.FILE_BODY,
+    problems=_UPLOAD_REFUSED,
+    public=True,
+)
+@api.operation(
+    "POST /v1/g/{token}",
+    "postWithGrant",
+    _SENT,
+    summary="Upload with a grant, from a form",
+    parameters=common.NEW_FILE,
+    body=common.FILE_BODY,
+    problems=_UPLOAD_REFUSED,
+    public=True,
+)
+async def upload(request: Request) -> Answer | schemas.files.Manifest:
+    """Upload with a grant.
+
+    No other credential is needed. The grant's name and directory replace those of the request.
+    """
     server = services(request)
     principal, grant = await _bearer(request, server, Action.UPLOAD, Action.MEDIA_UPLOAD)
     if grant.action is Action.MEDIA_UPLOAD:
@@ -158,29 +228,23 @@ async def upload(request: Request) -> Response:
     return await take(request, server, principal)
 
 
-async def fetch(request: Request) -> Response:
-    """`GET`, `HEAD /v1/g/{token}[/{quality}]`: the bytes, for players and image tags, too."""
-    server = services(request)
-    quality, manifest = await _file(request, server)
-    if quality != ORIGINAL:
-        raise NotFound(f"There is no image of this file in the quality {quality}.")
-    response = await respond(request, server.uploads, manifest)
-    # The address is the credential: pages of any site may show what it leads to, and must not
-    # pass it on.
-    response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
-    response.headers["Referrer-Policy"] = "no-referrer"
-    return response
-
-
+@api.operation("GET /v1/g/{token}/check", "checkGrant", _CHECKED, public=True)
+@api.operation(
+    "GET /v1/g/{token}/{quality}/check",
+    "checkGrantQuality",
+    _CHECKED,
+    summary="Check whether a proxy may serve the file in one quality",
+    public=True,
+)
 async def check(request: Request) -> Response:
-    """`GET /v1/g/{token}[/{quality}]/check`: whether a proxy may serve the file itself.
+    """Check whether a proxy may serve the file.
 
-    204 with the file's id, 401 or 403: the answers that nginx's `auth_request` understands.
+    The statuses 204, 401 and 403 are those of nginx's `auth_request`.
     """
     try:
         quality, manifest = await _file(request, services(request))
     except (NotFound, Gone) as error:
-        raise Forbidden("The file of this grant is not here any more.") from error
+        raise Forbidden("The file of this grant was deleted.") from error
     headers = {
         "X-Lading-File": manifest.id,
         "X-Lading-Quality": str(quality),
@@ -189,14 +253,47 @@ async def check(request: Request) -> Response:
     return Response(status_code=204, headers=headers)
 
 
+@api.operation(
+    "GET /v1/g/{token}",
+    "downloadWithGrant",
+    common.FILE_BYTES,
+    parameters=(common.DOWNLOAD, *common.CONDITIONS),
+    problems=common.BYTES_REFUSED,
+    public=True,
+    head=True,
+)
+@api.operation(
+    "GET /v1/g/{token}/{quality}",
+    "downloadQualityWithGrant",
+    common.FILE_BYTES,
+    summary="Download in one quality",
+    parameters=(common.DOWNLOAD, *common.CONDITIONS),
+    problems=common.BYTES_REFUSED,
+    public=True,
+    head=True,
+)
+async def fetch(request: Request) -> Response:
+    """Download with a grant."""
+    server = services(request)
+    quality, manifest = await _file(request, server)
+    if quality != ORIGINAL:
+        raise NotFound(f"This file has no image of quality {quality}.")
+    response = await respond(request, server.uploads, manifest)
+    # The address is the credential: pages of any site may show the file, and must not leak the
+    # address in a Referer.
+    response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+    response.headers["Referrer-Policy"] = "no-referrer"
+    return response
+
+
 async def _file(request: Request, server: Services) -> tuple[int, Manifest]:
-    """The file of a download grant and the quality that is asked for."""
+    """The requested quality, and the file of a download grant."""
     principal, grant = await _bearer(request, server, Action.DOWNLOAD)
     asked = request.path_params.get("quality")
     quality = grant.quality or ORIGINAL
     if asked is not None:
         if asked not in [str(each) for each in range(HIGHEST_QUALITY + 1)]:
-            raise NotFound(f"A quality is a number from {ORIGINAL} to {HIGHEST_QUALITY}.")
+            raise NotFound(f"The quality must be a number from {ORIGINAL} to {HIGHEST_QUALITY}.")
         quality = int(asked)
     grant.check_quality(quality)
     assert grant.file_id is not None

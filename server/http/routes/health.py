@@ -1,32 +1,56 @@
-"""`/livez`, `/readyz`, `/healthz`: whether the process lives, and whether it can do its work."""
+"""`/livez`, `/readyz`, `/healthz`: whether the process lives, and whether it can serve."""
 
 from __future__ import annotations
 
 from starlette.requests import Request
-from starlette.responses import Response
 
-from lading.protocol.errors import LadingError, ShuttingDown
-from lading.server.http.shapes import answer
+from lading.protocol.errors import LadingError, ShuttingDown, Unavailable
+from lading.server.http import schemas
+from lading.server.http.endpoints import Answer
+from lading.server.http.openapi import common
+from lading.server.http.openapi.operation import JSON, Operations, Reply
 from lading.server.services import services
 from lading.version import VERSION
 
-
-async def live(_request: Request) -> Response:
-    """The process answers."""
-    return answer({"status": "ok", "version": VERSION})
+api = Operations("Service")
 
 
-async def ready(request: Request) -> Response:
-    """The database answers, and the server is not going away."""
+@api.operation("GET /livez", "isAlive", common.ok(schemas.service.Status, "It does."), public=True)
+async def live(_request: Request) -> schemas.service.Status:
+    """Check whether the process answers."""
+    return schemas.service.Status(status="ok", version=VERSION)
+
+
+@api.operation(
+    "GET /readyz",
+    "isReady",
+    common.ok(schemas.service.Status, "It can."),
+    problems=(ShuttingDown, Unavailable),
+    public=True,
+)
+async def ready(request: Request) -> schemas.service.Status:
+    """Check whether the server can serve requests.
+
+    The database must answer, and the server must not be shutting down.
+    """
     server = services(request)
     if server.draining:
         raise ShuttingDown
     await server.database.ping()
-    return answer({"status": "ok", "version": VERSION})
+    return schemas.service.Status(status="ok", version=VERSION)
 
 
-async def healthy(request: Request) -> Response:
-    """Both in one, for monitors that know one address only; always answers the parts."""
+@api.operation(
+    "GET /healthz",
+    "getHealth",
+    {
+        200: Reply("Everything works.", {JSON: schemas.service.Health}),
+        503: Reply("A part does not work.", {JSON: schemas.service.Health}),
+    },
+    public=True,
+)
+async def healthy(request: Request) -> Answer:
+    """Return the state of each part, for monitors that know one address only."""
     server = services(request)
     try:
         await server.database.ping()
@@ -34,6 +58,10 @@ async def healthy(request: Request) -> Response:
     except LadingError as error:
         database = error.code
     well = database == "ok" and not server.draining
-    parts = {"database": database, "draining": server.draining}
-    status = "ok" if well else "unavailable"
-    return answer({"status": status, "version": VERSION, **parts}, 200 if well else 503)
+    health = schemas.service.Health(
+        status="ok" if well else "unavailable",
+        version=VERSION,
+        database=database,
+        draining=server.draining,
+    )
+    return Answer(health, 200 if well else 503)

@@ -1,5 +1,4 @@
-"""`/` with its assets, `/docs`, `/openapi.json`: what a person sees in a browser, and what
-describes the API."""
+"""`/` with its assets, `/docs` and `/openapi.json`."""
 
 from __future__ import annotations
 
@@ -14,7 +13,9 @@ from starlette.responses import HTMLResponse, Response
 from lading.protocol.errors import NotFound
 from lading.server.http import assets
 from lading.server.http.assets import Asset
-from lading.server.http.reference import POLICY, render
+from lading.server.http.openapi import common
+from lading.server.http.openapi.operation import JSON, Operations, Reply
+from lading.server.http.openapi.page import POLICY, render
 from lading.server.http.routes import session
 
 PAGE_POLICY = "; ".join(
@@ -32,7 +33,7 @@ PAGE_POLICY = "; ".join(
         "frame-ancestors 'none'",
     ]
 )
-"""The `Content-Security-Policy` of the page: its own files, and pictures of what is chosen."""
+"""The `Content-Security-Policy` of the page: its own files, and previews of chosen files."""
 
 _NOT_BUILT = """<!doctype html>
 <html lang="en">
@@ -41,9 +42,9 @@ _NOT_BUILT = """<!doctype html>
 <meta name="color-scheme" content="light dark">
 <title>Lading</title>
 <h1>Lading is running.</h1>
-<p>To have the web page here, install Node.js 20.19 or later with npm, and start the server again
-with <code>scripts/serve</code>, which builds it.
-<p>All else works without it: <code>lading put FILE</code>, and <a href="docs">the HTTP API</a>.
+<p>The web page is not built. Install Node.js 20.19 or later with npm, and restart the server with
+<code>scripts/serve</code>, which builds it.
+<p>Everything else works: <code>lading put FILE</code>, and <a href="docs">the HTTP API</a>.
 """
 
 _HEADERS = {
@@ -52,12 +53,27 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
 }
 
+api = Operations("Service")
+
+_HTML = {"text/html": {"type": "string"}}
+_ASSET: dict[str, Any] = {
+    "replies": {
+        200: Reply(
+            "The file.", common.ANYTHING, {"ETag": "Weak.", "Cache-Control": "How to cache it."}
+        ),
+        304: Reply("The browser's copy is current.", {}, {"ETag": "The tag of that copy."}),
+    },
+    "parameters": (common.header("If-None-Match", "The `ETag` of the browser's copy."),),
+    "problems": (NotFound,),
+    "public": True,
+}
+
 _FOR_ALL = {"Access-Control-Allow-Origin": "*", "Cross-Origin-Resource-Policy": "cross-origin"}
 
 
 @dataclass(frozen=True, slots=True)
 class Pages:
-    """What is made once, when the server starts."""
+    """What is made once, at start."""
 
     description: bytes
     reference: bytes
@@ -65,7 +81,7 @@ class Pages:
 
     @classmethod
     def of(cls, document: dict[str, Any]) -> Pages:
-        """The OpenAPI document as JSON and as a page to read, and the files of the web page."""
+        """The OpenAPI document as JSON and as a page, and the files of the web page."""
         text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
         return cls(text.encode(), render(document).encode(), assets.load())
 
@@ -75,8 +91,20 @@ def _pages(request: Request) -> Pages:
     return found
 
 
+@api.operation(
+    "GET /",
+    "getHome",
+    {
+        200: Reply("The page.", _HTML),
+        303: Reply("The address of the page without the token.", headers={"Location": "The page."}),
+    },
+    public=True,
+)
 async def home(request: Request) -> Response:
-    """`GET /`: the web page. With `?token=`, that becomes a cookie and leaves the address bar."""
+    """Return the web page.
+
+    With `?token=`, the token becomes the page's cookie, and the answer redirects to the page.
+    """
     token = request.query_params.get("token")
     if token is not None:
         return await session.exchange(request, token)
@@ -86,30 +114,39 @@ async def home(request: Request) -> Response:
     return assets.send(request, page, {"Content-Security-Policy": PAGE_POLICY})
 
 
+@api.operation("GET /assets/{file}", "getAsset", **_ASSET)
 async def asset(request: Request) -> Response:
-    """`GET /assets/{file}`: the scripts, styles and pictures of the page."""
+    """Return a script, style or picture of the web page."""
     return assets.send(request, _asset(request, "assets"))
 
 
+@api.operation("GET /widget/{file}", "getWidget", **_ASSET)
 async def widget(request: Request) -> Response:
-    """`GET /widget/{file}`: the browser client, for pages of any site to import."""
+    """Return a module of the browser client, for the pages of any site."""
     return assets.send(request, _asset(request, "widget"), _FOR_ALL)
 
 
 def _asset(request: Request, folder: str) -> Asset:
     found = _pages(request).assets.get(f"{folder}/{request.path_params['file']}")
     if found is None:
-        raise NotFound("There is no such file.")
+        raise NotFound("There is no such file of the web page.")
     return found
 
 
+@api.operation(
+    "GET /openapi.json",
+    "getDescription",
+    {200: Reply("An OpenAPI 3.1 document.", {JSON: {"type": "object"}})},
+    public=True,
+)
 async def description(request: Request) -> Response:
-    """`GET /openapi.json`: the API, for programs."""
+    """Return this description."""
     headers = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
     return Response(_pages(request).description, headers=headers, media_type="application/json")
 
 
+@api.operation("GET /docs", "getReference", {200: Reply("The page.", _HTML)}, public=True)
 async def reference(request: Request) -> Response:
-    """`GET /docs`: the API, for people."""
+    """Return this description as a page for people."""
     headers = {**_HEADERS, "Content-Security-Policy": POLICY}
     return HTMLResponse(_pages(request).reference, headers=headers)

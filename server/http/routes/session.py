@@ -1,6 +1,6 @@
-"""`/v1/session`, and `/?token=…`: a credential becomes the cookie of the web page.
+"""`/v1/session`, and `/?token=…`: a credential becomes the web page's cookie.
 
-Programs need none of it. Source: page 4 of the design, "Access".
+Only the web page needs this; programs send a bearer token.
 """
 
 from __future__ import annotations
@@ -9,15 +9,24 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from lading.protocol.errors import LadingError
+from lading.server.access.authenticate import authenticate
 from lading.server.access.cookie import bearer, give_cookie, take_cookie
 from lading.server.access.principal import Principal
+from lading.server.http.openapi.operation import Operations, Reply
 from lading.server.services import Services, services
+
+api = Operations("Service")
 
 _QUIET = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
 
 
+@api.operation(
+    "POST /v1/session",
+    "beginSession",
+    {204: Reply("It is stored.", headers={"Set-Cookie": "For this server's own pages."})},
+)
 async def begin(request: Request) -> Response:
-    """`POST /v1/session`: keep the bearer token of this request in the page's cookie."""
+    """Store the bearer token of this request in the web page's cookie."""
     server = services(request)
     principal = await server.principal(request)
     response = Response(status_code=204, headers=_QUIET)
@@ -27,22 +36,27 @@ async def begin(request: Request) -> Response:
     return response
 
 
+@api.operation(
+    "DELETE /v1/session",
+    "endSession",
+    {204: Reply("It is deleted.", headers={"Set-Cookie": "Empty and expired."})},
+    public=True,
+)
 async def end(request: Request) -> Response:
-    """`DELETE /v1/session`: forget the cookie."""
+    """Delete the web page's cookie."""
     response = Response(status_code=204, headers=_QUIET)
     take_cookie(response, request, services(request).settings.public_url)
     return response
 
 
 async def exchange(request: Request, token: str) -> Response:
-    """The answer to `/?token=…`: the cookie, and the page's address without the token.
+    """The answer to `/?token=…`: the cookie, and a redirect to the page without the token.
 
-    A token that is not good leads to the page, too, which then asks for another.
+    A token that is refused redirects to the page, too, which then asks for another.
     """
     server = services(request)
     try:
-        principal = await server.authenticator.principal(token)
-        principal.check_action(None)
+        principal = await authenticate(server.authenticator, token)
     except LadingError:
         return RedirectResponse("./#refused", 303, _QUIET)
     response = RedirectResponse("./", 303, _QUIET)

@@ -1,27 +1,26 @@
-"""`/v1/tags`: a user's tags, how many files have each, and changes for all of these at once.
-
-Source: page 4 of the design.
-"""
+"""`/v1/tags`: a user's tags, the number of files that have each, and changes to all of those."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from starlette.requests import Request
-from starlette.responses import Response
 
+from lading.protocol.errors import NameTaken, NotFound
 from lading.protocol.spec import check_tags
+from lading.server.http import schemas
 from lading.server.http.body import read_json
-from lading.server.http.models import NameTag
-from lading.server.http.routes.files import page_size
-from lading.server.http.shapes import answer
+from lading.server.http.endpoints import Answer
+from lading.server.http.openapi import common
+from lading.server.http.openapi.operation import Operations
+from lading.server.http.routes.file_list import page_size
 from lading.server.services import services
 from lading.server.urls import tag_url
 from lading.storage.collections.tags import Tag
 
+api = Operations("Tags")
 
-def _shape(tag: Tag) -> dict[str, Any]:
-    return {"name": tag.name, "files": tag.files}
+
+def _shown(tag: Tag) -> schemas.tags.Tag:
+    return schemas.tags.Tag(name=tag.name, files=tag.files)
 
 
 def _name(request: Request) -> str:
@@ -30,19 +29,36 @@ def _name(request: Request) -> str:
     return name
 
 
-async def create(request: Request) -> Response:
-    """`POST /v1/tags`: a tag that no file has yet."""
+@api.operation(
+    "POST /v1/tags",
+    "createTag",
+    common.created(
+        schemas.tags.Tag,
+        "The tag.",
+        "The address of the tag.",
+        dict.fromkeys(("getTag", "renameTag", "deleteTag"), "/name"),
+    ),
+    body=common.json_body(schemas.tags.NameTag, {"name": "holiday"}),
+    problems=(NameTaken,),
+)
+async def create(request: Request) -> Answer:
+    """Create a tag that no file has yet."""
     server = services(request)
     principal = await server.principal(request)
-    name = (await read_json(request, NameTag)).name
+    name = (await read_json(request, schemas.tags.NameTag)).name
     check_tags((name,))
     tag = await server.tags.create(principal.user_id, name, server.clock())
-    where = tag_url(server.settings, name)
-    return answer(_shape(tag), 201, {"Location": where})
+    return Answer(_shown(tag), 201, tag_url(server.settings, name))
 
 
-async def listing(request: Request) -> Response:
-    """`GET /v1/tags`: the caller's tags, by name."""
+@api.operation(
+    "GET /v1/tags",
+    "listTags",
+    common.ok(schemas.tags.TagList, "One page of tags."),
+    parameters=(common.LIMIT, common.TAG_CURSOR),
+)
+async def listing(request: Request) -> schemas.tags.TagList:
+    """List the caller's tags, by name."""
     server = services(request)
     principal = await server.principal(request)
     cursor = request.query_params.get("cursor")
@@ -52,29 +68,47 @@ async def listing(request: Request) -> Response:
     found = await server.tags.list(principal.user_id, after=cursor, most=most + 1)
     tags = found[:most]
     more = tags[-1].name if len(found) > most else None
-    return answer({"tags": [_shape(tag) for tag in tags], "cursor": more})
+    return schemas.tags.TagList(tags=[_shown(tag) for tag in tags], cursor=more)
 
 
-async def show(request: Request) -> Response:
-    """`GET /v1/tags/{name}`: one tag."""
+@api.operation(
+    "GET /v1/tags/{name:path}",
+    "getTag",
+    common.ok(schemas.tags.Tag, "The tag."),
+    problems=(NotFound,),
+)
+async def show(request: Request) -> schemas.tags.Tag:
+    """Return one tag."""
     server = services(request)
     principal = await server.principal(request)
-    return answer(_shape(await server.tags.get(principal.user_id, _name(request))))
+    return _shown(await server.tags.get(principal.user_id, _name(request)))
 
 
-async def rename(request: Request) -> Response:
-    """`PATCH /v1/tags/{name}`: another name for it, on all files that have it."""
+@api.operation(
+    "PATCH /v1/tags/{name:path}",
+    "renameTag",
+    common.ok(schemas.tags.Tag, "The renamed tag."),
+    body=common.json_body(schemas.tags.NameTag, {"name": "summer"}),
+    problems=(NotFound, NameTaken),
+)
+async def rename(request: Request) -> schemas.tags.Tag:
+    """Rename a tag on all files that have it."""
     server = services(request)
     principal = await server.principal(request)
-    name, new = _name(request), (await read_json(request, NameTag)).name
+    name, new = _name(request), (await read_json(request, schemas.tags.NameTag)).name
     check_tags((new,))
     tag = await server.tags.rename(principal.user_id, name, new, server.clock())
-    return answer(_shape(tag))
+    return _shown(tag)
 
 
-async def remove(request: Request) -> Response:
-    """`DELETE /v1/tags/{name}`: take it off all files; the files stay."""
+@api.operation(
+    "DELETE /v1/tags/{name:path}",
+    "deleteTag",
+    common.no_content("No file has the tag any more; the files stay."),
+    problems=(NotFound,),
+)
+async def remove(request: Request) -> None:
+    """Remove a tag from all files."""
     server = services(request)
     principal = await server.principal(request)
     await server.tags.remove(principal.user_id, _name(request))
-    return Response(status_code=204)

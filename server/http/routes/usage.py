@@ -1,55 +1,74 @@
-"""`/v1/usage` and `/v1/users/{user_id}/quota`. Source: page 4 of the design."""
+"""`/v1/usage` and `/v1/users/{user_id}/quota`."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from starlette.requests import Request
-from starlette.responses import Response
 
 from lading.protocol.errors import Forbidden, NotFound
 from lading.protocol.spec import MAX_USER_ID, check_text
+from lading.server.http import schemas
 from lading.server.http.body import read_json
-from lading.server.http.models import SetQuota
-from lading.server.http.shapes import answer
+from lading.server.http.openapi import common
+from lading.server.http.openapi.operation import Operations
 from lading.server.services import services
 from lading.storage.collections.quotas import Account
 
-
-def _shape(account: Account) -> dict[str, Any]:
-    return {
-        "user_id": account.user_id,
-        "used": account.used,
-        "reserved": account.reserved,
-        "quota": account.quota,
-    }
+api = Operations("Usage")
 
 
-async def show_own(request: Request) -> Response:
-    """`GET /v1/usage`: what the caller has and may have."""
+def _shown(account: Account) -> schemas.service.Usage:
+    return schemas.service.Usage(
+        user_id=account.user_id,
+        used=account.used,
+        reserved=account.reserved,
+        quota=account.quota,
+    )
+
+
+@api.operation("GET /v1/usage", "getUsage", common.ok(schemas.service.Usage, "The usage in bytes."))
+async def show_own(request: Request) -> schemas.service.Usage:
+    """Return what the caller has stored and may store."""
     server = services(request)
     principal = await server.principal(request)
-    return answer(_shape(await server.quotas.account(principal.user_id)))
+    return _shown(await server.quotas.account(principal.user_id))
 
 
-async def show(request: Request) -> Response:
-    """`GET /v1/users/{user_id}/quota`: of any user for an admin, of oneself for everyone."""
+@api.operation(
+    "GET /v1/users/{user_id:path}/quota",
+    "getQuota",
+    common.ok(schemas.service.Usage, "The usage in bytes."),
+    problems=(NotFound,),
+)
+async def show(request: Request) -> schemas.service.Usage:
+    """Return what one user has stored and may store.
+
+    Only an admin can see another user's.
+    """
     server = services(request)
     principal = await server.principal(request)
     user_id = _user_id(request)
     if not principal.admin and user_id != principal.user_id:
         raise NotFound
-    return answer(_shape(await server.quotas.account(user_id)))
+    return _shown(await server.quotas.account(user_id))
 
 
-async def change(request: Request) -> Response:
-    """`PUT /v1/users/{user_id}/quota`: set a limit, or null for none. Admins only."""
+@api.operation(
+    "PUT /v1/users/{user_id:path}/quota",
+    "setQuota",
+    common.ok(schemas.service.Usage, "The usage with the new quota."),
+    body=common.json_body(schemas.service.SetQuota, {"quota": 1000000000}),
+)
+async def change(request: Request) -> schemas.service.Usage:
+    """Set a user's quota.
+
+    Only an admin can do this. Stored files stay, even above the quota.
+    """
     server = services(request)
     if not (await server.principal(request)).admin:
-        raise Forbidden("Only an admin sets quotas.")
+        raise Forbidden("Only an admin can set quotas.")
     user_id = _user_id(request)
-    body = await read_json(request, SetQuota)
-    return answer(_shape(await server.quotas.set_quota(user_id, body.quota)))
+    body = await read_json(request, schemas.service.SetQuota)
+    return _shown(await server.quotas.set_quota(user_id, body.quota))
 
 
 def _user_id(request: Request) -> str:

@@ -8,8 +8,9 @@ import pytest
 
 from lading.protocol.errors import Forbidden, Unauthorized
 from lading.protocol.grants import Action, Grant
+from lading.server.access.authenticate import TokenAuthenticator
 from lading.server.access.grants import GrantAuthenticator, is_token, new_token, redact
-from lading.server.access.principal import Principal, TokenAuthenticator
+from lading.server.access.principal import Principal
 from lading.storage.collections.grants import Grants
 from lading.storage.collections.manifests import new_id
 from lading.storage.database import Database
@@ -94,18 +95,3 @@ async def test_an_expired_grant_is_good_only_for_what_it_began(
     else:
         with pytest.raises(Forbidden):
             await authenticator(database).principal(token)
-
-
-def test_a_principal_without_a_grant_may_do_what_grants_are_for() -> None:
-    for action in (None, *Action):
-        Principal("ann").check_action(action)
-    Principal("ann").check_quality(3)
-
-
-@pytest.mark.parametrize("action", list(Action))
-def test_a_grant_is_for_one_action(action: Action) -> None:
-    bearer = Principal("ann", grant=grant(action=action))
-    bearer.check_action(action)
-    for other in {None, *Action} - {action}:
-        with pytest.raises(Forbidden):
-            bearer.check_action(other)

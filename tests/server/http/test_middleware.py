@@ -10,10 +10,13 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from lading.server.app import create_app
+from lading.server.http.endpoints import routes
 from lading.server.http.middleware import allowed_hosts, middleware
+from lading.server.http.openapi.operation import Operations
 from lading.server.settings import load
 
 
@@ -80,3 +83,83 @@ async def test_other_pages_may_not(origin: str) -> None:
         assert "access-control-allow-origin" not in answer.headers
         asked = {"Origin": origin, "Access-Control-Request-Method": "PUT"}
         assert (await client.options("/", headers=asked)).status_code == 400
+
+
+# -- metrics
+
+
+Seen = list[tuple[str, str, int]]
+
+
+@asynccontextmanager
+async def observed(seen: Seen, **settings: Any) -> AsyncIterator[httpx.AsyncClient]:
+    """A site whose requests are noted in `seen`."""
+
+    async def chunks() -> AsyncIterator[bytes]:
+        assert seen == [], "the response has not ended"
+        yield b"x"
+        assert seen == []
+
+    async def stream(_request: Request) -> Response:
+        return StreamingResponse(chunks(), 206)
+
+    async def fault(_request: Request) -> Response:
+        raise RuntimeError("fault")
+
+    api = Operations("Files")
+    for endpoint, handler in (
+        ("GET /v1/files/{id}", stream),
+        ("DELETE /v1/files/{id}", fault),
+        ("GET /v1/tags/{name:path}", _hello),
+    ):
+        api.operation(endpoint, endpoint, {})(handler)
+
+    def observe(method: str, template: str, status: int, seconds: float) -> None:
+        assert 0 <= seconds < 60
+        seen.append((method, template, status))
+
+    app = Starlette(routes=routes(api), middleware=middleware(load(**settings), observe))
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+        yield client
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "wanted"),
+    [
+        ("GET", "/v1/files/123", ("GET", "/v1/files/{id}", 206)),
+        ("HEAD", "/v1/files/123", ("HEAD", "/v1/files/{id}", 206)),
+        ("DELETE", "/v1/files/123", ("DELETE", "/v1/files/{id}", 500)),
+        ("PUT", "/v1/files/123", ("PUT", "/v1/files/{id}", 405)),
+        ("GET", "/v1/tags/a/b", ("GET", "/v1/tags/{name}", 200)),
+        ("GET", "/v1/other/123", ("GET", "", 404)),
+        ("BREW", "/v1/files/123", ("", "/v1/files/{id}", 405)),
+    ],
+)
+async def test_each_request_is_reported_once_by_its_route(
+    method: str, path: str, wanted: tuple[str, str, int]
+) -> None:
+    seen: Seen = []
+    async with observed(seen) as client:
+        await client.request(method, path)
+    assert seen == [wanted]
+
+
+async def test_requests_that_are_refused_before_the_routes_are_reported_too() -> None:
+    seen: Seen = []
+    async with observed(seen, allowed_hosts="files.example") as client:
+        await client.get("/v1/files/123", headers={"Host": "evil.example"})
+    assert seen == [("GET", "", 400)]
+
+
+async def test_the_application_passes_the_hook_on() -> None:
+    seen: Seen = []
+    app = create_app(load(), observe=lambda *values: seen.append(values[:3]))
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+        await client.get("/livez")
+    assert seen == [("GET", "/livez", 200)]
+
+
+def test_without_a_hook_nothing_stands_before_the_routes() -> None:
+    assert middleware(load()) == []

@@ -11,17 +11,17 @@ from typing import Any
 import httpx
 import pytest
 from openapi_spec_validator import validate
-from pydantic import BaseModel
+from starlette.routing import Route, WebSocketRoute
 
 from lading.protocol.errors import CATALOGUE
-from lading.server.app import ROUTES
-from lading.server.http import answers
-from lading.server.http.openapi import build, served
-from lading.server.http.operations import GROUPS, OPERATIONS
-from lading.server.http.reference import POLICY, STYLE, curl, render
+from lading.server.app import OPERATIONS, ROUTES
+from lading.server.http import schemas
+from lading.server.http.endpoints import adapter
+from lading.server.http.openapi.document import GROUPS, build
+from lading.server.http.openapi.page import POLICY, STYLE, curl, render
 from lading.server.net.problems import STATUS
 
-DOCUMENT = build(ROUTES)
+DOCUMENT = build(OPERATIONS)
 
 
 def operations() -> list[Any]:
@@ -41,24 +41,43 @@ def test_document_is_valid() -> None:
 
 
 def test_every_route_is_described_and_nothing_else() -> None:
-    wanted = {(method, path) for method, path in served(ROUTES) if method != "HEAD"}
-    assert set(OPERATIONS) == wanted
+    served = {
+        (method.lower(), route.path_format)
+        for route in ROUTES
+        if isinstance(route, Route)
+        for method in route.methods or ()
+    }
+    described = {
+        (method, path) for path, methods in DOCUMENT["paths"].items() for method in methods
+    }
+    assert {each for each in served if each[0] != "head"} == {
+        each for each in described if each[0] != "head"
+    }
+    assert described <= served
+    channels = {route.path_format for route in ROUTES if isinstance(route, WebSocketRoute)}
+    assert channels <= set(DOCUMENT["paths"])
+
+
+def test_every_operation_has_a_summary_and_is_described_once() -> None:
+    assert all(operation.summary for operation in OPERATIONS)
+    endpoints = [(operation.method, operation.path) for operation in OPERATIONS]
+    assert len(endpoints) == len(set(endpoints))
 
 
 def test_names_of_operations_are_unique_and_links_lead_to_them() -> None:
-    names = [each.name for each in OPERATIONS.values()]
+    names = [each.name for each in OPERATIONS]
     assert len(names) == len(set(names))
     followed = {
         name
-        for operation in OPERATIONS.values()
+        for operation in OPERATIONS
         for reply in operation.replies.values()
-        for name in reply.leads_to
+        for name in reply.links
     }
     assert followed <= set(names)
 
 
 def test_every_group_is_used_and_explained() -> None:
-    assert {operation.group for operation in OPERATIONS.values()} == set(GROUPS)
+    assert {operation.group for operation in OPERATIONS} == set(GROUPS)
 
 
 @pytest.mark.parametrize(("method", "path", "operation"), operations())
@@ -77,40 +96,40 @@ def test_refusals_are_problems_with_the_codes_of_their_status(
 
 @pytest.mark.parametrize("public", [None, "https://files.example.org"])
 def test_addresses_are_those_of_the_public_url(public: str | None) -> None:
-    assert build(ROUTES, public)["servers"] == [{"url": public or "/"}]
+    assert build(OPERATIONS, public)["servers"] == [{"url": public or "/"}]
 
 
 # -- what the models say, and what comes
 
 
-def check(model: type[BaseModel], response: httpx.Response, status: int = 200) -> Any:
-    """The answer, which is the model's to the last field."""
+def check(model: Any, response: httpx.Response, status: int = 200) -> Any:
+    """The answer, which has exactly the fields of the model."""
     assert response.status_code == status, response.text
     found = response.json()
-    read = model.model_validate_json(response.content)
-    assert read.model_dump(mode="json", by_alias=True) == found
+    read = adapter(model).validate_json(response.content)
+    assert adapter(model).dump_python(read, mode="json") == found
     return found
 
 
 async def test_answers_on_files_are_as_described(http: httpx.AsyncClient) -> None:
     sent = await http.post("/v1/files?name=a.txt&directory=d&tag=x", content=b"hello")
-    file = check(answers.Manifest, sent, 201)
-    check(answers.FileList, await http.get("/v1/files"))
-    check(answers.FileList, await http.get("/v1/files?limit=1"))
+    file = check(schemas.files.Manifest, sent, 201)
+    check(schemas.files.FileList, await http.get("/v1/files"))
+    check(schemas.files.FileList, await http.get("/v1/files?limit=1"))
     chunks = await http.get(f"/v1/manifests/{file['_id']}")
-    assert check(answers.ManifestWithChunks, chunks)["chunks"]
-    check(answers.Manifest, await http.patch(f"/v1/files/{file['_id']}", json={"name": "b"}))
-    check(answers.DeletedDirectory, await http.delete("/v1/files?directory=d"))
+    assert check(schemas.files.ManifestWithChunks, chunks)["chunks"]
+    check(schemas.files.Manifest, await http.patch(f"/v1/files/{file['_id']}", json={"name": "b"}))
+    check(schemas.files.DeletedDirectory, await http.delete("/v1/files?directory=d"))
 
 
 async def test_answers_on_uploads_are_as_described(http: httpx.AsyncClient) -> None:
     begun = await http.post("/v1/uploads", json={"name": "a", "size": 5})
-    upload = check(answers.Upload, begun, 201)
+    upload = check(schemas.uploads.Upload, begun, 201)
     address = f"/v1/uploads/{upload['_id']}"
-    check(answers.Upload, await http.get(address))
-    assert check(answers.UploadList, await http.get("/v1/uploads"))["uploads"]
-    check(answers.StoredPiece, await http.put(f"{address}/chunks/0", content=b"hello"))
-    check(answers.Manifest, await http.post(f"{address}/finish"))
+    check(schemas.uploads.Upload, await http.get(address))
+    assert check(schemas.uploads.UploadList, await http.get("/v1/uploads"))["uploads"]
+    check(schemas.uploads.StoredPiece, await http.put(f"{address}/chunks/0", content=b"hello"))
+    check(schemas.files.Manifest, await http.post(f"{address}/finish"))
 
 
 async def test_answers_on_grants_are_as_described(http: httpx.AsyncClient) -> None:
@@ -120,39 +139,39 @@ async def test_answers_on_grants_are_as_described(http: httpx.AsyncClient) -> No
         {"action": "download", "file_id": file["_id"]},
     ]
     for bound in bounds:
-        minted = check(answers.MintedGrant, await http.post("/v1/grants", json=bound), 201)
-        check(answers.Grant, await http.get(f"/v1/grants/{minted['id']}"))
-    assert check(answers.GrantList, await http.get("/v1/grants"))["grants"]
+        minted = check(schemas.grants.MintedGrant, await http.post("/v1/grants", json=bound), 201)
+        check(schemas.grants.Grant, await http.get(f"/v1/grants/{minted['id']}"))
+    assert check(schemas.grants.GrantList, await http.get("/v1/grants"))["grants"]
 
 
 async def test_answers_on_media_and_tags_are_as_described(http: httpx.AsyncClient) -> None:
     body = b"a medium"
     announced = {"size": len(body), "sha256": hashlib.sha256(body).hexdigest(), "tags": ["seen"]}
-    medium = check(answers.NewMedium, await http.post("/v1/media", json=announced), 201)
+    medium = check(schemas.media.NewMedium, await http.post("/v1/media", json=announced), 201)
     address = f"/v1/media/{medium['media']['_id']}"
-    check(answers.Medium, await http.get(address))
+    check(schemas.media.Medium, await http.get(address))
     async with httpx.AsyncClient(base_url=http.base_url, trust_env=False) as anyone:
         upload = medium["upload"]
         sent = await anyone.put(upload["url"], content=body, headers=upload["headers"])
-        check(answers.Manifest, sent)
-    check(answers.Manifest, await http.post(f"{address}/finalize"))
-    assert check(answers.Medium, await http.get(address))["download"]
-    check(answers.Tag, await http.get("/v1/tags/seen"))
-    assert check(answers.TagList, await http.get("/v1/tags"))["tags"]
+        check(schemas.files.Manifest, sent)
+    check(schemas.files.Manifest, await http.post(f"{address}/finalize"))
+    assert check(schemas.media.Medium, await http.get(address))["download"]
+    check(schemas.tags.Tag, await http.get("/v1/tags/seen"))
+    assert check(schemas.tags.TagList, await http.get("/v1/tags"))["tags"]
 
 
 @pytest.mark.parametrize(
     ("path", "model"),
     [
-        ("/v1/usage", answers.Usage),
-        ("/v1/users/ann/quota", answers.Usage),
-        ("/livez", answers.Status),
-        ("/readyz", answers.Status),
-        ("/healthz", answers.Health),
+        ("/v1/usage", schemas.service.Usage),
+        ("/v1/users/ann/quota", schemas.service.Usage),
+        ("/livez", schemas.service.Status),
+        ("/readyz", schemas.service.Status),
+        ("/healthz", schemas.service.Health),
     ],
 )
 async def test_other_answers_are_as_described(
-    http: httpx.AsyncClient, path: str, model: type[BaseModel]
+    http: httpx.AsyncClient, path: str, model: Any
 ) -> None:
     check(model, await http.get(path))
 
@@ -160,7 +179,7 @@ async def test_other_answers_are_as_described(
 async def test_problems_are_as_described(http: httpx.AsyncClient) -> None:
     upload = (await http.post("/v1/uploads", json={"name": "a", "size": 5})).json()
     response = await http.post(f"/v1/uploads/{upload['_id']}/finish")
-    problem = answers.Problem.model_validate_json(response.content)
+    problem = schemas.service.Problem.model_validate_json(response.content)
     assert (problem.code, problem.missing) == ("incomplete", [[0, 5]])
     assert not problem.model_extra
 
@@ -217,7 +236,7 @@ def test_policy_lets_the_style_in_and_nothing_else() -> None:
 def test_page_has_every_operation_and_its_links_lead_somewhere() -> None:
     page = Page(render(DOCUMENT))
     assert len(page.anchors) == len(set(page.anchors))
-    assert {operation.name for operation in OPERATIONS.values()} <= set(page.anchors)
+    assert {operation.name for operation in OPERATIONS} <= set(page.anchors)
     inside = {link.removeprefix("#") for link in page.leads if link.startswith("#")}
     assert inside <= set(page.anchors)
     assert set(page.leads) - {f"#{each}" for each in inside} == {"openapi.json"}

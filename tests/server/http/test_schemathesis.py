@@ -132,3 +132,4 @@ def test_server_keeps_to_its_description(
     assert described - findings.operations <= {"GET /openapi.json"}
     log = Path(asked.log).read_text("utf-8", "replace")
     assert "Traceback" not in log, log[-4000:]
+    assert "serializer warnings" not in log, "an answer differs from its model"

@@ -174,7 +174,7 @@ def test_accounts_are_set_right_and_named(shell: Shell) -> None:
     assert shell.documents() == before
     first = shell.run("sweep")
     assert first.exit_code == 0
-    assert "set right: ann: used 2053, recounted 2048" in first.stdout
+    assert "corrected: ann: used 2053, recounted 2048" in first.stdout
     assert shell.events("sweep")[0]["drift"] == []
     charged = {each["_id"]: each["charged"] for each in shell.documents()["quotas"]}
     assert charged == {"ann": 2 * CELL, "bob": 0}

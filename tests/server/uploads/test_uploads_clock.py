@@ -14,7 +14,6 @@ from lading.protocol.digests import crc32c
 from lading.protocol.manifest import State
 from lading.protocol.spec import UploadSpec
 from lading.server.uploads import OpenUpload
-from lading.storage import clock as module
 from lading.storage.clock import DatabaseClock
 from lading.storage.database import Database
 from tests.support.clock import NOW, Clock
@@ -40,7 +39,6 @@ def hands(monkeypatch: pytest.MonkeyPatch) -> Time:
         return datetime.fromtimestamp(NOW, UTC) + timedelta(seconds=found.passed + found.set_by)
 
     monkeypatch.setattr(Database, "now", now)
-    monkeypatch.setattr(module, "_steady", lambda: found.passed)
     return found
 
 
@@ -57,8 +55,8 @@ class Shared(Clock):
 class Server:
     """One process, with its janitor."""
 
-    def __init__(self, database: Database) -> None:
-        self.clock = DatabaseClock(database, TTL)
+    def __init__(self, database: Database, hands: Time) -> None:
+        self.clock = DatabaseClock(database, TTL, steady=lambda: hands.passed)
         self.parts = Parts(database, Shared(self.clock))
         self.sweeper = Sweeper(
             self.parts.manifests,
@@ -78,8 +76,8 @@ class Server:
         return found.state
 
 
-async def started(database: Database) -> Server:
-    server = Server(database)
+async def started(database: Database, hands: Time) -> Server:
+    server = Server(database, hands)
     await server.clock.sync()
     return server
 
@@ -88,7 +86,7 @@ async def started(database: Database) -> Server:
 async def test_of_all_that_lives_nothing_is_expired(
     database: Database, hands: Time, step: float
 ) -> None:
-    first, second = [await started(database) for _ in range(2)]
+    first, second = [await started(database, hands) for _ in range(2)]
     paused, moving = await first.begin(), await second.begin()
     for cell in range(30):
         second_passed = 10 * cell
@@ -96,7 +94,7 @@ async def test_of_all_that_lives_nothing_is_expired(
             hands.set_by = step
         if second_passed == 30:
             late = await second.begin()
-        fresh = await started(database)
+        fresh = await started(database, hands)
         for server in (fresh, first, second):
             await server.sweeper.sweep()
             for upload in (paused, moving):
@@ -117,7 +115,7 @@ async def test_of_all_that_lives_nothing_is_expired(
 async def test_who_never_comes_back_is_expired_all_the_same(
     database: Database, hands: Time
 ) -> None:
-    server = await started(database)
+    server = await started(database, hands)
     stalled = await server.begin()
     hands.set_by = STEP
     await server.clock.sync()

@@ -276,6 +276,50 @@ async def test_a_finished_file_is_not_buried_as_an_upload(each_database: Databas
     assert await manifests.get(upload.id) is not None
 
 
+async def test_what_must_follow_is_claimed_moved_and_taken_out(each_database: Database) -> None:
+    manifests, upload = Manifests(each_database), manifest()
+    await manifests.create(upload)
+    assert await manifests.with_todo(NOW + 100, 10) == []
+    await manifests.mark_deleted(
+        upload.id,
+        now=NOW,
+        becomes=State.DELETED,
+        until=NOW + 100,
+        only=(State.UPLOADING,),
+        claimed_until=NOW + 30,
+    )
+    assert await manifests.with_todo(NOW + 29, 10) == []
+    assert await manifests.claim(upload.id, now=NOW + 29, until=NOW + 60) is None
+    assert await manifests.with_todo(NOW + 30, 10) == [upload.id]
+    first = await manifests.claim(upload.id, now=NOW + 30, until=NOW + 60)
+    assert first is not None
+    assert (first.manifest.todo, first.until, first.tries) == (("empty",), NOW + 60, 2)
+    assert await manifests.claim(upload.id, now=NOW + 30, until=NOW + 60) is None
+    assert await manifests.move_claim(first, NOW + 70)
+    assert await manifests.with_todo(NOW + 69, 10) == []
+    second = await manifests.claim(upload.id, now=NOW + 70, until=NOW + 100)
+    assert second is not None
+    assert not await manifests.move_claim(first, NOW + 200), "it is another's by now"
+    await manifests.take_out(upload.id, "empty")
+    await manifests.take_out(upload.id, "empty")
+    assert await manifests.with_todo(NOW + 1000, 10) == []
+    assert await manifests.claim(upload.id, now=NOW + 1000, until=NOW + 1001) is None
+
+
+async def test_noting_that_it_is_emptied_takes_the_step_out(each_database: Database) -> None:
+    manifests, upload = Manifests(each_database), manifest()
+    await manifests.create(upload)
+    dead = await manifests.mark_deleted(
+        upload.id, now=NOW, becomes=State.DELETED, until=NOW, only=(State.UPLOADING,)
+    )
+    assert dead is not None
+    assert (dead.todo, dead.emptied) == (("empty",), False)
+    await manifests.note_emptied(upload.id)
+    found = await manifests.get(upload.id)
+    assert found is not None
+    assert (found.todo, found.emptied) == ((), True)
+
+
 # -- races and broken connections: on the real thing only
 
 

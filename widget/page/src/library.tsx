@@ -102,7 +102,7 @@ function Empty({ searching, named }: { searching: boolean; named: boolean }) {
 
 interface SearchProps {
   query: FileQuery;
-  /** Gets what to make of the query as it is by then: typing is waited for, and other things change meanwhile. */
+  /** The function is applied to the latest query: typing is delayed, and other fields may change before. */
   onChange: (change: (query: FileQuery) => FileQuery) => void;
   order: Order;
   onOrder: (order: Order) => void;

@@ -32,7 +32,7 @@ export class Rate {
     while ((this.samples[1]?.at ?? now) < now - WINDOW) this.samples.shift();
   }
 
-  /** A pause does not count: measure anew. */
+  /** A pause does not count: start to measure again. */
   paused(): void {
     this.samples.length = 0;
   }

@@ -1,4 +1,4 @@
-/** The uploads of this tab: Uppy with the Lading plugin, and what screen readers hear of them. */
+/** The uploads of this tab: Uppy with the Lading plugin, and what screen readers announce about them. */
 
 import Uppy, { type Meta, type UppyFile } from "@uppy/core";
 import { Emitter } from "../../src/upload/emitter.js";

@@ -1,4 +1,4 @@
-/** The choice between WebSocket and plain HTTP, made anew for each attempt. */
+/** The choice between WebSocket and plain HTTP, made for each attempt. */
 
 /** How the bytes travel. `auto`: WebSocket, or plain HTTP where no WebSocket can be opened. */
 export type Transport = "auto" | "websocket" | "http";

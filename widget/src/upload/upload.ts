@@ -11,6 +11,7 @@ import type { Timing } from "../transport/backoff.js";
 import type { Network } from "../transport/network.js";
 import { Attempts } from "./attempts.js";
 import { Emitter } from "./emitter.js";
+import type { Manifest, UploadEvents } from "./events.js";
 import {
   apiOf,
   nameOf,
@@ -21,35 +22,6 @@ import {
   type UploadOptions,
 } from "./options.js";
 import { follows, isUnderWay, type UploadState } from "./state.js";
-
-/** Progress in bytes. `size` is null while it is not known. */
-export interface Progress {
-  /** Bytes that are durable on the server. */
-  readonly stored: number;
-  readonly size: number | null;
-  /** Bytes that the server has checked against a digest, after all are stored. */
-  readonly verified: number;
-}
-
-/** The server opened the upload, for the first time or after an interruption. */
-export interface Opened {
-  readonly id: string;
-  readonly size: number | null;
-  readonly stored: number;
-  readonly resumedFrom: number;
-}
-
-/** The finished file. `url` is absolute. */
-export interface Manifest extends CompleteFile {
-  readonly name: string;
-}
-
-export interface UploadEvents {
-  state: UploadState;
-  progress: Progress;
-  opened: Opened;
-  error: UploadError;
-}
 
 /** Milliseconds after which an attempt is made although the device says that it is offline. */
 const OFFLINE_RETRY = 15_000;

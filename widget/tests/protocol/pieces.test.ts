@@ -26,8 +26,8 @@ test.each(vectors)(
   },
 );
 
-describe("what is on its way", () => {
-  test("takes credit until it is answered", () => {
+describe("a piece in flight", () => {
+  test("uses credit until it is answered", () => {
     const pieces = ofSize(25, [[0, 25]]);
     expect(pieces.take(9)).toBeNull();
     expect(pieces.take(10)).toEqual([0, 10]);
@@ -43,7 +43,7 @@ describe("what is on its way", () => {
     expect([pieces.stored, pieces.settled]).toEqual([10, true]);
   });
 
-  test("is sent again first when it was refused", () => {
+  test("is sent again first after a refusal", () => {
     const pieces = ofSize(25, [[0, 25]]);
     pieces.take(10);
     pieces.again(0, pieces.answered(0));
@@ -55,7 +55,7 @@ describe("what is on its way", () => {
     ]);
   });
 
-  test("is left out of what the server says is missing", () => {
+  test("is not sent again when the server reports it missing", () => {
     const pieces = ofSize(40, [[10, 40]], 10);
     expect([pieces.take(10), pieces.take(10)]).toEqual([
       [10, 20],

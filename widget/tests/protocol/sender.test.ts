@@ -46,7 +46,7 @@ function codes(events: Event[]): string[] {
 }
 
 describe("the greeting", () => {
-  test("says HELLO, and asks for the upload only after WELCOME", () => {
+  test("sends HELLO, and CREATE only after WELCOME", () => {
     const sender = new Sender({ request: REQUEST }, "a token", "test/1");
     expect(sender.outgoing()).toEqual([{ type: "hello", token: "a token", client: "test/1" }]);
     expect([sender.welcomed, sender.outgoing()]).toEqual([false, []]);
@@ -55,7 +55,7 @@ describe("the greeting", () => {
     expect(sender.outgoing()).toEqual([{ type: "create", ref: REF, request: REQUEST }]);
   });
 
-  test("resumes what has an id", () => {
+  test("sends RESUME for an upload with an id", () => {
     const sender = new Sender({ id: ID }, undefined, "test/1");
     hear(sender, WELCOME);
     expect(sender.outgoing().at(-1)).toEqual({ type: "resume", ref: REF, id: ID });
@@ -69,7 +69,7 @@ describe("the greeting", () => {
 });
 
 describe("pieces", () => {
-  test("stay within the window, which answers give back", () => {
+  test("stay within the window, which answers free again", () => {
     const sender = opened();
     expect([sender.next(), sender.next(), sender.next()]).toEqual([[0, 10], [10, 20], null]);
     expect(hear(sender, stored(10))).toEqual([{ type: "stored", start: 10, size: 10 }]);
@@ -96,7 +96,7 @@ describe("pieces", () => {
     expect(sender.pieces?.stored).toBe(20);
   });
 
-  test("go by what is missing", () => {
+  test("cover the missing ranges", () => {
     const sender = opened([[20, 25]]);
     expect([sender.next(), sender.next()]).toEqual([[20, 25], null]);
     expect(sender.pieces?.stored).toBe(20);
@@ -121,7 +121,7 @@ describe("pieces", () => {
     expect(sender.inFlight).toBe(0);
   });
 
-  test("of an upload that ended elsewhere give their credit back", () => {
+  test("of an upload that ended elsewhere free the window", () => {
     const sender = opened();
     sender.next();
     expect(codes(hear(sender, problem("not-found", { slice_start: 0 })))).toEqual([
@@ -141,13 +141,13 @@ describe("the end", () => {
     return sender;
   }
 
-  test("is asked for once everything is stored", () => {
+  test("is sent once everything is stored", () => {
     const sender = whole();
     expect(sender.outgoing()).toEqual([{ type: "finish", ref: REF, size: 25, sha256: undefined }]);
     expect([sender.whole, sender.finishing]).toEqual([false, true]);
   });
 
-  test("is not reached while anything is missing", () => {
+  test("is not sent while anything is missing", () => {
     const sender = opened();
     while (sender.next() !== null);
     expect(sender.whole).toBe(false);
@@ -157,7 +157,7 @@ describe("the end", () => {
     expect(opened([]).whole).toBe(true);
   });
 
-  test("tells of verifying and of the file", () => {
+  test("is followed by VERIFYING and COMPLETE", () => {
     const file = { id: ID, size: 25, mime_type: "video/mp4", sha256: null, crc32c: 1, url: "/f" };
     const events = hear(
       whole(),
@@ -170,23 +170,23 @@ describe("the end", () => {
     ]);
   });
 
-  test("goes back to sending when the server misses something", () => {
+  test("is undone when the server reports missing ranges", () => {
     const sender = whole();
     expect(hear(sender, problem("incomplete", { missing: [[10, 20]] }))).toEqual([]);
     expect([sender.finishing, sender.next()]).toEqual([false, [10, 20]]);
   });
 
-  test("fails when the server misses something and does not say what", () => {
+  test("fails when the server reports no ranges with `incomplete`", () => {
     expect(codes(hear(whole(), problem("incomplete")))).toEqual(["failed incomplete"]);
   });
 
-  test("needs no FINISH where the upload is finished already", () => {
+  test("is not sent for a finished upload", () => {
     const sender = new Sender({ id: ID }, undefined, "test/1");
     hear(sender, WELCOME, openedWith([], "ready"));
     expect([sender.whole, sender.finishing]).toEqual([false, true]);
   });
 
-  test("by ABORT takes nothing more, and is told by CLOSED", () => {
+  test("by ABORT sends no more pieces, and CLOSED confirms it", () => {
     const sender = opened();
     sender.abort();
     expect(sender.outgoing()).toEqual([{ type: "abort", ref: REF }]);
@@ -196,7 +196,7 @@ describe("the end", () => {
 });
 
 describe("the connection", () => {
-  test("takes no more pieces after GOAWAY, and hears of those on their way", () => {
+  test("sends no pieces after GOAWAY, and processes answers to those in flight", () => {
     const sender = opened();
     sender.next();
     const away = hear(sender, { type: "goaway", reason: "restart", retryAfter: 2 });
@@ -211,18 +211,18 @@ describe("the connection", () => {
     expect(sender.finishing).toBe(true);
   });
 
-  test("takes no more pieces once the server said why it parts", () => {
+  test("sends no pieces after a PROBLEM without ref", () => {
     const sender = opened();
     const said: ServerMessage = { type: "problem", ref: null, problem: { code: "unauthorized" } };
     expect(codes(hear(sender, said))).toEqual(["parting unauthorized"]);
     expect(sender.next()).toBeNull();
   });
 
-  test("ignores what is said of another ref", () => {
+  test("ignores messages with another ref", () => {
     expect(hear(opened(), { type: "closed", ref: REF + 1 })).toEqual([]);
   });
 
-  test("carries pings and new tokens", () => {
+  test("sends pings and new tokens", () => {
     const sender = opened();
     sender.ping();
     sender.token("another");

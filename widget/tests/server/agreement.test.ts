@@ -9,7 +9,7 @@ import type { SocketConstructor } from "../../src/transport/connection.js";
 import { Peer } from "../support/peer.js";
 import { lacking, Server } from "../support/server.js";
 
-/** Either server, as the questions need it. */
+/** What the questions need of either server. */
 interface Asked {
   readonly url: string;
   readonly token: string;
@@ -132,13 +132,13 @@ const NAMES: Readonly<Record<number, string>> = {
   72: "PROBLEM",
 };
 
-/** The numbers and codes that a connection hears, up to its end or to so many messages. */
+/** What a connection receives, as names and codes, until it ends or `answers` messages came. */
 function converse(
   asked: Asked,
   messages: readonly (readonly unknown[])[],
   answers: number,
 ): Promise<string[]> {
-  const heard: string[] = [];
+  const received: string[] = [];
   return new Promise((resolve) => {
     const socket = new asked.WebSocket(`${asked.url.replace(/^http/, "ws")}/v1/ws`, "lading.v1");
     const rest = [...messages];
@@ -146,12 +146,12 @@ function converse(
       const message = rest.shift();
       if (message !== undefined) socket.send(encode(message).slice());
     };
-    const hear = (what: string): void => {
-      heard.push(what);
-      if (heard.length < answers) return next();
+    const receive = (what: string): void => {
+      received.push(what);
+      if (received.length < answers) return next();
       socket.onclose = null;
       socket.close();
-      resolve(heard);
+      resolve(received);
     };
     socket.binaryType = "arraybuffer";
     socket.onopen = next;
@@ -160,9 +160,9 @@ function converse(
       const name = NAMES[number];
       if (name === undefined) return; // WINDOW, VERIFYING
       const { code, state } = (items.at(-1) ?? {}) as Record<string, unknown>;
-      hear([name, code ?? state].filter(Boolean).join(" "));
+      receive([name, code ?? state].filter(Boolean).join(" "));
     };
-    socket.onclose = ({ code }: { code: number }) => resolve([...heard, `closed ${code}`]);
+    socket.onclose = ({ code }: { code: number }) => resolve([...received, `closed ${code}`]);
   });
 }
 

@@ -17,14 +17,18 @@ beforeAll(async () => {
 });
 afterAll(() => server?.stop());
 
-/** A WebSocket that breaks when the server says that the upload is complete. */
-function breakingSocket(finished: () => void): UploadOptions["WebSocket"] {
+/** How the client misses that the upload finished. */
+const WAYS = ["a WebSocket that breaks", "a WebSocket without COMPLETE", "HTTP that breaks"] as const;
+type Way = (typeof WAYS)[number];
+
+/** A WebSocket that loses COMPLETE, and breaks at that moment if `breaks`. */
+function lossySocket(breaks: boolean, finished: () => void): UploadOptions["WebSocket"] {
   return class extends WebSocket {
     override emit(event: string | symbol, ...args: unknown[]): boolean {
       const complete =
         event === "message" && (decode(args[0] as Uint8Array) as unknown[])[0] === COMPLETE;
       if (!complete) return super.emit(event, ...args);
-      this.terminate();
+      if (breaks) this.terminate();
       finished();
       return true;
     }
@@ -42,21 +46,18 @@ function breakingFetch(finished: () => void): typeof fetch {
 }
 
 /** Cancel an upload in the moment in which its end is lost. Returns what `cancel` returned. */
-async function cancelled(
-  transport: "websocket" | "http",
-  token: string,
-): Promise<{ id: string; outcome: unknown }> {
+async function cancelled(way: Way, token: string): Promise<{ id: string; outcome: unknown }> {
   let outcome: Promise<unknown> | undefined;
   const finished = (): void => {
     outcome ??= upload.cancel().catch((error: unknown) => error);
   };
-  const file = new File([BYTES], `cancelled-${transport}.bin`);
+  const file = new File([BYTES], "cancelled.bin");
   const upload = new Upload(file, {
     url: server.url,
     token,
-    transport,
+    transport: way === "HTTP that breaks" ? "http" : "websocket",
     fingerprint: null,
-    WebSocket: breakingSocket(finished),
+    WebSocket: lossySocket(way === "a WebSocket that breaks", finished),
     fetch: breakingFetch(finished),
   });
   await expect(upload.start()).rejects.toMatchObject({ code: "cancelled" });
@@ -64,20 +65,20 @@ async function cancelled(
 }
 
 describe.skipIf(lacking)(`a real server${lacking ? ` (${lacking})` : ""}`, () => {
-  test.each(["websocket", "http"] as const)("keeps no file, over %s", async (transport) => {
-    const { id, outcome } = await cancelled(transport, server.token);
+  test.each(WAYS)("deletes the file, over %s", async (way) => {
+    const { id, outcome } = await cancelled(way, server.token);
     expect(outcome).toBeUndefined();
     expect((await server.request("GET", `/v1/uploads/${id}`)).status).toBe(404);
     expect((await server.request("GET", `/v1/files/${id}`)).status).toBe(404);
   });
 
-  test.each(["websocket", "http"] as const)(
-    "keeps the file of a grant, which cannot delete, and says so, over %s",
-    async (transport) => {
+  test.each(WAYS)(
+    "keeps a grant's file, since a grant cannot delete, and says so, over %s",
+    async (way) => {
       const grant = { action: "upload", user_id: "admin", max_size: BYTES.length };
       const minted = await server.request("POST", "/v1/grants", grant);
       const { token } = (await minted.json()) as { token: string };
-      const { id, outcome } = await cancelled(transport, token);
+      const { id, outcome } = await cancelled(way, token);
       expect(outcome).toMatchObject({
         code: "already-complete",
         message: expect.stringContaining("its file stays on the server") as string,

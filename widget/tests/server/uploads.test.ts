@@ -16,7 +16,7 @@ let server: Server;
 let uploads: Upload[] = [];
 
 beforeAll(async () => {
-  // The window is four chunks, far less than a file: no file is stored at one stroke.
+  // The window is four chunks, far less than a file, so that no file is stored at once.
   if (lacking === undefined) server = await Server.start({ LADING_CHUNK_SIZE: String(chunkSize) });
 });
 afterAll(() => server?.stop());
@@ -27,7 +27,7 @@ afterEach(() => {
 
 let names = 0;
 
-/** A file of its own, so that no test goes on with another's upload. */
+/** A new file, so that no test resumes another test's upload. */
 function file(): File {
   return new File([BYTES], `film-${++names}.mp4`, {
     lastModified: 1_700_000_000_000,
@@ -78,7 +78,7 @@ describe.skipIf(lacking)(`a real server${lacking ? ` (${lacking})` : ""}`, () =>
       await expect(wrong.start()).rejects.toEqual(code("checksum-mismatch"));
     });
 
-    test("takes an empty file, a whole number of pieces, and a byte more", async () => {
+    test("stores an empty file, a whole number of pieces, and one byte more", async () => {
       for (const size of [0, 2 * chunkSize, 2 * chunkSize + 1]) {
         const source = new File([BYTES.subarray(0, size)], `of-${size}-${transport}`);
         const { id } = await uploadOf(source, { transport }).start();
@@ -86,14 +86,14 @@ describe.skipIf(lacking)(`a real server${lacking ? ` (${lacking})` : ""}`, () =>
       }
     });
 
-    test("takes a stream of unknown length", async () => {
+    test("stores a stream of unknown length", async () => {
       const stream = new Blob([BYTES]).stream() as ReadableStream<Uint8Array>;
       const upload = uploadOf(stream, { transport, name: "recording.webm" });
       const { id, size } = await upload.start();
       expect([size, await stored(id)]).toEqual([BYTES.length, digest(BYTES)]);
     });
 
-    test("goes on after a pause, in the same upload", async () => {
+    test("resumes the same upload after a pause", async () => {
       const upload = uploadOf(file(), { transport });
       const end = upload.start();
       await when(upload, 1, () => upload.pause());
@@ -103,7 +103,7 @@ describe.skipIf(lacking)(`a real server${lacking ? ` (${lacking})` : ""}`, () =>
       expect(await stored((await end).id)).toBe(digest(BYTES));
     });
 
-    test("goes on with what another page began", async () => {
+    test("resumes what another page started", async () => {
       const source = file();
       const first = uploadOf(source, { transport });
       void first.start();
@@ -114,7 +114,7 @@ describe.skipIf(lacking)(`a real server${lacking ? ` (${lacking})` : ""}`, () =>
       expect(second.resumedFrom).toBeGreaterThanOrEqual(MIB);
     });
 
-    test("deletes what is cancelled", async () => {
+    test("deletes a cancelled upload", async () => {
       const upload = uploadOf(file(), { transport });
       const end = upload.start();
       await when(upload, 1, () => void upload.cancel());
@@ -128,7 +128,7 @@ describe.skipIf(lacking)(`a real server${lacking ? ` (${lacking})` : ""}`, () =>
       await expect(upload.start()).rejects.toEqual(code("unauthorized"));
     });
 
-    test("takes a grant's token for what it allows", async () => {
+    test("accepts a grant's token within its limits", async () => {
       const minted = await server.request("POST", "/v1/grants", {
         action: "upload",
         user_id: "ann",
@@ -149,7 +149,7 @@ describe.skipIf(lacking)(`a real server${lacking ? ` (${lacking})` : ""}`, () =>
       );
     });
 
-    test("says when the quota does not allow it", async () => {
+    test("reports an exceeded quota", async () => {
       await server.request("PUT", "/v1/users/admin/quota", { quota: 1000 });
       try {
         const upload = await failed(uploadOf(file(), { transport }));
@@ -184,7 +184,7 @@ describe.skipIf(lacking)(`a real server${lacking ? ` (${lacking})` : ""}`, () =>
     expect(await stored(id)).toBe(digest(BYTES));
   });
 
-  test("an upload begun over one way goes on over the other", async () => {
+  test("an upload that started over HTTP resumes over WebSocket", async () => {
     const source = file();
     const first = uploadOf(source, { transport: "http" });
     void first.start();
@@ -193,7 +193,7 @@ describe.skipIf(lacking)(`a real server${lacking ? ` (${lacking})` : ""}`, () =>
     expect([id, await stored(id)]).toEqual([first.id, digest(BYTES)]);
   });
 
-  test("killed in the middle and started again, it has kept what it acknowledged", async () => {
+  test("a killed and restarted server has kept what it acknowledged", async () => {
     const upload = uploadOf(file());
     const end = upload.start();
     const opened: number[] = [];

@@ -56,12 +56,12 @@ async function expectSum(each: Checksums): Promise<Blob | Uint8Array> {
   return data;
 }
 
-test("without workers it is done here", async () => {
+test("without workers this thread computes the sum", async () => {
   vi.stubGlobal("Worker", undefined);
   expect(await expectSum(use())).toEqual(BYTES);
 });
 
-test("where a worker may not be made it is done here", async () => {
+test("where the policy forbids workers this thread computes the sum", async () => {
   vi.stubGlobal(
     "Worker",
     class {
@@ -97,7 +97,7 @@ describe("with workers", () => {
     await expectSum(use());
   });
 
-  test("what cannot be read is told by its name", async () => {
+  test("a read error keeps its name", async () => {
     const unreadable = new Blob([BYTES]);
     const error = new DOMException("The file is gone", "NotReadableError");
     vi.spyOn(unreadable, "arrayBuffer").mockRejectedValue(error);

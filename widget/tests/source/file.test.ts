@@ -28,7 +28,7 @@ describe("a file on disk", () => {
   test.each([
     ["changes", () => writeFile(join(folder, "film.mp4"), "other bytes than before")],
     ["vanishes", () => unlink(join(folder, "film.mp4"))],
-  ])("that %s meanwhile fails the upload with a clear word", async (_, harm) => {
+  ])("that %s during the upload fails it with `source-changed`", async (_, harm) => {
     const source = await blob();
     peer.look = ([number]) => number === CHUNK;
     const { upload, end } = begun(source, { name: "film.mp4" });
@@ -40,7 +40,7 @@ describe("a file on disk", () => {
     expect(upload.lastError?.message).toMatch(/changed, moved or deleted .* Choose it again/);
   });
 
-  test("of another size than its upload is not taken for the same", async () => {
+  test("of another size than the upload is not accepted", async () => {
     const kept = peer.create({ name: "film.mp4", size: 46 });
     const { end } = begun(FILE, { id: kept.id });
     await expect(end).rejects.toEqual(code("source-changed"));

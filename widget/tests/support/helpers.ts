@@ -1,4 +1,4 @@
-/** What several tests do: wait for what happens, and a clock that only moves when it is told to. */
+/** Helpers: waiting for conditions, a manual clock, a manual network. */
 
 import { expect, vi } from "vitest";
 
@@ -6,12 +6,12 @@ import type { Timing } from "../../src/transport/backoff.js";
 import type { Network } from "../../src/transport/network.js";
 import type { Upload } from "../../src/upload/upload.js";
 
-/** Wait until the condition holds, by looking. */
+/** Poll until the condition holds. */
 export async function until(condition: () => unknown, milliseconds = 10_000): Promise<void> {
   await vi.waitFor(() => expect(condition()).toBeTruthy(), { timeout: milliseconds, interval: 2 });
 }
 
-/** Do something in the moment in which so many bytes are stored. */
+/** Call `act` as soon as `bytes` bytes are stored. */
 export function when(upload: Upload, bytes: number, act: () => void): Promise<void> {
   return new Promise((resolve) => {
     const stop = upload.on("progress", ({ stored }) => {
@@ -23,7 +23,7 @@ export function when(upload: Upload, bytes: number, act: () => void): Promise<vo
   });
 }
 
-/** Let everything happen that needs no time. */
+/** Let everything run that waits for no timer. */
 export async function settle(): Promise<void> {
   for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
 }
@@ -47,7 +47,7 @@ export class Clock implements Timing {
       signal.addEventListener("abort", wake);
     });
 
-  /** Move on, in steps in which everything happens that is due. */
+  /** Advance in steps, and run everything that is due. */
   async advance(milliseconds: number): Promise<void> {
     const end = this.time + milliseconds;
     while (this.time < end) {
@@ -60,23 +60,23 @@ export class Clock implements Timing {
   }
 }
 
-/** A network that comes and goes as told. */
+/** A network that a test switches on and off. */
 export class Plug implements Network {
   online = true;
-  private readonly hearers = new Set<() => void>();
+  private readonly listeners = new Set<() => void>();
 
   watch(changed: () => void): () => void {
-    this.hearers.add(changed);
-    return () => this.hearers.delete(changed);
+    this.listeners.add(changed);
+    return () => this.listeners.delete(changed);
   }
 
   set(online: boolean): void {
     this.online = online;
-    for (const changed of [...this.hearers]) changed();
+    for (const changed of [...this.listeners]) changed();
   }
 }
 
-/** Bytes that differ from place to place. */
+/** Bytes with a pattern that depends on the position. */
 export function someBytes(size: number): Uint8Array<ArrayBuffer> {
   return new Uint8Array(size).map((_, at) => (at * 7 + (at >> 8)) & 255);
 }

@@ -205,8 +205,8 @@ export class Peer {
     const method = init.method ?? "GET";
     this.heard.push(`${method} ${pathname}`);
     if (init.signal?.aborted) throw new DOMException("aborted", "AbortError");
-    const told = this.answer(method, pathname);
-    if (told !== undefined) return told;
+    const answer = this.answer(method, pathname);
+    if (answer !== undefined) return answer;
     const token = new Headers(init.headers).get("Authorization")?.slice("Bearer ".length);
     if (this.tokens !== null && !this.tokens.has(token)) return refuse(401, "unauthorized");
     return this.route(method, pathname, searchParams, init);

@@ -1,4 +1,4 @@
-/** A real server for the tests: `lading serve` in a process of its own, with a database of its own. */
+/** A real server for the tests: `lading serve` in its own process, with its own database. */
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
@@ -11,7 +11,7 @@ const ROOT = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "..");
 const PROGRAM = join(ROOT, ".venv", "bin", "lading");
 const READY_MILLISECONDS = 30_000;
 
-/** Why there can be no server here, or undefined. */
+/** Why no server can start here, or undefined. */
 export const lacking = existsSync(PROGRAM) ? undefined : `${PROGRAM} is missing`;
 
 interface Note {
@@ -28,7 +28,7 @@ export class Server {
     private readonly settings: Record<string, string>,
   ) {}
 
-  /** Start one; `settings` are variables of the environment. */
+  /** Start a server. `settings` are environment variables. */
   static async start(settings: Record<string, string> = {}): Promise<Server> {
     const server = new Server(await mkdtemp(join(tmpdir(), "lading-widget-")), settings);
     await server.run("0");
@@ -43,7 +43,7 @@ export class Server {
     return this.note.token;
   }
 
-  /** End it as a power cut does. */
+  /** Kill it, as a power cut does. */
   async kill(): Promise<void> {
     await this.end("SIGKILL");
   }

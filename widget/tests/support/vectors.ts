@@ -1,4 +1,4 @@
-/** The vectors that every client is tested against, and bytes as JSON can say them. */
+/** The test vectors that all clients share, and bytes as JSON writes them. */
 
 import crc32cFile from "../../../tests/vectors/crc32c.json" with { type: "json" };
 import messagesFile from "../../../tests/vectors/messages.json" with { type: "json" };
@@ -34,7 +34,7 @@ export function fromHex(hex: string): Uint8Array<ArrayBuffer> {
   return Uint8Array.from(Buffer.from(hex, "hex"));
 }
 
-/** What a vector says, with bytes as bytes. */
+/** The value of a vector, with bytes as bytes. */
 export function plain(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(plain);
   if (typeof value !== "object" || value === null) return value;

@@ -13,30 +13,30 @@ describe("the delays", () => {
     expect(delays(most, 2000).at(-1)).toBe(15);
   });
 
-  test("are drawn from all of it", () => {
+  test("are spread over the whole interval", () => {
     const draws = [0, 0.25, 0.5];
     expect(delays(new Backoff(1e9, () => draws.shift()!), 3)).toEqual([0, 0.1, 0.4]);
   });
 
-  test("come on top of what the server asked", () => {
+  test("are added to the wait that the server asked for", () => {
     expect(delays(new Backoff(1e9, () => 0.5), 2, 3)).toEqual([3.1, 3.2]);
   });
 });
 
 describe("patience", () => {
-  test("runs out, also when chance is kind", () => {
+  test("runs out even when all random delays are short", () => {
     const kind = new Backoff(60, () => 0);
     expect(delays(kind, 20).indexOf(null)).toBe(14);
   });
 
-  test("is all there again after progress", () => {
+  test("is restored by progress", () => {
     const backoff = new Backoff(1, () => 1);
     expect(delays(backoff, 5).at(-1)).toBeNull();
     backoff.progressed();
     expect(backoff.delay()).toBe(0.2);
   });
 
-  test("of nothing allows nothing", () => {
+  test("of 0 allows no retry", () => {
     expect(new Backoff(0, () => 0).delay()).toBeNull();
   });
 });

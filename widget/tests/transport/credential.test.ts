@@ -9,7 +9,7 @@ function jwt(claims: object): string {
   return `header.${part.replaceAll("=", "")}.signature`;
 }
 
-test("a text stays what it is", async () => {
+test("a token that is a string never changes", async () => {
   const credential = new Credential("a token");
   expect([await credential.get(), credential.renewable]).toEqual(["a token", false]);
   credential.refused();
@@ -17,11 +17,11 @@ test("a text stays what it is", async () => {
   expect(await credential.renewed()).toBeUndefined();
 });
 
-test("none is none", async () => {
+test("without a token there is none", async () => {
   expect(await new Credential(undefined).get()).toBeUndefined();
 });
 
-test("a function is asked once, and again when its token is refused", async () => {
+test("a function is called once, and again when its token is refused", async () => {
   const reasons: string[] = [];
   const credential = new Credential((reason) => `token ${reasons.push(reason)}`);
   expect([await credential.get(), await credential.get()]).toEqual(["token 1", "token 1"]);
@@ -31,7 +31,7 @@ test("a function is asked once, and again when its token is refused", async () =
   expect(reasons).toEqual(["first", "refused", "expiring"]);
 });
 
-test("a grant's token is known", async () => {
+test("a grant's token is recognised", async () => {
   const credential = new Credential("lg_abc");
   await credential.get();
   expect(credential.isGrant).toBe(true);
@@ -51,7 +51,7 @@ describe("renewal", () => {
     ["not later than a timer can run", 1e11, 2 ** 31 - 1],
   ])("is %s", async (_, left, expected) => expect(await renewal(left)).toBe(expected));
 
-  test("is not possible of a text", async () => {
+  test("is not possible for a string", async () => {
     const credential = new Credential(jwt({ exp: NOW / 1000 + 600 }));
     await credential.get();
     expect(credential.renewal(NOW)).toBeNull();

@@ -16,7 +16,7 @@ function failing(answer: () => Response | Promise<Response>): Promise<unknown> {
   return apiOf(answer)[0].json("GET", "/v1/uploads");
 }
 
-test("a request has the token, and its body as JSON", async () => {
+test("a request carries the token and a JSON body", async () => {
   const [api, asked] = apiOf(() => Response.json({ a: 1 }), "a token");
   expect(await api.json("POST", "/v1/uploads", { json: { name: "n" } })).toEqual({ a: 1 });
   const [request] = asked;
@@ -26,7 +26,7 @@ test("a request has the token, and its body as JSON", async () => {
   expect(api.channel).toBe("ws://peer.test/below/v1/ws");
 });
 
-test("without a token there is no credential but the cookie", async () => {
+test("without a token there is no Authorization header", async () => {
   const [api, asked] = apiOf(() => new Response(null, { status: 204 }));
   expect(await api.json("DELETE", "/v1/uploads/1")).toEqual({});
   expect(asked[0]?.headers.has("Authorization")).toBe(false);
@@ -62,11 +62,11 @@ describe("a refusal", () => {
     [504, "unavailable"],
     [500, "internal"],
     [418, "internal"],
-  ])("with status %i from something on the way is %s", async (status, code) => {
+  ])("with status %i from a proxy is %s", async (status, code) => {
     await expect(failing(() => new Response("<html>", { status }))).rejects.toMatchObject({ code });
   });
 
-  test("whose problem is none comes from no Lading server", async () => {
+  test("without a valid problem does not come from a Lading server", async () => {
     const headers = { "Content-Type": "application/problem+json" };
     for (const body of ["[1]", "not JSON", "{}"]) {
       const error = failing(() => new Response(body, { status: 400, headers }));
@@ -75,11 +75,11 @@ describe("a refusal", () => {
   });
 });
 
-test.each(["<html>a login page</html>", "[]", "1"])("%s is no answer", async (body) => {
+test.each(["<html>a login page</html>", "[]", "1"])("%s is not an answer of a Lading server", async (body) => {
   await expect(failing(() => new Response(body))).rejects.toMatchObject({ code: "no-server" });
 });
 
-test("what does not come back is the network's fault", async () => {
+test("a request that fails is a network error", async () => {
   const cause = new TypeError("Failed to fetch");
   const error = failing(() => Promise.reject(cause));
   await expect(error).rejects.toMatchObject({ code: "network", retryable: true, cause });

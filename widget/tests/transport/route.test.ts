@@ -10,12 +10,12 @@ describe("the way", () => {
     }
   } as unknown as Peer["WebSocket"];
 
-  test("is plain HTTP where a policy refuses WebSocket", async () => {
+  test("is plain HTTP where a policy forbids WebSocket", async () => {
     await begun(FILE, { WebSocket: blocked }).end;
     expect([peer.count("PUT"), peer.bytes]).toEqual([5, BYTES]);
   });
 
-  test("is plain HTTP where a proxy does not let WebSocket through", async () => {
+  test("is plain HTTP where a proxy blocks WebSocket", async () => {
     const { WebSocket } = peer;
     const dropping = class extends WebSocket {
       constructor(url: string, protocol: string) {
@@ -29,13 +29,13 @@ describe("the way", () => {
     expect([peer.count("PUT"), peer.bytes]).toEqual([5, BYTES]);
   });
 
-  test("stays WebSocket where nothing else is wanted", async () => {
+  test("stays WebSocket with `transport: websocket`", async () => {
     const { end } = begun(FILE, { WebSocket: blocked, transport: "websocket", patience: 0 });
     await expect(end).rejects.toEqual(code("network"));
     expect(peer.count("PUT")).toBe(0);
   });
 
-  test("keeps HTTP pieces that were refused for another time", async () => {
+  test("sends refused HTTP pieces again later", async () => {
     let refusals = 0;
     peer.answer = (method) =>
       method === "PUT" && refusals++ < 2
@@ -45,7 +45,7 @@ describe("the way", () => {
     expect(peer.bytes).toEqual(BYTES);
   });
 
-  test("sends HTTP pieces again that arrived damaged", async () => {
+  test("sends damaged HTTP pieces again", async () => {
     let damaged = 0;
     peer.answer = (method) =>
       method === "PUT" && damaged++ < 1 ? refuse(422, "checksum-mismatch") : undefined;

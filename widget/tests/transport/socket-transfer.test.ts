@@ -16,12 +16,12 @@ import {
 } from "../support/uploads.js";
 
 describe("over WebSocket", () => {
-  test("the window bounds what is on its way", async () => {
+  test("the window limits the bytes in flight", async () => {
     await begun().end;
     expect(peer.mostInFlight).toBe(20);
   });
 
-  test("bytes count when they are acknowledged, not when they are sent", async () => {
+  test("bytes count as stored when they are acknowledged, not when they are sent", async () => {
     peer.look = ([number]) => number === CHUNK;
     const { upload } = begun();
     await until(() => peer.count("CHUNK") === 2);
@@ -29,7 +29,7 @@ describe("over WebSocket", () => {
     expect([upload.stored, upload.state]).toEqual([0, "uploading"]);
   });
 
-  test("a browser's own WebSocket is given slices of the file, another one bytes", async () => {
+  test("the browser's own WebSocket gets blobs, any other gets bytes", async () => {
     const sent: unknown[] = [];
     class Spied extends peer.WebSocket {
       override send(data: Uint8Array<ArrayBuffer> | Blob): void {
@@ -50,7 +50,7 @@ describe("over WebSocket", () => {
     expect(second?.pieces).toEqual(first?.pieces);
   });
 
-  test("a piece waits until the socket has room for it", async () => {
+  test("a piece waits while the socket's buffer is full", async () => {
     const clock = new Clock();
     peer.look = ([number], socket) => void (number === CREATE && (socket.bufferedAmount = 5e6));
     const { upload, end } = begun(FILE, { ...clock });
@@ -63,7 +63,7 @@ describe("over WebSocket", () => {
     expect(peer.bytes).toEqual(BYTES);
   });
 
-  test("it is done only when the server said so", async () => {
+  test("the upload is done only after COMPLETE", async () => {
     peer.look = ([number]) => number === FINISH;
     const { upload } = begun();
     await until(() => peer.count("FINISH"));
@@ -74,7 +74,7 @@ describe("over WebSocket", () => {
   });
 
   test.each([1001, 1006, 1011, 1012])(
-    "a connection that ends with %i is made anew",
+    "the client reconnects after close code %i",
     async (end) => {
       at(CHUNK, 3, (socket) => socket.drop(end));
       await begun().end;
@@ -83,7 +83,7 @@ describe("over WebSocket", () => {
     },
   );
 
-  test("an upload whose creation was not answered is found, not made twice", async () => {
+  test("an upload whose CREATE was not answered is found, not created twice", async () => {
     at(CREATE, 1, (socket, [, , request]) => {
       peer.create(request as Record<string, unknown>);
       socket.drop();
@@ -92,7 +92,7 @@ describe("over WebSocket", () => {
     expect([peer.uploads.size, peer.count("RESUME")]).toEqual([1, 1]);
   });
 
-  test("a stream's creation that was not answered is found as well", async () => {
+  test("a stream whose CREATE was not answered is found as well", async () => {
     at(CREATE, 1, (socket, [, , request]) => {
       peer.create(request as Record<string, unknown>).size = null;
       socket.drop();
@@ -102,14 +102,14 @@ describe("over WebSocket", () => {
     expect([peer.uploads.size, peer.bytes]).toEqual([1, BYTES]);
   });
 
-  test("a stream goes on after a connection was lost", async () => {
+  test("a stream resumes after the connection was lost", async () => {
     at(CHUNK, 3, (socket) => socket.drop());
     const stream = new Blob([BYTES]).stream();
     await begun(stream, { name: "recording.webm" }).end;
     expect([peer.count("RESUME"), peer.bytes]).toEqual([1, BYTES]);
   });
 
-  test("of a stream no more is read than the window and a piece", async () => {
+  test("at most the window and one piece of a stream are read ahead", async () => {
     peer.look = ([number]) => number === CHUNK;
     let read = 0;
     async function* blocks() {
@@ -132,7 +132,7 @@ describe("over WebSocket", () => {
     expect([peer.count("CHUNK"), peer.bytes]).toEqual([6, BYTES]);
   });
 
-  test("after GOAWAY it comes back", async () => {
+  test("the client reconnects after GOAWAY", async () => {
     at(CHUNK, 2, (socket) => {
       socket.say(73, { reason: "restart", retry_after: 0 });
       socket.drop(1012);
@@ -141,7 +141,7 @@ describe("over WebSocket", () => {
     expect([peer.count("RESUME"), peer.bytes]).toEqual([1, BYTES]);
   });
 
-  test("a conflict is met with a fresh look, three times", async () => {
+  test("a conflict leads to RESUME, three times at most", async () => {
     peer.look = ([number, , start], socket) => {
       if (number !== CHUNK) return false;
       socket.refuse(start as number, "chunk-conflict");
@@ -151,13 +151,13 @@ describe("over WebSocket", () => {
     expect(peer.count("RESUME")).toBe(3);
   });
 
-  test("an upload that expired meanwhile is begun anew, once", async () => {
+  test("an upload that expired is replaced by a new one, once", async () => {
     at(CHUNK, 2, (socket, [, , start]) => socket.refuse(start as number, "gone"));
     await begun().end;
     expect(peer.count("CREATE")).toBe(2);
   });
 
-  test("a digest that differs is met with a fresh upload, once", async () => {
+  test("a wrong digest leads to a new upload, once", async () => {
     peer.look = ([number], socket) => {
       if (number === FINISH) socket.problem(0, "checksum-mismatch");
       return number === FINISH;
@@ -168,20 +168,20 @@ describe("over WebSocket", () => {
     expect([peer.count("CREATE"), peer.count("DELETE")]).toEqual([2, 1]);
   });
 
-  test("what is refused for good is told with its facts", async () => {
+  test("a permanent refusal is reported with its facts", async () => {
     at(CREATE, 1, (socket) => socket.problem(0, "quota-exceeded", { limit: 40, used: 10 }));
     const { upload, end } = begun();
-    const told: unknown[] = [];
-    upload.on("error", (error) => told.push(error));
+    const reported: unknown[] = [];
+    upload.on("error", (error) => reported.push(error));
     await expect(end).rejects.toMatchObject({
       code: "quota-exceeded",
       facts: { limit: 40, used: 10 },
     });
-    expect(told).toEqual([upload.lastError]);
+    expect(reported).toEqual([upload.lastError]);
     expect(upload.state).toBe("failed");
   });
 
-  test("after a failure it can be started again", async () => {
+  test("a failed upload can be started again", async () => {
     at(CREATE, 1, (socket) => socket.problem(0, "quota-exceeded"));
     const { upload, end } = begun();
     await expect(end).rejects.toThrow();
@@ -189,7 +189,7 @@ describe("over WebSocket", () => {
     expect(peer.bytes).toEqual(BYTES);
   });
 
-  test("messages that are none fail it after some attempts", async () => {
+  test("invalid messages fail the upload after some attempts", async () => {
     peer.look = ([number], socket) => {
       if (number === CREATE) socket.say(99);
       return number === CREATE;
@@ -198,11 +198,11 @@ describe("over WebSocket", () => {
     expect(peer.sockets.length).toBe(6);
   });
 
-  test("two uploads of one file at once both finish, by one upload", async () => {
+  test("two clients with the same file share one upload, and both finish", async () => {
     const first = begun();
     let second: Promise<Manifest> | undefined;
     let held = true;
-    // The first waits with its end until the second has found what there is.
+    // The first client cannot finish until the second has found the upload.
     peer.look = ([number]) => {
       if (number === RESUME) held = false;
       return number === FINISH && held;

@@ -5,7 +5,7 @@ import { type Peer, refuse } from "../support/peer.js";
 import { at, begun, BYTES, CHUNK, code, FILE, peer, PING } from "../support/uploads.js";
 
 describe("time", () => {
-  test("PING is sent when there is nothing else to say; silence ends the connection", async () => {
+  test("PING is sent when the connection is idle, and silence ends the connection", async () => {
     const clock = new Clock();
     peer.look = ([number]) => number === CHUNK || number === PING;
     const { upload } = begun(FILE, { ...clock });
@@ -20,7 +20,7 @@ describe("time", () => {
     await upload.cancel();
   });
 
-  test("the server's rhythm counts from the beginning", async () => {
+  test("the heartbeat of WELCOME counts from the start", async () => {
     const clock = new Clock();
     peer.heartbeat = 2;
     peer.look = ([number]) => number === CHUNK;
@@ -31,7 +31,7 @@ describe("time", () => {
     await upload.cancel();
   });
 
-  test("signs of life from the server keep the connection", async () => {
+  test("answers of the server keep the connection", async () => {
     const clock = new Clock();
     peer.look = ([number]) => number === CHUNK;
     const { upload } = begun(FILE, { ...clock });
@@ -42,7 +42,7 @@ describe("time", () => {
     await upload.cancel();
   });
 
-  test("a server that does not greet is left after 10 s", async () => {
+  test("a server that sends no WELCOME is given up after 10 s", async () => {
     const clock = new Clock();
     peer.look = ([number]) => number === 1;
     const { upload } = begun(FILE, { ...clock, transport: "websocket" });
@@ -52,7 +52,7 @@ describe("time", () => {
     void upload.cancel();
   });
 
-  test("without any progress patience runs out", async () => {
+  test("without progress, patience runs out", async () => {
     const clock = new Clock();
     const fetch = (): Promise<Response> => Promise.reject(new TypeError("Failed to fetch"));
     const { upload, end } = begun(FILE, { ...clock, fetch, patience: 60 });
@@ -69,7 +69,7 @@ describe("time", () => {
     await expect(end).rejects.toEqual(code("network"));
   });
 
-  test("offline it waits, as long as it takes, and goes on by itself", async () => {
+  test("an offline client waits without limit, and then continues", async () => {
     const clock = new Clock();
     const network = new Plug();
     at(CHUNK, 3, () => network.set(false));
@@ -88,7 +88,7 @@ describe("time", () => {
     expect(states.slice(0, 4)).toEqual(["connecting", "uploading", "offline", "connecting"]);
   });
 
-  test("pausing while it waits ends the waiting, resuming tries at once", async () => {
+  test("pause ends a wait, and resume tries at once", async () => {
     const clock = new Clock();
     const { fetch } = peer;
     peer.answer = () => refuse(503, "unavailable", { retryable: true });

@@ -15,7 +15,7 @@ import {
 } from "../support/uploads.js";
 
 describe("cancelling", () => {
-  test("before it began asks the server nothing", async () => {
+  test("before the start sends no request", async () => {
     const upload = uploadOf();
     await upload.cancel();
     expect([upload.state, peer.heard]).toEqual(["cancelled", []]);
@@ -29,7 +29,7 @@ describe("cancelling", () => {
     expect([peer.count("DELETE"), peer.uploads.size]).toEqual([1, 0]);
   });
 
-  test("while the creation is not answered finds and deletes it", async () => {
+  test("before CREATE is answered finds and deletes the upload", async () => {
     at(CREATE, 1, (_, [, , request]) => void peer.create(request as Record<string, unknown>));
     const { upload } = begun();
     await until(() => peer.count("CREATE"));
@@ -37,7 +37,7 @@ describe("cancelling", () => {
     expect(peer.uploads.size).toBe(0);
   });
 
-  test("while the server checks deletes the file that came of it", async () => {
+  test("while the server verifies deletes the finished file", async () => {
     peer.look = ([number], socket) => {
       if (number !== FINISH) return number === RESUME;
       socket.upload!.state = "ready";
@@ -50,7 +50,7 @@ describe("cancelling", () => {
     expect([peer.count("DELETE /v1/files"), peer.uploads.size]).toEqual([1, 0]);
   });
 
-  test("says that a file stays which the credential cannot delete", async () => {
+  test("reports that the file stays if the credential cannot delete it", async () => {
     const kept = peer.create({ name: "film.mp4", size: 47 });
     kept.state = "ready";
     peer.answer = (method, path) =>
@@ -62,7 +62,7 @@ describe("cancelling", () => {
     expect([peer.count("DELETE"), peer.uploads.size]).toEqual([2, 1]);
   });
 
-  test("is tried again while the server does not answer", async () => {
+  test("is retried while the server is unavailable", async () => {
     const { upload } = begun();
     await when(upload, 10, () => upload.pause());
     let refusals = 0;
@@ -74,7 +74,7 @@ describe("cancelling", () => {
     expect([refusals, peer.uploads.size]).toEqual([4, 0]);
   });
 
-  test("does nothing to what is done", async () => {
+  test("does nothing to a finished upload", async () => {
     const { upload, end } = begun();
     await end;
     await upload.cancel();

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 
 import { Turns } from "../../src/upload/turns.js";
 
-test("so many at once, in the order in which they came", () => {
+test("a limited number runs at once, in order of arrival", () => {
   const begun: string[] = [];
   const turns = new Turns(2);
   const leave = ["a", "b", "c", "d"].map((name) => turns.take(() => begun.push(name)));
@@ -13,7 +13,7 @@ test("so many at once, in the order in which they came", () => {
   expect(begun).toEqual(["a", "b", "c"]);
 });
 
-test("who leaves the queue is not called", () => {
+test("an entry that left the queue is not called", () => {
   const begun: string[] = [];
   const turns = new Turns(1);
   const [a, b] = ["a", "b", "c"].map((name) => turns.take(() => begun.push(name)));

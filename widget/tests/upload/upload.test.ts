@@ -5,7 +5,7 @@ import { settle, until, when } from "../support/helpers.js";
 import { begun, BYTES, code, FILE, FINISH, peer, uploadOf } from "../support/uploads.js";
 
 describe.each(["websocket", "http"] as const)("over %s", (transport) => {
-  test("every byte arrives, and the end is told last", async () => {
+  test("every byte arrives, and `done` is the last state", async () => {
     const { upload, states, end } = begun(FILE, { transport, directory: "d", tags: ["x"] });
     const manifest: Manifest = await end;
     expect(peer.bytes).toEqual(BYTES);
@@ -16,7 +16,7 @@ describe.each(["websocket", "http"] as const)("over %s", (transport) => {
     expect(request).toMatchObject({ name: "film.mp4", size: 47, directory: "d", tags: ["x"] });
   });
 
-  test("an empty file is a file", async () => {
+  test("an empty file is uploaded", async () => {
     await begun(new File([], "empty"), { transport }).end;
     expect(peer.count("CHUNK") + peer.count("PUT")).toBe(0);
   });
@@ -28,7 +28,7 @@ describe.each(["websocket", "http"] as const)("over %s", (transport) => {
     expect(progress).toEqual([...progress].sort((a, b) => a - b));
   });
 
-  test("what an earlier start stored is not sent again", async () => {
+  test("bytes that an earlier start stored are not sent again", async () => {
     const first = begun(FILE, { transport });
     await when(first.upload, 20, () => first.upload.pause());
     await settle();
@@ -41,7 +41,7 @@ describe.each(["websocket", "http"] as const)("over %s", (transport) => {
     expect(peer.bytes).toEqual(BYTES);
   });
 
-  test("with `fingerprint: null` it begins anew", async () => {
+  test("`fingerprint: null` always starts a new upload", async () => {
     await begun(FILE, { transport, fingerprint: null }).end;
     const { upload } = begun(FILE, { transport, fingerprint: null });
     await until(() => upload.state === "done");
@@ -49,7 +49,7 @@ describe.each(["websocket", "http"] as const)("over %s", (transport) => {
     expect(peer.count("GET /v1/uploads")).toBe(0);
   });
 
-  test("an id is gone on with", async () => {
+  test("an upload with a known id is resumed", async () => {
     const kept = peer.create({ name: "film.mp4", size: 47 });
     kept.pieces.set(0, BYTES.slice(0, 10));
     const { upload, end } = begun(FILE, { transport, id: kept.id });
@@ -57,7 +57,7 @@ describe.each(["websocket", "http"] as const)("over %s", (transport) => {
     expect([upload.id, upload.resumedFrom, peer.uploads.size]).toEqual([kept.id, 10, 1]);
   });
 
-  test("what is finished already is done", async () => {
+  test("an upload that is already finished is done", async () => {
     const kept = peer.create({ name: "film.mp4", size: 47 });
     kept.state = "ready";
     await begun(FILE, { transport, id: kept.id }).end;
@@ -79,7 +79,7 @@ describe.each(["websocket", "http"] as const)("over %s", (transport) => {
     expect(upload.size).toBe(47);
   });
 
-  test("a browser's stream that cannot be iterated is read all the same", async () => {
+  test("a stream that cannot be iterated is read by its reader", async () => {
     const stream = new Blob([BYTES]).stream();
     const plain = { getReader: () => stream.getReader() };
     await begun(plain as unknown as ReadableStream<Uint8Array>, {
@@ -89,13 +89,13 @@ describe.each(["websocket", "http"] as const)("over %s", (transport) => {
     expect(peer.bytes).toEqual(BYTES);
   });
 
-  test("a stream of nothing is an empty file", async () => {
+  test("an empty stream becomes an empty file", async () => {
     const { upload, end } = begun(new Blob([]).stream(), { transport, name: "recording.webm" });
     expect((await end).size).toBe(0);
     expect([upload.state, peer.bytes.length]).toEqual(["done", 0]);
   });
 
-  test("an earlier start that is deleted meanwhile is begun anew", async () => {
+  test("an earlier start that was deleted is replaced by a new upload", async () => {
     const first = begun(FILE, { transport });
     await when(first.upload, 10, () => first.upload.pause());
     const second = begun(FILE, { transport });
@@ -105,7 +105,7 @@ describe.each(["websocket", "http"] as const)("over %s", (transport) => {
     expect(second.upload.resumedFrom).toBe(0);
   });
 
-  test("a token that cannot be had is the network's fault", async () => {
+  test("a token function that throws is a network error", async () => {
     const token = (): never => {
       throw new TypeError("Failed to fetch");
     };
@@ -113,7 +113,7 @@ describe.each(["websocket", "http"] as const)("over %s", (transport) => {
     await expect(end).rejects.toEqual(code("network"));
   });
 
-  test("a stream that breaks fails the upload", async () => {
+  test("a stream that throws fails the upload", async () => {
     async function* blocks() {
       yield BYTES;
       await settle();
@@ -124,7 +124,7 @@ describe.each(["websocket", "http"] as const)("over %s", (transport) => {
     expect(upload.state).toBe("failed");
   });
 
-  test("pieces that the server misses at the end are sent", async () => {
+  test("pieces that the server reports missing at the end are sent", async () => {
     let lied = false;
     const lie = (): void => {
       if (!lied) [...peer.uploads.values()][0]!.pieces.delete(20);
@@ -137,7 +137,7 @@ describe.each(["websocket", "http"] as const)("over %s", (transport) => {
     expect([peer.bytes, upload.stored]).toEqual([BYTES, 47]);
   });
 
-  test("pausing stops, resuming goes on by what is missing", async () => {
+  test("pause stops, and resume sends what is missing", async () => {
     const { upload, states, end } = begun(FILE, { transport });
     await when(upload, 10, () => upload.pause());
     await settle();
@@ -151,7 +151,7 @@ describe.each(["websocket", "http"] as const)("over %s", (transport) => {
     expect(peer.uploads.size).toBe(1);
   });
 
-  test("cancelling deletes on the server", async () => {
+  test("cancel deletes the upload on the server", async () => {
     const { upload, states, end } = begun(FILE, { transport });
     await when(upload, 10, () => void upload.cancel());
     await upload.cancel();
@@ -161,7 +161,7 @@ describe.each(["websocket", "http"] as const)("over %s", (transport) => {
     expect(peer.count("ABORT")).toBe(transport === "websocket" ? 1 : 0);
   });
 
-  test("a token that is refused is renewed, and the upload goes on", async () => {
+  test("a refused token is renewed, and the upload continues", async () => {
     peer.tokens = new Set(["good"]);
     const reasons: string[] = [];
     const token = (reason: string): string => {
@@ -182,7 +182,7 @@ describe.each(["websocket", "http"] as const)("over %s", (transport) => {
     );
   });
 
-  test("without a token the page's cookie is left to count", async () => {
+  test("without a token HELLO carries none, so that the cookie counts", async () => {
     let said: unknown;
     peer.look = (items) => void (items[0] === 1 && (said = items[1]));
     await begun(FILE, { transport }).end;
@@ -190,6 +190,6 @@ describe.each(["websocket", "http"] as const)("over %s", (transport) => {
   });
 });
 
-test("without a name there is no upload", () => {
+test("an upload without a name is refused", () => {
   expect(() => uploadOf(new Blob([BYTES]))).toThrow(TypeError);
 });

@@ -6,7 +6,6 @@ import asyncio
 import base64
 import hashlib
 import os
-from collections.abc import AsyncIterator
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -15,7 +14,8 @@ import httpx
 import pytest
 
 from tests.conftest import Kept
-from tests.support.servers import Process, inside, process, until
+from tests.support.forms import FILE, form, parts_of
+from tests.support.servers import Process, inside, process
 from tests.support.wire import checksum
 
 LIMIT = 32_000_000
@@ -23,24 +23,6 @@ LIMIT = 32_000_000
 
 def digest_of(data: bytes) -> str:
     return f"sha-256=:{base64.b64encode(hashlib.sha256(data).digest()).decode()}:"
-
-
-async def parts_of(data: bytes, size: int = 1_000_000) -> AsyncIterator[bytes]:
-    """A body without a length."""
-    for start in range(0, len(data), size):
-        yield data[start : start + size]
-
-
-def form(*parts: tuple[str, bytes]) -> tuple[bytes, dict[str, str]]:
-    """A form of parts, each with its headers; and the headers of the request."""
-    body = b"".join(
-        b"--limit\r\n" + head.encode() + b"\r\n\r\n" + content + b"\r\n" for head, content in parts
-    )
-    return body + b"--limit--\r\n", {"Content-Type": "multipart/form-data; boundary=limit"}
-
-
-FILE = 'Content-Disposition: form-data; name="f"; filename="cat.png"\r\nContent-Type: image/png'
-FIELD = 'Content-Disposition: form-data; name="note"'
 
 
 # -- raw bodies
@@ -215,105 +197,6 @@ async def test_the_digests_of_a_form_and_of_its_file_are_not_the_same(
     assert kept() == (3, 3)
 
 
-# -- forms
-
-
-async def test_a_forms_file_part_is_the_file(http: httpx.AsyncClient) -> None:
-    data = Random(5).randbytes(5_000_000)
-    body, headers = form((FIELD, b"hello"), (FILE, data), (FIELD, b"again"))
-    made = await http.post("/v1/files?directory=d", content=body, headers=headers)
-    assert made.status_code == 201
-    assert made.json()["name"] == "cat.png"
-    assert made.json()["mime_type"] == "image/png"
-    assert made.json()["directory"] == "d"
-    assert (await http.get(made.headers["location"])).content == data
-
-
-async def test_a_form_as_browsers_and_libraries_make_it(http: httpx.AsyncClient) -> None:
-    made = await http.post(
-        "/v1/files?name=other.txt",
-        data={"note": "x"},
-        files={"file": ("größe.txt", b"\r\n--limit\r\n", "text/plain")},
-    )
-    assert made.json()["name"] == "other.txt"
-    assert (await http.get(made.headers["location"])).content == b"\r\n--limit\r\n"
-    made = await http.post("/v1/files", files={"file": ("größe.txt", b"x")})
-    assert made.json()["name"] == "größe.txt"
-
-
-async def test_a_form_may_come_byte_by_byte(http: httpx.AsyncClient) -> None:
-    data = b"\r\n--limi\r\n-" + bytes(range(256))
-    body, headers = form((FIELD, b"hello"), (FILE, data))
-    made = await http.post("/v1/files", content=parts_of(body, 1), headers=headers)
-    assert made.status_code == 201
-    assert (await http.get(made.headers["location"])).content == data
-
-
-BROKEN: dict[str, tuple[bytes, dict[str, str]]] = {
-    "no-boundary": (form((FILE, b"x"))[0], {"Content-Type": "multipart/form-data"}),
-    "no-file": form((FIELD, b"x")),
-    "two-files": form((FILE, b"x"), (FILE, b"y")),
-    "empty": (b"", form()[1]),
-    "no-form": (b"hello", form()[1]),
-    "other-boundary": (form((FILE, b"x"))[0].replace(b"limit", b"other"), form()[1]),
-    "cut-in-headers": (form((FILE, b"x"))[0][:30], form()[1]),
-    "cut-in-file": (form((FILE, b"x" * 100))[0][:150], form()[1]),
-    "cut-in-end": (form((FILE, b"x"))[0][:-5], form()[1]),
-    "long-header": form((FILE + "\r\nX: " + "x" * 20_000, b"x")),
-    "long-field": form((FIELD, b"x" * 70_000), (FILE, b"x")),
-    "many-parts": form(*[(FIELD, b"x")] * 33, (FILE, b"x")),
-    "nul-in-name": form((FILE.replace("cat", "c\0t"), b"x")),
-    "wrong-type": form((FILE.replace("image/png", "image"), b"x")),
-}
-
-
-@pytest.mark.parametrize(("body", "headers"), BROKEN.values(), ids=BROKEN)
-async def test_a_broken_form_leaves_nothing(
-    http: httpx.AsyncClient, kept: Kept, body: bytes, headers: dict[str, str]
-) -> None:
-    refused = await http.post("/v1/files", content=body, headers=headers)
-    assert refused.status_code == 400
-    assert refused.json()["code"] == "invalid-argument"
-    assert kept() == (0, 0)
-
-
-# -- those who go away
-
-
-@pytest.mark.parametrize(
-    "sent",
-    [
-        b"",
-        b"x" * 100,
-        b"x" * 5_000_000,
-        b'--limit\r\nContent-Disposition: form-data; name="f"; filen',
-        b"--limit\r\n" + FILE.encode() + b"\r\n\r\nhalf",
-    ],
-    ids=["nothing", "little", "a-piece", "half-a-header", "half-a-part"],
-)
-async def test_a_client_that_goes_away_leaves_nothing(
-    server: Process, kept: Kept, sent: bytes
-) -> None:
-    kind = "multipart/form-data; boundary=limit" if sent.startswith(b"--") else "text/plain"
-    faults = server.log.read_text().count("fault")
-    _, writer = await asyncio.open_connection("127.0.0.1", server.port)
-    writer.write(
-        f"POST /v1/files HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9000000\r\n"
-        f"Content-Type: {kind}\r\nAuthorization: Bearer {server.token}\r\n\r\n".encode()
-    )
-    writer.write(sent)
-    if len(sent) > 4 * 2**20:
-        await until(lambda: kept()[1] == 4)
-    elif not sent.endswith(b"filen"):
-        await until(lambda: kept()[0] == 1)  # it has begun, so something can be left
-    await writer.drain()
-    writer.transport.abort()
-    await until(lambda: kept() == (0, 0))
-    async with server.http() as http:
-        assert (await http.get("/livez")).status_code == 200
-    assert server.log.read_text().count("fault") == faults
-
-
 # -- access
 
 
@@ -361,88 +244,6 @@ async def test_other_methods_are_told_which_there_are(
     response = await http.request(method, path)
     assert (response.status_code, response.json()["code"]) == (405, "method-not-allowed")
     assert {name.strip() for name in response.headers["allow"].split(",")} == allowed
-
-
-# -- lists, changes, deletions
-
-
-async def make(http: httpx.AsyncClient, **params: Any) -> str:
-    made = await http.post("/v1/files", params=params, content=b"x")
-    assert made.status_code == 201
-    return str(made.json()["_id"])
-
-
-async def listed(http: httpx.AsyncClient, **params: Any) -> list[str]:
-    response = await http.get("/v1/files", params=params)
-    return [each["_id"] for each in response.json()["files"]]
-
-
-async def test_a_list_comes_in_pages_the_newest_first(http: httpx.AsyncClient, kept: Kept) -> None:
-    ids = [await make(http, name=f"{number}.txt") for number in range(5)][::-1]
-    assert await listed(http) == ids
-    cursor, pages = None, []
-    while True:
-        params = {"limit": "2"} if cursor is None else {"limit": "2", "cursor": cursor}
-        page = (await http.get("/v1/files", params=params)).json()
-        pages.append([each["_id"] for each in page["files"]])
-        cursor = page["cursor"]
-        if cursor is None:
-            break
-    assert pages == [ids[:2], ids[2:4], ids[4:]]
-    assert kept() == (5, 5)
-
-
-async def test_a_list_by_filters(http: httpx.AsyncClient, kept: Kept) -> None:
-    one = await make(http, name="one.txt", directory="a", tag=["x", "y"])
-    two = await make(http, name="two.txt", directory="a/b", tag="x")
-    png = await make(http, name="one.png", directory="")
-    assert await listed(http, name="one") == [png, one]
-    assert await listed(http, directory="a") == [one]
-    assert await listed(http, directory="") == [png]
-    assert await listed(http, tag="x") == [two, one]
-    assert await listed(http, tag=["x", "y"]) == [one]
-    assert await listed(http, mime_type="image/png") == [png]
-    assert await listed(http, name="one", tag="x") == [one]
-    assert kept() == (3, 3)
-
-
-async def test_what_is_said_of_a_file_can_be_changed(http: httpx.AsyncClient) -> None:
-    file = await make(http, name="old", directory="a", tag="x")
-    before = (await http.get(f"/v1/files/{file}")).headers["etag"]
-    for change in ({"name": "new"}, {"directory": ""}, {"tags": ["y", "z"]}, {}):
-        changed = await http.patch(f"/v1/files/{file}", json=change)
-        assert changed.status_code == 200
-        assert {key: changed.json()[key] for key in change} == change
-    assert changed.json()["name"] == "new"
-    assert (await http.get(f"/v1/files/{file}")).headers["etag"] == before
-    for wrong in ({"name": ""}, {"tags": ["$a"]}, {"name": 1}, {"directory": "a\0"}, [1]):
-        refused = await http.patch(f"/v1/files/{file}", json=wrong)
-        assert (refused.status_code, refused.json()["code"]) == (400, "invalid-argument")
-    assert (await http.patch("/v1/files/" + "0" * 24, json={})).status_code == 404
-
-
-async def test_a_deleted_file_is_gone(http: httpx.AsyncClient, kept: Kept) -> None:
-    file = await make(http, name="x")
-    assert kept() == (1, 1)
-    assert (await http.delete(f"/v1/files/{file}")).status_code == 204
-    assert kept() == (0, 0)
-    for method in ("GET", "HEAD", "DELETE", "PATCH"):
-        again = await http.request(method, f"/v1/files/{file}", json={})
-        assert again.status_code == 404
-    assert await listed(http) == []
-
-
-async def test_a_directory_is_deleted_with_those_below_it(
-    http: httpx.AsyncClient, kept: Kept
-) -> None:
-    for directory in ("a", "a/b", "a/b/c", "ab", "", "b/a"):
-        await make(http, name="x", directory=directory)
-    deleted = await http.delete("/v1/files", params={"directory": "a"})
-    assert deleted.json()["deleted"] == 3
-    assert (await http.delete("/v1/files", params={"directory": "a"})).json()["deleted"] == 0
-    for query in ("", "?directory=", "?directory=a%00"):
-        assert (await http.delete("/v1/files" + query)).status_code == 400
-    assert kept() == (3, 3)
 
 
 # -- memory

@@ -1,7 +1,6 @@
-"""`/docs`: the OpenAPI document as a page to read, made on the server.
+"""`/docs`: the OpenAPI document as a page for people, made on the server.
 
-It owns the page's markup and style: no script, nothing from elsewhere. It refuses to know where
-the document comes from. Everything that it is given is escaped.
+The page has no script and loads nothing. All texts of the document are escaped.
 """
 
 from __future__ import annotations
@@ -79,7 +78,8 @@ def render(document: Node) -> str:
     info = document["info"]
     title = f"{escape(info['title'])} HTTP API"
     groups = "".join(_group(document, tag) for tag in document["tags"])
-    schemas = document["components"]["schemas"]
+    schemas = sorted(document["components"]["schemas"].items())
+    shown = "".join(_schema(name, schema) for name, schema in schemas)
     return (
         f'<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<title>{title}</title>\n'
         f'<meta name="viewport" content="width=device-width">\n<style>{STYLE}</style>\n'
@@ -90,7 +90,7 @@ def render(document: Node) -> str:
         f'<p class="faint">Version {escape(info["version"])}. For programs: '
         '<a href="openapi.json">openapi.json</a>.</p>\n'
         f"{_credentials(document)}{groups}"
-        f'<h2 id="shapes">Shapes</h2>\n{"".join(_shape(*each) for each in sorted(schemas.items()))}'
+        f'<h2 id="schemas">Schemas</h2>\n{shown}'
         "</main>\n</body>\n</html>\n"
     )
 
@@ -101,7 +101,7 @@ def prose(text: str) -> str:
 
 
 def _operations(document: Node, tag: str) -> Iterator[tuple[str, str, Node]]:
-    """Method, path and description of what belongs to a tag; HEAD stands with its GET."""
+    """Method, path and description of the operations of a tag; HEAD is shown with its GET."""
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
             if method != "head" and tag in operation["tags"]:
@@ -120,7 +120,7 @@ def _contents(document: Node) -> str:
             for method, path, operation in _operations(document, tag["name"])
         )
         parts.append(f'<p><a href="#{tag["name"]}">{escape(tag["name"])}</a></p><ul>{rows}</ul>')
-    return "".join(parts) + '<p><a href="#shapes">Shapes</a></p>'
+    return "".join(parts) + '<p><a href="#schemas">Schemas</a></p>'
 
 
 def _credentials(document: Node) -> str:
@@ -138,7 +138,7 @@ def _group(document: Node, tag: Node) -> str:
 
 
 def _table(label: str, head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
-    """A table whose cells are HTML; what is wider than the page can be scrolled by keyboard."""
+    """A table with cells in HTML; a wide table can be scrolled with the keyboard."""
     heads = "".join(f'<th scope="col">{each}</th>' for each in head)
     lines = "".join(
         f'<tr><th scope="row">{first}</th>{"".join(f"<td>{cell}</td>" for cell in rest)}</tr>\n'
@@ -152,7 +152,7 @@ def _table(label: str, head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -
 
 def _operation(document: Node, method: str, path: str, operation: Node) -> str:
     name = operation["operationId"]
-    also = "HEAD, too. " if "head" in document["paths"][path] and method == "get" else ""
+    also = "Also HEAD. " if "head" in document["paths"][path] and method == "get" else ""
     credential = "" if operation["security"] else "Needs no credential. "
     text = " ".join(filter(None, [f"{operation['summary']}.", operation.get("description")]))
     parts = [
@@ -162,7 +162,7 @@ def _operation(document: Node, method: str, path: str, operation: Node) -> str:
         f'<p>{prose(text)} <span class="faint">{also}{credential}</span></p>\n',
         _parameters(name, operation.get("parameters", [])),
         _body(operation.get("requestBody")),
-        f"<h4>Answers</h4>\n{_answers(name, operation['responses'])}",
+        f"<h4>Responses</h4>\n{_responses(name, operation['responses'])}",
         f'<h4>Example</h4>\n<pre tabindex="0"><code>{escape(curl(document, method, path))}'
         "</code></pre>\n</section>\n",
     ]
@@ -175,13 +175,13 @@ def _parameters(name: str, parameters: list[Node]) -> str:
     rows = [
         (
             f"<code>{escape(each['name'])}</code>",
-            each["in"] + (", needed" if each.get("required") else ""),
+            each["in"] + (", required" if each.get("required") else ""),
             kind(each["schema"]),
             prose(each["description"]),
         )
         for each in parameters
     ]
-    heads = ("Name", "Where", "Type", "Meaning")
+    heads = ("Name", "In", "Type", "Meaning")
     return f"<h4>Parameters</h4>\n{_table(f'Parameters of {name}', heads, rows)}"
 
 
@@ -192,11 +192,13 @@ def _body(body: Node | None) -> str:
         f"<code>{media}</code>: {kind(content['schema'])}"
         for media, content in body["content"].items()
     ]
-    needed = "" if body["required"] else " It may be empty."
-    return f"<h4>Body</h4>\n<p>{prose(body['description'] + needed)}<br>{'<br>'.join(lines)}</p>\n"
+    optional = "" if body["required"] else " The body may be empty."
+    return (
+        f"<h4>Body</h4>\n<p>{prose(body['description'] + optional)}<br>{'<br>'.join(lines)}</p>\n"
+    )
 
 
-def _answers(name: str, responses: Node) -> str:
+def _responses(name: str, responses: Node) -> str:
     rows = []
     for status, response in responses.items():
         content = [
@@ -206,15 +208,15 @@ def _answers(name: str, responses: Node) -> str:
         ]
         lines = "".join(f"<li>{prose(line)}</li>" for line in response["description"].split("\n"))
         fields = ", ".join(f"<code>{each}</code>" for each in response.get("headers", {}))
-        what = "<br>".join(filter(None, [*content, fields and f"Fields: {fields}"]))
+        what = "<br>".join(filter(None, [*content, fields and f"Headers: {fields}"]))
         rows.append((f"<code>{status}</code>", f'<ul class="codes">{lines}</ul>', what))
-    return _table(f"Answers of {name}", ("Status", "Meaning", "What comes"), rows)
+    return _table(f"Responses of {name}", ("Status", "Meaning", "Content"), rows)
 
 
-def _shape(name: str, schema: Node) -> str:
+def _schema(name: str, schema: Node) -> str:
     heading = (
-        f'<section id="shape-{name}"><h3>{name} '
-        f'<a class="anchor" href="#shape-{name}" aria-label="Link to {name}">#</a></h3>\n'
+        f'<section id="schema-{name}"><h3>{name} '
+        f'<a class="anchor" href="#schema-{name}" aria-label="Link to {name}">#</a></h3>\n'
         f"<p>{prose(' '.join(schema.get('description', '').split()))}</p>\n"
     )
     if "properties" not in schema:
@@ -232,10 +234,10 @@ def _shape(name: str, schema: Node) -> str:
 
 
 def kind(schema: Node) -> str:
-    """The type of a value in a few words, as HTML with links to the shapes."""
+    """The type of a value in a few words, as HTML with links to the schemas."""
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
-        return f'<a href="#shape-{name}">{name}</a>'
+        return f'<a href="#schema-{name}">{name}</a>'
     if "const" in schema or "enum" in schema:
         values = schema.get("enum", [schema.get("const")])
         shown = [f"<code>{escape(json.dumps(each))}</code>" for each in values]
@@ -251,7 +253,7 @@ def kind(schema: Node) -> str:
 
 
 def _meaning(schema: Node) -> str:
-    """What is said of a value, or of the value that stands there when it is not null."""
+    """The description of a value, or of the value if it is not null."""
     said = [each.get("description", "") for each in (schema, *schema.get("anyOf", ()))]
     return next(filter(None, said), "")
 
@@ -267,7 +269,7 @@ def _limits(schema: Node) -> str:
 
 
 def curl(document: Node, method: str, path: str) -> str:
-    """A call of the operation with its examples."""
+    """A `curl` command for the operation, with its examples."""
     operation = document["paths"][path][method]
     query = []
     for each in operation.get("parameters", []):

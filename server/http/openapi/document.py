@@ -1,17 +1,16 @@
-"""The OpenAPI 3.1 document of the HTTP API, made of the routes, their descriptions and the models.
+"""The OpenAPI 3.1 document of the HTTP API, made of the operations and the models.
 
-It owns what holds for every operation: credentials, and the refusals that none can do without. It
-refuses to know how the document is shown. Source: OpenAPI Specification 3.1.0; RFC 9457.
+It adds what holds for every operation: credentials, and the problems that each one can have.
+Source: OpenAPI Specification 3.1.0; RFC 9457.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
-from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
-from starlette.routing import BaseRoute, Route, WebSocketRoute
+from pydantic import TypeAdapter
 
 from lading.protocol.errors import (
     Forbidden,
@@ -23,60 +22,60 @@ from lading.protocol.errors import (
     Unauthorized,
     Unavailable,
 )
-from lading.server.http import answers
-from lading.server.http.describe import (
+from lading.server.http import schemas
+from lading.server.http.endpoints import adapter
+from lading.server.http.openapi.common import IN_PATH
+from lading.server.http.openapi.operation import (
     JSON,
-    PATH,
-    PROBLEM,
     Body,
+    Model,
     Operation,
     Parameter,
     Reply,
     Schema,
 )
-from lading.server.http.operations import GROUPS, OPERATIONS
 from lading.server.net.problems import RETRY_AFTER, STATUS
 from lading.version import VERSION
 
+GROUPS = {
+    "Files": "Small files in one request, lists, downloads.",
+    "Uploads": "Files of any size, in pieces. Any device can resume an upload.",
+    "Grants": "Tokens for one upload or download, created by a site's back end.",
+    "Media": "Announce a file, send it to a presigned address, publish it.",
+    "Tags": "Words to find files by.",
+    "Usage": "The bytes that users have stored and may store.",
+    "Service": "Health, the web page, and this description.",
+}
+
+PROBLEM = "application/problem+json"
 _SCHEMAS = "#/components/schemas/"
 _ANYWHERE = (InvalidArgument, RequestTimeout, TooManyConnections)
 _WITH_CREDENTIAL = (Unauthorized, Forbidden, Unavailable)
 _CREDENTIALS: list[dict[str, list[str]]] = [{"bearer": []}, {"cookie": []}]
 _TEXT = """\
-Uploads that survive anything. Refusals are problem documents (RFC 9457) with a stable `code`. What
-belongs to another user is answered like what does not exist. Every GET answers HEAD, too; a method
-that is not here is 405 `method-not-allowed`, with `Allow`. A fault of the server is 500 `internal`.
+Uploads that survive anything. Errors are problem documents (RFC 9457) with a stable `code`. Other
+users' resources return 404. Every GET operation also answers HEAD. A method that is not listed
+returns 405 `method-not-allowed`, with `Allow`. A fault of the server returns 500 `internal`.
 """
 
 
-def served(routes: Iterable[BaseRoute]) -> Iterator[tuple[str, str]]:
-    """Method and path of everything that the routes serve; HEAD goes with GET."""
-    for route in routes:
-        if isinstance(route, WebSocketRoute):
-            yield "GET", route.path_format
-        elif isinstance(route, Route):
-            yield from ((method, route.path_format) for method in sorted(route.methods or ()))
-
-
-def build(routes: Iterable[BaseRoute], public_url: str | None = None) -> dict[str, Any]:
-    """The document, of all routes that are described; a test sees to it that all are."""
+def build(operations: Iterable[Operation], public_url: str | None = None) -> dict[str, Any]:
+    """The document of these operations."""
+    known = list(operations)
     paths: dict[str, Any] = {}
-    names = {operation.name: path for (_, path), operation in OPERATIONS.items()}
-    known = set(served(routes))
-    for (method, path), operation in OPERATIONS.items():
-        if (method, path) not in known:
-            continue
-        methods = paths.setdefault(path, {})
-        methods[method.lower()] = _operation(operation, path, names)
+    names = {operation.name: operation.path for operation in known}
+    for operation in known:
+        methods = paths.setdefault(operation.path, {})
+        methods[operation.method.lower()] = _operation(operation, names)
         if operation.head:
-            methods["head"] = _operation(_without_body(operation), path, names)
+            methods["head"] = _operation(_without_body(operation), names)
     return {
         "openapi": "3.1.0",
         "info": {"title": "Lading", "version": VERSION, "description": _TEXT},
         "servers": [{"url": public_url or "/"}],
         "tags": [{"name": name, "description": text} for name, text in GROUPS.items()],
         "paths": paths,
-        "components": {"schemas": _schemas(), "securitySchemes": _security()},
+        "components": {"schemas": _components(known), "securitySchemes": _security()},
     }
 
 
@@ -86,13 +85,13 @@ def _security() -> dict[str, Any]:
             "type": "http",
             "scheme": "bearer",
             "description": "The server's token, a JSON Web Token, or the token of a grant, which "
-            "is good for one thing only.",
+            "allows one action only.",
         },
         "cookie": {
             "type": "apiKey",
             "in": "cookie",
             "name": "lading_token",
-            "description": "The same in a cookie.",
+            "description": "The same credential in a cookie.",
         },
     }
 
@@ -100,7 +99,7 @@ def _security() -> dict[str, Any]:
 # -- one operation
 
 
-def _operation(operation: Operation, path: str, names: Mapping[str, str]) -> dict[str, Any]:
+def _operation(operation: Operation, names: Mapping[str, str]) -> dict[str, Any]:
     found: dict[str, Any] = {
         "operationId": operation.name,
         "tags": [operation.group],
@@ -108,42 +107,39 @@ def _operation(operation: Operation, path: str, names: Mapping[str, str]) -> dic
     }
     if operation.text:
         found["description"] = operation.text
-    parameters = [*_in_path(path), *operation.parameters]
+    parameters = [*_in_path(operation.path), *operation.parameters]
     if parameters:
         found["parameters"] = [_parameter(each) for each in parameters]
     if operation.body is not None:
         found["requestBody"] = _body(operation.body)
     replies = {str(status): _reply(reply, names) for status, reply in operation.replies.items()}
-    for status, response in _refusals(operation, path).items():
+    for status, response in _problems(operation).items():
         content = {**replies.get(status, {}).get("content", {}), **response["content"]}
         replies[status] = {**response, **replies.get(status, {}), "content": content}
     found["responses"] = dict(sorted(replies.items()))
-    found["security"] = [] if operation.open else _CREDENTIALS
+    found["security"] = [] if operation.public else _CREDENTIALS
     return found
 
 
 def _without_body(operation: Operation) -> Operation:
-    """What HEAD answers: the same fields without the bytes; and it knows no ranges."""
-    replies = {
-        status: Reply(reply.text, headers=reply.headers)
-        for status, reply in operation.replies.items()
-        if status != 206
-    }
-    return Operation(
+    """The HEAD of an operation: the same headers without the bytes, and no ranges."""
+    return replace(
+        operation,
         name=f"{operation.name}Head",
-        group=operation.group,
-        summary=f"{operation.summary}: the fields only",
-        replies=replies,
-        parameters=operation.parameters,
-        refuses=operation.refuses,
-        open=operation.open,
+        summary=f"{operation.summary}: the headers only",
+        text="",
+        replies={
+            status: replace(reply, content={}, links={})
+            for status, reply in operation.replies.items()
+            if status != 206
+        },
     )
 
 
 def _in_path(path: str) -> Iterator[Parameter]:
     for part in path.split("/"):
         if part.startswith("{"):
-            yield PATH[part[1:-1]]
+            yield IN_PATH[part[1:-1]]
 
 
 def _parameter(parameter: Parameter) -> dict[str, Any]:
@@ -167,7 +163,7 @@ def _body(body: Body) -> dict[str, Any]:
     return {"description": body.text, "content": content, "required": body.required}
 
 
-def _content(content: Mapping[str, type[BaseModel] | Schema]) -> dict[str, Any]:
+def _content(content: Mapping[str, Model | Schema]) -> dict[str, Any]:
     return {
         media: {"schema": kind if isinstance(kind, dict) else {"$ref": _SCHEMAS + kind.__name__}}
         for media, kind in content.items()
@@ -180,13 +176,13 @@ def _reply(reply: Reply, names: Mapping[str, str]) -> dict[str, Any]:
         found["headers"] = _headers(reply.headers)
     if reply.content:
         found["content"] = _content(reply.content)
-    if reply.leads_to:
+    if reply.links:
         found["links"] = {
             name: {
                 "operationId": name,
                 "parameters": {next(_in_path(names[name])).name: f"$response.body#{pointer}"},
             }
-            for name, pointer in reply.leads_to.items()
+            for name, pointer in reply.links.items()
         }
     return found
 
@@ -197,26 +193,26 @@ def _headers(headers: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-# -- refusals
+# -- problems
 
 
-def _refusals(operation: Operation, path: str) -> dict[str, Any]:
+def _problems(operation: Operation) -> dict[str, Any]:
     """For each status the problems that the operation may answer with it."""
     kinds: dict[int, dict[str, type[LadingError]]] = {}
-    for kind in _all_refusals(operation, path):
-        # Over HTTP a full server answers before it knows of a request.
+    for kind in _all_problems(operation):
+        # Over HTTP a full server answers before it has read a request.
         status = 503 if kind is TooManyConnections else STATUS[kind.code]
         kinds.setdefault(status, {})[kind.code] = kind
     return {str(status): _problem(status, found) for status, found in kinds.items()}
 
 
-def _all_refusals(operation: Operation, path: str) -> Iterator[type[LadingError]]:
+def _all_problems(operation: Operation) -> Iterator[type[LadingError]]:
     yield from _ANYWHERE
-    if not operation.open or "{token}" in path:
+    if not operation.public or "{token}" in operation.path:
         yield from _WITH_CREDENTIAL
     if operation.body is not None:
         yield TooLarge
-    yield from operation.refuses
+    yield from operation.problems
 
 
 def _problem(status: int, kinds: Mapping[str, type[LadingError]]) -> dict[str, Any]:
@@ -229,9 +225,9 @@ def _problem(status: int, kinds: Mapping[str, type[LadingError]]) -> dict[str, A
     if status == 401:
         headers["WWW-Authenticate"] = "`Bearer`"
     if status == 416:
-        headers["Content-Range"] = "How many bytes there are: `bytes */size`."
+        headers["Content-Range"] = "The size of the file: `bytes */size`."
     if status in RETRY_AFTER:
-        headers["Retry-After"] = "Seconds; where the problem is retryable."
+        headers["Retry-After"] = "Seconds; present if the problem is retryable."
     found: dict[str, Any] = {"description": text, "content": {PROBLEM: {"schema": schema}}}
     return found | ({"headers": _headers(headers)} if headers else {})
 
@@ -239,27 +235,28 @@ def _problem(status: int, kinds: Mapping[str, type[LadingError]]) -> dict[str, A
 # -- schemas
 
 
-def _schemas() -> dict[str, Any]:
-    bodies: dict[type[BaseModel], None] = {}
-    replies: dict[type[BaseModel], None] = {answers.Problem: None}
-    for operation in OPERATIONS.values():
-        asked = operation.body.content.values() if operation.body else ()
-        bodies |= {kind: None for kind in asked if not isinstance(kind, dict)}
-        given = [kind for reply in operation.replies.values() for kind in reply.content.values()]
-        replies |= {kind: None for kind in given if not isinstance(kind, dict)}
-    _, found = models_json_schema(
-        [
-            *((kind, "validation") for kind in bodies),
-            *((kind, "serialization") for kind in replies),
-        ],
-        ref_template=_SCHEMAS + "{model}",
-    )
-    schemas: dict[str, Any] = _untitled(found["$defs"])
-    return schemas
+def _components(operations: Iterable[Operation]) -> dict[str, Any]:
+    bodies: dict[Model, None] = {}
+    replies: dict[Model, None] = {schemas.service.Problem: None}
+    for operation in operations:
+        bodies |= _models(operation.body.content if operation.body else {})
+        for reply in operation.replies.values():
+            replies |= _models(reply.content)
+    inputs: list[tuple[str, Any, TypeAdapter[Any]]] = [
+        *((kind.__name__, "validation", adapter(kind)) for kind in bodies),
+        *((kind.__name__, "serialization", adapter(kind)) for kind in replies),
+    ]
+    _, found = TypeAdapter.json_schemas(inputs, ref_template=_SCHEMAS + "{model}")
+    components: dict[str, Any] = _untitled(found["$defs"])
+    return components
+
+
+def _models(content: Mapping[str, Model | Schema]) -> dict[Model, None]:
+    return {kind: None for kind in content.values() if not isinstance(kind, dict)}
 
 
 def _untitled(node: Any) -> Any:
-    """The schemas without the titles that repeat the fields' names."""
+    """The schemas without titles, which only repeat the fields' names."""
     if isinstance(node, list):
         return [_untitled(each) for each in node]
     if not isinstance(node, dict):

@@ -1,0 +1,89 @@
+"""From operations to routes: the method picks the handler, and its answer becomes a response.
+
+A handler returns the model that its description names, and that model writes the JSON. It returns
+an `Answer` to choose the status or a `Location`, None for 204, and a `Response` where it streams.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, MutableMapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from pydantic import TypeAdapter
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Match, Route
+from starlette.types import Scope
+
+from lading.server.http.openapi.operation import JSON, Model, Operation
+
+TEMPLATE = "lading.template"
+"""The key of a scope under which a matched route leaves its path, such as `/v1/files/{id}`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A model with its status, and the `Location` of what was created."""
+
+    content: Any
+    status: int = 200
+    location: str | None = None
+
+
+@cache
+def adapter(model: Model) -> TypeAdapter[Any]:
+    """What reads and writes the JSON of a model; made once for each."""
+    return TypeAdapter(model)
+
+
+class _Endpoint:
+    """One operation as it is served."""
+
+    def __init__(self, operation: Operation) -> None:
+        self._handler = operation.handler
+        models = {status: reply.content.get(JSON) for status, reply in operation.replies.items()}
+        self._writers = {
+            status: adapter(model).dump_json
+            for status, model in models.items()
+            if model is not None and not isinstance(model, dict)
+        }
+
+    async def respond(self, request: Request) -> Response:
+        result = await self._handler(request)
+        if isinstance(result, Response):
+            return result
+        if result is None:
+            return Response(status_code=204)
+        answer = result if isinstance(result, Answer) else Answer(result)
+        headers = {"Cache-Control": "no-store"}
+        if answer.location is not None:
+            headers["Location"] = answer.location
+        body = self._writers[answer.status](answer.content)
+        return Response(body, answer.status, headers, media_type=JSON)
+
+
+class _ApiRoute(Route):
+    """A path with a handler for each method, so that 405 names all of them."""
+
+    def __init__(self, path: str, endpoints: Mapping[str, _Endpoint]) -> None:
+        async def dispatch(request: Request) -> Response:
+            method = "GET" if request.method == "HEAD" else request.method
+            return await endpoints[method].respond(request)
+
+        super().__init__(path, dispatch, methods=list(endpoints))
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        match, child = super().matches(scope)
+        if match is not Match.NONE:
+            child[TEMPLATE] = self.path_format
+        return match, child
+
+
+def routes(operations: Iterable[Operation]) -> list[Route]:
+    """The routes that serve these operations, in their order."""
+    paths: MutableMapping[str, dict[str, _Endpoint]] = {}
+    for operation in operations:
+        paths.setdefault(operation.route, {})[operation.method] = _Endpoint(operation)
+    return [_ApiRoute(path, endpoints) for path, endpoints in paths.items()]

@@ -1,0 +1,102 @@
+"""Files: their manifests, lists, and changes. Source: page 4 of the design, "Shapes"."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from lading.protocol import manifest as domain
+from lading.server.http.schemas import types
+from lading.storage.contents import identity
+
+
+class Manifest(TypedDict):
+    """The description of a file, or of an upload in progress."""
+
+    _id: types.Id
+    user_id: Annotated[str, Field(description="The owner.")]
+    name: str
+    directory: str
+    size: Annotated[types.Size | None, Field(description="null while it is not known")]
+    mime_type: str
+    upload_size: Annotated[types.Size, Field(description="The number of stored bytes.")]
+    upload_end: Annotated[bool, Field(description="Whether the upload is finished.")]
+    state: Literal["uploading", "ready"]
+    chunk_size: Annotated[
+        int, Field(ge=1, description="Bytes of a cell; no piece crosses its border.")
+    ]
+    sha256: Annotated[types.Sha256 | None, Field(description="null when none was declared")]
+    crc32c: Annotated[
+        int | None, Field(ge=0, le=0xFFFFFFFF, description="null until the file is ready")
+    ]
+    tags: list[str]
+    created_at: types.Moment
+    updated_at: types.Moment
+    expires_at: Annotated[types.Moment | None, Field(description="null for a file")]
+
+
+class Chunk(TypedDict):
+    """One stored piece."""
+
+    object_id: Annotated[str, Field(description="The `_id` of its document, in hexadecimal.")]
+    slice_start: types.Size
+    size: types.Size
+
+
+class ManifestWithChunks(Manifest):
+    """A manifest with all stored pieces, in the order of the file."""
+
+    chunks: list[Chunk]
+
+
+class FileList(TypedDict):
+    """One page of files; `cursor` requests the next page."""
+
+    files: list[Manifest]
+    cursor: Annotated[types.Id | None, Field(description="null on the last page")]
+
+
+class DeletedDirectory(TypedDict):
+    """The number of files that were deleted, subdirectories included."""
+
+    directory: str
+    deleted: Annotated[int, Field(ge=0)]
+
+
+class ChangeFile(types.RequestBody):
+    """The changes to a file; fields that are left out keep their values."""
+
+    name: types.Name | None = None
+    directory: types.Directory | None = None
+    tags: types.Tags | None = None
+
+
+def manifest_of(manifest: domain.Manifest, upload_size: int | None = None) -> Manifest:
+    """A manifest without its chunks; `upload_size` replaces the one that lags behind."""
+    return Manifest(
+        _id=manifest.id,
+        user_id=manifest.user_id,
+        name=manifest.name,
+        directory=manifest.directory,
+        size=manifest.size,
+        mime_type=manifest.mime_type,
+        upload_size=manifest.upload_size if upload_size is None else upload_size,
+        upload_end=manifest.upload_end,
+        state="ready" if manifest.state is domain.State.READY else "uploading",
+        chunk_size=manifest.chunk_size,
+        sha256=manifest.sha256,
+        crc32c=manifest.crc32c,
+        tags=list(manifest.tags),
+        created_at=types.moment(manifest.created_at),
+        updated_at=types.moment(manifest.updated_at),
+        expires_at=None if manifest.expires_at is None else types.moment(manifest.expires_at),
+    )
+
+
+def chunk_of(manifest: domain.Manifest, piece: domain.Piece) -> Chunk:
+    """One entry of a manifest's `chunks`."""
+    return Chunk(
+        object_id=identity(manifest, piece).hex(), slice_start=piece.slice_start, size=piece.size
+    )

@@ -1,0 +1,150 @@
+"""Grants: what creates one, and how it is shown."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, RootModel, model_validator
+from typing_extensions import TypeAliasType, TypedDict
+
+from lading.protocol import grants as domain
+from lading.protocol.grants import HIGHEST_QUALITY, MAX_MIME_TYPES, MAX_SECONDS, ORIGINAL
+from lading.protocol.manifest import MAX_INTEGER
+from lading.server.http.schemas import types
+
+HOUR = 3600.0
+SHORTEST = 0.001
+"""A shorter time would vanish when it is added to the clock."""
+
+# -- creating
+
+
+class _NewGrant(types.RequestBody):
+    """The fields of both kinds. Unknown fields are refused: a bound with a misspelt name would
+    bind nothing."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    user_id: types.UserId | None = None
+    expires_in: float = Field(default=HOUR, ge=SHORTEST, le=MAX_SECONDS)
+
+
+class NewUploadGrant(_NewGrant):
+    """A grant to upload; the bearer chooses whatever is left out."""
+
+    action: Literal["upload"]
+    name: types.Name | None = None
+    directory: types.Directory | None = None
+    size: types.Whole | None = Field(default=None, ge=0, le=MAX_INTEGER)
+    max_size: types.Whole | None = Field(default=None, ge=0, le=MAX_INTEGER)
+    sha256: types.Digest | None = None
+    mime_types: list[types.MimeTypes] | None = Field(
+        default=None, min_length=1, json_schema_extra={"maxItems": MAX_MIME_TYPES}
+    )
+    uses: types.Whole | None = Field(default=None, ge=1, le=MAX_INTEGER)
+
+
+class NewDownloadGrant(_NewGrant):
+    """A grant to download one file, in every quality or in one."""
+
+    action: Literal["download"]
+    file_id: types.FileId
+    quality: types.Whole | None = Field(default=None, ge=ORIGINAL, le=HIGHEST_QUALITY)
+
+
+class NewGrant(RootModel[NewUploadGrant | NewDownloadGrant]):
+    """A grant; `action` selects its kind."""
+
+    root: Annotated[NewUploadGrant | NewDownloadGrant, Field(discriminator="action")]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_action(cls, value: Any) -> Any:
+        if value.get("action") not in ("upload", "download"):
+            raise ValueError('`action` must be "upload" or "download"')
+        return value
+
+
+class MintedGrant(TypedDict):
+    """A new grant. Its token is shown only here."""
+
+    id: types.Id
+    token: str
+    url: Annotated[str, Field(description="The address to use it at, over HTTP.")]
+    ws_url: Annotated[str, Field(description="The address to use it at, over WebSocket.")]
+    expires_at: types.Moment
+
+
+# -- showing
+
+
+class _AnyGrant(TypedDict):
+    id: types.Id
+    user_id: str
+    minter: str
+    created_at: types.Moment
+    expires_at: types.Moment
+
+
+class UploadGrant(_AnyGrant):
+    """A grant to upload; a field that is null sets no bound."""
+
+    action: Literal["upload"]
+    name: str | None
+    directory: str | None
+    size: types.Size | None
+    max_size: types.Size | None
+    sha256: types.Sha256 | None
+    mime_types: list[str]
+    uses: Annotated[int, Field(ge=1)]
+    used: Annotated[int, Field(ge=0)]
+
+
+class DownloadGrant(_AnyGrant):
+    """A grant to download one file."""
+
+    action: Literal["download"]
+    file_id: types.Id
+    quality: Annotated[int | None, Field(ge=0, le=6)]
+
+
+Grant = TypeAliasType(
+    "Grant",
+    Annotated[
+        UploadGrant | DownloadGrant,
+        Field(discriminator="action", description="A grant, without its token."),
+    ],
+)
+
+
+class GrantList(TypedDict):
+    """One page of the grants that the caller created."""
+
+    grants: list[Grant]
+    cursor: Annotated[types.Id | None, Field(description="null on the last page")]
+
+
+def grant_of(grant: domain.Grant) -> Grant:
+    """A grant without its token, which is not stored."""
+    common = _AnyGrant(
+        id=grant.id,
+        user_id=grant.user_id,
+        minter=grant.minter,
+        created_at=types.moment(grant.created_at),
+        expires_at=types.moment(grant.expires_at),
+    )
+    if grant.action is domain.Action.UPLOAD:
+        return UploadGrant(
+            **common,
+            action="upload",
+            name=grant.name,
+            directory=grant.directory,
+            size=grant.size,
+            max_size=grant.max_size,
+            sha256=grant.sha256,
+            mime_types=list(grant.mime_types),
+            uses=grant.uses,
+            used=grant.used,
+        )
+    assert grant.file_id is not None
+    return DownloadGrant(**common, action="download", file_id=grant.file_id, quality=grant.quality)

@@ -1,0 +1,120 @@
+"""The values that requests and answers are made of, each with its limits."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from lading.protocol.spec import (
+    MAX_FINGERPRINT,
+    MAX_MIME_TYPE,
+    MAX_NAME,
+    MAX_TAG,
+    MAX_TAGS,
+    MAX_USER_ID,
+    MIME_TYPE,
+    TAG,
+    each_once,
+)
+
+NO_NUL = r"^[^\x00]*$"
+ID_PATTERN = "^[0-9a-f]{24}$"
+SHA256_PATTERN = "^[0-9a-f]{64}$"
+
+
+class RequestBody(BaseModel):
+    """A JSON body. Types are exact: no number is read from a string, no string from a number."""
+
+    model_config = ConfigDict(strict=True)
+
+
+# -- in requests
+
+
+def _described(meaning: str, **limits: Any) -> Any:
+    """Limits for `/openapi.json` only: `protocol/spec.py` checks the value."""
+    return Field(description=meaning, json_schema_extra=limits)
+
+
+def _whole(value: Any) -> Any:
+    """JSON has one kind of number: 2.0 is the integer 2."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Whole = Annotated[int, BeforeValidator(_whole)]
+Name = Annotated[
+    str, _described("The file's name.", minLength=1, maxLength=MAX_NAME, pattern=NO_NUL)
+]
+Directory = Annotated[str, _described("The file's directory.", maxLength=MAX_NAME, pattern=NO_NUL)]
+Tag = Annotated[
+    str,
+    _described(
+        "A word without dots.", minLength=1, maxLength=MAX_TAG, pattern=f"^(?:{TAG.pattern})$"
+    ),
+]
+Tags = Annotated[
+    list[Tag],
+    AfterValidator(lambda tags: list(each_once(tuple(tags)))),
+    _described("Words to find the file by.", maxItems=MAX_TAGS),
+]
+MimeType = Annotated[
+    str,
+    _described(
+        "Detected, if not given.", maxLength=MAX_MIME_TYPE, pattern=f"^(?:{MIME_TYPE.pattern})$"
+    ),
+]
+MimeTypes = Annotated[
+    str,
+    _described(
+        "`image/png`, or `image/*` for every image type.",
+        pattern=r"^[a-z0-9!#$&^_.+-]+/(?:\*|[a-z0-9!#$&^_.+-]+)$",
+    ),
+]
+Digest = Annotated[
+    str,
+    _described(
+        "The file's SHA-256 in lower-case hexadecimal; it is verified.", pattern=SHA256_PATTERN
+    ),
+]
+Fingerprint = Annotated[
+    str,
+    _described(
+        "The client's own mark for the file, to find the upload again.",
+        minLength=1,
+        maxLength=MAX_FINGERPRINT,
+        pattern=NO_NUL,
+    ),
+]
+UserId = Annotated[
+    str,
+    _described(
+        "The owner; the caller, if not given.",
+        minLength=1,
+        maxLength=MAX_USER_ID,
+        pattern=NO_NUL,
+    ),
+]
+FileId = Annotated[str, _described("The file's id.", pattern=ID_PATTERN)]
+
+
+# -- in answers
+
+Id = Annotated[str, Field(pattern=ID_PATTERN, examples=["6b0179176249a43ed26a4b6e"])]
+Sha256 = Annotated[str, Field(pattern=SHA256_PATTERN)]
+Moment = Annotated[
+    str, Field(json_schema_extra={"format": "date-time"}, examples=["2026-11-21T10:57:27.142Z"])
+]
+Size = Annotated[int, Field(ge=0)]
+"""A number of bytes."""
+Gap = Annotated[
+    list[Size],
+    Field(min_length=2, max_length=2, description="`[start, end]`; the byte at `end` is excluded."),
+]
+
+
+def moment(seconds: float) -> str:
+    """A time as RFC 3339 in UTC, with milliseconds."""
+    text = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")

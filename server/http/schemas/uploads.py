@@ -1,0 +1,71 @@
+"""Uploads in progress."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from lading.protocol import manifest as domain
+from lading.protocol.manifest import MAX_INTEGER
+from lading.protocol.spec import UploadSpec
+from lading.server.http.schemas import types
+from lading.server.http.schemas.files import Manifest, manifest_of
+
+
+class NewUpload(types.RequestBody):
+    """A new upload, as in CREATE of the WebSocket channel."""
+
+    name: types.Name
+    size: types.Whole | None = Field(default=None, ge=0, le=MAX_INTEGER)
+    mime_type: types.MimeType | None = None
+    directory: types.Directory = ""
+    tags: types.Tags = Field(default_factory=list)
+    sha256: types.Digest | None = None
+    fingerprint: types.Fingerprint | None = None
+    chunk_size: types.Whole | None = Field(default=None, json_schema_extra={"minimum": 1})
+
+    def spec(self) -> UploadSpec:
+        """The same for `Uploads.create`, which checks the values."""
+        return UploadSpec(**{**self.model_dump(), "tags": tuple(self.tags)})
+
+
+class FinishUpload(types.RequestBody):
+    """The end of an upload: its size if it was not known, its SHA-256 to verify."""
+
+    size: types.Whole | None = Field(default=None, ge=0, le=MAX_INTEGER)
+    sha256: types.Digest | None = None
+
+
+class Upload(Manifest):
+    """An upload, with the ranges that are not stored."""
+
+    fingerprint: str | None
+    missing: list[types.Gap]
+
+
+class UploadList(TypedDict):
+    """Uploads that can be resumed."""
+
+    uploads: list[Upload]
+    cursor: None
+
+
+class StoredPiece(TypedDict):
+    """A durable piece."""
+
+    slice_start: types.Size
+    size: types.Size
+    upload_size: Annotated[
+        types.Size, Field(description="The number of stored bytes of the upload.")
+    ]
+
+
+def upload_of(manifest: domain.Manifest, stored: domain.Coverage) -> Upload:
+    """An unfinished upload: its exact manifest, and the ranges that are missing."""
+    return Upload(
+        **manifest_of(manifest, stored.upload_size),
+        fingerprint=manifest.fingerprint,
+        missing=[list(gap) for gap in stored.missing],
+    )

@@ -1,0 +1,101 @@
+"""A manifest as MongoDB stores it: id, times and document; filters of lists of files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from typing import Any
+
+from bson import ObjectId
+
+from lading.protocol.manifest import Manifest, State
+
+_TIMES = ("created_at", "updated_at", "expires_at")
+_FIELDS = tuple(field.name for field in fields(Manifest) if field.name != "id")
+
+
+def new_id(now: float | None = None) -> str:
+    """A fresh upload id, 24 hexadecimal digits; `now` (Unix seconds) is kept in it.
+
+    Without `now` the time is that of this process, which other processes may not agree with.
+    """
+    fresh = ObjectId()
+    if now is None:
+        return str(fresh)
+    return str(ObjectId(int(now).to_bytes(4, "big") + fresh.binary[4:]))
+
+
+def born(upload_id: str) -> float:
+    """When an id was made, in Unix seconds."""
+    return ObjectId(upload_id).generation_time.timestamp()
+
+
+def moment(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+
+def _seconds(moment: datetime | None) -> float | None:
+    if moment is None:
+        return None
+    # A client that was handed in may return times without a zone; the database stores UTC.
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def to_document(manifest: Manifest) -> dict[str, Any]:
+    """The manifest as MongoDB stores it."""
+    document = {name: getattr(manifest, name) for name in _FIELDS}
+    document.update({name: moment(document[name]) for name in _TIMES})
+    document["state"] = str(manifest.state)
+    document["tags"] = list(manifest.tags)
+    document["todo"] = list(manifest.todo)
+    return {"_id": ObjectId(manifest.id), **document}
+
+
+def from_document(document: Mapping[str, Any]) -> Manifest:
+    """The manifest that `to_document` made `document` of."""
+    values = {name: document[name] for name in _FIELDS if name in document}
+    values.update({name: _seconds(values.get(name)) for name in _TIMES})
+    values["state"] = State(values["state"])
+    values["tags"] = tuple(values.get("tags", ()))
+    values["todo"] = tuple(values.get("todo", ()))
+    return Manifest(id=str(document["_id"]), **values)
+
+
+@dataclass(frozen=True, slots=True)
+class FileFilter:
+    """Which files a list holds; None and () leave a field open.
+
+    `name` is a prefix, `directory` exact, `below` a directory whose subdirectories are meant;
+    `mime_type` exact, or all of a kind as in `video/*`; every one of `tags` must be there.
+    """
+
+    name: str | None = None
+    directory: str | None = None
+    below: str | None = None
+    mime_type: str | None = None
+    tags: tuple[str, ...] = ()
+
+    def query(self) -> dict[str, Any]:
+        """The filter for MongoDB. Every value is text, so none can be an operator."""
+        query: dict[str, Any] = {}
+        if self.name is not None:
+            query["name"] = _begins(self.name)
+        if self.directory is not None:
+            query["directory"] = self.directory
+        if self.below is not None:
+            query["directory"] = _begins(f"{self.below}/")
+        if self.mime_type is not None and self.mime_type.endswith("/*"):
+            query["mime_type"] = _begins(self.mime_type[:-1])
+        elif self.mime_type is not None:
+            query["mime_type"] = self.mime_type
+        if self.tags:
+            query["tags"] = {"$all": list(self.tags)}
+        return query
+
+
+ANY_FILE = FileFilter()
+
+
+def _begins(prefix: str) -> dict[str, str]:
+    return {"$gte": prefix, "$lt": prefix + "\U0010ffff"}
