@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, TypedDict, Unpack
 
 import httpx
 
 from lading.client.address import Address, Credential
 from lading.client.backoff import Timing
 from lading.client.errors import NotALadingServer, Unreachable, unreachable
+from lading.client.proxy import proxy_for
 from lading.client.retry import Retry
+from lading.client.transport import Transport
 from lading.protocol.errors import (
     Forbidden,
     Internal,
@@ -38,6 +40,19 @@ SLOW_SECONDS = 3.0
 Params = Mapping[str, str | int | list[str]]
 
 
+class Options(TypedDict, total=False):
+    """What a request may carry: `body` is sent as JSON, `content` as it is.
+
+    With `silent`, `on_slow` is not called: the caller shows its progress itself.
+    """
+
+    headers: Mapping[str, str]
+    body: Mapping[str, Any] | None
+    content: bytes
+    timeout: httpx.Timeout
+    silent: bool
+
+
 class Api:
     """Requests to one server, each with the current credential.
 
@@ -55,12 +70,15 @@ class Api:
         self._on_slow = on_slow
         self.credential = credential
         self.timing = timing
-        # The system's certificates, as the WebSocket uses them; no proxy, as there.
+        self.transport = Transport(timing)
+        self.proxy = proxy_for(address.url)
+        # The system's certificates (or SSL_CERT_FILE) and the proxy are those of the WebSocket.
         trust = ssl.create_default_context() if address.url.startswith("https:") else False
         self._http = httpx.AsyncClient(
             timeout=TIMEOUT,
             verify=trust,
             trust_env=False,
+            proxy=self.proxy,
             headers={"user-agent": f"lading/{VERSION}", "accept-encoding": "identity"},
         )
 
@@ -73,8 +91,8 @@ class Api:
         path: str,
         params: Params | None = None,
         *,
-        body: Mapping[str, Any] | None = None,
         patience: float = 0.0,
+        **options: Unpack[Options],
     ) -> dict[str, Any]:
         """The JSON object of the answer; an empty one for an empty answer.
 
@@ -86,7 +104,7 @@ class Api:
         perhaps_done = False
         while True:
             try:
-                return await self._once(method, path, params, body)
+                return await self._once(method, path, params, **options)
             except LadingError as failure:
                 if perhaps_done and method == "DELETE" and type(failure) is NotFound:
                     return {}
@@ -94,17 +112,23 @@ class Api:
                 await retry.wait(failure)
 
     async def _once(
-        self, method: str, path: str, params: Params | None, body: Mapping[str, Any] | None
+        self, method: str, path: str, params: Params | None, **options: Unpack[Options]
     ) -> dict[str, Any]:
-        async with self.stream(method, path, params=params, body=body) as response:
+        async with self.stream(method, path, params, **options) as response:
             received = await _body(response)
-        try:
+        with self.reading():
             answer = response.json() if received else {}
-        except ValueError as error:
-            raise self.not_a_lading_server() from error
         if not isinstance(answer, dict):
             raise self.not_a_lading_server()
         return answer
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Reads an answer. Raises NotALadingServer where it is malformed or lacks a field."""
+        try:
+            yield
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise self.not_a_lading_server() from error
 
     def not_a_lading_server(self) -> LadingError:
         """The error for an answer that no Lading server sends."""
@@ -112,13 +136,7 @@ class Api:
 
     @asynccontextmanager
     async def stream(
-        self,
-        method: str,
-        path: str,
-        *,
-        params: Params | None = None,
-        headers: Mapping[str, str] | None = None,
-        body: Mapping[str, Any] | None = None,
+        self, method: str, path: str, params: Params | None = None, **options: Unpack[Options]
     ) -> AsyncIterator[httpx.Response]:
         """One attempt at a request; its answer is open for reading. Raises LadingError."""
         token = await self.credential.get()
@@ -127,10 +145,13 @@ class Api:
             method,
             self.address.url + path,
             params=params,
-            headers={**authorization, **(headers or {})},
-            json=body,
+            headers={**authorization, **options.get("headers", {})},
+            content=options.get("content"),
+            json=options.get("body"),
+            timeout=options.get("timeout", TIMEOUT),
         )
-        slow = asyncio.get_running_loop().call_later(SLOW_SECONDS, self._on_slow)
+        on_slow = _nothing if options.get("silent") else self._on_slow
+        slow = asyncio.get_running_loop().call_later(SLOW_SECONDS, on_slow)
         try:
             response = await self._http.send(request, stream=True)
         except httpx.TransportError as error:
@@ -152,6 +173,10 @@ class Api:
         if isinstance(error, Unauthorized):
             self.credential.forget()
         return error
+
+
+def _nothing() -> None:
+    """Nobody wants to know."""
 
 
 def _perhaps_done(failure: LadingError) -> bool:

@@ -9,17 +9,26 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Coroutine
+from socket import gaierror
 from typing import Any, Never, Self, TypeVar
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
+from websockets.exceptions import (
+    ConnectionClosed,
+    InvalidHandshake,
+    InvalidProxy,
+    InvalidProxyStatus,
+    InvalidStatus,
+    InvalidURI,
+)
+from websockets.http11 import Response
 from websockets.typing import Subprotocol
 
 from lading.client.address import Address
 from lading.client.api import error_of
 from lading.client.backoff import Timing
 from lading.client.errors import Unreachable, unreachable
-from lading.client.retry import LIMITS, Again, asked_wait, judge
+from lading.client.retry import LIMITS, Again, NoChannel, asked_wait, judge
 from lading.protocol import messages as m
 from lading.protocol.codec import decode_server, encode
 from lading.protocol.errors import (
@@ -68,9 +77,11 @@ class Channel:
         self._parting: LadingError | None = None
 
     @classmethod
-    async def open(cls, address: Address, token: str | None, timing: Timing) -> Self:
+    async def open(
+        cls, address: Address, token: str | None, timing: Timing, *, proxy: str | None = None
+    ) -> Self:
         """Connect and wait for WELCOME. Raises Again, or LadingError when retrying cannot help."""
-        channel = cls(await _dial(address), timing)
+        channel = cls(await _dial(address, proxy), timing)
         try:
             async with asyncio.timeout(OPEN_SECONDS):
                 channel.sender.hello(token, f"lading-python/{VERSION}")
@@ -80,7 +91,7 @@ class Channel:
                     pass
         except TimeoutError as error:
             channel.abort()
-            raise Again(unreachable(address.url, error)) from error
+            raise NoChannel(unreachable(address.url, error)) from error
         except BaseException:
             channel.abort()
             raise
@@ -188,13 +199,13 @@ async def beside(
 # -- why a connection ended -----------------------------------------------------------------------
 
 
-async def _dial(address: Address) -> ClientConnection:
+async def _dial(address: Address, proxy: str | None) -> ClientConnection:
     try:
         socket = await _Dial(
             address.socket_url,
             subprotocols=[Subprotocol(m.SUBPROTOCOL)],
             compression=None,
-            proxy=None,
+            proxy=proxy,
             user_agent_header=f"lading/{VERSION}",
             max_size=MAX_ANSWER,
             write_limit=WRITE_LIMIT,
@@ -202,19 +213,32 @@ async def _dial(address: Address) -> ClientConnection:
             close_timeout=CLOSE_SECONDS,
             ping_interval=None,
         )
+    except InvalidProxy as error:
+        raise InvalidArgument("The proxy that the environment names is not usable.") from error
     except InvalidURI as error:
         raise InvalidArgument(f"{address.url} is not a usable address.") from error
     except InvalidStatus as error:
-        response = error.response
-        raise judge(
-            error_of(response.status_code, response.headers, bytes(response.body or b""))
-        ) from error
+        raise _not_upgraded(error.response) from error
+    except (ConnectionRefusedError, gaierror) as error:
+        raise judge(unreachable(address.url, error)) from error  # HTTP would not help
     except (OSError, EOFError, InvalidHandshake) as error:
-        raise judge(unreachable(address.url, error)) from error
+        lost = judge(unreachable(address.url, error))
+        raise NoChannel(lost.error, blocked=isinstance(error, InvalidProxyStatus)) from error
     if socket.subprotocol != m.SUBPROTOCOL:
         socket.transport.abort()
         raise NotFound(f"{address.url} does not speak {m.SUBPROTOCOL}. Is it a Lading server?")
     return socket
+
+
+def _not_upgraded(response: Response) -> Again:
+    """Why the handshake was refused. Raises LadingError when the server itself refused it."""
+    status = response.status_code
+    error = error_of(status, response.headers, bytes(response.body or b""))
+    # The server answers 400 when a proxy removed the upgrade from the request.
+    from_proxy = "problem+json" not in response.headers.get("content-type", "")
+    if status in (400, 426) or (from_proxy and (status < 300 or status in (403, 405, 501))):
+        return NoChannel(error, blocked=True)
+    return judge(error)
 
 
 def explain(closed: ConnectionClosed, parting: LadingError | None) -> Again:

@@ -17,9 +17,9 @@ from lading.client import lookup
 from lading.client.address import Address, Credential, Token, find
 from lading.client.api import Api
 from lading.client.backoff import Timing
-from lading.client.download import Download
+from lading.client.download import Download, target_for
 from lading.client.source import Readable
-from lading.client.target import FileTarget, PipeTarget, Target, safe_name
+from lading.client.target import FileTarget
 from lading.client.types import (
     Grant,
     Manifest,
@@ -150,7 +150,7 @@ class Client:
         found = await self.manifest(file_id)
         if isinstance(found, Upload):
             raise Incomplete(f"{file_id} is still being uploaded.")
-        target = await asyncio.to_thread(_target, to, found, overwrite)
+        target = await asyncio.to_thread(target_for, to, found, overwrite)
         await Download(
             self._api, found, target, patience=self._patience, on_progress=on_progress
         ).run()
@@ -299,14 +299,3 @@ class Client:
 def _quota(user_id: str) -> str:
     # Dots are escaped too: HTTP clients resolve `..` in an address.
     return f"/v1/users/{quote(user_id, safe='').replace('.', '%2E')}/quota"
-
-
-def _target(
-    to: str | os.PathLike[str] | BinaryIO | None, file: Manifest, overwrite: bool
-) -> Target:
-    if to is not None and not isinstance(to, str | os.PathLike):
-        return PipeTarget(to, file)
-    path = Path() if to is None else Path(to)
-    if path.is_dir():
-        path /= safe_name(file.name, file.id)
-    return FileTarget(path, file, overwrite=overwrite)

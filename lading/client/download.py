@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from os import PathLike
+from pathlib import Path
+from typing import BinaryIO
 
 import httpx
 
 from lading.client.api import Api
 from lading.client.errors import Unreachable
 from lading.client.retry import LIMITS, Again, Retry
-from lading.client.target import Target
+from lading.client.target import FileTarget, PipeTarget, Target, safe_name
 from lading.client.types import Manifest, Progress, State
 from lading.protocol.errors import ChecksumMismatch, Internal, LadingError
 
@@ -110,3 +113,15 @@ class Download:
     def _tell(self, state: State, reason: str | None = None) -> None:
         if self._on_progress is not None:
             self._on_progress(Progress(state, self._target.offset, self._size, reason=reason))
+
+
+def target_for(
+    to: str | PathLike[str] | BinaryIO | None, file: Manifest, overwrite: bool
+) -> Target:
+    """Where a file is written to: see `Client.download`. Blocks."""
+    if to is not None and not isinstance(to, str | PathLike):
+        return PipeTarget(to, file)
+    path = Path() if to is None else Path(to)
+    if path.is_dir():
+        path /= safe_name(file.name, file.id)
+    return FileTarget(path, file, overwrite=overwrite)

@@ -42,10 +42,8 @@ def entries(api: Api, answer: dict[str, Any], key: str) -> list[dict[str, Any]]:
 
 def read(api: Api, make: Callable[[dict[str, Any]], Result], raw: dict[str, Any]) -> Result:
     """An answer as an object. Raises NotALadingServer where fields are missing or malformed."""
-    try:
+    with api.reading():
         return make(raw)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise api.not_a_lading_server() from error
 
 
 def manifest_of(api: Api, raw: dict[str, Any]) -> Manifest:

@@ -58,6 +58,14 @@ class Again(Exception):
         self.renew = renew
 
 
+class NoChannel(Again):
+    """A WebSocket carried nothing; `blocked` if the network refused its handshake."""
+
+    def __init__(self, error: LadingError, *, blocked: bool = False) -> None:
+        super().__init__(error)
+        self.blocked = blocked
+
+
 def judge(failure: Again | LadingError) -> Again:
     """The failure as a reason to try again. Raises it when another attempt cannot help."""
     if isinstance(failure, Again):

@@ -11,6 +11,7 @@ from typing import NamedTuple, Never, Protocol
 
 from lading.client.channel import Channel, beside
 from lading.client.errors import SourceChanged
+from lading.client.http_channel import HttpChannel
 from lading.client.retry import LONGEST_WAIT, Again, judge
 from lading.client.source import Source
 from lading.protocol import messages as m
@@ -46,7 +47,9 @@ class Listener(Protocol):
 class Transfer:
     """Drives the upload `ref` of an open channel."""
 
-    def __init__(self, channel: Channel, ref: int, source: Source, listener: Listener) -> None:
+    def __init__(
+        self, channel: Channel | HttpChannel, ref: int, source: Source, listener: Listener
+    ) -> None:
         self._channel = channel
         self._sender = channel.sender
         self._ref = ref

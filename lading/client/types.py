@@ -111,7 +111,7 @@ class Upload:
 
     `size` is None while the length is unknown. `stored` bytes are durable; `missing` are the ranges
     that are not, each from its first byte up to, not including, its last. The upload is deleted at
-    `expires_at` unless it goes on.
+    `expires_at` unless it is resumed.
     """
 
     id: str

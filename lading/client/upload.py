@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import mimetypes
 from collections.abc import AsyncIterator, Callable, Generator
 from dataclasses import fields, replace
 from typing import Any
 
 from lading.client.api import Api
 from lading.client.channel import Channel
-from lading.client.errors import NotALadingServer, SourceChanged
+from lading.client.errors import NotALadingServer, SourceChanged, Unreachable
+from lading.client.http_channel import HttpChannel
+from lading.client.local import guess_type
 from lading.client.lookup import already_there, unfinished
 from lading.client.phase import Event, Phase, after
-from lading.client.retry import Again, Retry
+from lading.client.retry import Again, NoChannel, Retry
 from lading.client.source import Readable, Source, open_source
 from lading.client.transfer import Transfer
 from lading.client.types import File, Manifest, Progress, State, Upload, UploadRequest
@@ -114,8 +115,11 @@ class UploadTask:
                 try:
                     file = await self._attempt(source)
                 except (Again, LadingError) as failure:
-                    if not await self._start_over(failure, source):
-                        await self._retry.wait(failure)
+                    if await self._start_over(failure, source):
+                        continue
+                    if isinstance(failure, ChecksumMismatch):
+                        raise  # of the whole file: the same bytes again would not help
+                    await self._retry.wait(failure)
                 else:
                     self.id = file.id
                     self._tell(state=State.DONE, stored=file.size, total=file.size)
@@ -133,16 +137,38 @@ class UploadTask:
             return there.file()
         if self._phase in (Phase.LOOKING, Phase.CREATING):
             await self._look(source)
-        channel = await Channel.open(
-            self._api.address, await self._api.credential.get(), self._api.timing
-        )
+        channel = await self._connect()
         self._reached()
         self.connections += 1
+        before = self.bytes_acknowledged
         try:
             transfer = Transfer(channel, self._open(channel, source), source, self)
             return self._file(await transfer.run())
+        except Again as failure:
+            if self.bytes_acknowledged == before:
+                self._carried_nothing(failure)
+            raise
         finally:
             await channel.close()
+
+    def _carried_nothing(self, failure: Again) -> None:
+        """A refusal says that the connection works; over HTTP a proxy may have sent it."""
+        transport = self._api.transport
+        if transport.is_http or isinstance(failure.error, Unreachable):
+            transport.missed()
+
+    async def _connect(self) -> Channel | HttpChannel:
+        """A connection by WebSocket; where the network blocks that, its stand-in over HTTP."""
+        api = self._api
+        if not api.transport.is_http:
+            try:
+                return await Channel.open(
+                    api.address, await api.credential.get(), api.timing, proxy=api.proxy
+                )
+            except NoChannel as failure:
+                if not api.transport.missed(blocked=failure.blocked):
+                    raise
+        return HttpChannel(api)
 
     async def _already_there(self, source: Source) -> Manifest | None:
         """The same file, if it is on the server already."""
@@ -174,7 +200,7 @@ class UploadTask:
             await self._api.json("PATCH", f"/v1/files/{there.id}", body={"tags": tags})
             self.tagged = True
 
-    def _open(self, channel: Channel, source: Source) -> int:
+    def _open(self, channel: Channel | HttpChannel, source: Source) -> int:
         if self.id is not None:
             return channel.sender.resume(self.id)
         self._to("create")
@@ -258,6 +284,7 @@ class UploadTask:
 
     def acknowledged(self, size: int) -> None:
         self.bytes_acknowledged += size
+        self._api.transport.works()
         self._progressed()
 
     def stored(self, stored: int) -> None:
@@ -281,12 +308,3 @@ class UploadTask:
         if self._on_progress is not None:
             self._on_progress(self.progress)
         self._news.set()
-
-
-_ENCODINGS = {"gzip": "application/gzip", "bzip2": "application/x-bzip2", "xz": "application/x-xz"}
-
-
-def guess_type(name: str) -> str | None:
-    """The media type that a file's name suggests, or None."""
-    kind, encoding = mimetypes.guess_type(name)
-    return kind if encoding is None else _ENCODINGS.get(encoding)

@@ -1,7 +1,7 @@
-"""A server that does what a test tells it to: the protocol's own receiver over a dictionary.
+"""A server under a test's control: the protocol's own receiver over a dictionary.
 
-The protocol and the WebSocket are the real ones; only the store is not, so that it can refuse,
-wait and forget on command. It answers the lists of the HTTP API, too.
+The protocol and the WebSocket are real; only the store is not, so that a test can make it refuse,
+wait and forget. It also answers the lists of the HTTP API; all else by HTTP is 503.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Held:
 
 
 class Fake:
-    """The server. `on_…` are asked before each thing is done and may refuse it."""
+    """The server. The `on_…` functions are called before each act and may refuse it."""
 
     def __init__(self, *, window: int = 256 * KIB, chunk_size: int = 64 * KIB) -> None:
         self.window = window
@@ -120,7 +120,7 @@ class Fake:
         self.port = next(iter(self._server.sockets)).getsockname()[1]
 
     async def stop(self) -> None:
-        """Be gone at once, as after SIGKILL."""
+        """Stop at once, as after SIGKILL."""
         assert self._server is not None
         self.cut()
         self._server.close()
@@ -129,7 +129,7 @@ class Fake:
             task.cancel()
 
     def cut(self) -> None:
-        """End all connections without a word."""
+        """Cut all connections without a close frame."""
         for socket in self.channels.values():
             socket.transport.abort()
 
@@ -200,7 +200,7 @@ class Fake:
             case e.Send():
                 await socket.send(encode(effect.message))
             case e.Close():
-                # Not awaited: the reader of this connection must go on for it to succeed.
+                # Not awaited: it succeeds only while this connection is still being read.
                 self._spawn(socket.close(effect.code, effect.reason))
             case e.Write():
                 self._spawn(self._store(effect, receiver, socket))
@@ -304,9 +304,9 @@ class Fake:
 
     def _request(self, _socket: ServerConnection, request: Request) -> Response | None:
         parts = urlsplit(request.path)
-        told = self.on_request(parts.path)
-        if told is not None or parts.path == "/v1/ws":
-            return told
+        given = self.on_request(parts.path)
+        if given is not None or parts.path == "/v1/ws":
+            return given
         query = {key: values[0] for key, values in parse_qs(parts.query).items()}
         if parts.path == "/v1/files":
             found = [h for h in self.uploads.values() if h.finished is not None]
@@ -317,7 +317,8 @@ class Fake:
             if "fingerprint" in query:
                 found = [h for h in found if h.spec.fingerprint == query["fingerprint"]]
             return respond({"uploads": [_shape(h) for h in reversed(found)], "cursor": None})
-        return respond(NotFound())
+        # Plain HTTP carries no uploads here: as where a proxy in between is overloaded.
+        return from_proxy(503)
 
 
 def _check(error: LadingError | None) -> None:
@@ -347,7 +348,7 @@ def _shape(held: Held) -> dict[str, Any]:
 
 
 def respond(content: Any, status: int = 200, **headers: str) -> Response:
-    """A JSON answer; an error becomes its problem document."""
+    """A JSON answer. An error becomes its problem document."""
     kind = "application/json"
     if isinstance(content, LadingError):
         kind, status = "application/problem+json", status if status != 200 else 404

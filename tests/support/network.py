@@ -1,4 +1,4 @@
-"""A network between client and server that a test can break: cut, held up, or made to lie."""
+"""A network between client and server that a test can cut or damage, and an HTTP proxy."""
 
 from __future__ import annotations
 
@@ -112,3 +112,82 @@ async def network(
     finally:
         server.close()
         await between.settle()
+
+
+class Proxy:
+    """An HTTP proxy that sends every request to `port`, whatever host it names.
+
+    With `forbids_connect` it tunnels nothing, as proxies that inspect all traffic do.
+    """
+
+    def __init__(self, port: int) -> None:
+        self.methods: list[str] = []
+        self.forbids_connect = False
+        self.port = 0
+        self._target = port
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    async def run(self) -> asyncio.Server:
+        server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self.port = server.sockets[0].getsockname()[1]
+        return server
+
+    async def settle(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        try:
+            with suppress(OSError, EOFError):
+                await self._serve(reader, writer)
+        finally:
+            self._tasks.discard(task)
+            writer.transport.abort()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        method, address, version = head.split(b"\r\n", 1)[0].split(b" ")
+        self.methods.append(method.decode())
+        if method == b"CONNECT" and self.forbids_connect:
+            writer.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+            await writer.drain()
+            return
+        there, back = await asyncio.open_connection("127.0.0.1", self._target)
+        if method == b"CONNECT":
+            writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        else:
+            path = b"/" + address.split(b"/", 3)[3]
+            fields = head.split(b"\r\n", 1)[1]
+            back.write(b"%b %b %b\r\nConnection: close\r\n%b" % (method, path, version, fields))
+        try:
+            await asyncio.gather(_copy(reader, back), _copy(there, writer))
+        finally:
+            back.transport.abort()
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with suppress(ConnectionError):
+        while data := await reader.read(BLOCK):
+            writer.write(data)
+            await writer.drain()
+        writer.close()
+
+
+@asynccontextmanager
+async def proxying(port: int) -> AsyncIterator[Proxy]:
+    """An HTTP proxy before `port` while the context is open."""
+    proxy = Proxy(port)
+    server = await proxy.run()
+    try:
+        yield proxy
+    finally:
+        server.close()
+        await proxy.settle()

@@ -10,7 +10,7 @@ from lading.client.address import Address
 from lading.client.backoff import Timing
 from lading.client.channel import Channel, beside, explain
 from lading.client.errors import Unreachable
-from lading.client.retry import Again
+from lading.client.retry import Again, NoChannel
 from lading.protocol.codec import encode
 from lading.protocol.errors import (
     Forbidden,
@@ -27,7 +27,7 @@ from lading.protocol.errors import (
 from lading.protocol.messages import Hello, Ping, Pong, Window
 from lading.protocol.sender import Failed
 from lading.protocol.spec import UploadSpec
-from tests.support.fake_server import Fake, respond
+from tests.support.fake_server import Fake, from_proxy, respond
 from tests.support.servers import until
 
 
@@ -80,7 +80,6 @@ async def test_a_forbidden_user(fake: Fake) -> None:
     ("status", "problem", "expected"),
     [
         (404, NotFound(), NotFound),
-        (400, InvalidArgument("subprotocol"), InvalidArgument),
         (403, Forbidden("origin"), Forbidden),
     ],
 )
@@ -90,6 +89,22 @@ async def test_refused_before_the_upgrade(
     fake.on_request = lambda _path: respond(problem, status)
     with pytest.raises(expected):
         await channel(fake)
+
+
+@pytest.mark.parametrize("status", [200, 403, 405, 426, 501])
+async def test_a_network_that_blocks_websocket(fake: Fake, status: int) -> None:
+    fake.on_request = lambda _path: from_proxy(status)
+    with pytest.raises(NoChannel) as raised:
+        await channel(fake)
+    assert raised.value.blocked
+
+
+async def test_a_server_that_got_no_upgrade(fake: Fake) -> None:
+    fake.on_request = lambda _path: respond(InvalidArgument("Connect with an Upgrade."), 400)
+    with pytest.raises(NoChannel) as raised:
+        await channel(fake)
+    assert raised.value.blocked
+    assert isinstance(raised.value.error, InvalidArgument)
 
 
 async def test_too_many_connections_pass(fake: Fake) -> None:

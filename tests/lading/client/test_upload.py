@@ -15,7 +15,6 @@ from lading.client.backoff import Timing
 from lading.client.client import Client
 from lading.client.errors import NotALadingServer, SourceChanged, SourceFailed, Unreachable
 from lading.client.types import File, Progress, State
-from lading.client.upload import guess_type
 from lading.protocol import effects as e
 from lading.protocol.digests import crc32c
 from lading.protocol.errors import (
@@ -32,7 +31,7 @@ from lading.protocol.errors import (
 from lading.protocol.messages import Create, Finish, Hello, Resume
 from lading.protocol.spec import UploadSpec
 from tests.lading.conftest import AT_ONCE, Clock
-from tests.support.fake_server import Fake, respond, running
+from tests.support.fake_server import Fake, from_proxy, respond, running
 from tests.support.network import network
 from tests.support.servers import until
 
@@ -321,6 +320,23 @@ async def test_a_server_that_is_too_busy_for_an_upgrade(
     assert clock.slept[:3] == [2.0, 2.0, 2.0]
 
 
+@pytest.mark.parametrize("status", [408, 425, 429, 502, 504, 520, 530])
+@pytest.mark.parametrize("path", ["/v1/ws", "/v1/uploads", "/v1/files"])
+async def test_a_proxy_that_answers_for_the_server_for_a_while(
+    fake: Fake, file: Path, data: bytes, clock: Clock, status: int, path: str
+) -> None:
+    left = [0] * 10
+
+    def answer(asked: str) -> Response | None:
+        return from_proxy(status) if asked == path and left and not left.pop() else None
+
+    fake.on_request = answer
+    async with client(fake.url, clock.timing()) as lading:
+        await lading.upload(file)
+    assert len(clock.slept) >= 10
+    assert fake.only.bytes() == data
+
+
 async def test_another_writer_in_the_same_cell(fake: Fake, file: Path, data: bytes) -> None:
     fake.on_store = times(2, ChunkConflict())
     async with client(fake.url) as lading:
@@ -585,20 +601,3 @@ async def test_memory_does_not_grow_with_a_stream(fake: Fake) -> None:
     async with client(fake.url) as lading:
         await lading.upload(endless(), name="s")
     assert ahead <= fake.window + 2 * fake.chunk_size + 32 * KIB
-
-
-# -- types -----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("name", "kind"),
-    [
-        ("a.mp4", "video/mp4"),
-        ("a.tar.gz", "application/gzip"),
-        ("a.svg", "image/svg+xml"),
-        ("a.unheard-of", None),
-        ("a", None),
-    ],
-)
-def test_types_by_name(name: str, kind: str | None) -> None:
-    assert guess_type(name) == kind
