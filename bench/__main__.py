@@ -19,14 +19,14 @@ from pathlib import Path
 
 import structlog
 
-from bench import keep, peers
+from bench import peers, save
 from bench.growth import Curve, Values, curves, medians
 from bench.machine import machine, versions
 from bench.measure import Measure, Options, Sample
 from bench.measures import MEASURES
 from bench.process import ROOT, ChildFailed
 from bench.report import Result, summarize, table
-from bench.scene import NoRoom, Scene
+from bench.workspace import NoSpace, Workspace
 from lading.storage.embedded.process import EmbeddedError
 
 ROUNDS, QUICK_ROUNDS, GROWTH_ROUNDS = 5, 1, 3
@@ -35,21 +35,21 @@ BEGAN = time.monotonic()
 
 
 def say(text: str) -> None:
-    """Tell how far it is, and since when; the tables alone go to standard output."""
+    """Report progress on standard error; only the tables go to standard output."""
     print(f"{time.monotonic() - BEGAN:5.0f} s  {text}", file=sys.stderr, flush=True)
 
 
-async def run(measure: Measure, rounds: int, scene: Scene) -> Result:
-    """One measure: all its rounds, on one stage."""
+async def run(measure: Measure, rounds: int, workspace: Workspace) -> Result:
+    """One measure: all its rounds, in one setup."""
     rounds = min(rounds, measure.rounds or rounds)
     found: list[list[Sample]] = []
-    async with measure.stage(scene) as stage:
+    async with measure.setup(workspace) as setup:
         for number in range(0 if measure.warm_up else 1, rounds + 1):
             samples: dict[int, Sample] = {}
             places = range(len(measure.sides))
             for place in places if number % 2 == 0 else reversed(places):
                 side = measure.sides[place]
-                samples[place] = await side.run(stage)
+                samples[place] = await side.run(setup)
                 value = f"{samples[place].value:.3g} {measure.unit}"
                 turn = f"{number}/{rounds}" if number else "warming up"
                 say(f"{measure.name}, {turn}: {side.name}: {value}")
@@ -58,11 +58,11 @@ async def run(measure: Measure, rounds: int, scene: Scene) -> Result:
     return summarize(measure, found)
 
 
-async def draw(curve: Curve, rounds: int, scene: Scene) -> Result:
+async def draw(curve: Curve, rounds: int, workspace: Workspace) -> Result:
     """One curve: all its rounds."""
     found: list[list[Values]] = []
     for number in range(1, rounds + 1):
-        found.append(await curve.run(scene, curve.points))
+        found.append(await curve.run(workspace, curve.points))
         say(f"{curve.name}, {number}/{rounds}")
     return {
         "name": curve.name,
@@ -73,38 +73,42 @@ async def draw(curve: Curve, rounds: int, scene: Scene) -> Result:
     }
 
 
-Work = Callable[[Scene], Awaitable[list[Result]]]
+Work = Callable[[Workspace], Awaitable[list[Result]]]
 
 
 async def run_all(work: Work, kind: str, rounds: int, quick: bool, place: Path) -> Result:
-    """All that was asked for, in one scene; what it gave is kept under `kind`."""
-    # SIGTERM ends the run as Ctrl-C does: in order, with nothing left behind.
+    """Run everything that was asked for in one workspace; the results are stored under `kind`."""
+    # SIGTERM ends the run like Ctrl-C: cleanly, with nothing left behind.
     task = asyncio.current_task()
     assert task is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     now = datetime.now(UTC)
-    async with Scene.open(place) as scene:
-        kinds = machine(scene.scratch)
+    async with Workspace.open(place) as workspace:
+        kinds = machine(workspace.scratch)
         return {
             "run": {"when": f"{now:%Y-%m-%d %H:%M} UTC", "rounds": rounds, "quick": quick},
             "machine": kinds,
-            "versions": {**versions(await scene.mongo_version()), **await peers.versions()},
-            kind: await work(scene),
+            "versions": {**versions(await workspace.mongo_version()), **await peers.versions()},
+            kind: await work(workspace),
         }
 
 
 def parse(names: Sequence[str]) -> argparse.Namespace:
-    """The command line; ends the program when it is wrong."""
+    """Parse the command line; exits if it is wrong."""
     parser = argparse.ArgumentParser(
         prog="scripts/bench", description="Runs Lading and its peers in turn and compares them."
     )
     parser.add_argument("measures", nargs="*", metavar="MEASURE", help=f"of: {', '.join(names)}")
-    parser.add_argument("--growth", action="store_true", help="how time and memory grow, instead")
+    parser.add_argument(
+        "--growth", action="store_true", help="measure how time and memory grow instead"
+    )
     parser.add_argument("--quick", action="store_true", help="small sizes, in under two minutes")
     parser.add_argument(
         "--rounds", type=int, help=f"default {ROUNDS}, {GROWTH_ROUNDS} with --growth, 1 if --quick"
     )
-    parser.add_argument("--scratch", type=Path, default=ROOT / "build", help="where data may lie")
+    parser.add_argument(
+        "--scratch", type=Path, default=ROOT / "build", help="directory for the data"
+    )
     options = parser.parse_args()
     if unknown := set(options.measures) - set(names):
         parser.error(f"there is no {', '.join(sorted(unknown))}; of: {', '.join(names)}")
@@ -117,7 +121,7 @@ def parse(names: Sequence[str]) -> argparse.Namespace:
 
 
 def main() -> int:
-    """Run what the command line asks for; gives the exit code."""
+    """Run what the command line asks for; returns the exit code."""
     growth = "--growth" in sys.argv
     names = [part.name for part in (curves(Options()) if growth else _measures(Options()))]
     given = parse(names)
@@ -128,13 +132,13 @@ def main() -> int:
     def chosen(name: str) -> bool:
         return not given.measures or name in given.measures
 
-    async def measures(scene: Scene) -> list[Result]:
+    async def measures(workspace: Workspace) -> list[Result]:
         some = [measure for measure in _measures(options) if chosen(measure.name)]
-        return [await run(measure, given.rounds, scene) for measure in some]
+        return [await run(measure, given.rounds, workspace) for measure in some]
 
-    async def growing(scene: Scene) -> list[Result]:
+    async def growing(workspace: Workspace) -> list[Result]:
         some = [curve for curve in curves(options) if chosen(curve.name)]
-        return [await draw(curve, given.rounds, scene) for curve in some]
+        return [await draw(curve, given.rounds, workspace) for curve in some]
 
     structlog.configure(
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
@@ -143,17 +147,17 @@ def main() -> int:
     work, kind = (growing, "curves") if growth else (measures, "measures")
     try:
         result = asyncio.run(run_all(work, kind, given.rounds, given.quick, given.scratch))
-    except (ChildFailed, EmbeddedError, NoRoom) as error:
+    except (ChildFailed, EmbeddedError, NoSpace) as error:
         say(str(error))
         return 1
     except (KeyboardInterrupt, asyncio.CancelledError):
         say("Stopped; nothing was kept.")
         return 130
     if growth:
-        keep.growth(result, whole)
-        print("\n".join(keep.curve_table(curve) for curve in result["curves"]))
+        save.growth(result, whole)
+        print("\n".join(save.curve_table(curve) for curve in result["curves"]))
     else:
-        keep.measures(result, whole)
+        save.measures(result, whole)
         print(table(result), end="")
     return 0
 

@@ -1,4 +1,4 @@
-"""How cost grows: each curve takes time and memory at several sizes of one thing.
+"""How cost grows: each curve measures time and memory at several sizes of one quantity.
 
 It owns the curves and their arithmetic. It refuses to know how they are drawn and printed.
 Source: page 6 of the design.
@@ -14,27 +14,27 @@ from bench import uploads
 from bench.measure import MIB, Options
 from bench.measures import idle_connections, many_pieces, many_uploads, server_processes
 from bench.process import ask, forget_peak, memory
-from bench.scene import Scene, room_for
+from bench.workspace import Workspace, room_for
 
 Values = Mapping[str, float]
-"""What was taken at one point; each name carries its unit."""
+"""The values at one point; each name contains its unit."""
 
 PEAK = uploads.PEAK
 
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """What is varied, the sizes it is given, and a run that takes all of them in turn."""
+    """What is varied, its sizes, and a run that measures all of them in turn."""
 
     name: str
     title: str
     along: str
     points: tuple[int, ...]
-    run: Callable[[Scene, Sequence[int]], Awaitable[list[Values]]] = field(repr=False)
+    run: Callable[[Workspace, Sequence[int]], Awaitable[list[Values]]] = field(repr=False)
 
 
 def curves(options: Options) -> list[Curve]:
-    """All curves, smaller when it is to be quick or the disk has little room."""
+    """All curves; smaller for a quick run, or if the disk has little free space."""
     quick = options.quick
     wanted = (16, 64) if quick else (16, 64, 256, 1024, 4096)
     sizes = tuple(size for size in wanted if room_for(size * MIB) <= options.room)
@@ -72,7 +72,7 @@ def curves(options: Options) -> list[Curve]:
 
 
 def medians(rounds: Sequence[Sequence[Values]]) -> list[dict[str, float]]:
-    """For each point the median of what the rounds gave there."""
+    """For each point the median of the rounds."""
     return [
         {name: statistics.median(values[name] for values in at_point) for name in at_point[0]}
         for at_point in zip(*rounds, strict=True)
@@ -84,18 +84,18 @@ def growth(points: Sequence[Values], name: str) -> float:
     return points[-1][name] / points[0][name]
 
 
-async def _file_size(scene: Scene, points: Sequence[int]) -> list[Values]:
+async def _file_size(workspace: Workspace, points: Sequence[int]) -> list[Values]:
     found = []
     for point in points:
-        sent = await uploads.over_websocket(scene, point * MIB)
+        sent = await uploads.over_websocket(workspace, point * MIB)
         found.append(_transfer(sent))
     return found
 
 
-async def _uploads(scene: Scene, points: Sequence[int]) -> list[Values]:
+async def _uploads(workspace: Workspace, points: Sequence[int]) -> list[Values]:
     found = []
     for point in points:
-        sent = await uploads.over_websocket(scene, 8 * MIB, point, many_uploads.SETTINGS)
+        sent = await uploads.over_websocket(workspace, 8 * MIB, point, many_uploads.SETTINGS)
         found.append(_transfer(sent))
     return found
 
@@ -112,13 +112,13 @@ TIMED = 1_000
 LISTED = 300
 
 
-async def _piece_count(scene: Scene, points: Sequence[int]) -> list[Values]:
+async def _piece_count(workspace: Workspace, points: Sequence[int]) -> list[Values]:
     """One upload that is filled further and further."""
     size = (points[-1] + TIMED) * many_pieces.PIECE
-    source = await scene.source(size)
-    await scene.clear()
+    source = await workspace.source(size)
+    await workspace.clear()
     found: list[Values] = []
-    async with scene.lading() as server:
+    async with workspace.lading() as server:
         filling = many_pieces.Filling(server, source, size)
         for point in points:
             await filling.fill(point - filling.stored)
@@ -129,9 +129,9 @@ async def _piece_count(scene: Scene, points: Sequence[int]) -> list[Values]:
     return found
 
 
-async def _connections(scene: Scene, points: Sequence[int]) -> list[Values]:
-    await scene.clear()
-    async with scene.lading(idle_connections.SETTINGS) as server:
+async def _connections(workspace: Workspace, points: Sequence[int]) -> list[Values]:
+    await workspace.clear()
+    async with workspace.lading(idle_connections.SETTINGS) as server:
         job = {**server.job, "pid": server.pid, "steps": list(points), "hold": 0.1}
         told = await ask("bench.clients.idle", job)
     return [
@@ -140,11 +140,11 @@ async def _connections(scene: Scene, points: Sequence[int]) -> list[Values]:
     ]
 
 
-async def _processes(scene: Scene, points: Sequence[int]) -> list[Values]:
+async def _processes(workspace: Workspace, points: Sequence[int]) -> list[Values]:
     found: list[Values] = []
-    async with server_processes.serving(scene, points, LISTED) as servers:
+    async with server_processes.serving(workspace, points, LISTED) as servers:
         for server in servers:
-            sample = await server_processes.load(scene, server, LISTED, 60)
+            sample = await server_processes.load(workspace, server, LISTED, 60)
             values = {f"ms for a list of {LISTED} files": 1e3 / sample.value}
             found.append({**values, "RSS, MiB": sample.costs["RSS, MiB"]})
     return found

@@ -1,4 +1,4 @@
-"""What the numbers were taken on: versions and the kind of machine, never its name or its paths."""
+"""What the run used: versions and the kind of machine, never its name or its paths."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LIBRARIES = (
 
 
 def versions(mongod: str) -> dict[str, str]:
-    """The versions of all that takes part."""
+    """The versions of all programs and libraries."""
     return {
         "lading": f"{VERSION} ({_commit()})",
         "python": platform.python_version(),

@@ -1,4 +1,4 @@
-"""What a measure is: sides that are run in turn, and goals that compare what they gave.
+"""What a measure is: sides that run in turn, and goals that compare their results.
 
 It owns these values and the arithmetic of medians and ratios. It refuses to know how a side is
 run, and where its numbers are printed. Source: page 6 of the design.
@@ -12,7 +12,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from bench.scene import Scene
+from bench.workspace import Workspace
 
 MIB = 2**20
 GIB = 2**30
@@ -37,12 +37,12 @@ class Sample(NamedTuple):
 
 
 Run = Callable[[Any], Awaitable[Sample]]
-"""Runs a side once; it is given what the measure's `stage` gave."""
+"""Runs a side once; it is given what the measure's `setup` gave."""
 
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One of those compared. `durable` says what a crash cannot take once it is done."""
+    """One of the sides that are compared. `durable` says what a crash cannot lose."""
 
     name: str
     durable: str
@@ -76,7 +76,7 @@ class Goal:
         return sample.value if self.cost is None else sample.costs[self.cost]
 
     def met(self, median: float) -> bool:
-        """Whether the median keeps within the bound."""
+        """Whether the median is within the bound."""
         enough = self.at_least is None or median >= self.at_least
         return enough and (self.at_most is None or median <= self.at_most)
 
@@ -94,19 +94,19 @@ class Goal:
 
 
 @asynccontextmanager
-async def bare(scene: Scene) -> AsyncIterator[Scene]:
-    """The stage of sides that need the scene only, and put everything else up themselves."""
-    yield scene
+async def bare(workspace: Workspace) -> AsyncIterator[Workspace]:
+    """The setup of sides that need the workspace only, and put everything else up themselves."""
+    yield workspace
 
 
-Stage = Callable[[Scene], AbstractAsyncContextManager[Any]]
+Setup = Callable[[Workspace], AbstractAsyncContextManager[Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class Measure:
     """A row of the design's table of targets, or two rows that come from the same runs.
 
-    `name` is how it is chosen on the command line. `stage` is entered once and holds what all
+    `name` is how it is chosen on the command line. `setup` is entered once and holds what all
     rounds share, such as a large file that is only read. With `warm_up` a round goes before that
     does not count: a database that has just been started fills its cache and makes its journal
     files, which costs whoever comes first. `rounds` is the most that make sense, where each is
@@ -121,11 +121,11 @@ class Measure:
     note: str = ""
     warm_up: bool = True
     rounds: int | None = None
-    stage: Stage = field(default=bare, repr=False)
+    setup: Setup = field(default=bare, repr=False)
 
 
 class Spread(NamedTuple):
-    """The middle and the ends of what several rounds gave."""
+    """The median, minimum and maximum of several rounds."""
 
     median: float
     least: float

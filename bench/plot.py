@@ -35,7 +35,7 @@ text { font: 13px system-ui, sans-serif; fill: #24292f; }
 LABELS, BARS, NUMBERS = 330, 330, 200
 ROW = 26
 MOST = 3.0
-"""A bar ends there: how far beyond three times its target a value lies is told by its number."""
+"""A bar ends there; for a larger value only the number shows how large it is."""
 
 
 @dataclass(frozen=True, slots=True)

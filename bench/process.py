@@ -25,7 +25,7 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class ChildFailed(Exception):
-    """A child ended when it should not have; the text is the end of what it wrote."""
+    """A child ended unexpectedly; the text is the end of its output."""
 
 
 def program(*command: str) -> list[str]:
@@ -65,7 +65,7 @@ async def child(
 
 
 async def end(process: asyncio.subprocess.Process) -> None:
-    """SIGTERM, and SIGKILL when that is not heard."""
+    """SIGTERM, and SIGKILL if that has no effect."""
     if process.returncode is not None:
         return
     with suppress(ProcessLookupError):
@@ -101,7 +101,7 @@ async def ask(module: str, job: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def family(pid: int) -> list[int]:
-    """A process and all that it has started, and these in turn."""
+    """A process and all its descendants."""
     found = [pid]
     for task in Path(f"/proc/{pid}/task").iterdir():
         for child_pid in (task / "children").read_text().split():
@@ -142,7 +142,7 @@ def _own_memory(pid: int) -> Memory:
 
 
 def forget_peak(pid: int) -> None:
-    """From here on the peak of the process and its family counts anew."""
+    """Reset the peak of the process and its family."""
     for member in family(pid):
         Path(f"/proc/{member}/clear_refs").write_text("5")
 

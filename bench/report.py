@@ -100,7 +100,7 @@ def _target(goal: Result) -> list[str]:
 
 
 def place(result: Result) -> str:
-    """What a run was made on, in a sentence or two."""
+    """The machine and the versions of a run, in a sentence or two."""
     kinds = result["machine"]
     versions = ", ".join(f"{name} {value}" for name, value in result["versions"].items())
     return (
@@ -131,7 +131,7 @@ def _numbers(found: Result) -> list[str]:
 
 
 def number(value: float | None) -> str:
-    """A number with as many digits as can be meant."""
+    """A number with its significant digits."""
     if value is None:
         return ""
     if value >= 20:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from bench.measure import MIB
 from bench.peers import Peer
 from bench.process import ask, cpu_seconds, machine_cpu_seconds, memory
-from bench.scene import PEER_DATABASE, LadingServer, Scene, Settings
+from bench.workspace import PEER_DATABASE, LadingServer, Settings, Workspace
 
 DURABLE = "yes: majority, journaled"
 NOTHING_WRITTEN = "nothing is written"
@@ -28,7 +28,7 @@ TUS_PIECE = 4 * MIB
 
 
 class Transfer(NamedTuple):
-    """How fast it was, in bytes per second, what it cost, and what the client told besides."""
+    """The rate in bytes per second, the costs, and the client's other results."""
 
     rate: float
     costs: dict[str, float]
@@ -41,22 +41,22 @@ class Transfer(NamedTuple):
 
 
 async def over_websocket(
-    scene: Scene, size: int, uploads: int = 1, settings: Settings | None = None
+    workspace: Workspace, size: int, uploads: int = 1, settings: Settings | None = None
 ) -> Transfer:
     """Upload files of `size` bytes over WebSocket into a fresh Lading server, all at once."""
-    path = await scene.source(size)
-    await scene.clear()
-    async with scene.lading(settings) as server:
-        return await send(scene, server, path, size, uploads)
+    path = await workspace.source(size)
+    await workspace.clear()
+    async with workspace.lading(settings) as server:
+        return await send(workspace, server, path, size, uploads)
 
 
 async def send(
-    scene: Scene, server: LadingServer, path: Path, size: int, uploads: int = 1
+    workspace: Workspace, server: LadingServer, path: Path, size: int, uploads: int = 1
 ) -> Transfer:
     """Upload files of `size` bytes over WebSocket into this server, all at once."""
     base = memory(server.pid).now
     job = {**server.job, "path": str(path), "size": size, "uploads": uploads}
-    pids = {"server": server.pid, "mongod": scene.mongo_pid}
+    pids = {"server": server.pid, "mongod": workspace.mongo_pid}
     transfer = await watch("bench.clients.channel", job, size * uploads, pids)
     after, peak = memory(server.pid)
     transfer.costs["RSS before, MiB"] = base / MIB
@@ -65,29 +65,29 @@ async def send(
     return transfer
 
 
-async def into_gridfs(scene: Scene, size: int) -> Transfer:
-    """Put `size` bytes into GridFS on the scene's mongod, straight from PyMongo."""
-    path = await scene.source(size)
-    await scene.clear()
-    return await gridfs(scene, path, size, read=False)
+async def into_gridfs(workspace: Workspace, size: int) -> Transfer:
+    """Put `size` bytes into GridFS on the workspace's mongod, straight from PyMongo."""
+    path = await workspace.source(size)
+    await workspace.clear()
+    return await gridfs(workspace, path, size, read=False)
 
 
-async def gridfs(scene: Scene, path: Path, size: int, *, read: bool) -> Transfer:
+async def gridfs(workspace: Workspace, path: Path, size: int, *, read: bool) -> Transfer:
     """Put a file into GridFS, or read it from there."""
-    job = {"url": scene.mongo_url, "database": PEER_DATABASE, "path": str(path), "read": read}
-    transfer = await watch("bench.clients.gridfs", job, size, {"mongod": scene.mongo_pid})
+    job = {"url": workspace.mongo_url, "database": PEER_DATABASE, "path": str(path), "read": read}
+    transfer = await watch("bench.clients.gridfs", job, size, {"mongod": workspace.mongo_pid})
     assert not read or transfer.told["bytes"] == size
     return transfer
 
 
-StartPeer = Callable[[Scene], AbstractAsyncContextManager[Peer]]
+StartPeer = Callable[[Workspace], AbstractAsyncContextManager[Peer]]
 
 
-async def by_tus(scene: Scene, start: StartPeer, size: int) -> Transfer:
+async def by_tus(workspace: Workspace, start: StartPeer, size: int) -> Transfer:
     """Upload `size` bytes to a fresh peer that speaks tus, in PATCHes of 4 MiB."""
-    path = await scene.source(size)
-    await scene.clear()
-    async with start(scene) as peer:
+    path = await workspace.source(size)
+    await workspace.clear()
+    async with start(workspace) as peer:
         job = {"url": peer.url, "path": str(path), "size": size, "piece": TUS_PIECE}
         transfer = await watch("bench.clients.tus", job, size, {"server": peer.pid})
         transfer.costs[PEAK] = memory(peer.pid).peak / MIB
@@ -95,10 +95,10 @@ async def by_tus(scene: Scene, start: StartPeer, size: int) -> Transfer:
 
 
 async def over_http(
-    scene: Scene, server: LadingServer | Peer, path: str, size: int, mongod: bool
+    workspace: Workspace, server: LadingServer | Peer, path: str, size: int, mongod: bool
 ) -> Transfer:
     """Read a file of `size` bytes over HTTP; `mongod` says whether it comes from there."""
-    pids = {"server": server.pid, **({"mongod": scene.mongo_pid} if mongod else {})}
+    pids = {"server": server.pid, **({"mongod": workspace.mongo_pid} if mongod else {})}
     transfer = await watch("bench.clients.download", {**server.job, "path": path}, size, pids)
     assert transfer.told["bytes"] == size
     return transfer
@@ -107,7 +107,7 @@ async def over_http(
 async def watch(
     client: str, job: Mapping[str, Any], size: int, pids: Mapping[str, int]
 ) -> Transfer:
-    """Run a client, and read meanwhile what these processes and the rest of the machine use."""
+    """Run a client, and measure what these processes and the rest of the machine use."""
     whole = machine_cpu_seconds()
     before = {name: cpu_seconds(pid) for name, pid in pids.items()}
     told = await ask(client, job)

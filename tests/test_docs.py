@@ -39,9 +39,13 @@ from lading.server.settings import Settings, load
 from tests.support.servers import process
 
 ROOT = Path(__file__).parent.parent
+CHANGELOG = ROOT / "CHANGELOG.md"
+FOLDERS = {path.name for path in ROOT.iterdir() if path.is_dir()}
 PAGES = [
     ROOT / "README.md",
-    ROOT / "CHANGELOG.md",
+    ROOT / "SECURITY.md",
+    ROOT / "CONTRIBUTING.md",
+    CHANGELOG,
     *sorted((ROOT / "docs").glob("*.md")),
     *sorted((ROOT / "docs" / "decisions").glob("*.md")),
 ]
@@ -310,6 +314,14 @@ def test_links_within_the_project_lead_somewhere(page: Path) -> None:
         assert target.is_relative_to(ROOT), link
         assert target.exists(), link
         assert not anchor or anchor in _anchors(target), link
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page != CHANGELOG], ids=name_of)
+def test_paths_in_code_spans_exist(page: Path) -> None:
+    spans = re.findall(r"`([\w.-]+/[\w./-]*)`", page.read_text("utf-8"))
+    named = {span for span in spans if span.split("/")[0] in FOLDERS}
+    built = {span for span in named if span.startswith("server/page/")}
+    assert {span for span in named - built if not (ROOT / span).exists()} == set()
 
 
 @pytest.mark.parametrize("page", DECISIONS, ids=name_of)

@@ -1,6 +1,5 @@
-"""The rules of the house: what stands at the root, what is locked, who imports whom, what scripts
-and containers promise. Reads tracked files as text and as syntax trees, and does not know what
-Lading does.
+"""The rules of the house: what is at the root, what is locked, who imports whom, what scripts and
+containers promise. It reads tracked files as text and as syntax trees.
 """
 
 import ast
@@ -17,6 +16,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from ruamel.yaml import YAML
 
+from tests.support.figures import LONGEST
+
 ROOT = Path(__file__).parent.parent
 LOCKS = ("serve", "test", "bench")
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -32,7 +33,7 @@ FIXED_AT_ROOT = (
     "Dockerfile",
 )
 
-# Written in pieces, so that this file does not name them itself.
+# Written in parts, so that the test does not find this file.
 REGISTRY_HOSTS = tuple(
     ".".join(labels)
     for labels in (
@@ -45,7 +46,7 @@ REGISTRY_HOSTS = tuple(
     )
 )
 
-CLOCKS_CHANCE_AND_IO = {
+CLOCKS_RANDOMNESS_AND_IO = {
     "asyncio", "datetime", "io", "os", "pathlib", "random", "secrets", "select", "selectors",
     "socket", "ssl", "subprocess", "tempfile", "threading", "time", "uuid",
 }  # fmt: skip
@@ -90,7 +91,7 @@ def test_root_is_a_map_of_fewer_than_twenty_entries() -> None:
 
 
 @pytest.mark.parametrize("name", FIXED_AT_ROOT)
-def test_fixed_name_stands_at_the_root(name: str) -> None:
+def test_fixed_name_is_at_the_root(name: str) -> None:
     assert (ROOT / name).exists()
 
 
@@ -103,7 +104,7 @@ def test_every_locked_requirement_is_one_version_with_hashes(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", LOCKS)
-def test_lock_names_no_index_and_no_place_on_a_disk(name: str) -> None:
+def test_lock_names_no_index_and_no_path(name: str) -> None:
     lines = (ROOT / "requirements" / f"{name}.txt").read_text().splitlines()
     assert not [line for line in lines if line.startswith("-")]
     assert not [line for line in lines if "://" in line or re.search(r"(^|\s)/", line)]
@@ -141,6 +142,13 @@ def test_script_is_executable_and_strict(path: Path) -> None:
         assert code[0] == "set -euo pipefail"
 
 
+def test_figures_are_printed() -> None:
+    done = subprocess.run([ROOT / "scripts" / "house"], capture_output=True, text=True, check=True)
+    assert re.search(r"^  protocol +\d+ +[\d,]+$", done.stdout, re.MULTILINE)
+    assert len(re.findall(r"^ +\d+  \S+\.py$", done.stdout, re.MULTILINE)) == LONGEST
+    assert len(re.findall(r"^ +\d+  \S+\.py: \w", done.stdout, re.MULTILINE)) == LONGEST
+
+
 def test_imports_go_down_only() -> None:
     contracts = subprocess.run(
         [Path(sys.executable).parent / "lint-imports", "--no-cache"],
@@ -153,7 +161,7 @@ def test_imports_go_down_only() -> None:
 
 
 @pytest.mark.parametrize("path", tracked("protocol/*.py"), ids=str)
-def test_protocol_never_waits_and_reads_no_clock_and_draws_no_lot(path: Path) -> None:
+def test_protocol_never_waits_reads_no_clock_and_draws_no_random_number(path: Path) -> None:
     waiting = (ast.AsyncFunctionDef, ast.AsyncFor, ast.AsyncWith, ast.Await)
     for node in ast.walk(ast.parse((ROOT / path).read_text())):
         assert not isinstance(node, waiting), f"{path}:{node.lineno} waits"
@@ -163,7 +171,7 @@ def test_protocol_never_waits_and_reads_no_clock_and_draws_no_lot(path: Path) ->
         elif isinstance(node, ast.ImportFrom):
             modules = [node.module or ""]
         for module in modules:
-            assert module.split(".")[0] not in CLOCKS_CHANCE_AND_IO, f"{path} imports {module}"
+            assert module.split(".")[0] not in CLOCKS_RANDOMNESS_AND_IO, f"{path} imports {module}"
 
 
 def test_every_folder_with_python_in_it_is_type_checked() -> None:
@@ -173,7 +181,7 @@ def test_every_folder_with_python_in_it_is_type_checked() -> None:
     assert folders <= checked | linked
 
 
-def test_every_room_is_a_folder_at_the_root_and_linked_under_the_one_import_name() -> None:
+def test_every_room_is_a_folder_at_the_root_and_a_link_in_lading() -> None:
     links = {
         path.name: path.readlink() for path in (ROOT / "lading").iterdir() if path.is_symlink()
     }

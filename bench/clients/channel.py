@@ -34,7 +34,7 @@ async def _upload(job: Job) -> tuple[list[float], list[str]]:
             await talk.begin(job)
             talks.append(talk)
         begun = time.perf_counter()
-        # Each from the same moment on, so that those who must wait show it.
+        # All from the same moment on, so that waiting shows.
         ends = await asyncio.gather(*[talk.store(job["size"]) for talk in talks])
     return [end - begun for end in ends], [talk.id for talk in talks]
 
@@ -68,14 +68,14 @@ class _Talk:
         return time.perf_counter()
 
     async def _until(self, kind: type[object]) -> None:
-        """Say what there is to say, and hear until an event of this kind has come."""
+        """Send what is due, and receive until an event of this kind arrives."""
         for message in self._sender.outgoing():
             await self._wire.send(message)
         while not await self._receive(kind):
             pass
 
     async def _receive(self, kind: type[object] | None = None) -> bool:
-        """Hear one message; whether it brought an event of this kind."""
+        """Receive one message; returns whether it was an event of this kind."""
         self._sender.receive(await self._wire.receive())
         found = False
         for event in self._sender.events():

@@ -1,4 +1,4 @@
-"""One HTTP/1.1 connection for the clients: one request after the other, bodies thrown away.
+"""One HTTP/1.1 connection for the clients: one request after the other, bodies discarded.
 
 All HTTP servers are asked by this same code. It owns the socket and what it needs of the grammar:
 answers with a `Content-Length`, and short ones in chunks. It refuses to know what is asked for.
@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 BUFFER = 2**20
 KEPT = 2**16
-"""Of a longer body nothing is kept."""
+"""A longer body is not kept."""
 
 LAST_CHUNK = b"0\r\n\r\n"
 
@@ -22,7 +22,7 @@ TIMEOUT = 120.0
 
 
 class Answer(NamedTuple):
-    """What came back. `first_byte` and `last_byte` are times of `time.perf_counter`."""
+    """An answer. `first_byte` and `last_byte` are times of `time.perf_counter`."""
 
     status: int
     fields: Mapping[str, str]
@@ -55,7 +55,7 @@ class Connection:
     def request(
         self, method: str, path: str, fields: Mapping[str, str] | None = None, body: bytes = b""
     ) -> Answer:
-        """Ask, and read the whole answer; any status is one."""
+        """Send a request and read the whole answer, whatever its status."""
         own = "".join(f"{name}: {value}\r\n" for name, value in (fields or {}).items())
         if body or method in ("POST", "PATCH", "PUT"):
             own += f"Content-Length: {len(body)}\r\n"
@@ -75,7 +75,7 @@ class Connection:
         fields: Mapping[str, str] | None = None,
         body: bytes = b"",
     ) -> Answer:
-        """As `request`; RuntimeError for another status."""
+        """Like `request`; raises RuntimeError for another status."""
         answer = self.request(method, path, fields, body)
         if answer.status != status:
             raise RuntimeError(f"{method} {path}: {answer.status} {answer.body[:500]!r}")

@@ -9,7 +9,7 @@ from bench.clients.connection import Connection
 
 
 def download(job: Job) -> Job:
-    """Read the file; its bytes are counted and thrown away."""
+    """Read the file; its bytes are counted and discarded."""
     with Connection(job["url"], job["token"]) as connection:
         begin = time.perf_counter()
         answer = connection.expect(200, "GET", job["path"])

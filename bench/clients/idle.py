@@ -1,4 +1,4 @@
-"""Opens connections that then say nothing but what keeps them alive, and watches the server.
+"""Opens connections that send only heartbeats, and measures the server.
 
 The job: `{"url", "token", "pid", "steps", "hold"}`. Each connection has an upload open, as one that
 is paused has: the server closes those that have none after a minute. At each of the `steps`, which
@@ -54,7 +54,7 @@ async def _idle(job: Job) -> Job:
 
 
 async def _open(job: Job, wires: list[Wire], stack: AsyncExitStack, total: int) -> None:
-    """Open connections until there are so many."""
+    """Open connections up to this number."""
     todo = iter(range(total - len(wires)))
 
     async def some() -> None:

@@ -22,7 +22,7 @@ REF = 1
 
 
 def store(job: Job) -> Job:
-    """Do the job; FINISH is not said, so that more pieces can follow."""
+    """Do the job without FINISH, so that more pieces can follow."""
     return run(_store(job))
 
 
@@ -57,7 +57,7 @@ async def _open(wire: Wire, job: Job, upload: str | None) -> Opened:
 
 
 async def _pieces(wire: Wire, job: Job, source: Source, place: int) -> None:
-    """The share of one connection: every so manieth piece."""
+    """The pieces of one connection: every n-th piece."""
     length, waiting = job["chunk_size"], 0
     numbers = range(job["first"] + place, job["first"] + job["pieces"], job["connections"])
     for number in numbers:
@@ -72,7 +72,7 @@ async def _pieces(wire: Wire, job: Job, source: Source, place: int) -> None:
 
 
 async def _answered(wire: Wire) -> int:
-    """Hear one message; how many pieces it says are stored."""
+    """Receive one message; returns how many pieces it acknowledges."""
     message = await wire.receive()
     if isinstance(message, Refused):
         raise from_problem(message.problem)

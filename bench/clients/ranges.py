@@ -14,7 +14,7 @@ from bench.clients.connection import Connection
 
 
 def read(job: Job) -> Job:
-    """Ask for the parts one after the other."""
+    """Request the parts one after the other."""
     draw = random.Random(20_261_121)
     waits = []
     with Connection(job["url"], job["token"]) as connection:

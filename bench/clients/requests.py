@@ -1,4 +1,4 @@
-"""Asks for the same thing again and again: `{"url", "token", "path", "requests",
+"""Requests the same address repeatedly: `{"url", "token", "path", "requests",
 "connections"}`. The result: the `seconds` in all.
 """
 

@@ -47,7 +47,7 @@ def run(main: Coroutine[Any, Any, T]) -> T:
 
 
 class Wire:
-    """A connection, and what was said first on it."""
+    """A connection, and the answer to HELLO."""
 
     def __init__(self, socket: ClientConnection) -> None:
         self._socket = socket
@@ -55,7 +55,7 @@ class Wire:
     @classmethod
     @asynccontextmanager
     async def open(cls, job: Job) -> AsyncIterator[Self]:
-        """Connect to the server of the job; nothing is said yet."""
+        """Connect to the server of the job, without HELLO."""
         async with connect(
             job["url"].replace("http", "ws", 1) + "/v1/ws",
             subprotocols=[Subprotocol(SUBPROTOCOL)],
@@ -70,7 +70,7 @@ class Wire:
             yield cls(socket)
 
     async def hello(self, job: Job) -> Welcome:
-        """Say who it is."""
+        """Send HELLO."""
         await self.send(Hello(job["token"], "lading-bench"))
         return await self.expect(Welcome)
 
@@ -81,7 +81,7 @@ class Wire:
         return decode_server(await self._socket.recv(decode=False))
 
     async def expect(self, kind: type[M]) -> M:
-        """The next message of a kind. Raises the error that a PROBLEM or REFUSED tells of."""
+        """The next message of a kind. Raises the error of a PROBLEM or REFUSED."""
         while True:
             message = await self.receive()
             if isinstance(message, kind):

@@ -13,7 +13,7 @@ from pathlib import Path
 from bench import uploads
 from bench.measure import GIB, MIB, Goal, Measure, Options, Run, Sample, Side, in_words
 from bench.process import ROOT
-from bench.scene import Scene
+from bench.workspace import Workspace
 
 HEAP = "JavaScript heap growth, MiB"
 TASK = "longest task, ms"
@@ -25,7 +25,7 @@ SHA-256, and the server reads all back and checks it before it says done; the br
 none. Both clocks run from the first request to the finished file. The heap is what V8 says is in \
 use, garbage and array buffers included, by the main thread and the worker: the most of samples \
 every 100 ms, less what was in use before, after a garbage collection. Tasks of the main thread \
-are told of from 50 ms on; 50 stands for none. The CPU time of the browser's client is that of all \
+are reported from 50 ms on; 50 means none. The CPU time of the browser's client is that of all \
 processes of Chromium; starting and ending them is elsewhere."""
 
 
@@ -35,7 +35,7 @@ def chromium() -> str | None:
 
 
 def lacking() -> str | None:
-    """What is not there that the browser's side needs; None when all is."""
+    """What the browser's side needs and is missing; None if nothing is."""
     for what, found in (
         ("Node", shutil.which("node")),
         ("Chromium", chromium()),
@@ -76,9 +76,9 @@ def measure(options: Options) -> Measure:
 
 
 def _by_browser(size: int) -> Run:
-    async def run(scene: Scene) -> Sample:
-        sent = await _send(scene, "bench.clients.browser", size, {"chromium": chromium()})
-        # Never nothing: how far a bound was reached is a ratio.
+    async def run(workspace: Workspace) -> Sample:
+        sent = await _send(workspace, "bench.clients.browser", size, {"chromium": chromium()})
+        # Never 0, because the share of the bound is a ratio.
         sent.costs[HEAP] = max(sent.told["heap_growth"] / MIB, 0.1)
         sent.costs["JavaScript heap kept, MiB"] = sent.told["heap_kept"] / MIB
         sent.costs[TASK] = sent.told["longest_task"] * 1000
@@ -88,18 +88,20 @@ def _by_browser(size: int) -> Run:
 
 
 def _by_python(size: int, *, sha256: bool) -> Run:
-    async def run(scene: Scene) -> Sample:
-        sent = await _send(scene, "bench.clients.put", size, {"sha256": sha256})
+    async def run(workspace: Workspace) -> Sample:
+        sent = await _send(workspace, "bench.clients.put", size, {"sha256": sha256})
         return Sample(sent.megabytes, sent.costs)
 
     return run
 
 
-async def _send(scene: Scene, client: str, size: int, more: dict[str, object]) -> uploads.Transfer:
+async def _send(
+    workspace: Workspace, client: str, size: int, more: dict[str, object]
+) -> uploads.Transfer:
     """Upload the source file to a fresh server by one of the clients."""
-    path = await scene.source(size)
-    await scene.clear()
-    async with scene.lading() as server:
+    path = await workspace.source(size)
+    await workspace.clear()
+    async with workspace.lading() as server:
         job = {**server.job, "path": str(path), **more}
-        pids = {"server": server.pid, "mongod": scene.mongo_pid}
+        pids = {"server": server.pid, "mongod": workspace.mongo_pid}
         return await uploads.watch(client, job, size, pids)

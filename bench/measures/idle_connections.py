@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from bench.measure import MIB, Goal, Measure, Options, Sample, Side
 from bench.process import ask, memory
-from bench.scene import Scene
 from bench.uploads import DURABLE
+from bench.workspace import Workspace
 
 WANTED = 10_000
 BOUND = 350
@@ -15,9 +15,9 @@ SETTINGS = {"max_connections": 20_000, "max_user_connections": 20_000}
 def measure(options: Options) -> Measure:
     connections, hold = (1_000, 2) if options.quick else (WANTED, 20)
 
-    async def lading(scene: Scene) -> Sample:
-        await scene.clear()
-        async with scene.lading(SETTINGS) as server:
+    async def lading(workspace: Workspace) -> Sample:
+        await workspace.clear()
+        async with workspace.lading(SETTINGS) as server:
             base = memory(server.pid).now
             job = {**server.job, "pid": server.pid, "steps": [connections], "hold": hold}
             told = await ask("bench.clients.idle", job)

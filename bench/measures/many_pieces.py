@@ -10,15 +10,15 @@ from typing import Any
 
 from bench.measure import Goal, Measure, Options, Sample, Side
 from bench.process import ask
-from bench.scene import SECOND_DATABASE, LadingServer, Scene
 from bench.uploads import DURABLE
+from bench.workspace import SECOND_DATABASE, LadingServer, Workspace
 
 PIECE = 4096
-"""Bytes of a piece, so small that what each piece costs shows."""
+"""Bytes of a piece; small, so that the cost of each piece shows."""
 
 FEW, MANY = 100, 100_000
 AT_ONCE = 8
-"""Pieces on their way while the time is taken."""
+"""Pieces in flight while the time is measured."""
 
 RESUME = "RESUME, ms"
 
@@ -34,7 +34,7 @@ class Filling:
     stored: int = 0
 
     async def fill(self, pieces: int) -> None:
-        """Store so many more as fast as it goes.
+        """Store so many more pieces as fast as possible.
 
         A connection may say 2,000 things a second, so it takes several.
         """
@@ -55,7 +55,7 @@ class Filling:
 
 @dataclass(frozen=True, slots=True)
 class Uploads:
-    """An upload that is long under way, and a server with a database of its own for new ones."""
+    """A long upload, and a server with its own database for new ones."""
 
     long: Filling
     fresh: LadingServer
@@ -66,10 +66,13 @@ def measure(options: Options) -> Measure:
     size = 2 * many * PIECE
 
     @asynccontextmanager
-    async def stage(scene: Scene) -> AsyncIterator[Uploads]:
-        source = await scene.source(size)
-        await scene.clear()
-        async with scene.lading() as server, scene.lading(database=SECOND_DATABASE) as fresh:
+    async def setup(workspace: Workspace) -> AsyncIterator[Uploads]:
+        source = await workspace.source(size)
+        await workspace.clear()
+        async with (
+            workspace.lading() as server,
+            workspace.lading(database=SECOND_DATABASE) as fresh,
+        ):
             long = Filling(server, source, size)
             await long.fill(many)
             yield Uploads(long, fresh)
@@ -99,5 +102,5 @@ def measure(options: Options) -> Measure:
             Goal(9, f"RESUME of {many:,} pieces, ms", side=1, cost=RESUME, at_most=200),
         ),
         note=note,
-        stage=stage,
+        setup=setup,
     )

@@ -6,7 +6,7 @@ import statistics
 
 from bench import uploads
 from bench.measure import MIB, Goal, Measure, Options, Sample, Side, in_words
-from bench.scene import Scene
+from bench.workspace import Workspace
 
 UPLOADS = 200
 BUDGET = 192 * MIB
@@ -18,8 +18,8 @@ UNFAIR = "slowest ÷ median"
 def measure(options: Options) -> Measure:
     size = 2 * MIB if options.quick else 8 * MIB
 
-    async def lading(scene: Scene) -> Sample:
-        sent = await uploads.over_websocket(scene, size, UPLOADS, SETTINGS)
+    async def lading(workspace: Workspace) -> Sample:
+        sent = await uploads.over_websocket(workspace, size, UPLOADS, SETTINGS)
         finished = sent.told["finished"]
         median = statistics.median(finished)
         fairness = {UNFAIR: max(finished) / median, "median, s": median}

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from bench import uploads
 from bench.measure import GIB, MIB, Goal, Measure, Options, Run, Sample, Side, in_words, percentile
 from bench.process import ask
-from bench.scene import LadingServer, Scene
+from bench.workspace import LadingServer, Workspace
 
 WANTED = 5 * GIB
 NEAR = 64 * MIB
@@ -31,11 +31,11 @@ def measure(options: Options) -> Measure:
     size, count = (512 * MIB, 100) if options.quick else (WANTED, 400)
 
     @asynccontextmanager
-    async def stage(scene: Scene) -> AsyncIterator[Stored]:
-        source = await scene.source(size)
-        await scene.clear()
-        async with scene.lading() as server:
-            sent = await uploads.send(scene, server, source, size)
+    async def setup(workspace: Workspace) -> AsyncIterator[Stored]:
+        source = await workspace.source(size)
+        await workspace.clear()
+        async with workspace.lading() as server:
+            sent = await uploads.send(workspace, server, source, size)
             yield Stored(server, f"/v1/files/{sent.told['uploads'][0]}")
 
     def first_byte(start: int) -> Run:
@@ -58,5 +58,5 @@ def measure(options: Options) -> Measure:
         ),
         goals=(Goal(11, "first byte of a range, end ÷ start", side=1, over=0, at_most=1.2),),
         note="" if size == WANTED else f"The target is set for {in_words(WANTED)}.",
-        stage=stage,
+        setup=setup,
     )

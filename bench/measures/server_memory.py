@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bench import uploads
 from bench.measure import GIB, MIB, Goal, Measure, Options, Run, Sample, Side, in_words
-from bench.scene import Scene, room_for
+from bench.workspace import Workspace, room_for
 
 SMALL = 100 * MIB
 LARGE = (10 * GIB, 4 * GIB, 2 * GIB)
@@ -36,8 +36,8 @@ def measure(options: Options) -> Measure:
 
 
 def _peak(size: int) -> Run:
-    async def run(scene: Scene) -> Sample:
-        sent = await uploads.over_websocket(scene, size)
+    async def run(workspace: Workspace) -> Sample:
+        sent = await uploads.over_websocket(workspace, size)
         return Sample(sent.costs[uploads.PEAK], sent.costs)
 
     return run

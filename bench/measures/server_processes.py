@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from bench.measure import MIB, Goal, Measure, Options, Run, Sample, Side
 from bench.process import ask, cpu_seconds, machine_cpu_seconds, memory
-from bench.scene import LadingServer, Scene
 from bench.uploads import NOTHING_WRITTEN
+from bench.workspace import LadingServer, Workspace
 
 FILES = 1_000
 """Of a list: one query for the database, and much to do for the server."""
@@ -24,7 +24,7 @@ ALLOWED = "most that the cores allow, ratio"
 class Servers:
     """Servers of the same files, one and several processes of them."""
 
-    scene: Scene
+    workspace: Workspace
     one: LadingServer
     several: LadingServer
 
@@ -33,14 +33,14 @@ def measure(options: Options) -> Measure:
     files, requests = (300, 60) if options.quick else (FILES, 120)
 
     @asynccontextmanager
-    async def stage(scene: Scene) -> AsyncIterator[Servers]:
-        async with serving(scene, (1, 2), files) as (one, two):
-            yield Servers(scene, one, two)
+    async def setup(workspace: Workspace) -> AsyncIterator[Servers]:
+        async with serving(workspace, (1, 2), files) as (one, two):
+            yield Servers(workspace, one, two)
 
     def listing(processes: int) -> Run:
         async def run(servers: Servers) -> Sample:
             server = servers.one if processes == 1 else servers.several
-            return await load(servers.scene, server, files, requests)
+            return await load(servers.workspace, server, files, requests)
 
         return run
 
@@ -57,20 +57,20 @@ def measure(options: Options) -> Measure:
         note=f"The client, mongod and the servers share the {cores} cores of this machine. With "
         "one process the client and mongod have the other core; two processes must share both "
         "with them. The last cost says what ratio the CPU times leave room for at most.",
-        stage=stage,
+        setup=setup,
     )
 
 
 @asynccontextmanager
 async def serving(
-    scene: Scene, processes: Sequence[int], files: int
+    workspace: Workspace, processes: Sequence[int], files: int
 ) -> AsyncIterator[list[LadingServer]]:
     """Servers with so many processes each, on one database that has so many files of one user."""
-    source = await scene.source(MIB)
-    await scene.clear()
+    source = await workspace.source(MIB)
+    await workspace.clear()
     async with AsyncExitStack() as stack:
         servers = [
-            await stack.enter_async_context(scene.lading({"workers": number}))
+            await stack.enter_async_context(workspace.lading({"workers": number}))
             for number in processes
         ]
         job = {**servers[0].job, "tus": False, "path": str(source), "size": 1024}
@@ -78,16 +78,16 @@ async def serving(
         yield servers
 
 
-async def load(scene: Scene, server: LadingServer, files: int, requests: int) -> Sample:
+async def load(workspace: Workspace, server: LadingServer, files: int, requests: int) -> Sample:
     """Ask a server for lists of so many files; lists per second."""
     job = {**server.job, "path": f"/v1/files?limit={files}"}
     whole, own = machine_cpu_seconds(), cpu_seconds(server.pid)
-    mongod = cpu_seconds(scene.mongo_pid)
+    mongod = cpu_seconds(workspace.mongo_pid)
     told = await ask(
         "bench.clients.requests", {**job, "requests": requests, "connections": CONNECTIONS}
     )
     own = (cpu_seconds(server.pid) - own) / requests
-    mongod = (cpu_seconds(scene.mongo_pid) - mongod) / requests
+    mongod = (cpu_seconds(workspace.mongo_pid) - mongod) / requests
     client = told["cpu_seconds"] / requests
     rest = (machine_cpu_seconds() - whole) / requests - own - mongod - client
     costs = {

@@ -7,8 +7,8 @@ from typing import Any
 from bench import peers
 from bench.measure import MIB, Goal, Measure, Options, Sample, Side, percentile
 from bench.process import ask, cpu_seconds
-from bench.scene import LadingServer, Scene
 from bench.uploads import DURABLE
+from bench.workspace import LadingServer, Workspace
 
 SIZE = 64 * 1024
 CONNECTIONS = 16
@@ -17,14 +17,14 @@ CONNECTIONS = 16
 def measure(options: Options) -> Measure:
     files = 300 if options.quick else 2_000
 
-    async def lading(scene: Scene) -> Sample:
-        source = await _prepare(scene)
-        async with scene.lading() as server:
+    async def lading(workspace: Workspace) -> Sample:
+        source = await _prepare(workspace)
+        async with workspace.lading() as server:
             return await _store(server, source, files, tus=False)
 
-    async def tuspyserver(scene: Scene) -> Sample:
-        source = await _prepare(scene)
-        async with peers.tuspyserver(scene) as peer:
+    async def tuspyserver(workspace: Workspace) -> Sample:
+        source = await _prepare(workspace)
+        async with peers.tuspyserver(workspace) as peer:
             return await _store(peer, source, files, tus=True)
 
     return Measure(
@@ -39,9 +39,9 @@ def measure(options: Options) -> Measure:
     )
 
 
-async def _prepare(scene: Scene) -> str:
-    source = await scene.source(MIB)
-    await scene.clear()
+async def _prepare(workspace: Workspace) -> str:
+    source = await workspace.source(MIB)
+    await workspace.clear()
     return str(source)
 
 

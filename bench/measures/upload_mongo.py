@@ -6,18 +6,18 @@ from __future__ import annotations
 
 from bench import peers, uploads
 from bench.measure import GIB, MIB, Goal, Measure, Options, Run, Sample, Side, in_words
-from bench.scene import Scene
+from bench.workspace import Workspace
 
 
 def measure(options: Options) -> Measure:
     size = 256 * MIB if options.quick else GIB
 
-    async def lading(scene: Scene) -> Sample:
-        sent = await uploads.over_websocket(scene, size)
+    async def lading(workspace: Workspace) -> Sample:
+        sent = await uploads.over_websocket(workspace, size)
         return Sample(sent.megabytes, sent.costs)
 
-    async def gridfs(scene: Scene) -> Sample:
-        sent = await uploads.into_gridfs(scene, size)
+    async def gridfs(workspace: Workspace) -> Sample:
+        sent = await uploads.into_gridfs(workspace, size)
         return Sample(sent.megabytes, sent.costs)
 
     sides = [
@@ -43,8 +43,8 @@ def measure(options: Options) -> Measure:
 
 
 def _by_tus(start: uploads.StartPeer, size: int) -> Run:
-    async def run(scene: Scene) -> Sample:
-        sent = await uploads.by_tus(scene, start, size)
+    async def run(workspace: Workspace) -> Sample:
+        sent = await uploads.by_tus(workspace, start, size)
         return Sample(sent.megabytes, sent.costs)
 
     return run

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.process import ROOT, ChildFailed, child, program
-from bench.scene import POLL_SECONDS, START_SECONDS, Scene, tail
+from bench.workspace import POLL_SECONDS, START_SECONDS, Workspace, tail
 
 HERE = Path(__file__).parent
 VENV = ROOT / "build" / "bench-peers"
@@ -60,7 +60,7 @@ class Peer:
 
     @property
     def job(self) -> dict[str, Any]:
-        """What a client needs to speak to it."""
+        """What a client needs to connect to it."""
         return {"url": self.url, "token": None}
 
 
@@ -75,35 +75,35 @@ def has_nginx() -> bool:
 
 
 @asynccontextmanager
-async def tus_server(scene: Scene) -> AsyncIterator[Peer]:
+async def tus_server(workspace: Workspace) -> AsyncIterator[Peer]:
     """`@tus/server` with `@tus/file-store`; uploads are created at its URL."""
-    files, port = scene.directory("tus-server"), _free_port()
+    files, port = workspace.directory("tus-server"), _free_port()
     command = [_found("node"), str(HERE / "tus_server.mjs"), str(files), str(port)]
-    async with _running(command, scene, port) as pid:
+    async with _running(command, workspace, port) as pid:
         yield Peer(pid, f"http://127.0.0.1:{port}/files", files)
     await asyncio.to_thread(shutil.rmtree, files)
 
 
 @asynccontextmanager
-async def tuspyserver(scene: Scene) -> AsyncIterator[Peer]:
+async def tuspyserver(workspace: Workspace) -> AsyncIterator[Peer]:
     """`tuspyserver` on uvicorn; uploads are created at its URL."""
-    files, port = scene.directory("tuspyserver"), _free_port()
+    files, port = workspace.directory("tuspyserver"), _free_port()
     script = HERE / "tuspyserver_app.py"
     command = [str(VENV / "bin" / "python"), str(script), str(files), str(port)]
-    async with _running(command, scene, port) as pid:
+    async with _running(command, workspace, port) as pid:
         yield Peer(pid, f"http://127.0.0.1:{port}/files/", files)
     await asyncio.to_thread(shutil.rmtree, files)
 
 
 @asynccontextmanager
-async def nginx(scene: Scene, files: Path) -> AsyncIterator[Peer]:
+async def nginx(workspace: Workspace, files: Path) -> AsyncIterator[Peer]:
     """nginx, which serves the directory `files`."""
-    place, port = scene.directory("nginx"), _free_port()
+    place, port = workspace.directory("nginx"), _free_port()
     user = "user root;" if os.geteuid() == 0 else ""  # the scratch directory is its owner's only
     text = NGINX.format(place=place, port=port, files=files, user=user)
     (place / "nginx.conf").write_text(text)
     command = [_found("nginx"), "-p", str(place), "-e", "stderr", "-c", str(place / "nginx.conf")]
-    async with _running(command, scene, port) as pid:
+    async with _running(command, workspace, port) as pid:
         yield Peer(pid, f"http://127.0.0.1:{port}", files)
 
 
@@ -156,9 +156,9 @@ def _free_port() -> int:
 
 
 @asynccontextmanager
-async def _running(command: Sequence[str], scene: Scene, port: int) -> AsyncIterator[int]:
+async def _running(command: Sequence[str], workspace: Workspace, port: int) -> AsyncIterator[int]:
     """Run a peer until the end of the block; gives its process id when it takes connections."""
-    log = scene.directory("log") / "log"
+    log = workspace.directory("log") / "log"
     async with child(program(*command), environment={}, log=log) as process:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + START_SECONDS

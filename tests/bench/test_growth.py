@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from bench.growth import curves, growth, medians
-from bench.keep import PAGE, curve_picture, curve_table, verdict
 from bench.measure import GIB, Options
 from bench.report import between
+from bench.save import PAGE, curve_picture, curve_table, verdict
 
 CURVE = {
     "name": "file-size",

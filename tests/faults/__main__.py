@@ -1,4 +1,4 @@
-"""`scripts/faults`: many trials of every fault, and the table of what came of them."""
+"""`scripts/faults`: many trials of every fault, and the table of the results."""
 
 from __future__ import annotations
 
@@ -20,39 +20,43 @@ from tests.faults.report import Record, keep, load, markdown, stamp, table
 from tests.faults.rows import ROWS
 
 INTERRUPTED = 130
-TOLD_EVERY = 10.0
+REPORT_SECONDS = 10.0
 
 
 def arguments() -> argparse.Namespace:
     names = [fault.name for fault in ROWS]
     parser = argparse.ArgumentParser(prog="scripts/faults", description=__doc__)
-    parser.add_argument("--full", action="store_true", help="as many trials as the design says")
-    parser.add_argument("--only", action="append", choices=names, metavar="NAME", help="this row")
-    parser.add_argument("--trials", type=int, metavar="N", help="so many trials of each row")
-    parser.add_argument("--seed", help="of an earlier run, to have the same trials again")
     parser.add_argument(
-        "--continue", action="store_true", dest="go_on", help="go on where the last run ended"
+        "--full", action="store_true", help="run as many trials as the design requires"
     )
-    parser.add_argument("--minutes", type=float, help="end after so long, to be continued")
-    parser.add_argument("--because", default="", help="why fewer trials are run, for the page")
+    parser.add_argument(
+        "--only", action="append", choices=names, metavar="NAME", help="run this row only"
+    )
+    parser.add_argument("--trials", type=int, metavar="N", help="run N trials of each row")
+    parser.add_argument("--seed", help="the seed of an earlier run, to repeat its trials")
+    parser.add_argument(
+        "--continue", action="store_true", dest="go_on", help="continue where the last run ended"
+    )
+    parser.add_argument("--minutes", type=float, help="end after this time; continue later")
+    parser.add_argument("--because", default="", help="the reason for fewer trials, for the page")
     parser.add_argument("--write", type=Path, metavar="FILE", help="write the table as markdown")
-    parser.add_argument("--saved", action="store_true", help="run nothing, show what was kept")
-    parser.add_argument("--list", action="store_true", help="name the rows and end")
+    parser.add_argument("--saved", action="store_true", help="run nothing, show the saved results")
+    parser.add_argument("--list", action="store_true", help="list the rows and exit")
     return parser.parse_args()
 
 
 class Runner:
-    """Runs the chosen rows and keeps what comes of them after each batch."""
+    """Runs the chosen rows and saves their results after each batch."""
 
     def __init__(self, options: argparse.Namespace, rows: list[Fault]) -> None:
         self._options = options
         self._rows = rows
         self._seed = options.seed or secrets.token_hex(4)
-        self._told = 0.0
+        self._reported_at = 0.0
         self.records = load()
 
     async def all(self) -> None:
-        """Every row; ends early when the minutes are over."""
+        """Run every row; end early when the minutes are over."""
         with tempfile.TemporaryDirectory(prefix="lf-") as folder:
             async with EmbeddedMongo(Path(folder, "data")) as mongo:
                 base = Base(mongo.url, Path(folder))
@@ -60,7 +64,7 @@ class Runner:
                     await self._row(fault, base)
 
     def _target(self, fault: Fault) -> tuple[int, str]:
-        """How many trials, and why no more."""
+        """How many trials, and why not more."""
         options = self._options
         if options.trials is not None:
             return options.trials, options.because or f"run with --trials {options.trials}"
@@ -83,19 +87,19 @@ class Runner:
                 trials,
                 seed=record.seed,
                 result=record.result,
-                told=lambda result: self._keep(fault, trials, result),
+                on_batch=lambda result: self._keep(fault, trials, result),
             )
         except NotHere as error:
             record.reason = str(error)
             say(f"{fault.name}: not run: {error}")
         keep(self.records)
-        for failure in record.result.told:
+        for failure in record.result.details:
             say(failure)
 
     def _keep(self, fault: Fault, trials: int, result: Result) -> None:
         keep(self.records)
-        if time.monotonic() - self._told >= TOLD_EVERY or result.trials >= trials:
-            self._told = time.monotonic()
+        if time.monotonic() - self._reported_at >= REPORT_SECONDS or result.trials >= trials:
+            self._reported_at = time.monotonic()
             say(
                 f"{fault.name}: {result.trials} of {trials}, {result.failures} failures, "
                 f"{result.seconds:.0f} s"
@@ -129,9 +133,9 @@ def main() -> int:
         try:
             asyncio.run(work(runner, options.minutes))
         except TimeoutError:
-            say("The minutes are over; --continue goes on.")
+            say("The time is over; run again with --continue.")
         except (KeyboardInterrupt, asyncio.CancelledError):
-            say("Ended; --continue goes on.")
+            say("Interrupted; run again with --continue.")
             code = INTERRUPTED
     print(table(rows, runner.records))
     if options.write is not None:

@@ -1,7 +1,7 @@
-"""Acknowledgement lost: the proxy drops what the server says from a random byte on.
+"""Acknowledgement lost: from a random byte on, the proxy drops what the server sends.
 
-Then everything is sent once more, not only what is missing, and must be answered as if it had
-never been sent before: the same pieces, the same file, one upload.
+Then everything is sent again, not only what is missing, and must be answered as if for the first
+time: the same pieces, the same file, one upload.
 """
 
 from __future__ import annotations
@@ -12,28 +12,28 @@ from typing import Any
 from tests.faults.fault import Fault, Trial
 from tests.faults.processes import TOKEN
 from tests.faults.proxy import Proxy, swallow, whole
+from tests.faults.setups import CHUNK, Setup, some_bytes, two_servers
 from tests.faults.uploader import LOST
-from tests.faults.worlds import CHUNK, World, some_bytes, two_servers
 from tests.support.servers import Running
 from tests.support.wire import ABORT, CLOSED, FINISH, Wire, cells, channel, dial
 
 OPENED, STORED, COMPLETE = 400, 8, 130
-"""At least so many bytes the server says up to OPENED, with the answer to the upgrade, for each
-piece, and to FINISH: something is lost in every trial."""
+"""At least so many bytes the server sends up to OPENED (with the answer to the upgrade), for each
+piece, and for FINISH. So something is lost in every trial."""
 
 
-async def trial(world: World, trial: Trial) -> None:
+async def trial(setup: Setup, trial: Trial) -> None:
     random = trial.random
     data = some_bytes(random, cells=4)
     name = f"lost-{trial.number}"
     finish = random.random() < 0.7
     said = OPENED + STORED * len(cells(data, CHUNK)) + COMPLETE * finish
-    async with Proxy(world.server.port) as proxy:
-        where = Running(proxy.url, TOKEN, world.server.data)
-        # The answers are lost; what the client said arrives in whole, or is cut off with them.
+    async with Proxy(setup.server.port) as proxy:
+        where = Running(proxy.url, TOKEN, setup.server.data)
+        # The answers are lost; the client's messages arrive completely, or are cut off with them.
         proxy.plans.append((whole, swallow(random.randrange(said), random.choice((0, 0.1)))))
         upload_id = await first_time(where, data, name, finish=finish)
-    again = random.choice(world.servers.running)
+    again = random.choice(setup.servers.running)
     if upload_id is None:
         upload_id = await found(again, name)
     ends = random.random() < 0.2
@@ -46,15 +46,15 @@ async def trial(world: World, trial: Trial) -> None:
                 await wire.send(ABORT, 0)
                 await wire.expect(CLOSED)
     if ends:
-        assert await world.vault.pieces(file_id) == {}
+        assert await setup.inspector.pieces(file_id) == {}
         return
-    await world.vault.whole(again, file_id, data)
+    await setup.inspector.check_file(again, file_id, data)
     pieces = {start: len(piece) for start, piece in cells(data, CHUNK)}
-    assert await world.vault.pieces(file_id) == pieces
+    assert await setup.inspector.pieces(file_id) == pieces
 
 
 async def first_time(where: Running, data: bytes, name: str, *, finish: bool) -> str | None:
-    """Say all of it without waiting for the answers; the upload's id, if that was heard."""
+    """Send everything without waiting for answers; returns the upload's id if OPENED arrived."""
     upload_id: str | None = None
     try:
         async with dial(where, close_timeout=0.1) as wire, asyncio.timeout(5):
@@ -94,9 +94,9 @@ async def everything(wire: Wire, data: bytes, name: str, upload_id: str | None) 
     return await wire.finish(0)
 
 
-async def settle(world: World) -> None:
-    await world.sound()
-    await world.vault.clear()
+async def settle(setup: Setup) -> None:
+    await setup.check_nothing_left()
+    await setup.inspector.clear()
 
 
 FAULT = Fault(
@@ -108,7 +108,7 @@ FAULT = Fault(
     trials=1000,
     quick=100,
     few=5,
-    world=two_servers,
+    setup=two_servers,
     trial=trial,
     settle=settle,
     at_once=10,

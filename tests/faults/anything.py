@@ -1,6 +1,6 @@
 """Anything, in any order: the state machine of `tests/test_model.py`, for many more steps.
 
-It owns nothing but the running of it. One trial is a run of STEPS steps with a seed of its own.
+One trial is a run of STEPS steps with a seed of its own.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SECONDS = 900.0
 
 
 @asynccontextmanager
-async def world(_base: Base, folder: Path) -> AsyncIterator[Path]:
+async def setup(_base: Base, folder: Path) -> AsyncIterator[Path]:
     if not MODEL.exists():
         raise NotHere(f"there is no tests/{MODEL.name}")
     yield folder
@@ -50,7 +50,7 @@ FAULT = Fault(
     trials=20,
     quick=1,
     few=0,
-    world=world,
+    setup=setup,
     trial=trial,
     seconds=SECONDS + 10,
     steps=STEPS,

@@ -1,7 +1,7 @@
 """Bit flip at rest: a piece is changed in the database itself, cut short there, or deleted.
 
-Whatever is asked of it then, by whomever: wrong bytes never pass for right ones, and what is not
-damaged is still served. In the end the piece is put back as it was, and the file is whole again.
+Whoever reads the file then: wrong bytes are never served as right ones, and undamaged ranges are
+still served. At the end the piece is restored, and the file is complete again.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from lading.protocol.errors import LadingError
 from lading.storage.collections.chunks import object_id
 from tests.faults.fault import Base, Fault, Trial
 from tests.faults.processes import TOKEN, clean_environment
-from tests.faults.worlds import CHUNK, World, one_server
+from tests.faults.setups import CHUNK, Setup, one_server
 from tests.support.wire import FINISH, PROBLEM, VERIFYING, Wire, cells, channel
 
 CELLS = 8
@@ -33,10 +33,10 @@ AUDIT = "from lading.cli import main; main()"
 
 
 @dataclass
-class Shelf:
-    """A world, its database's address, and a folder to download to."""
+class Context:
+    """A setup, its database's address, and a folder to download to."""
 
-    world: World
+    setup: Setup
     url: str
     folder: Path
 
@@ -54,31 +54,31 @@ class Damage:
 
 
 @asynccontextmanager
-async def world(base: Base, folder: Path) -> AsyncIterator[Shelf]:
+async def setup(base: Base, folder: Path) -> AsyncIterator[Context]:
     async with one_server(base, folder) as made:
-        yield Shelf(made, base.database(folder.name), folder)
+        yield Context(made, base.database(folder.name), folder)
 
 
-async def trial(shelf: Shelf, trial: Trial) -> None:
+async def trial(context: Context, trial: Trial) -> None:
     """Every fifth upload is damaged before FINISH, all others when they are files."""
-    random, world = trial.random, shelf.world
+    random, setup = trial.random, context.setup
     data = random.randbytes(random.randint(1, CELLS * CHUNK))
     early = trial.number % 5 == 4
-    async with channel(world.server) as wire:
+    async with channel(setup.server) as wire:
         upload_id = await store(wire, data, f"flip-{trial.number}")
         if not early:
             await wire.finish(REF)
-        damage = await harm(world, random, data, upload_id)
+        damage = await harm(setup, random, data, upload_id)
         if early and damage.kind != "deleted":
             await refused_finish(wire, data, sha256_of(data))
-        await served_right(world, random, data, damage)
+        await served_right(setup, random, data, damage)
         if not early:
-            await downloaded(shelf, data, damage)
-        await audited(shelf, damage, early=early, by_command=trial.number % 10 == 0)
-        await mend(world, damage)
+            await downloaded(context, data, damage)
+        await audited(context, damage, early=early, by_command=trial.number % 10 == 0)
+        await mend(setup, damage)
         if early:
             await wire.finish(REF, sha256=sha256_of(data))
-    await world.vault.whole(world.server, upload_id, data)
+    await setup.inspector.check_file(setup.server, upload_id, data)
 
 
 def sha256_of(data: bytes) -> str:
@@ -94,11 +94,11 @@ async def store(wire: Wire, data: bytes, name: str) -> str:
     return str(upload["id"])
 
 
-async def harm(world: World, random: Random, data: bytes, upload_id: str) -> Damage:
-    """Change one random piece past the server's back."""
+async def harm(setup: Setup, random: Random, data: bytes, upload_id: str) -> Damage:
+    """Change one random piece directly in the database."""
     start, piece = random.choice(cells(data, CHUNK))
     key = {"_id": object_id(upload_id, start)}
-    chunks = world.vault.database.chunks
+    chunks = setup.inspector.database.chunks
     document = await chunks.find_one(key)
     kind = random.choice(("flipped", "flipped", "flipped", "truncated", "deleted"))
     if kind == "deleted":
@@ -114,17 +114,17 @@ async def harm(world: World, random: Random, data: bytes, upload_id: str) -> Dam
     return Damage(kind, upload_id, start, start + len(piece), document)
 
 
-async def mend(world: World, damage: Damage) -> None:
-    """Put the piece back as from a backup."""
+async def mend(setup: Setup, damage: Damage) -> None:
+    """Restore the piece as from a backup."""
     key = {"_id": damage.document["_id"]}
-    await world.vault.database.chunks.replace_one(key, damage.document, upsert=True)
+    await setup.inspector.database.chunks.replace_one(key, damage.document, upsert=True)
 
 
-# -- what is asked of it
+# -- reading it
 
 
 async def refused_finish(wire: Wire, data: bytes, sha256: str) -> None:
-    """What is damaged is not published as the file that was declared."""
+    """A damaged upload is not published as the declared file."""
     await wire.send(FINISH, REF, {"sha256": sha256})
     while (message := await wire.receive())[0] == VERIFYING:
         pass
@@ -133,14 +133,14 @@ async def refused_finish(wire: Wire, data: bytes, sha256: str) -> None:
     assert problem["code"] in ("checksum-mismatch", "internal"), problem
 
 
-async def served_right(world: World, random: Random, data: bytes, damage: Damage) -> None:
-    """Every answer is loud where the damage is, and right where it is not."""
+async def served_right(setup: Setup, random: Random, data: bytes, damage: Damage) -> None:
+    """Every answer fails loudly where the damage is, and is right elsewhere."""
     inside = random.randrange(damage.start, damage.end)
     over = (random.randint(0, inside), random.randint(inside + 1, len(data)))
     touching = [None, over, (damage.start, damage.end)]
     if damage.kind == "flipped":
         touching.append((inside, inside + 1))
-    async with world.server.http() as http:
+    async with setup.server.http() as http:
         for wanted in touching:
             await loud(http, damage.upload_id, data, wanted)
         for low, high in ((0, damage.start), (damage.end, len(data))):
@@ -159,7 +159,7 @@ async def served_right(world: World, random: Random, data: bytes, damage: Damage
 async def loud(
     http: httpx.AsyncClient, upload_id: str, data: bytes, wanted: tuple[int, int] | None
 ) -> None:
-    """The answer fails, or breaks off after bytes that are right; it never ends as if whole."""
+    """The answer fails, or breaks off after correct bytes; it never ends as if complete."""
     start, end = wanted or (0, len(data))
     headers = {} if wanted is None else {"Range": f"bytes={start}-{end - 1}"}
     got = b""
@@ -177,10 +177,10 @@ async def loud(
     raise AssertionError(f"{end - start} bytes over a damaged piece came as a whole answer")
 
 
-async def downloaded(shelf: Shelf, data: bytes, damage: Damage) -> None:
-    """The client that users have says so, too, and leaves no file that looks whole."""
-    target = shelf.folder / f"{damage.upload_id}.bin"
-    async with Client(shelf.world.server.url, TOKEN, patience=0, connect_patience=0) as client:
+async def downloaded(context: Context, data: bytes, damage: Damage) -> None:
+    """`lading.Client` fails, too, and leaves no file that looks complete."""
+    target = context.folder / f"{damage.upload_id}.bin"
+    async with Client(context.setup.server.url, TOKEN, patience=0, connect_patience=0) as client:
         try:
             await client.download(damage.upload_id, target)
         except LadingError:
@@ -188,16 +188,16 @@ async def downloaded(shelf: Shelf, data: bytes, damage: Damage) -> None:
         else:
             raise AssertionError("a damaged file was downloaded")
     assert not target.exists()
-    for left in shelf.folder.glob(f"*{damage.upload_id}*"):
+    for left in context.folder.glob(f"*{damage.upload_id}*"):
         left.unlink()
 
 
-async def audited(shelf: Shelf, damage: Damage, *, early: bool, by_command: bool) -> None:
+async def audited(context: Context, damage: Damage, *, early: bool, by_command: bool) -> None:
     """The audit names the piece, and nothing else."""
     if by_command:
-        found = await command(shelf.url)
+        found = await command(context.url)
     else:
-        findings = await shelf.world.vault.findings()
+        findings = await context.setup.inspector.findings()
         found = [(each.kind, each.id, each.detail) for each in findings]
     if damage.kind == "deleted":
         if early:
@@ -226,10 +226,10 @@ async def command(url: str) -> list[tuple[str, str, str]]:
     return found
 
 
-async def settle(shelf: Shelf) -> None:
+async def settle(context: Context) -> None:
     """All pieces are back as they were: nothing is wrong any more."""
-    await shelf.world.vault.sound(shelf.world.server)
-    await shelf.world.vault.clear()
+    await context.setup.inspector.check_nothing_left(context.setup.server)
+    await context.setup.inspector.clear()
 
 
 FAULT = Fault(
@@ -242,7 +242,7 @@ FAULT = Fault(
     trials=200,
     quick=40,
     few=5,
-    world=world,
+    setup=setup,
     trial=trial,
     settle=settle,
 )

@@ -1,7 +1,7 @@
 """Clocks off by an hour or a day: servers whose system clock is wrong, or jumps while they run.
 
-The database's clock is right, and everything goes by it: uploads live for a minute here, and five
-janitors look for dead ones all the time.
+The database's clock is right, and everything uses it: uploads live for a minute here, and five
+janitors look for expired ones all the time.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from bson import ObjectId
 
 from lading.storage.collections.manifests import new_id
 from tests.faults.fault import Base, Fault, Trial
+from tests.faults.inspector import USER, eventually
 from tests.faults.processes import command
-from tests.faults.vault import USER, eventually
-from tests.faults.worlds import CHUNK, World, serving, some_bytes
+from tests.faults.setups import CHUNK, Setup, serving, some_bytes
 from tests.support.wire import cells, channel
 
 HOUR, DAY = 3600, 86_400
@@ -54,23 +54,23 @@ CLOCKS = (wrong(HOUR), wrong(-HOUR), wrong(DAY), wrong(-DAY), wrong(DAY, then=-D
 class Clocks:
     """Servers with wrong clocks, and who held the janitor's lease when the batch began."""
 
-    world: World
+    setup: Setup
     lease: tuple[str, int] | None = None
 
     async def holder(self) -> tuple[str, int] | None:
         """Who holds the janitor's lease, and how often it has changed hands."""
-        found = await self.world.vault.database.leases.find_one({})
+        found = await self.setup.inspector.database.leases.find_one({})
         return None if found is None else (found["holder"], found["fence"])
 
     async def contest(self) -> None:
         """Let any of the janitors take the lease."""
-        await self.world.vault.database.leases.delete_many({})
+        await self.setup.inspector.database.leases.delete_many({})
         await eventually(self.holder)
         self.lease = await self.holder()
 
 
 @asynccontextmanager
-async def world(base: Base, folder: Path) -> AsyncIterator[Clocks]:
+async def setup(base: Base, folder: Path) -> AsyncIterator[Clocks]:
     url = base.database(folder.name)
     lives = {"upload_ttl": LIVES_SECONDS, "janitor_interval": SWEPT_SECONDS}
     async with serving(url, folder, before=CLOCKS, **lives) as made:
@@ -80,14 +80,14 @@ async def world(base: Base, folder: Path) -> AsyncIterator[Clocks]:
 
 
 async def trial(clocks: Clocks, trial: Trial) -> None:
-    await asyncio.gather(live(clocks.world, trial), dying(clocks.world, trial))
+    await asyncio.gather(live(clocks.setup, trial), dying(clocks.setup, trial))
 
 
-async def live(world: World, trial: Trial) -> None:
-    """An upload that goes on now here, now there, is never expired, and promises the right time."""
+async def live(setup: Setup, trial: Trial) -> None:
+    """An upload that continues on changing servers never expires, and reports the right expiry."""
     random = trial.random
     data = some_bytes(random, cells=6)
-    servers = world.servers.running
+    servers = setup.servers.running
     async with channel(random.choice(servers)) as wire:
         upload_id = (await wire.create(0, len(data), name=f"clock-{trial.number}"))["id"]
     for start, piece in cells(data, CHUNK):
@@ -101,18 +101,18 @@ async def live(world: World, trial: Trial) -> None:
     async with channel(random.choice(servers)) as wire:
         await wire.resume(0, upload_id)
         await wire.finish(0)
-    await world.vault.whole(random.choice(servers), upload_id, data)
+    await setup.inspector.check_file(random.choice(servers), upload_id, data)
 
 
-async def dying(world: World, trial: Trial) -> None:
+async def dying(setup: Setup, trial: Trial) -> None:
     """An upload that nobody touches is expired at its time, and not before."""
-    async with channel(trial.random.choice(world.servers.running)) as wire:
+    async with channel(trial.random.choice(setup.servers.running)) as wire:
         upload_id = (await wire.create(0, CHUNK, name=f"dying-{trial.number}"))["id"]
     moment = datetime.now(UTC) + timedelta(seconds=SOON)
     change = {"$set": {"expires_at": moment}}
-    await world.vault.database.manifests.update_one({"_id": ObjectId(upload_id)}, change)
+    await setup.inspector.database.manifests.update_one({"_id": ObjectId(upload_id)}, change)
     while True:
-        state = (await world.vault.states())[upload_id]
+        state = (await setup.inspector.states())[upload_id]
         # Only now: to look takes a while, too.
         if datetime.now(UTC) >= moment - timedelta(seconds=EARLY):
             break
@@ -120,7 +120,7 @@ async def dying(world: World, trial: Trial) -> None:
         await asyncio.sleep(SWEPT_SECONDS)
 
     async def expired() -> bool:
-        return (await world.vault.states())[upload_id] == "expired"
+        return (await setup.inspector.states())[upload_id] == "expired"
 
     await eventually(expired, SOON + LATE)
 
@@ -128,17 +128,17 @@ async def dying(world: World, trial: Trial) -> None:
 async def settle(clocks: Clocks) -> None:
     """The lease stayed where it was, and no reservation that was just made is taken for an old
     one."""
-    vault = clocks.world.vault
+    inspector = clocks.setup.inspector
     assert await clocks.holder() == clocks.lease, "the lease changed hands"
-    fresh = new_id(vault.clock())
-    await vault.quotas.reserve(USER, fresh, 1000)
-    where = {"database_url": clocks.world.servers.url, "data": clocks.world.server.data}
-    told = await command("janitor", "sweep", before=wrong(DAY), **where)
-    assert told.returncode == 0, told.stderr
-    assert fresh in (await vault.quotas.account(USER)).open, "a reservation was taken away"
-    await vault.quotas.release(USER, fresh)
-    await vault.sound()
-    await vault.clear()
+    fresh = new_id(inspector.clock())
+    await inspector.quotas.reserve(USER, fresh, 1000)
+    where = {"database_url": clocks.setup.servers.url, "data": clocks.setup.server.data}
+    swept = await command("janitor", "sweep", before=wrong(DAY), **where)
+    assert swept.returncode == 0, swept.stderr
+    assert fresh in (await inspector.quotas.account(USER)).open, "a reservation was taken away"
+    await inspector.quotas.release(USER, fresh)
+    await inspector.check_nothing_left()
+    await inspector.clear()
     await clocks.contest()
 
 
@@ -151,7 +151,7 @@ FAULT = Fault(
     trials=200,
     quick=20,
     few=3,
-    world=world,
+    setup=setup,
     trial=trial,
     settle=settle,
     at_once=5,

@@ -1,4 +1,4 @@
-"""What the faults need besides what all tests share."""
+"""Fixtures of the faults."""
 
 from __future__ import annotations
 

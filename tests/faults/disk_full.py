@@ -1,8 +1,8 @@
 """Disk full: mongod's files are on a small disk of their own, and something else fills it.
 
 In nine of ten trials the server keeps a floor of free space and stops before mongod is harmed. In
-the tenth there is no floor: the disk is full to the last block, mongod dies of it, and the server
-whose embedded mongod it is starts it again when there is room.
+the tenth there is no floor: the disk is full to the last block, mongod dies, and the server that
+embeds it starts it again when there is space.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from lading.client.backoff import Timing
 from lading.storage.embedded.mongod import find
 from lading.storage.embedded.process import running
 from tests.faults.fault import Base, Fault, NotHere, Trial
+from tests.faults.inspector import Inspector, eventually
 from tests.faults.processes import TOKEN, Mongod, Servers
+from tests.faults.setups import CHUNK, USUAL, Setup, serving
 from tests.faults.uploader import Uploader
-from tests.faults.vault import Vault, eventually
-from tests.faults.worlds import CHUNK, USUAL, World, serving
 from tests.support.servers import Running
 from tests.support.wire import CHUNK as SEND
 from tests.support.wire import CREATE, PROBLEM, Wire, cells, channel, checksum
@@ -45,14 +45,14 @@ MOST_UPLOADS = 20
 WRITTEN_SECONDS = 1.5
 
 FULL_SECONDS = 2.0
-"""For how long at most nobody makes room when mongod has died."""
+"""The longest time without free space after mongod died."""
 
 EAGER = '#!/bin/sh\nexec "{mongod}" "$@" --syncdelay 1\n'
-"""A mongod that writes its files every second: on a full disk it is dead within two."""
+"""A mongod that writes its files every second: on a full disk it dies within two."""
 
 
 async def tool(*command: str) -> str | None:
-    """Run a program of the system; what it complains of, None when all went well."""
+    """Run a program of the system; returns its error text, or None if it succeeded."""
     try:
         child = await asyncio.create_subprocess_exec(
             *command,
@@ -79,7 +79,7 @@ class Disk:
         return shutil.disk_usage(self.path).free
 
     def fill(self, left: int) -> None:
-        """Something else takes all but so many bytes."""
+        """Fill the disk with another file, except for `left` bytes."""
         self.clear()
         with self._ballast.open("wb") as ballast, suppress(OSError):
             if (size := self.free - left) > 0:
@@ -91,7 +91,7 @@ class Disk:
                 ballast.write(bytes(4096))
 
     def clear(self) -> None:
-        """There is room again."""
+        """Free the space again."""
         self._ballast.unlink(missing_ok=True)
 
 
@@ -111,7 +111,7 @@ async def disk(folder: Path) -> AsyncIterator[Disk]:
     try:
         yield Disk(folder)
     finally:
-        # A process that was killed a moment ago may not be quite gone.
+        # A process that was killed a moment ago may still hold the disk.
         async def away() -> bool:
             return await tool("umount", str(folder)) is None
 
@@ -121,11 +121,11 @@ async def disk(folder: Path) -> AsyncIterator[Disk]:
 
 @dataclass
 class Full:
-    """A world on a small disk with a floor, and one without, made when it is first needed."""
+    """A setup on a small disk with a floor, and one without, made when it is first needed."""
 
     folder: Path
     stack: AsyncExitStack
-    world: World
+    setup: Setup
     disk: Disk
     bare: Bare | None = None
 
@@ -134,13 +134,13 @@ class Full:
 class Bare:
     """A server without a floor, whose embedded mongod has the small disk."""
 
-    vault: Vault
+    inspector: Inspector
     server: Running
     disk: Disk
 
 
 @asynccontextmanager
-async def world(_base: Base, folder: Path) -> AsyncIterator[Full]:
+async def setup(_base: Base, folder: Path) -> AsyncIterator[Full]:
     async with AsyncExitStack() as stack:
         small = await stack.enter_async_context(disk(folder / "f"))
         mongod = Mongod(folder / "m", database=small.path / "db")
@@ -150,7 +150,7 @@ async def world(_base: Base, folder: Path) -> AsyncIterator[Full]:
 
 
 async def bare(full: Full) -> Bare:
-    """The world without a floor; the server's own log is on the full disk, too."""
+    """The setup without a floor; the server's own log is on the full disk, too."""
     if full.bare is None:
         small = await full.stack.enter_async_context(disk(full.folder / "b"))
         eager = full.folder / "mongod"
@@ -161,8 +161,8 @@ async def bare(full: Full) -> Bare:
         server = await servers.start()
         url = running(server.data)
         assert url is not None
-        vault = await full.stack.enter_async_context(Vault(url))
-        full.bare = Bare(vault, server, small)
+        inspector = await full.stack.enter_async_context(Inspector(url))
+        full.bare = Bare(inspector, server, small)
     return full.bare
 
 
@@ -177,36 +177,38 @@ async def trial(full: Full, trial: Trial) -> None:
 
 
 async def with_floor(full: Full, trial: Trial) -> None:
-    """All is refused honestly while there is no room, and goes on where it was afterwards."""
-    random, world, small = trial.random, full.world, full.disk
+    """Everything is refused with its reason while there is no space, and resumes afterwards."""
+    random, setup, small = trial.random, full.setup, full.disk
     data, other = (random.randbytes(random.randint(2 * CHUNK, CELLS * CHUNK)) for _ in range(2))
     pieces = cells(data, CHUNK)
     random.shuffle(pieces)
     before = random.randrange(len(pieces))
-    async with world.server.http() as http, channel(world.server) as wire:
+    async with setup.server.http() as http, channel(setup.server) as wire:
         upload = await wire.create(REF, len(data), name=f"full-{trial.number}")
         for start, piece in pieces[:before]:
             await wire.chunk(REF, start, piece)
             await wire.stored(1)
         small.fill(FLOOR - random.randint(MIB, FLOOR // 2))
         await answers(http, 507)
-        refused = asyncio.create_task(beside(world.server, other, trial))
+        refused = asyncio.create_task(beside(setup.server, other, trial))
         left = await refusals(http, wire, upload["id"], pieces[before:], random)
-        await world.vault.keeps(upload["id"], {s: len(p) for s, p in pieces[:before]})
-        assert len(await world.vault.pieces(upload["id"])) == before
+        await setup.inspector.check_acknowledged(
+            upload["id"], {s: len(p) for s, p in pieces[:before]}
+        )
+        assert len(await setup.inspector.pieces(upload["id"])) == before
         small.clear()
         for start, piece in left:
             await until_stored(wire, start, piece)
         file = await wire.finish(REF)
         other_id = await refused
-    await world.vault.whole(world.server, file["id"], data)
-    await world.vault.whole(world.server, other_id, other)
-    await world.vault.sound(world.server)
-    await world.vault.clear()
+    await setup.inspector.check_file(setup.server, file["id"], data)
+    await setup.inspector.check_file(setup.server, other_id, other)
+    await setup.inspector.check_nothing_left(setup.server)
+    await setup.inspector.clear()
 
 
 async def answers(http: httpx.AsyncClient, status: int) -> None:
-    """Wait until a new upload is answered so; it is deleted again."""
+    """Wait until the server answers a new upload with `status`; the upload is deleted again."""
 
     async def asked() -> bool:
         answer = await http.post("/v1/uploads", json={"name": "probe", "size": 0})
@@ -218,7 +220,7 @@ async def answers(http: httpx.AsyncClient, status: int) -> None:
 
 
 async def beside(server: Running, data: bytes, trial: Trial) -> str:
-    """The client that users have begins while there is no room, and has patience."""
+    """Start `lading.Client` while there is no space; it retries until there is."""
     timing = Timing(random=trial.random.random)
     async with Client(server.url, TOKEN, patience=60, timing=timing) as client:
         file = await client.upload(io.BytesIO(data), name=f"beside-{trial.number}")
@@ -232,7 +234,7 @@ async def refusals(
     left: list[tuple[int, bytes]],
     random: Random,
 ) -> list[tuple[int, bytes]]:
-    """Nothing is taken by any way in, each says why, and what is missing is told as it is."""
+    """Every route refuses new bytes and says why; `missing` lists exactly what is missing."""
     start, piece = random.choice(left)
     await wire.chunk(REF, start, piece)
     check(await wire.refused(REF, start))
@@ -244,10 +246,10 @@ async def refusals(
     for answer in (put, small, new):
         assert answer.status_code == 507, answer.text
         check(answer.json())
-    told = (await http.get(f"/v1/uploads/{upload_id}")).json()["missing"]
-    missing = {byte for low, high in told for byte in range(low, high, CHUNK)}
-    assert missing == {start for start, _ in left}, f"missing is told to be {told}"
-    assert sum(high - low for low, high in told) == sum(len(piece) for _, piece in left)
+    listed = (await http.get(f"/v1/uploads/{upload_id}")).json()["missing"]
+    missing = {byte for low, high in listed for byte in range(low, high, CHUNK)}
+    assert missing == {start for start, _ in left}, f"missing is {listed}"
+    assert sum(high - low for low, high in listed) == sum(len(piece) for _, piece in left)
     return left
 
 
@@ -257,7 +259,7 @@ def check(problem: dict[str, Any]) -> None:
 
 
 async def until_stored(wire: Wire, start: int, piece: bytes) -> None:
-    """Send a piece again until the server has seen that there is room."""
+    """Send a piece again until the server has noticed that there is space."""
 
     async def stored() -> bool:
         await wire.send(SEND, REF, start, checksum(piece), piece)
@@ -271,35 +273,35 @@ async def until_stored(wire: Wire, start: int, piece: bytes) -> None:
     await eventually(stored)
 
 
-# -- without one
+# -- without a floor
 
 
 async def without_floor(made: Bare, trial: Trial) -> None:
-    """mongod dies; nothing that was acknowledged is lost; when there is room all goes on."""
+    """mongod dies; no acknowledged byte is lost; when there is space, uploads resume."""
     uploaders: list[Uploader] = []
-    # Its log is on the full disk, too, and may not tell of its end.
+    # Its log is on the full disk, too, and may not show its end.
     process = Path("/proc", (made.server.data / "db" / "mongod.lock").read_text().strip())
     made.disk.fill(0)
     try:
         async with asyncio.TaskGroup() as uploads:
-            # What was deleted leaves room within its files: it may take more than one upload.
+            # Deleted pieces left space inside its files: it may take more than one upload.
             while not uploaders or not await died(process):
-                assert len(uploaders) < MOST_UPLOADS, "mongod lives on a full disk"
+                assert len(uploaders) < MOST_UPLOADS, "mongod survives on a full disk"
                 data = trial.random.randbytes(LARGE)
                 name = f"bare-{trial.number}-{len(uploaders)}"
                 uploaders.append(Uploader(data, name, trial.random))
                 uploads.create_task(uploaders[-1].run(lambda: made.server, seconds=90))
-            # It is started again in vain meanwhile, and even the server's log cannot be written.
+            # Meanwhile restarts fail, and even the server's log cannot be written.
             await asyncio.sleep(trial.random.uniform(0, FULL_SECONDS))
             made.disk.clear()
     finally:
         made.disk.clear()
     await ready(made.server)
     for uploader in uploaders:
-        await made.vault.keeps(uploader.id, uploader.acknowledged)
-        await made.vault.whole(made.server, uploader.id, uploader.data)
-    await made.vault.sound(made.server, crashed=True)
-    await made.vault.clear()
+        await made.inspector.check_acknowledged(uploader.id, uploader.acknowledged)
+        await made.inspector.check_file(made.server, uploader.id, uploader.data)
+    await made.inspector.check_nothing_left(made.server, crashed=True)
+    await made.inspector.clear()
 
 
 async def ready(server: Running) -> None:
@@ -330,6 +332,6 @@ FAULT = Fault(
     trials=100,
     quick=10,
     few=2,
-    world=world,
+    setup=setup,
     trial=trial,
 )

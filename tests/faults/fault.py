@@ -1,8 +1,7 @@
-"""What a fault is to those who run it: a world, a trial, how often; and how many trials prove what.
+"""What a fault is for the runner: a setup, a trial, how often; and what so many trials prove.
 
-It owns the running of trials, one after the other or some at once, and the counting. It refuses to
-know what any fault does. Every trial draws from a seed of its own, made from the run's seed, the
-fault's name and the trial's number, so that one can be run again.
+Runs trials, one after the other or several at once, and counts them. Every trial has a seed of its
+own, made from the run's seed, the fault's name and the trial's number, so that it can be repeated.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ class Base:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One trial: its number in the row, and its own chance."""
+    """One trial: its number in the row, and its own random numbers."""
 
     number: int
     random: Random
@@ -53,7 +52,7 @@ class Trial:
 class Fault:
     """A row of the table.
 
-    `world` makes what stays up over trials, from the base and a folder of its own; `trial` runs
+    `setup` makes what stays up over trials, from the base and a folder of its own; `trial` runs
     in it and raises when a promise is broken; `settle`, if there is one, checks and tidies after
     each batch of `at_once` trials. `trials` is what the design promises, `quick` and `few` what
     `scripts/faults` and the ordinary tests run; `seconds` is the deadline of a batch;
@@ -67,7 +66,7 @@ class Fault:
     trials: int
     quick: int
     few: int
-    world: Callable[[Base, Path], AbstractAsyncContextManager[Any]]
+    setup: Callable[[Base, Path], AbstractAsyncContextManager[Any]]
     trial: Callable[[Any, Trial], Awaitable[None]]
     settle: Callable[[Any], Awaitable[None]] | None = None
     at_once: int = 1
@@ -77,16 +76,16 @@ class Fault:
 
 @dataclass(slots=True)
 class Result:
-    """What came of a row so far."""
+    """The results of a row so far."""
 
     trials: int = 0
     failures: int = 0
     seconds: float = 0.0
-    told: list[str] = field(default_factory=list)
+    details: list[str] = field(default_factory=list)
     """The first failures, each with its trial's number and the traceback."""
 
 
-Told = Callable[[Result], None]
+OnBatch = Callable[[Result], None]
 
 
 async def run(
@@ -96,19 +95,19 @@ async def run(
     *,
     seed: str,
     result: Result | None = None,
-    told: Told = lambda _: None,
+    on_batch: OnBatch = lambda _: None,
 ) -> Result:
-    """Run the row until it has had so many trials, going on from `result`; `told` hears of each
-    batch. After a failure the world is made anew. Raises NotHere."""
+    """Run the row until it has `trials` trials, continuing from `result`; call `on_batch` after
+    each batch. After a failure a new setup is made. Raises NotHere."""
     result = result or Result()
     for attempt in itertools.count():
         folder = base.folder / f"{fault.name[:12]}{result.trials}-{attempt}"
         folder.mkdir()
         try:
-            async with fault.world(base, folder) as world:
-                failed = await _in_world(fault, world, _Plan(trials, seed, told), result)
+            async with fault.setup(base, folder) as setup:
+                failed = await _in_setup(fault, setup, _Plan(trials, seed, on_batch), result)
             if failed:
-                result.told[-1] += _logs(folder)
+                result.details[-1] += _logs(folder)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
         if not failed:
@@ -120,10 +119,10 @@ async def run(
 class _Plan:
     trials: int
     seed: str
-    told: Told
+    on_batch: OnBatch
 
 
-async def _in_world(fault: Fault, world: Any, plan: _Plan, result: Result) -> bool:
+async def _in_setup(fault: Fault, setup: Any, plan: _Plan, result: Result) -> bool:
     """Batch after batch; whether one failed."""
     while result.trials < plan.trials:
         count = min(fault.at_once, plan.trials - result.trials)
@@ -132,25 +131,25 @@ async def _in_world(fault: Fault, world: Any, plan: _Plan, result: Result) -> bo
             for number in range(result.trials, result.trials + count)
         ]
         began = time.monotonic()
-        failures = await _batch(fault, world, batch)
+        failures = await _batch(fault, setup, batch)
         result.seconds += time.monotonic() - began
         result.trials += count
         result.failures += len(failures)
-        result.told = (result.told + failures)[:KEPT_FAILURES]
-        plan.told(result)
+        result.details = (result.details + failures)[:KEPT_FAILURES]
+        plan.on_batch(result)
         if failures:
             return True
     return False
 
 
-async def _batch(fault: Fault, world: Any, batch: list[Trial]) -> list[str]:
+async def _batch(fault: Fault, setup: Any, batch: list[Trial]) -> list[str]:
     """What went wrong, trial by trial."""
     failures: list[str] = []
 
     async def one(trial: Trial) -> None:
         try:
             async with asyncio.timeout(fault.seconds):
-                await fault.trial(world, trial)
+                await fault.trial(setup, trial)
         except Exception as error:
             failures.append(_describe(f"trial {trial.number}", error))
 
@@ -159,7 +158,7 @@ async def _batch(fault: Fault, world: Any, batch: list[Trial]) -> list[str]:
         numbers = f"after trials {batch[0].number} to {batch[-1].number}"
         try:
             async with asyncio.timeout(fault.seconds):
-                await fault.settle(world)
+                await fault.settle(setup)
         except Exception as error:
             failures.append(_describe(numbers, error))
     return failures
@@ -170,7 +169,7 @@ def _describe(where: str, error: Exception) -> str:
 
 
 def _logs(folder: Path) -> str:
-    """The ends of what the servers of a world wrote."""
+    """The ends of what the servers of a setup wrote."""
     parts = [
         f"\n--- {path.relative_to(folder)}\n{path.read_text(errors='replace')[-4000:]}"
         for path in sorted(folder.glob("**/output"))
@@ -179,7 +178,7 @@ def _logs(folder: Path) -> str:
 
 
 def upper_bound(trials: int, failures: int) -> float:
-    """The largest rate of failures that so few would still have come of, once in twenty runs.
+    """The largest rate of failures that would still give so few failures once in twenty runs.
 
     For none: 1 - 0.05^(1/n); else by Clopper and Pearson, one-sided.
     """

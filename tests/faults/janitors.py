@@ -1,8 +1,7 @@
-"""Two janitors in two processes, and what becomes of the lease when its holder dies or stands
-still.
+"""Two janitors in two processes, and what happens to the lease when its holder dies or is stopped.
 
-A janitor that was stopped in the middle of a sweep holds a list of uploads to expire; when it wakes
-and another has the lease, it must let them be.
+A janitor that was stopped in the middle of a sweep holds a list of uploads to expire; when it
+continues and another janitor has the lease, it must not expire them.
 """
 
 from __future__ import annotations
@@ -21,26 +20,26 @@ from pathlib import Path
 from typing import Any
 
 from tests.faults.fault import Base, Fault, Trial
+from tests.faults.inspector import Inspector, eventually
 from tests.faults.janitor_process import MARK
 from tests.faults.processes import START_SECONDS, clean_environment, kill, start
-from tests.faults.vault import Vault, eventually
 from tests.support.servers import until
 
 UPLOADS, PIECES = 12, 2
 MANY = 30
-"""Uploads enough for a sweep to be in the middle of when it is struck."""
+"""Enough uploads for a sweep to be in the middle when its process is killed."""
 
 DONE_SECONDS = 20.0
 
 LEASE_SECONDS = 1.0
-"""Where the holder is lost, so that many trials fit into an hour. Where none is, the lease must
-outlive every pause of the machine: who loses it does not report what was done."""
+"""Short where the holder is lost, so that many trials fit into an hour. Elsewhere the lease must
+outlive every pause of the machine: a janitor that loses it does not report its work."""
 
 LONG_LEASE_SECONDS = 60.0
 
 
 class Janitor:
-    """One process; its answers are read from the file that it writes to."""
+    """One process; its answers are read from its output file."""
 
     def __init__(self, folder: Path, url: str, name: str, lease_seconds: float) -> None:
         self._output = folder / f"{name}.output"
@@ -58,7 +57,7 @@ class Janitor:
         self.child.stdin.flush()
 
     async def answer(self, seconds: float = DONE_SECONDS) -> Any:
-        """What it says to the oldest question that is not answered yet."""
+        """The answer to the oldest open question."""
 
         def answers() -> list[str]:
             lines = self._output.read_text().split("\n")[:-1]
@@ -78,14 +77,14 @@ class Janitor:
 class Pair:
     """The database, and two janitors on it."""
 
-    vault: Vault
+    inspector: Inspector
     url: str
     folder: Path
     janitors: list[Janitor]
     numbers: count[int]
     lease_seconds: float
 
-    async def hire(self) -> Janitor:
+    async def start_one(self) -> Janitor:
         """One more janitor."""
         name = f"janitor{next(self.numbers)}"
         janitor = Janitor(self.folder, self.url, name, self.lease_seconds)
@@ -94,22 +93,22 @@ class Pair:
         return janitor
 
     async def begin(self, uploads: int) -> list[str]:
-        """Nothing but so many expired uploads, and no lease; their ids."""
-        await self.vault.clear()
-        await self.vault.database.leases.delete_many({})
-        return await self.vault.plant(uploads, PIECES)
+        """Clear everything, and make `uploads` expired uploads; returns their ids."""
+        await self.inspector.clear()
+        await self.inspector.database.leases.delete_many({})
+        return await self.inspector.plant(uploads, PIECES)
 
 
 @asynccontextmanager
-async def world(
+async def setup(
     base: Base, folder: Path, lease_seconds: float = LEASE_SECONDS
 ) -> AsyncIterator[Pair]:
     url = base.database(folder.name)
-    async with Vault(url) as vault:
-        pair = Pair(vault, url, folder, [], count(1), lease_seconds)
+    async with Inspector(url) as inspector:
+        pair = Pair(inspector, url, folder, [], count(1), lease_seconds)
         try:
-            await pair.hire()
-            await pair.hire()
+            await pair.start_one()
+            await pair.start_one()
             yield pair
         finally:
             for janitor in pair.janitors:
@@ -117,7 +116,7 @@ async def world(
 
 
 async def together(pair: Pair, trial: Trial) -> None:
-    """Both sweep at once, twice: what they did adds up to what there was to do."""
+    """Both sweep at once, twice: together they did exactly what was due."""
     uploads = trial.random.randint(1, UPLOADS)
     await pair.begin(uploads)
     sums = dict.fromkeys(("expired", "emptied", "purged", "pieces", "failed"), 0)
@@ -138,66 +137,66 @@ async def together(pair: Pair, trial: Trial) -> None:
 
 
 async def all_gone(pair: Pair) -> None:
-    assert await pair.vault.states() == {}
-    assert await pair.vault.count() == 0
-    await pair.vault.sound()
+    assert await pair.inspector.states() == {}
+    assert await pair.inspector.count() == 0
+    await pair.inspector.check_nothing_left()
 
 
 async def holder_lost(pair: Pair, trial: Trial) -> None:
     """The holder is killed, or stopped, in the middle of a sweep."""
     ids = await pair.begin(MANY)
-    holder, heir = pair.janitors[-2:]
+    holder, successor = pair.janitors[-2:]
     holder.ask("sweep")
     wanted = trial.random.randint(1, MANY - 5)
     await eventually(lambda: dead_at_least(pair, wanted))
     if trial.number % 2:
         holder.end()
         pair.janitors.remove(holder)
-        await finish(pair, heir)
-        await pair.hire()
+        await finish(pair, successor)
+        await pair.start_one()
     else:
-        await stopped(pair, holder, heir, ids)
+        await stopped(pair, holder, successor, ids)
 
 
 async def dead_at_least(pair: Pair, wanted: int) -> bool:
-    return sum(state != "uploading" for state in (await pair.vault.states()).values()) >= wanted
+    return sum(state != "uploading" for state in (await pair.inspector.states()).values()) >= wanted
 
 
-async def stopped(pair: Pair, holder: Janitor, heir: Janitor, ids: list[str]) -> None:
+async def stopped(pair: Pair, holder: Janitor, successor: Janitor, ids: list[str]) -> None:
     holder.child.send_signal(signal.SIGSTOP)
-    before = await pair.vault.states()
+    before = await pair.inspector.states()
     left = sum(state == "uploading" for state in before.values())
     try:
-        await take_over(heir)
+        await take_over(successor)
     finally:
         holder.child.send_signal(signal.SIGCONT)
     report = await holder.answer()
-    after = await pair.vault.states()
+    after = await pair.inspector.states()
     changed = [each for each in ids if before[each] != after[each]]
     if left:
-        assert report is None, f"the one that woke went on: {report}"
-        # The deed that it stood still in is brought to its end; it means the same done twice.
-        assert len(changed) <= 1, f"the one that woke went on with {changed}"
-    await finish(pair, heir)
+        assert report is None, f"the stopped janitor continued: {report}"
+        # It completes the step in which it was stopped; that step is the same when done twice.
+        assert len(changed) <= 1, f"the stopped janitor continued with {changed}"
+    await finish(pair, successor)
 
 
-async def take_over(heir: Janitor) -> None:
-    """Ask for the lease until it is to be had."""
+async def take_over(successor: Janitor) -> None:
+    """Ask for the lease until it is free."""
     async with asyncio.timeout(LEASE_SECONDS + 5):
         held = False
         while not held:
-            heir.ask("hold")
-            held = await heir.answer()
+            successor.ask("hold")
+            held = await successor.answer()
             await asyncio.sleep(0.02)
 
 
-async def finish(pair: Pair, heir: Janitor) -> None:
-    """The other one does what is left, as soon as the lease is over."""
+async def finish(pair: Pair, successor: Janitor) -> None:
+    """The other janitor does the rest as soon as the lease is over."""
 
     async def swept() -> bool:
-        heir.ask("sweep")
-        await heir.answer()
-        return await pair.vault.states() == {}
+        successor.ask("sweep")
+        await successor.answer()
+        return await pair.inspector.states() == {}
 
     await eventually(swept, LEASE_SECONDS + 10)
     await all_gone(pair)
@@ -211,7 +210,7 @@ TOGETHER = Fault(
     trials=100,
     quick=20,
     few=2,
-    world=partial(world, lease_seconds=LONG_LEASE_SECONDS),
+    setup=partial(setup, lease_seconds=LONG_LEASE_SECONDS),
     trial=together,
 )
 
@@ -223,6 +222,6 @@ HOLDER_LOST = Fault(
     trials=100,
     quick=10,
     few=2,
-    world=world,
+    setup=setup,
     trial=holder_lost,
 )

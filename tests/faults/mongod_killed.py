@@ -1,7 +1,7 @@
 """mongod killed under load: SIGKILL while pieces are being stored, then started again.
 
-In nine of ten trials the test starts it again, in the tenth the server does: then it is the
-server's own, embedded one.
+In nine of ten trials the test starts it again; in the tenth it is the server's embedded mongod, and
+the server starts it again.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from pathlib import Path
 
 from lading.storage.embedded.process import running
 from tests.faults.fault import Base, Fault, Trial
+from tests.faults.inspector import Inspector
 from tests.faults.processes import Mongod, Servers
 from tests.faults.proxy import at, whole
+from tests.faults.setups import CHUNK, USUAL, Setup, serving
 from tests.faults.uploader import Uploader
-from tests.faults.vault import Vault
-from tests.faults.worlds import CHUNK, USUAL, World, serving
 from tests.support.servers import Running, until
 
 AT_ONCE = 3
@@ -30,16 +30,16 @@ CELLS = 24
 
 @dataclass
 class Own:
-    """A world with a mongod of its own, and a folder for worlds with an embedded one."""
+    """A setup with its own mongod, and a folder for setups with an embedded one."""
 
-    world: World
+    setup: Setup
     mongod: Mongod
     folder: Path
     numbers: count[int]
 
 
 @asynccontextmanager
-async def world(_base: Base, folder: Path) -> AsyncIterator[Own]:
+async def setup(_base: Base, folder: Path) -> AsyncIterator[Own]:
     async with AsyncExitStack() as stack:
         mongod = await stack.enter_async_context(Mongod(folder / "m"))
         made = await stack.enter_async_context(serving(mongod.url("lading"), folder))
@@ -55,8 +55,8 @@ async def trial(own: Own, trial: Trial) -> None:
         own.mongod.kill()
         await own.mongod.begin()
 
-    await load(own.world, trial, own.world.proxied, strike)
-    await own.world.vault.clear()
+    await load(own.setup, trial, own.setup.proxied, strike)
+    await own.setup.inspector.clear()
 
 
 async def embedded(own: Own, trial: Trial) -> None:
@@ -72,19 +72,19 @@ async def embedded(own: Own, trial: Trial) -> None:
 
         url = running(server.data)
         assert url is not None
-        async with Vault(url) as vault:
-            own.world.proxy.target = server.port
+        async with Inspector(url) as inspector:
+            own.setup.proxy.target = server.port
             try:
-                made = World(vault, servers, own.world.proxy, server)
+                made = Setup(inspector, servers, own.setup.proxy, server)
                 await load(made, trial, made.proxied, strike)
             finally:
-                own.world.proxy.target = own.world.server.port
+                own.setup.proxy.target = own.setup.server.port
 
 
 async def load(
-    world: World, trial: Trial, where: Running, strike: Callable[[], Awaitable[None]]
+    setup: Setup, trial: Trial, where: Running, strike: Callable[[], Awaitable[None]]
 ) -> None:
-    """Uploads at once, a fault when a random byte of them has gone by, and what must hold."""
+    """Concurrent uploads, a fault when a random byte of them was passed on, and what must hold."""
     random = trial.random
     files = [random.randbytes(random.randint(CHUNK, CELLS * CHUNK)) for _ in range(AT_ONCE)]
     uploaders = [
@@ -96,15 +96,15 @@ async def load(
         nonlocal struck
         struck = asyncio.ensure_future(strike())
 
-    world.proxy.usual = (at(random.randrange(sum(map(len, files))), begin), whole)
+    setup.proxy.usual = (at(random.randrange(sum(map(len, files))), begin), whole)
     await asyncio.gather(*(uploader.run(lambda: where) for uploader in uploaders))
     await until(lambda: struck is not None)
     assert struck is not None
     await struck
     for uploader in uploaders:
-        await world.vault.keeps(uploader.id, uploader.acknowledged)
-        await world.vault.whole(world.server, uploader.id, uploader.data)
-    await world.sound(crashed=True)
+        await setup.inspector.check_acknowledged(uploader.id, uploader.acknowledged)
+        await setup.inspector.check_file(setup.server, uploader.id, uploader.data)
+    await setup.check_nothing_left(crashed=True)
 
 
 FAULT = Fault(
@@ -116,6 +116,6 @@ FAULT = Fault(
     trials=100,
     quick=10,
     few=2,
-    world=world,
+    setup=setup,
     trial=trial,
 )

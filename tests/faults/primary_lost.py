@@ -12,25 +12,25 @@ from tests.faults.fault import Base, Fault, Trial
 from tests.faults.processes import Mongod
 from tests.faults.proxy import at, whole
 from tests.faults.replicaset import QUICK, USUAL, ReplicaSet
+from tests.faults.setups import CHUNK, Setup, serving
 from tests.faults.uploader import Uploader
-from tests.faults.worlds import CHUNK, World, serving
 
-GOES_ON_SECONDS = 30.0
-"""How long an upload may stand still, from one acknowledgement to the next."""
+LONGEST_PAUSE_SECONDS = 30.0
+"""The longest pause of an upload, from one acknowledgement to the next."""
 
 CELLS = 16
 
 
 @dataclass
 class Replicated:
-    """A world on a replica set."""
+    """A setup on a replica set."""
 
-    world: World
+    setup: Setup
     replicas: ReplicaSet
 
 
 @asynccontextmanager
-async def world(_base: Base, folder: Path) -> AsyncIterator[Replicated]:
+async def setup(_base: Base, folder: Path) -> AsyncIterator[Replicated]:
     async with AsyncExitStack() as stack:
         replicas = await stack.enter_async_context(ReplicaSet(folder))
         url = replicas.url.replace("/?", "/lading?")
@@ -49,19 +49,19 @@ async def stopped(made: Replicated, trial: Trial) -> None:
     try:
         uploaders = await upload(made, trial, victim.pause)
     finally:
-        victim.go_on()
+        victim.unpause()
     await check(made, uploaders)
 
 
 async def ready(made: Replicated, trial: Trial) -> Mongod:
-    """Every fifth trial with the set's usual patience, the others with less; the victim."""
+    """Every fifth trial uses MongoDB's timeouts, the others shorter ones; returns the primary."""
     await made.replicas.set_patience(USUAL if trial.number % 5 == 4 else QUICK)
     return await made.replicas.primary()
 
 
 async def upload(made: Replicated, trial: Trial, strike: Callable[[], None]) -> list[Uploader]:
     """Two uploads, and the fault when a random byte of them has gone by."""
-    random, world = trial.random, made.world
+    random, setup = trial.random, made.setup
     files = [random.randbytes(random.randint(CHUNK, CELLS * CHUNK)) for _ in range(2)]
     uploaders = [
         Uploader(data, f"primary-{trial.number}-{place}", random)
@@ -73,14 +73,14 @@ async def upload(made: Replicated, trial: Trial, strike: Callable[[], None]) -> 
         strike()
         struck.set()
 
-    world.proxy.usual = (at(random.randrange(sum(map(len, files))), begin), whole)
+    setup.proxy.usual = (at(random.randrange(sum(map(len, files))), begin), whole)
     await asyncio.gather(
-        *(each.run(lambda: world.proxied, seconds=90, patience=60) for each in uploaders)
+        *(each.run(lambda: setup.proxied, seconds=90, patience=60) for each in uploaders)
     )
     assert struck.is_set()
     for uploader in uploaders:
         silence = uploader.longest_silence
-        assert silence <= GOES_ON_SECONDS, f"an upload stood still for {silence:.1f} s"
+        assert silence <= LONGEST_PAUSE_SECONDS, f"an upload paused for {silence:.1f} s"
     return uploaders
 
 
@@ -88,10 +88,10 @@ async def check(made: Replicated, uploaders: list[Uploader]) -> None:
     """When the lost member is back: nothing that was acknowledged was rolled back."""
     await made.replicas.heal()
     for uploader in uploaders:
-        await made.world.vault.keeps(uploader.id, uploader.acknowledged)
-        await made.world.vault.whole(made.world.server, uploader.id, uploader.data)
-    await made.world.sound(crashed=True)
-    await made.world.vault.clear()
+        await made.setup.inspector.check_acknowledged(uploader.id, uploader.acknowledged)
+        await made.setup.inspector.check_file(made.setup.server, uploader.id, uploader.data)
+    await made.setup.check_nothing_left(crashed=True)
+    await made.setup.inspector.clear()
 
 
 KILLED = Fault(
@@ -103,7 +103,7 @@ KILLED = Fault(
     trials=50,
     quick=4,
     few=1,
-    world=world,
+    setup=setup,
     trial=killed,
 )
 
@@ -116,6 +116,6 @@ STOPPED = Fault(
     trials=50,
     quick=4,
     few=1,
-    world=world,
+    setup=setup,
     trial=stopped,
 )

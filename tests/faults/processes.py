@@ -1,7 +1,6 @@
 """The processes that faults happen to: servers and mongods, started, stopped, killed and paused.
 
-Each is a child that ends when this process does, however that ends, and is ended by its own pid.
-It refuses to know what they are used for.
+Each is a child that ends when this process ends, in whatever way, and is ended by its own pid.
 """
 
 from __future__ import annotations
@@ -109,7 +108,7 @@ async def command(
 
 
 class Servers:
-    """Server processes on one database, with one token: each can go on for any other.
+    """Server processes on one database, with one token: each can continue for any other.
 
     `settings` are named like the variables, without `LADING_`, in lower case.
     """
@@ -157,7 +156,7 @@ class Servers:
         return server
 
     async def spare(self) -> Process:
-        """A server that was started meanwhile; the next one begins to start."""
+        """A server that was started in the background; the next one begins to start."""
         if self._spare is None:
             self._spare = asyncio.create_task(self.start())
         spare = await self._spare
@@ -165,7 +164,7 @@ class Servers:
         return spare
 
     def check_logs(self) -> None:
-        """No server met an error that it has no answer for."""
+        """No server logged an unexpected error."""
         for log in sorted(self._folder.glob("server*/output")):
             text = log.read_text()
             assert '"event": "fault"' not in text, text
@@ -182,11 +181,11 @@ SOON = [
     *("--setParameter", "oplogNetworkTimeoutBufferSeconds=2"),
     *("--setParameter", "maxSyncSourceLagSecs=10"),
 ]
-"""What docs/operations.md advises for a set: how soon a member leaves another that hangs."""
+"""What docs/operations.md recommends for a set: how soon a member gives up another that hangs."""
 
 
 class Mongod:
-    """A mongod of one's own, started again on the same data as often as it is killed.
+    """A private mongod, started again on the same data as often as it is killed.
 
     On a unix socket in `folder`, whose path must be short; with `replica_set`, on a TCP port.
     `database` is where its files are, if not in `folder`.
@@ -264,8 +263,8 @@ class Mongod:
         assert self.child is not None
         self.child.send_signal(signal.SIGSTOP)
 
-    def go_on(self) -> None:
-        """Let it go on."""
+    def unpause(self) -> None:
+        """Let it continue."""
         assert self.child is not None
         self.child.send_signal(signal.SIGCONT)
 

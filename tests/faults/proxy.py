@@ -1,7 +1,7 @@
-"""A TCP proxy whose connections a test breaks: cut, held up, slowed down, made to lie.
+"""A TCP proxy whose connections a test breaks: cut, stalled, slowed down, corrupted.
 
-What happens to one direction of a connection is a gate: it takes the blocks of bytes that arrive
-and gives those that are passed on. It refuses to know what the bytes mean.
+Each direction of a connection has a gate: it takes the blocks of bytes that arrive and yields those
+that are passed on.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Self
 BLOCK = 64 * 1024
 
 AFTER_END_SECONDS = 1.0
-"""How long one direction may go on when the other has ended."""
+"""How long one direction may continue when the other has ended."""
 
 Blocks = AsyncIterator[bytes]
 Gate = Callable[[Blocks], Blocks]
@@ -41,7 +41,7 @@ async def whole(blocks: Blocks) -> Blocks:
 
 
 def at(count: int, action: Callable[[], Awaitable[None] | None]) -> Gate:
-    """Does something once when `count` bytes were passed on, and not one more; then goes on.
+    """Does something once when `count` bytes were passed on, and not one more; then continues.
 
     The bytes of all connections that are given this gate are counted together.
     """

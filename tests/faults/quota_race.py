@@ -1,4 +1,4 @@
-"""Quota race: twenty creations at once, by two server processes, for an account with room for
+"""Quota race: twenty creations at once, by two server processes, for an account with space for
 three.
 
 Most come over WebSocket, some as small files over HTTP.
@@ -15,26 +15,26 @@ from pathlib import Path
 import httpx
 
 from tests.faults.fault import Base, Fault, Trial
-from tests.faults.vault import USER
-from tests.faults.worlds import World, two_servers
+from tests.faults.inspector import USER
+from tests.faults.setups import Setup, two_servers
 from tests.support.wire import ABORT, CLOSED, CREATE, OPENED, PROBLEM, WINDOW, Wire, channel
 
 CREATIONS = 20
-ROOM_FOR = 3
+FITTING = 3
 REF = 1
 
 
 @dataclass
-class Crowd:
-    """Two servers, with connections and HTTP clients in turn to the one and the other."""
+class Connections:
+    """Two servers, with connections and HTTP clients alternating between them."""
 
-    world: World
+    setup: Setup
     wires: list[Wire]
     clients: list[httpx.AsyncClient]
 
 
 @asynccontextmanager
-async def world(base: Base, folder: Path) -> AsyncIterator[Crowd]:
+async def setup(base: Base, folder: Path) -> AsyncIterator[Connections]:
     async with AsyncExitStack() as stack:
         made = await stack.enter_async_context(two_servers(base, folder))
         servers = made.servers.running
@@ -43,35 +43,35 @@ async def world(base: Base, folder: Path) -> AsyncIterator[Crowd]:
             for number in range(CREATIONS)
         ]
         clients = [await stack.enter_async_context(server.http()) for server in servers]
-        yield Crowd(made, wires, clients)
+        yield Connections(made, wires, clients)
 
 
-async def trial(crowd: Crowd, trial: Trial) -> None:
-    random, vault = trial.random, crowd.world.vault
+async def trial(connections: Connections, trial: Trial) -> None:
+    random, inspector = trial.random, connections.setup.inspector
     size = random.randint(1, 5000)
     by_http = random.choice((0, 0, 4))
     stored = random.choice((0, random.randint(1, 5000)))
     if stored:
-        answer = await crowd.clients[0].post("/v1/files?name=before", content=bytes(stored))
+        answer = await connections.clients[0].post("/v1/files?name=before", content=bytes(stored))
         assert answer.status_code == 201
-    quota = stored + ROOM_FOR * size + random.randrange(size)
+    quota = stored + FITTING * size + random.randrange(size)
     limit = {"quota": quota}
-    (await crowd.clients[1].put(f"/v1/users/{USER}/quota", json=limit)).raise_for_status()
-    wires = random.sample(crowd.wires, CREATIONS - by_http)
+    (await connections.clients[1].put(f"/v1/users/{USER}/quota", json=limit)).raise_for_status()
+    wires = random.sample(connections.wires, CREATIONS - by_http)
     codes = await asyncio.gather(
         *(create(wire, size) for wire in wires),
-        *(post(crowd.clients[number % 2], size) for number in range(by_http)),
+        *(post(connections.clients[number % 2], size) for number in range(by_http)),
     )
-    assert sorted(codes) == sorted(["quota-exceeded"] * (CREATIONS - ROOM_FOR) + ["taken"] * 3)
-    account = await vault.quotas.account(USER)
-    assert account.used + account.reserved == stored + ROOM_FOR * size
+    assert sorted(codes) == sorted(["quota-exceeded"] * (CREATIONS - FITTING) + ["taken"] * 3)
+    account = await inspector.quotas.account(USER)
+    assert account.used + account.reserved == stored + FITTING * size
     assert account.used + account.reserved <= quota
-    await crowd.world.sound()
+    await connections.setup.check_nothing_left()
     await asyncio.gather(*(abort(wire) for wire in wires))
-    account = await vault.quotas.account(USER)
+    account = await inspector.quotas.account(USER)
     files = codes[len(wires) :].count("taken")
     assert (account.reserved, account.used) == (0, stored + size * files)
-    await vault.clear()
+    await inspector.clear()
 
 
 async def create(wire: Wire, size: int) -> str:
@@ -104,6 +104,6 @@ FAULT = Fault(
     trials=500,
     quick=50,
     few=4,
-    world=world,
+    setup=setup,
     trial=trial,
 )

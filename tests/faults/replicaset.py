@@ -13,8 +13,8 @@ from pymongo import AsyncMongoClient
 from pymongo.errors import PyMongoError
 from pymongo.write_concern import WriteConcern
 
+from tests.faults.inspector import eventually
 from tests.faults.processes import Mongod
-from tests.faults.vault import eventually
 
 NAME = "faults"
 MEMBERS = 3

@@ -1,7 +1,6 @@
-"""What came of the rows: kept on disk so that a long run can go on, shown as a table.
+"""The results of the rows: saved on disk so that a long run can continue, shown as a table.
 
-It owns the file of results and the two shapes of the table, for a terminal and as markdown. It
-refuses to run anything.
+There are two forms of the table, for a terminal and as markdown.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ HEAD = ("fault", "trials", "failures", "95 % bound", "seconds")
 
 @dataclass(slots=True)
 class Record:
-    """A row as it is kept: the seed that it goes on with, and why there are no more trials."""
+    """A saved row: the seed with which it continues, and why there are not more trials."""
 
     seed: str
     reason: str = ""
@@ -37,7 +36,7 @@ class Record:
 
 
 def load() -> dict[str, Record]:
-    """What earlier runs kept; nothing when there is nothing, or nothing that can be read."""
+    """The results of earlier runs; empty if there are none, or if they cannot be read."""
     try:
         kept = json.loads(RESULTS.read_text("utf-8"))
         return {
@@ -49,7 +48,7 @@ def load() -> dict[str, Record]:
 
 
 def keep(records: Mapping[str, Record]) -> None:
-    """Keep all rows, in one piece."""
+    """Save all rows, atomically."""
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
     draft = RESULTS.with_suffix(f".{os.getpid()}")
     rows = {name: asdict(record) for name, record in records.items()}
@@ -58,22 +57,22 @@ def keep(records: Mapping[str, Record]) -> None:
 
 
 def stamp(record: Record) -> None:
-    """Note when, and on which sources, the row ran last."""
+    """Note when, and on which commit, the row ran last."""
     record.date = datetime.now(UTC).date().isoformat()
-    record.commit = _said("git", "-C", str(ROOT), "describe", "--always", "--dirty")
+    record.commit = _output_of("git", "-C", str(ROOT), "describe", "--always", "--dirty")
 
 
-def _said(*command: str) -> str:
+def _output_of(*command: str) -> str:
     try:
-        told = subprocess.run(command, capture_output=True, text=True, check=True)
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
-    return told.stdout.strip().splitlines()[0]
+    return done.stdout.strip().splitlines()[0]
 
 
 def versions() -> str:
-    """What the trials ran with."""
-    mongod = _said(str(find()), "--version").removeprefix("db version v")
+    """The versions that the trials ran with."""
+    mongod = _output_of(str(find()), "--version").removeprefix("db version v")
     libraries = ("pymongo", "uvicorn", "websockets")
     parts = [f"Python {platform.python_version()}", f"mongod {mongod}"]
     parts += [f"{name} {version(name)}" for name in libraries]
@@ -108,7 +107,7 @@ def table(rows: Sequence[Fault], records: Mapping[str, Record]) -> str:
 
 
 def _why(fault: Fault, records: Mapping[str, Record]) -> str:
-    """Why fewer trials ran than the design promises; empty when as many did."""
+    """Why fewer trials ran than the design requires; empty if all did."""
     record = records.get(fault.name)
     if record is None:
         return "not run"
@@ -125,8 +124,8 @@ def markdown(rows: Sequence[Fault], records: Mapping[str, Record]) -> str:
     lines = [
         "# Faults",
         "",
-        "What Lading promises is tried on real processes: servers and mongods that are killed,",
-        "stopped and starved, networks that are cut and lie. Made by `scripts/faults`; a few",
+        "Lading's promises are tested on real processes: servers and mongods are killed, stopped",
+        "and starved, networks are cut and corrupt bytes. `scripts/faults` makes this page; a few",
         "trials of every row are part of `scripts/test`. The bound is the largest rate of failures",
         "that would still give such a row once in twenty runs.",
         "",
@@ -140,10 +139,10 @@ def markdown(rows: Sequence[Fault], records: Mapping[str, Record]) -> str:
         title, *counts = _cells(fault, records.get(fault.name))
         lines.append("| " + " | ".join([title, fault.how, fault.holds, *counts]) + " |")
     fewer = [
-        f"- {fault.title}, {fault.trials * fault.steps:,} promised: {why}."
+        f"- {fault.title}, {fault.trials * fault.steps:,} required: {why}."
         for fault in rows
         if (why := _why(fault, records))
     ]
     if fewer:
-        lines += ["", "Fewer trials than page 5 of the design says:", "", *fewer]
+        lines += ["", "Fewer trials than the design requires:", "", *fewer]
     return "\n".join([*lines, ""])

@@ -8,7 +8,8 @@ from tests.faults import (
     bit_flip,
     clocks,
     disk_full,
-    endings,
+    duplicates,
+    finish_abort_sweep,
     janitors,
     mongod_killed,
     network,
@@ -16,7 +17,6 @@ from tests.faults import (
     quota_race,
     server_killed,
     sigterm,
-    twins,
 )
 from tests.faults.fault import Fault
 
@@ -27,8 +27,8 @@ ROWS: tuple[Fault, ...] = (
     primary_lost.STOPPED,
     network.FAULT,
     answers_lost.FAULT,
-    twins.FAULT,
-    endings.FAULT,
+    duplicates.FAULT,
+    finish_abort_sweep.FAULT,
     janitors.TOGETHER,
     janitors.HOLDER_LOST,
     quota_race.FAULT,

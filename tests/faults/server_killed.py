@@ -4,39 +4,39 @@ from __future__ import annotations
 
 from tests.faults.fault import Fault, Trial
 from tests.faults.proxy import at, whole
+from tests.faults.setups import Setup, one_server, send, some_bytes
 from tests.faults.uploader import Uploader
-from tests.faults.worlds import World, one_server, send, some_bytes
 
 AROUND = 3000
-"""What the two clients send besides the file: requests, heads of frames, CREATE, FINISH."""
+"""What the two clients send besides the file: requests, frame headers, CREATE, FINISH."""
 
 
-async def trial(world: World, trial: Trial) -> None:
+async def trial(setup: Setup, trial: Trial) -> None:
     random, name = trial.random, f"killed-{trial.number}"
     data = some_bytes(random)
-    victim, heir = world.server, await world.servers.spare()
+    victim, successor = setup.server, await setup.servers.spare()
     killed = False
 
     def strike() -> None:
         nonlocal killed
         killed = True
-        world.servers.kill(victim)
-        world.proxy.target = heir.port
+        setup.servers.kill(victim)
+        setup.proxy.target = successor.port
 
-    world.proxy.target = victim.port
-    world.proxy.usual = (at(random.randrange(len(data) + AROUND), strike), whole)
+    setup.proxy.target = victim.port
+    setup.proxy.usual = (at(random.randrange(len(data) + AROUND), strike), whole)
     if trial.number % 2:
-        file_id = (await send(world.proxied, data, name)).id
+        file_id = (await send(setup.proxied, data, name)).id
     else:
         uploader = Uploader(data, name, random, growing=random.random() < 0.3)
-        file_id = (await uploader.run(lambda: world.proxied))["id"]
-        await world.vault.keeps(file_id, uploader.acknowledged)
+        file_id = (await uploader.run(lambda: setup.proxied))["id"]
+        await setup.inspector.check_acknowledged(file_id, uploader.acknowledged)
     if not killed:  # it was all there already: then that must survive
         strike()
-    world.server = heir
-    await world.vault.whole(heir, file_id, data)
-    await world.sound(crashed=True)
-    await world.vault.clear()
+    setup.server = successor
+    await setup.inspector.check_file(successor, file_id, data)
+    await setup.check_nothing_left(crashed=True)
+    await setup.inspector.clear()
 
 
 FAULT = Fault(
@@ -47,6 +47,6 @@ FAULT = Fault(
     trials=500,
     quick=25,
     few=3,
-    world=one_server,
+    setup=one_server,
     trial=trial,
 )

@@ -16,6 +16,6 @@ async def test_promise_holds(fault: Fault, base: Base) -> None:
     try:
         result = await run(fault, base, fault.few, seed=seed)
     except NotHere as reason:
-        # A machine that allows no mounts, say; what it lacks stands in the summary.
+        # For example a machine that allows no mounts; the summary says what it lacks.
         pytest.skip(str(reason))
-    assert not result.failures, "\n".join([f"seed {seed}", *result.told])
+    assert not result.failures, "\n".join([f"seed {seed}", *result.details])

@@ -1,5 +1,5 @@
-"""Two hundred hostile connections at once, of every kind in page 5 of the design: the server's
-memory stays flat, round after round, and an honest upload beside them is finished."""
+"""Two hundred hostile connections at once, of every kind in the design: the server's
+memory stays flat, round after round, and an honest upload beside them finishes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ EACH = 512 * 1024
 HONEST = 6 * MIB
 CELL = 4 * MIB
 LOST = (OSError, EOFError, AssertionError)
-"""How a connection may end for those who deserve it."""
+"""How the server may end a hostile connection."""
 
 DEEP = b"\x91" * 10_000 + b"\x01"
 CLAIMS = b"\xdd\xff\xff\xff\xff\x09"
@@ -44,7 +44,7 @@ WIDE = b"\x92\x01\xdf\x00\x0f\x42\x40" + b"".join(
 )
 
 
-# -- the kinds; each ends when it is thrown out, or stays until the round is over
+# -- the kinds; each ends when the server closes it, or when the round is over
 
 
 async def say(wire: Raw, *blocks: bytes) -> None:
@@ -54,7 +54,7 @@ async def say(wire: Raw, *blocks: bytes) -> None:
 
 
 async def once(server: Running, *blocks: bytes, hello: bool = True) -> None:
-    """Say this, and wait for the end."""
+    """Send this, and wait for the end."""
     async with raw(server, hello=hello) as wire:
         await say(wire, *blocks)
         await wire.closing()
@@ -173,7 +173,7 @@ KINDS: tuple[Kind, ...] = (
 
 
 async def attack(server: Running, kind: Kind, ends: Counter[str]) -> None:
-    """Until it is thrown out, or the round is over."""
+    """Attack until the server closes the connection, or the round is over."""
     with suppress(*LOST):
         await kind(server)
     ends[kind.__name__] += 1

@@ -1,8 +1,8 @@
-"""An uploader that remembers every answer, so that none can be taken back unseen.
+"""An uploader that remembers every answer, and fails if the server contradicts an earlier one.
 
-It speaks `lading.v1` by the tests' own `Wire`, reconnects and resumes by itself, and fails when
-the server contradicts what it said before: an acknowledged piece that is missing, an upload that
-is not whole though every piece was acknowledged, another file than was sent.
+It uses the tests' own `Wire`, and reconnects and resumes by itself. Contradictions are: an
+acknowledged piece is missing, an upload is incomplete though every piece was acknowledged, the file
+is not the one that was sent.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from tests.support.wire import (
 
 
 class Again(Exception):
-    """The server asked to come again."""
+    """The server asked the client to try again."""
 
 
 LOST = (
@@ -58,8 +58,8 @@ LOST = (
 )
 """How a connection may end while faults happen; the answer is always to connect again."""
 
-PASSING = ("unavailable", "storage-full", "shutting-down", "internal")
-"""What may be asked again after a while."""
+TEMPORARY = ("unavailable", "storage-full", "shutting-down", "internal")
+"""Codes after which the request may be repeated later."""
 
 IN_FLIGHT = 4
 PAUSE_SECONDS = 0.03
@@ -79,7 +79,7 @@ class Uploader:
     begins, and its length. `name` is its fingerprint, too, and must be its own."""
 
     def __init__(self, data: bytes, name: str, random: Random, *, growing: bool = False) -> None:
-        """`growing`: the length is told at the end only."""
+        """`growing`: the size is sent only at the end."""
         self.data = data
         self.name = name
         self.sha256 = hashlib.sha256(data).hexdigest()
@@ -90,7 +90,7 @@ class Uploader:
         self.longest_silence = 0.0
         """The most seconds from one acknowledgement to the next."""
         self.refusals: list[str] = []
-        self.farewells: list[set[int]] = []
+        self.goaways: list[set[int]] = []
         """For each GOAWAY, the pieces that were not answered when the connection ended."""
         self._progressed_at = time.monotonic()
         self._random = random
@@ -105,10 +105,10 @@ class Uploader:
     async def run(
         self, where: Callable[[], Running], *, seconds: float = 60, patience: float = 20
     ) -> dict[str, Any]:
-        """Upload, over as many connections as it takes; gives the file that COMPLETE tells of.
+        """Upload, over as many connections as it takes; returns the file of COMPLETE.
 
-        `where` is asked for the server before each connection; one that says nothing for
-        `patience` seconds is left.
+        `where` is called for the server before each connection; the connection is given up after
+        `patience` seconds without a message.
         """
         deadline = time.monotonic() + seconds
         while not self.file:
@@ -116,7 +116,7 @@ class Uploader:
                 await self.attempt(where(), patience)
             except LOST as error:
                 if self._away:
-                    self.farewells.append(set(self._in_flight))
+                    self.goaways.append(set(self._in_flight))
                 if time.monotonic() > deadline:
                     raise AssertionError(f"{seconds} s were not enough") from error
                 await asyncio.sleep(PAUSE_SECONDS)
@@ -136,7 +136,7 @@ class Uploader:
             await wire.send(HELLO, {"token": TOKEN, "client": "faults"})
             while not self.file:
                 await self._take(wire, await wire.receive())
-                await self._go_on(wire)
+                await self._continue(wire)
                 deadline.reschedule(asyncio.get_running_loop().time() + patience)
 
     async def _look(self, server: Running) -> None:
@@ -148,7 +148,7 @@ class Uploader:
         for upload in answer.json()["uploads"]:
             self.id = upload["_id"]
 
-    # -- what is heard
+    # -- receiving
 
     async def _take(self, wire: Wire, message: list[Any]) -> None:
         match message:
@@ -202,7 +202,7 @@ class Uploader:
 
     def _refused(self, problem: dict[str, Any]) -> None:
         self.refusals.append(problem["code"])
-        if problem["code"] not in PASSING:
+        if problem["code"] not in TEMPORARY:
             raise Refused(problem)
         if not self._away:
             raise Again(problem["code"])
@@ -220,9 +220,9 @@ class Uploader:
         assert file["sha256"] == self.sha256
         self.file = file
 
-    # -- what is said
+    # -- sending
 
-    async def _go_on(self, wire: Wire) -> None:
+    async def _continue(self, wire: Wire) -> None:
         if not self._ready or self._away or self._finishing:
             return
         while self._todo and len(self._in_flight) < IN_FLIGHT:
@@ -231,6 +231,6 @@ class Uploader:
             await wire.send(CHUNK, REF, start, checksum(piece), piece)
         if not self._in_flight:
             self._finishing = True
-            # The digest is told once more, as the client does.
+            # The digest is sent again, as `lading.Client` does.
             agreed = {"sha256": self.sha256, "size": len(self.data)}
             await wire.send(FINISH, REF, agreed)

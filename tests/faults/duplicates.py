@@ -1,7 +1,7 @@
-"""The same at once: one piece on eight sockets, FINISH on eight sockets, two server processes.
+"""The same message at once: a piece on eight sockets, FINISH on eight sockets, two servers.
 
-In a third of the trials half of the sockets send other bytes for the same place: then one of the
-two wins, and all agree which.
+In a third of the trials half of the sockets send other bytes for the same place: then one version
+wins, and all answers agree which.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.faults.fault import Base, Fault, Trial
-from tests.faults.worlds import CHUNK, World, two_servers
+from tests.faults.setups import CHUNK, Setup, two_servers
 from tests.support.wire import (
     CLOSED,
     COMPLETE,
@@ -36,15 +36,15 @@ REF = 3
 
 
 @dataclass
-class Crowd:
+class Connections:
     """Two servers, and half of the connections to each."""
 
-    world: World
+    setup: Setup
     wires: list[Wire]
 
 
 @asynccontextmanager
-async def world(base: Base, folder: Path) -> AsyncIterator[Crowd]:
+async def setup(base: Base, folder: Path) -> AsyncIterator[Connections]:
     async with AsyncExitStack() as stack:
         made = await stack.enter_async_context(two_servers(base, folder))
         servers = made.servers.running
@@ -52,15 +52,15 @@ async def world(base: Base, folder: Path) -> AsyncIterator[Crowd]:
             await stack.enter_async_context(channel(servers[number % 2], close_timeout=1))
             for number in range(SOCKETS)
         ]
-        yield Crowd(made, wires)
+        yield Connections(made, wires)
 
 
-async def trial(crowd: Crowd, trial: Trial) -> None:
-    random, wires = trial.random, list(crowd.wires)
+async def trial(connections: Connections, trial: Trial) -> None:
+    random, wires = trial.random, list(connections.wires)
     random.shuffle(wires)
     data = random.randbytes(random.randint(1, 3 * CHUNK))
     rival = random.randbytes(len(data)) if random.random() < 1 / 3 else data
-    upload = await wires[0].create(REF, len(data), name=f"twins-{trial.number}")
+    upload = await wires[0].create(REF, len(data), name=f"duplicates-{trial.number}")
     for wire in wires[1:]:
         await wire.resume(REF, upload["id"])
     kept = b""
@@ -69,14 +69,14 @@ async def trial(crowd: Crowd, trial: Trial) -> None:
         versions = [piece if number % 2 else other for number in range(SOCKETS)]
         kept += await same_piece(wires, start, versions)
     await finish_all(wires, kept)
-    await crowd.world.vault.whole(crowd.world.server, upload["id"], kept)
+    await connections.setup.inspector.check_file(connections.setup.server, upload["id"], kept)
     for wire in wires:
         await wire.send(DETACH, REF)
         await wire.expect(CLOSED)
 
 
 async def same_piece(wires: list[Wire], start: int, versions: list[bytes]) -> bytes:
-    """Every socket sends its version of a piece; gives the one that all agree on."""
+    """Every socket sends its version of a piece; returns the version that all answers agree on."""
     together = zip(wires, versions, strict=True)
     await asyncio.gather(*(wire.chunk(REF, start, version) for wire, version in together))
     answers = await asyncio.gather(*(answer(wire) for wire in wires))
@@ -109,13 +109,13 @@ async def finish_all(wires: list[Wire], data: bytes) -> None:
     assert (files[0]["size"], files[0]["crc32c"]) == (len(data), checksum(data))
 
 
-async def settle(crowd: Crowd) -> None:
-    await crowd.world.sound()
-    await crowd.world.vault.clear()
+async def settle(connections: Connections) -> None:
+    await connections.setup.check_nothing_left()
+    await connections.setup.inspector.clear()
 
 
 FAULT = Fault(
-    name="twins",
+    name="duplicates",
     title="same piece twice at once; FINISH eight times at once",
     how="eight sockets, half of them to each of two server processes; in a third of the trials "
     "with two versions of the bytes",
@@ -123,7 +123,7 @@ FAULT = Fault(
     trials=1000,
     quick=100,
     few=5,
-    world=world,
+    setup=setup,
     trial=trial,
     settle=settle,
 )

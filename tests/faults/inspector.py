@@ -1,8 +1,8 @@
-"""A look into the database past the server, and the promises that are checked there.
+"""Looks into the database without the server, and checks the promises there.
 
-It owns what must hold when a fault is over: acknowledged pieces are there, files are whole, nothing
-is left over, accounts are exact. Pieces and sums are read from MongoDB itself; the audit is the
-janitor's own, and is one more opinion.
+What must hold when a fault is over: acknowledged pieces are stored, files are complete, nothing is
+left over, accounts are exact. Pieces and checksums are read from MongoDB itself; the janitor's own
+audit is one more check.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from tests.support.servers import Running
 from tests.support.wire import checksum
 
 USER = "admin"
-"""The one user of servers that go by a token."""
+"""The one user of servers with an admin token."""
 
 SMALL = 1024
-"""The cells of planted uploads."""
+"""The cell size of the uploads that `plant` makes."""
 
 
-class Vault:
-    """What the database at `url` holds."""
+class Inspector:
+    """Reads the database at `url`."""
 
     def __init__(self, url: str) -> None:
         self.database = Database(connect(url))
@@ -58,7 +58,7 @@ class Vault:
             await getattr(self.database, name).delete_many({})
 
     def sweeper(self, *, tombstone_ttl: float = 0.0) -> Sweeper:
-        """A janitor's hands, in this process."""
+        """A sweeper in this process."""
         return Sweeper(
             self.manifests,
             self.blobs,
@@ -81,7 +81,7 @@ class Vault:
         return found
 
     async def digest(self, upload_id: str) -> str:
-        """The SHA-256 of what is stored of an upload, as it lies there."""
+        """The SHA-256 of what is stored of an upload, as it is stored."""
         found = hashlib.sha256()
         query = {"upload_id": ObjectId(upload_id)}
         async for piece in self.database.chunks.find(query).sort("slice_start", 1):
@@ -89,7 +89,7 @@ class Vault:
         return found.hexdigest()
 
     async def count(self) -> int:
-        """How many pieces there are in all."""
+        """How many pieces are stored."""
         return int(await self.database.chunks.count_documents({}))
 
     async def states(self) -> dict[str, str]:
@@ -109,7 +109,7 @@ class Vault:
         return [finding async for finding in auditor.findings()]
 
     async def plant(self, count: int, pieces: int) -> list[str]:
-        """Uploads that expired an hour ago, of so many small pieces each; their ids."""
+        """Make uploads that expired an hour ago, each of `pieces` pieces; return their ids."""
         now = self.clock()
         ids = [new_id(now) for _ in range(count)]
         for upload_id in ids:
@@ -133,13 +133,13 @@ class Vault:
 
     # -- the promises
 
-    async def keeps(self, upload_id: str, acknowledged: Mapping[int, int]) -> None:
-        """Every acknowledged piece is there."""
+    async def check_acknowledged(self, upload_id: str, acknowledged: Mapping[int, int]) -> None:
+        """Every acknowledged piece is stored."""
         stored = await self.pieces(upload_id)
         lost = {start: size for start, size in acknowledged.items() if stored.get(start) != size}
         assert not lost, f"acknowledged and lost: {lost}"
 
-    async def whole(self, server: Running, upload_id: str, data: bytes) -> None:
+    async def check_file(self, server: Running, upload_id: str, data: bytes) -> None:
         """The file is served as it was sent, and its manifest tiles it exactly."""
         async with server.http() as client:
             answer = await client.get(f"/v1/files/{upload_id}")
@@ -155,10 +155,12 @@ class Vault:
         assert position == len(data)
         assert len(manifest["chunks"]) == len(await self.pieces(upload_id))
 
-    async def sound(self, server: Running | None = None, *, crashed: bool = False) -> None:
+    async def check_nothing_left(
+        self, server: Running | None = None, *, crashed: bool = False
+    ) -> None:
         """Nothing is left over, every account is exact, and the audit agrees.
 
-        `crashed`: a server died, so the janitor may first do what it would have done in an hour.
+        `crashed`: a server died, so the janitor may first do its work of the next hour.
         """
         if crashed:
             await self.sweeper(tombstone_ttl=3600).sweep()
@@ -178,8 +180,8 @@ class Vault:
         assert (account.used, account.reserved) == (used, reserved), account
         if server is not None:
             async with server.http() as client:
-                told = (await client.get("/v1/usage")).json()
-            assert (told["used"], told["reserved"]) == (used, reserved), told
+                usage = (await client.get("/v1/usage")).json()
+            assert (usage["used"], usage["reserved"]) == (used, reserved), usage
         assert await self.findings() == []
 
     async def _reach(self, upload_id: ObjectId) -> int:
@@ -190,7 +192,7 @@ class Vault:
 
 
 async def eventually(condition: Any, seconds: float = 10) -> None:
-    """Wait until an awaitable condition holds, by asking."""
+    """Poll an awaitable condition until it holds."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + seconds
     while not await condition():

@@ -1,4 +1,4 @@
-"""What the sides share: one disk, one mongod, the source files, and Lading servers when asked for.
+"""What the sides share: one disk, one mongod, the source files, and Lading servers on demand.
 
 It owns their lives and leaves nothing behind. It refuses to know what is measured.
 Before each run of a side the databases of all sides are dropped and the disk is at rest, so that
@@ -28,22 +28,22 @@ PEER_DATABASE = "peer"
 
 LADING_DATABASE = "lading"
 SECOND_DATABASE = "lading_second"
-"""For a second Lading server that is to share nothing with the first but the mongod."""
+"""For a second Lading server that shares only the mongod with the first."""
 
 DATABASES = (LADING_DATABASE, SECOND_DATABASE, PEER_DATABASE)
 
 Settings = Mapping[str, object]
 
 LARGEST_SOURCE = 2**30
-"""Larger files are this one again and again: no side looks for what it has stored before."""
+"""Larger files repeat this one; no side deduplicates."""
 
 START_SECONDS = 60.0
 POLL_SECONDS = 0.02
 PIECE = 4 * 2**20
 
 
-class NoRoom(Exception):
-    """The disk has too little room for a measure."""
+class NoSpace(Exception):
+    """The disk has too little free space for a measure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class LadingServer:
 
     @property
     def job(self) -> dict[str, Any]:
-        """What a client needs to speak to it."""
+        """What a client needs to connect to it."""
         return {"url": self.url, "token": self.token}
 
 
@@ -65,8 +65,8 @@ def room_for(size: int) -> int:
     return 2 * min(size, LARGEST_SOURCE) + 2 * size
 
 
-class Scene:
-    """One scratch directory and one mongod, for as long as the block of `Scene.open` lasts."""
+class Workspace:
+    """One scratch directory and one mongod, for as long as the block of `Workspace.open` lasts."""
 
     def __init__(self, scratch: Path, mongo: EmbeddedMongo) -> None:
         self.scratch = scratch
@@ -76,15 +76,15 @@ class Scene:
     @classmethod
     @asynccontextmanager
     async def open(cls, place: Path) -> AsyncIterator[Self]:
-        """A scene in a new directory in `place`, which is deleted in the end."""
+        """A workspace in a new directory in `place`, which is deleted in the end."""
         scratch = Path(tempfile.mkdtemp(prefix="bench-", dir=place))
         try:
             async with EmbeddedMongo(scratch / "mongo") as mongo:
-                scene = cls(scratch, mongo)
+                workspace = cls(scratch, mongo)
                 try:
-                    yield scene
+                    yield workspace
                 finally:
-                    await scene._client.close()
+                    await workspace._client.close()
         finally:
             await asyncio.to_thread(shutil.rmtree, scratch)
 
@@ -102,7 +102,7 @@ class Scene:
         return str(build["version"])
 
     def directory(self, name: str) -> Path:
-        """A new directory; it goes with the scene."""
+        """A new directory; it goes with the workspace."""
         return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self.scratch))
 
     async def source(self, size: int) -> Path:
@@ -112,7 +112,7 @@ class Scene:
         """
         free = shutil.disk_usage(self.scratch).free
         if free < room_for(size):
-            raise NoRoom(f"{room_for(size) >> 20} MiB of room are needed, {free >> 20} are free.")
+            raise NoSpace(f"{room_for(size) >> 20} MiB of room are needed, {free >> 20} are free.")
         length = min(size, LARGEST_SOURCE)
         path = self.scratch / f"source-{length}"
         if not path.exists():
@@ -120,7 +120,7 @@ class Scene:
         return path
 
     async def clear(self) -> None:
-        """Drop what all sides have stored, and wait until the disk is at rest."""
+        """Drop what all sides have stored, and wait until the disk is idle."""
         for name in DATABASES:
             await self._client.drop_database(name)
         await self._client.admin.command("fsync")
@@ -130,7 +130,7 @@ class Scene:
     async def lading(
         self, settings: Settings | None = None, *, database: str = LADING_DATABASE
     ) -> AsyncIterator[LadingServer]:
-        """A fresh Lading server on the scene's mongod, as a process of its own.
+        """A fresh Lading server on the workspace's mongod, as a process of its own.
 
         `settings` are named like the variables, without `LADING_` and in lower case.
         """

@@ -1,4 +1,4 @@
-"""Where results go: `bench/results/`, and after a whole run the page and its pictures.
+"""Where results go: `bench/results/`, and after a full run the page and its pictures.
 
 It owns the files' names. It refuses to know what the numbers mean.
 """
@@ -17,11 +17,11 @@ PAGE = ROOT / "docs" / "performance.md"
 IMAGES = ROOT / "docs" / "images"
 
 FLAT = 1.1
-"""What differs by no more than this between the first point and the last is called flat."""
+"""A value that changes by no more than this from the first point to the last is called flat."""
 
 
 def measures(result: Result, whole: bool) -> None:
-    """Write the results; those of a whole run are the last ones that the page shows."""
+    """Write the results; those of a full run are also shown on the page."""
     _write(result, "latest" if whole else None)
     if not whole:
         return
@@ -32,7 +32,7 @@ def measures(result: Result, whole: bool) -> None:
 
 
 def growth(result: Result, whole: bool) -> None:
-    """Write the curves; those of a whole run are the last ones that the page shows."""
+    """Write the curves; those of a full run are also shown on the page."""
     _write(result, "latest-growth" if whole else None)
     if not whole:
         return
@@ -62,7 +62,7 @@ def curve_table(curve: Result) -> str:
 
 
 def verdict(factor: float) -> str:
-    """What a value does that is in the end so many times what it was at first."""
+    """The word for a value whose last point is `factor` times its first."""
     if factor > FLAT:
         return "**grows**"
     return "flat" if factor >= 1 / FLAT else "falls"

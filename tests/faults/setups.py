@@ -1,5 +1,5 @@
-"""The worlds that several faults share: a look into the database, servers on it, a proxy before
-them, and how an upload is made in them by either client."""
+"""The setups that several faults share: a database, servers on it, a proxy before them, and uploads
+by `lading.Client`."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from random import Random
 from lading import Client, File
 from lading.client.backoff import Timing
 from tests.faults.fault import Base
+from tests.faults.inspector import Inspector
 from tests.faults.processes import TOKEN, Servers
 from tests.faults.proxy import Proxy
-from tests.faults.vault import Vault
 from tests.support.servers import Process, Running
 
 CHUNK = 64 * 1024
-"""The servers' cells: small, so that a small file has many pieces."""
+"""The servers' cell size: small, so that a small file has many pieces."""
 
 USUAL: dict[str, object] = {"chunk_size": CHUNK, "free_space_floor": 0}
 
 
 @dataclass
-class World:
-    """Servers on one database, a proxy, and a look past them. `server` is the one in use."""
+class Setup:
+    """Servers on one database, a proxy, and an inspector. `server` is the one in use."""
 
-    vault: Vault
+    inspector: Inspector
     servers: Servers
     proxy: Proxy
     server: Process
@@ -39,40 +39,40 @@ class World:
         """The server behind the proxy, whichever that is."""
         return Running(self.proxy.url, TOKEN, self.server.data)
 
-    async def sound(self, *, crashed: bool = False) -> None:
-        """Nothing is left over, and no server met what it did not expect; see `Vault.sound`."""
-        await self.vault.sound(self.server, crashed=crashed)
+    async def check_nothing_left(self, *, crashed: bool = False) -> None:
+        """Nothing is left over, and no server logged an unexpected error; see Inspector."""
+        await self.inspector.check_nothing_left(self.server, crashed=crashed)
         self.servers.check_logs()
 
 
 @asynccontextmanager
 async def serving(
     url: str, folder: Path, *, before: Sequence[str] = ("",), **settings: object
-) -> AsyncIterator[World]:
-    """A world on the database at `url`, which is cleared first: a server for each of `before`,
+) -> AsyncIterator[Setup]:
+    """A setup on the database at `url`, which is cleared first: a server for each of `before`,
     which is Python that runs in its process before all else."""
     async with AsyncExitStack() as stack:
-        vault = await stack.enter_async_context(Vault(url))
-        await vault.clear()
+        inspector = await stack.enter_async_context(Inspector(url))
+        await inspector.clear()
         servers = await stack.enter_async_context(Servers(folder, url, **(USUAL | settings)))
         await asyncio.gather(*(servers.start(before=each) for each in before))
         server = servers.running[0]
         proxy = await stack.enter_async_context(Proxy(server.port))
-        yield World(vault, servers, proxy, server)
+        yield Setup(inspector, servers, proxy, server)
 
 
 @asynccontextmanager
-async def one_server(base: Base, folder: Path) -> AsyncIterator[World]:
+async def one_server(base: Base, folder: Path) -> AsyncIterator[Setup]:
     """One server on a database of the shared mongod."""
-    async with serving(base.database(folder.name), folder) as world:
-        yield world
+    async with serving(base.database(folder.name), folder) as setup:
+        yield setup
 
 
 @asynccontextmanager
-async def two_servers(base: Base, folder: Path) -> AsyncIterator[World]:
+async def two_servers(base: Base, folder: Path) -> AsyncIterator[Setup]:
     """Two servers on a database of the shared mongod."""
-    async with serving(base.database(folder.name), folder, before=("", "")) as world:
-        yield world
+    async with serving(base.database(folder.name), folder, before=("", "")) as setup:
+        yield setup
 
 
 def some_bytes(random: Random, cells: int = 16) -> bytes:
@@ -85,7 +85,7 @@ def some_bytes(random: Random, cells: int = 16) -> bytes:
 async def send(
     where: Running, data: bytes, name: str, *, patience: float = 60.0, random: Random | None = None
 ) -> File:
-    """Upload by the client that users have."""
+    """Upload by `lading.Client`; returns the finished file."""
     timing = Timing() if random is None else Timing(random=random.random)
     async with Client(where.url, TOKEN, patience=patience, timing=timing) as client:
         return await client.upload(io.BytesIO(data), name=name)

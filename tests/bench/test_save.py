@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from bench import keep
+from bench import save
 from tests.bench.test_growth import CURVE
 from tests.bench.test_report import result
 
@@ -20,9 +20,9 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     names = ("last run", "growth run", CURVE["name"])
     page = "".join(f"# {name}\n<!-- {name} -->\n<!-- end of {name} -->\nwhy\n" for name in names)
     (tmp_path / "page.md").write_text(page)
-    monkeypatch.setattr(keep, "PAGE", tmp_path / "page.md")
-    monkeypatch.setattr(keep, "RESULTS", tmp_path / "results")
-    monkeypatch.setattr(keep, "IMAGES", tmp_path / "images")
+    monkeypatch.setattr(save, "PAGE", tmp_path / "page.md")
+    monkeypatch.setattr(save, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(save, "IMAGES", tmp_path / "images")
     return tmp_path
 
 
@@ -38,7 +38,7 @@ def written(place: Path) -> set[str]:
 
 
 def test_whole_run_replaces_the_last_one_on_the_page(place: Path) -> None:
-    keep.measures(result(), whole=True)
+    save.measures(result(), whole=True)
     assert written(place) == {
         "page.md",
         "images/bench-targets.svg",
@@ -48,15 +48,15 @@ def test_whole_run_replaces_the_last_one_on_the_page(place: Path) -> None:
     page = (place / "page.md").read_text()
     assert "](images/bench-targets.svg)" in page
     assert "**missed**" in page
-    keep.measures(result(), whole=True)
+    save.measures(result(), whole=True)
     assert (place / "page.md").read_text() == page
     assert json.loads((place / "results" / "latest.json").read_text()) == result()
 
 
 def test_run_of_a_part_leaves_the_page_alone(place: Path) -> None:
     before = (place / "page.md").read_text()
-    keep.measures(result(), whole=False)
-    keep.growth(grown(), whole=False)
+    save.measures(result(), whole=False)
+    save.growth(grown(), whole=False)
     assert (place / "page.md").read_text() == before
     assert written(place) == {
         "page.md",
@@ -66,7 +66,7 @@ def test_run_of_a_part_leaves_the_page_alone(place: Path) -> None:
 
 
 def test_curves_go_to_their_places_and_the_reasons_stay(place: Path) -> None:
-    keep.growth(grown(), whole=True)
+    save.growth(grown(), whole=True)
     page = (place / "page.md").read_text()
     assert page.count("why\n") == 3
     assert "](images/bench-growth-file-size.svg)" in page

@@ -1,7 +1,7 @@
-"""Finish against abort against janitor, all at once, by two server processes and a third one.
+"""FINISH, ABORT and a sweep at the same moment, by two server processes and a janitor's.
 
-The upload has expired by the database's clock, and is whole but for a piece that is on its way at
-the same moment. Whoever comes first, one end is reached, everyone was told the truth about it,
+The upload has expired by the database's clock. All its pieces are stored, except one that is on its
+way at the same moment. Whichever comes first, there is one outcome, every answer agrees with it,
 nothing is left over after two sweeps, and the account is exact.
 """
 
@@ -19,7 +19,7 @@ from bson import ObjectId
 
 from lading.janitor.sweep import Report
 from tests.faults.fault import Base, Fault, Trial
-from tests.faults.worlds import CHUNK, World, serving
+from tests.faults.setups import CHUNK, Setup, serving
 from tests.support.wire import (
     ABORT,
     CLOSED,
@@ -38,8 +38,8 @@ from tests.support.wire import (
 
 REF = 5
 FINISH_DELAY, DELAY = 0.01, 0.04
-"""Each begins up to so many seconds after the barrier, so that each is first now and then; FINISH
-has more to do than the others."""
+"""Each begins up to so many seconds after the barrier, so that each is first sometimes; FINISH has
+more work than the others."""
 
 DEAD = ("deleted", "expired")
 
@@ -48,17 +48,17 @@ TOMBSTONE_SECONDS = 3600.0
 
 
 @dataclass
-class Stage:
+class Connections:
     """Two servers, and three connections to them."""
 
-    world: World
+    setup: Setup
     finisher: Wire
     aborter: Wire
     writer: Wire
 
 
 @asynccontextmanager
-async def world(base: Base, folder: Path) -> AsyncIterator[Stage]:
+async def setup(base: Base, folder: Path) -> AsyncIterator[Connections]:
     url = base.database(folder.name)
     async with AsyncExitStack() as stack:
         made = await stack.enter_async_context(
@@ -69,59 +69,59 @@ async def world(base: Base, folder: Path) -> AsyncIterator[Stage]:
             await stack.enter_async_context(channel(server, close_timeout=1))
             for server in (first, second, first)
         ]
-        yield Stage(made, *wires)
+        yield Connections(made, *wires)
 
 
-async def trial(stage: Stage, trial: Trial) -> None:
-    random, vault = trial.random, stage.world.vault
+async def trial(connections: Connections, trial: Trial) -> None:
+    random, inspector = trial.random, connections.setup.inspector
     data = random.randbytes(random.randint(1, 6 * CHUNK))
-    upload_id, last = await prepare(stage, data, f"end-{trial.number}", random)
+    upload_id, last = await prepare(connections, data, f"end-{trial.number}", random)
     aborts, writes = random.random() < 0.7, random.random() < 0.7
-    told, aborted, report, _ = await asyncio.gather(
-        finish(stage.finisher, random),
-        abort(stage.aborter, random) if aborts else nothing(),
-        sweep(stage, random),
-        write(stage.writer, last, random) if writes else nothing(),
+    answered, aborted, report, _ = await asyncio.gather(
+        finish(connections.finisher, random),
+        abort(connections.aborter, random) if aborts else nothing(),
+        sweep(connections, random),
+        write(connections.writer, last, random) if writes else nothing(),
     )
-    state = (await vault.states())[upload_id]
-    check(state, str(told), aborted=aborted is not None, expired=bool(report.expired))
+    state = (await inspector.states())[upload_id]
+    check(state, str(answered), aborted=aborted is not None, expired=bool(report.expired))
     if state == "ready":
-        await vault.whole(stage.world.server, upload_id, data)
+        await inspector.check_file(connections.setup.server, upload_id, data)
     else:
-        await two_sweeps(stage, upload_id)
-    await stage.world.sound()
-    await vault.clear()
-    for wire in (stage.finisher, stage.writer, stage.aborter):
+        await two_sweeps(connections, upload_id)
+    await connections.setup.check_nothing_left()
+    await inspector.clear()
+    for wire in (connections.finisher, connections.writer, connections.aborter):
         await wire.send(DETACH, REF)
         await answer(wire, CLOSED)
 
 
 async def prepare(
-    stage: Stage, data: bytes, name: str, random: Random
+    connections: Connections, data: bytes, name: str, random: Random
 ) -> tuple[str, tuple[int, bytes]]:
     """An upload that is open on all three connections, and has expired; its id, and the last piece,
     which in half of the trials is not there yet."""
-    upload = await stage.finisher.create(REF, len(data), name=name)
+    upload = await connections.finisher.create(REF, len(data), name=name)
     pieces = cells(data, CHUNK)
     there = pieces if random.random() < 0.5 else pieces[:-1]
     for start, piece in there:
-        await stage.finisher.chunk(REF, start, piece)
-        await stage.finisher.stored(1)
-    for wire in (stage.aborter, stage.writer):
+        await connections.finisher.chunk(REF, start, piece)
+        await connections.finisher.stored(1)
+    for wire in (connections.aborter, connections.writer):
         await wire.resume(REF, upload["id"])
-    await let_expire(stage, upload["id"])
+    await let_expire(connections, upload["id"])
     return upload["id"], pieces[-1]
 
 
-async def let_expire(stage: Stage, upload_id: str) -> None:
-    """Let its time be over, as if it had passed."""
+async def let_expire(connections: Connections, upload_id: str) -> None:
+    """Set its expiry into the past."""
     past = datetime.now(UTC) - timedelta(hours=1)
-    await stage.world.vault.database.manifests.update_one(
+    await connections.setup.inspector.database.manifests.update_one(
         {"_id": ObjectId(upload_id)}, {"$set": {"expires_at": past}}
     )
 
 
-# -- those who meet
+# -- what happens at once
 
 
 async def nothing() -> None:
@@ -129,7 +129,7 @@ async def nothing() -> None:
 
 
 async def answer(wire: Wire, *numbers: int) -> Message:
-    """The next message with one of these numbers; news of what ended elsewhere is passed over."""
+    """The next message with one of these numbers; skips PROBLEMs about an upload that ended."""
     while (message := await wire.receive())[0] not in numbers:
         assert message[0] in (PROBLEM, WINDOW), message
     return message
@@ -150,9 +150,9 @@ async def abort(wire: Wire, random: Random) -> bool:
     return True
 
 
-async def sweep(stage: Stage, random: Random) -> Report:
+async def sweep(connections: Connections, random: Random) -> Report:
     await asyncio.sleep(random.uniform(0, DELAY))
-    return await stage.world.vault.sweeper(tombstone_ttl=TOMBSTONE_SECONDS).sweep()
+    return await connections.setup.inspector.sweeper(tombstone_ttl=TOMBSTONE_SECONDS).sweep()
 
 
 async def write(wire: Wire, piece: tuple[int, bytes], random: Random) -> None:
@@ -164,34 +164,34 @@ async def write(wire: Wire, piece: tuple[int, bytes], random: Random) -> None:
 # -- what must hold
 
 
-def check(state: str, told: str, *, aborted: bool, expired: bool) -> None:
-    """Everyone was told the truth."""
-    assert told in ("complete", "incomplete", "gone", "not-found"), told
+def check(state: str, answered: str, *, aborted: bool, expired: bool) -> None:
+    """Every answer agrees with the outcome."""
+    assert answered in ("complete", "incomplete", "gone", "not-found"), answered
     if state == "ready":
-        assert told == "complete"
+        assert answered == "complete"
         assert not aborted, "ABORT was answered, and the file is there"
         assert not expired, "the janitor expired a finished file"
     elif state in DEAD:
-        assert aborted or expired, "it died of nothing"
-        assert aborted or told != "complete", "a finished file is gone"
+        assert aborted or expired, "it ended without a reason"
+        assert aborted or answered != "complete", "a finished file is gone"
     else:
-        assert (state, told) == ("uploading", "incomplete")
+        assert (state, answered) == ("uploading", "incomplete")
         assert not aborted
         assert not expired
 
 
-async def two_sweeps(stage: Stage, upload_id: str) -> None:
-    """After them nothing is left of what is dead."""
-    vault = stage.world.vault
+async def two_sweeps(connections: Connections, upload_id: str) -> None:
+    """After them nothing is left of the upload."""
+    inspector = connections.setup.inspector
     for _ in range(2):
-        await let_expire(stage, upload_id)
-        await vault.sweeper(tombstone_ttl=TOMBSTONE_SECONDS).sweep()
-    assert await vault.states() == {}
-    assert await vault.count() == 0, "orphans"
+        await let_expire(connections, upload_id)
+        await inspector.sweeper(tombstone_ttl=TOMBSTONE_SECONDS).sweep()
+    assert await inspector.states() == {}
+    assert await inspector.count() == 0, "orphans"
 
 
 FAULT = Fault(
-    name="endings",
+    name="finish-abort-sweep",
     title="finish against abort against janitor",
     how="at once by two server processes and a janitor's, with a piece on its way, on an expired "
     "upload; each up to 40 ms late",
@@ -199,6 +199,6 @@ FAULT = Fault(
     trials=500,
     quick=50,
     few=5,
-    world=world,
+    setup=setup,
     trial=trial,
 )
