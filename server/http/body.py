@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -18,24 +18,14 @@ MAX_JSON = 64 * 1024
 Model = TypeVar("Model", bound=BaseModel)
 
 
-async def _nothing() -> None:
-    return None
-
-
-async def read_body(
-    request: Request, most: int, arrived: Callable[[], Awaitable[None]] = _nothing
-) -> bytes:
-    """The whole body; raises TooLarge as soon as it exceeds `most` bytes.
-
-    `arrived` is awaited after each part.
-    """
+async def read_body(request: Request, most: int) -> bytes:
+    """The whole body; raises TooLarge as soon as it exceeds `most` bytes."""
     declared = declared_length(request)
     if declared is not None and declared > most:
         raise TooLarge(f"The body may have at most {most} bytes.", limit=most)
     body = bytearray()
     async for data in arriving(request):
         body += data
-        await arrived()
         if len(body) > most:
             raise TooLarge(f"The body may have at most {most} bytes.", limit=most)
     return bytes(body)

@@ -22,7 +22,6 @@ from lading.server.uploads.open_uploads import (
     OpenUpload,
     OpenUploads,
     Written,
-    nothing_stored,
 )
 from lading.server.uploads.reader import Reader
 from lading.server.uploads.resume import Resumer
@@ -31,8 +30,6 @@ from lading.server.uploads.verifier import Progress, Verifier
 from lading.server.uploads.write import Writer
 from lading.storage.collections.manifests import EMPTY
 from lading.storage.open import Storage
-
-__all__ = ["OpenUpload", "Uploads", "nothing_stored"]
 
 USUAL_LIMITS = UploadLimits()
 
@@ -135,9 +132,6 @@ class Uploads:
     async def delete(self, principal: Principal, file_id: str) -> None:
         """Delete a file, or an upload under way; raises NotFound, Gone."""
         await self._deletion.delete(principal, file_id)
-
-    # The names of before, for branches that are not merged yet; they go with the merge.
-    remove, withdraw = abort, discard
 
     # -- looking
 

@@ -1,6 +1,7 @@
 import asyncio
 import hashlib
 import io
+import itertools
 import tracemalloc
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -320,11 +321,16 @@ async def test_a_server_that_is_too_busy_for_an_upgrade(
     assert clock.slept[:3] == [2.0, 2.0, 2.0]
 
 
-@pytest.mark.parametrize("status", [408, 425, 429, 502, 504, 520, 530])
-@pytest.mark.parametrize("path", ["/v1/ws", "/v1/uploads", "/v1/files"])
+PROXYS = [408, 425, 429, 502, 504, 520, 530]
+
+
+@pytest.mark.parametrize(
+    "answered", list(itertools.product(PROXYS, ["/v1/ws", "/v1/uploads", "/v1/files"]))
+)
 async def test_a_proxy_that_answers_for_the_server_for_a_while(
-    fake: Fake, file: Path, data: bytes, clock: Clock, status: int, path: str
+    fake: Fake, file: Path, data: bytes, clock: Clock, answered: tuple[int, str]
 ) -> None:
+    status, path = answered
     left = [0] * 10
 
     def answer(asked: str) -> Response | None:
