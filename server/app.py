@@ -20,7 +20,7 @@ from lading.server.access.authenticate import (
 from lading.server.access.grants import GrantAuthenticator
 from lading.server.assembly import open_assembly
 from lading.server.background import Background
-from lading.server.channel import admission
+from lading.server.channel import admission, drain
 from lading.server.http.endpoints import routes
 from lading.server.http.exception_handlers import handlers
 from lading.server.http.middleware import Observe, middleware
@@ -170,12 +170,7 @@ async def _assemble(
         limits=limits,
     )
     background = await stack.enter_async_context(Background())
-    for work in (
-        *parts.background(),
-        services.note_activity(settings.upload_ttl / 4),
-        services.watch_grants(),
-        services.watch_budget(),
-    ):
+    for work in (*parts.background(), *drain.visits(services)):
         background.start(work)
     return services
 
