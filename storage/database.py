@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import re
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any, TypeVar
@@ -218,6 +219,12 @@ def translate(error: PyMongoError) -> LadingError:
     return Unavailable("The database does not answer; try again.")
 
 
+def cause_of(error: BaseException) -> str:
+    """What failed, in one short line, without the driver's timeouts and view of the topology."""
+    lines = str(error).splitlines() or [""]
+    return re.split(r" \(configured timeouts: |, Timeout: |, full error: ", lines[0])[0][:200]
+
+
 def _may_pass(error: PyMongoError) -> bool:
     """Whether the same operation can succeed a moment later."""
     if isinstance(error, (ConnectionFailure, WTimeoutError, WriteConcernError, ExecutionTimeout)):
@@ -243,7 +250,7 @@ async def persist(operation: Callable[[], Awaitable[T]], seconds: float = RETRY_
             raise
         except PyMongoError as error:
             if not _may_pass(error) or loop.time() + pause > end:
-                log.warning("database-error", error=str(error)[:500], kind=type(error).__name__)
+                log.warning("database-error", error=cause_of(error), kind=type(error).__name__)
                 raise translate(error) from error
         await asyncio.sleep(pause)
         pause = min(pause * 2, 1.0)

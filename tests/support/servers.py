@@ -106,7 +106,7 @@ class Process(Running):
 
 @contextmanager
 def process(
-    data: Path, database_url: str | None, *, folder: Path | None = None, **settings: object
+    data: Path, database_url: str | None, *, folder: Any = None, **settings: object
 ) -> Iterator[Process]:
     """Run a server; `settings` are named like the variables, without `LADING_`, in lower case.
 
