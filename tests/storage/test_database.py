@@ -22,7 +22,6 @@ from pymongo.errors import (
     WTimeoutError,
 )
 from structlog.testing import capture_logs
-from structlog.testing import capture_logs
 
 from lading.protocol.errors import LadingError, StorageFull, Unavailable
 from lading.protocol.manifest import Piece
