@@ -111,10 +111,11 @@ def create_app(
         routes=ROUTES,
         lifespan=lifespan,
         middleware=middleware(chosen, observe),
-        exception_handlers=handlers(),
+        exception_handlers=handlers(chosen.allowed_origins),
     )
     # Starlette would build the address from what a proxy sent, without LADING_PUBLIC_URL.
     app.router.redirect_slashes = False
+    app.router.default = admission.not_found(app.router.default)
     app.state.pages = pages.Pages.of(document.build(OPERATIONS, chosen.public_url))
     return app
 

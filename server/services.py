@@ -85,8 +85,14 @@ class Services:
 
     def bounds(self) -> Bounds:
         """The limits for uvicorn's protocol classes."""
-        most = self.settings.max_connections
-        return Bounds(self.budget, self.connection_counts, self.max_message, most, self.limits.net)
+        return Bounds(
+            self.budget,
+            self.connection_counts,
+            self.max_message,
+            self.settings.max_connections,
+            self.limits.net,
+            self.settings.allowed_origins,
+        )
 
     async def principal(self, connection: HTTPConnection, *actions: Action) -> Principal:
         """The principal of a request; raises what `authenticate` raises."""
