@@ -15,10 +15,7 @@ api = Operations("Uploads")
 @api.operation(
     "GET /v1/ws",
     "openChannel",
-    {
-        101: Reply("The channel is open."),
-        426: Reply("It was no complete WebSocket handshake, or something on the way removed it."),
-    },
+    {101: Reply("The channel is open.")},
     problems=(ShuttingDown,),
     public=True,
 )
