@@ -12,6 +12,7 @@ import asyncio
 import inspect
 import re
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -55,6 +56,14 @@ _FULL = (14031,)  # OutOfDiskSpace
 _EXISTS = (48,)  # NamespaceExists
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """Bytes left on the database's disk, and those that it can reuse inside its own files."""
+
+    free: int
+    reusable: int = 0
 
 
 class Database:
@@ -157,14 +166,17 @@ class Database:
         moment = answer.get("localTime")
         return moment if isinstance(moment, datetime) else None
 
-    async def free_space(self) -> int | None:
-        """Bytes left on the disk of the database; None when the server does not report it."""
+    async def space(self) -> Space | None:
+        """What is left on the disk of the database; None when the server does not report it."""
+        command = {"dbStats": 1, "freeStorage": 1}  # MongoDB older than 5.0 ignores the second
         try:
-            answer = await persist(lambda: self._database.command("dbStats"), seconds=0)
+            answer = await persist(lambda: self._database.command(command), seconds=0)
         except NotImplementedError:
             return None
         total, used = answer.get("fsTotalSize"), answer.get("fsUsedSize")
-        return None if total is None or used is None else int(total - used)
+        if total is None or used is None:
+            return None
+        return Space(int(total - used), int(answer.get("freeStorageSize", 0)))
 
     async def close(self) -> None:
         """Close the client. PyMongo's close is awaited, Motor's and mongomock's is not."""

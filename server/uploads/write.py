@@ -69,7 +69,7 @@ class Writer:
         if whole_cells and not fills_cell(slice_start, size, manifest.chunk_size, manifest.size):
             raise OutOfBounds("A piece must reach the end of its cell.")
         await self._check_chain(manifest, slice_start)
-        self.storage.free_space.check()
+        self.storage.free_space.check(size)
         if manifest.size is None and not await self._grow(manifest, piece.end):
             upload.manifest = await self.uploads.after_end(manifest.id)
             return await self._write_again(upload, piece)
