@@ -23,7 +23,7 @@ LOOK_SECONDS = 1.0
 
 
 class FreeSpace:
-    """The free space at the last look. `floor` is in bytes, 0 for none; half of it is the margin."""
+    """The free space at the last look. `floor` is in bytes, 0 for none. The margin is half."""
 
     def __init__(
         self, database: Database, floor: int = 0, *, look_seconds: float = LOOK_SECONDS

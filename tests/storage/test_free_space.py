@@ -92,6 +92,7 @@ async def test_deleted_pieces_can_be_reused(database: Database) -> None:
     upload_id, chunks, size = new_id(), Chunks(database), 2**20
     for start in range(0, 24 * size, size):
         await chunks.write(upload_id, Piece(start, size, 0), os.urandom(size))
+    await database.client.admin.command("fsync")  # a checkpoint: now they are in the files
     before = await database.space()
     while await chunks.delete(upload_id, 64):
         pass
@@ -100,7 +101,7 @@ async def test_deleted_pieces_can_be_reused(database: Database) -> None:
     async with asyncio.timeout(60):
         now = before
         while now.reusable < before.reusable + 16 * size:
-            # Freed blocks can be reused after a checkpoint, which comes each minute by itself.
+            # Freed blocks can be reused after the next one, which else comes within a minute.
             await database.client.admin.command("fsync")
             now = await database.space() or before
 
