@@ -60,10 +60,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """Bytes left on the database's disk, and those that it can reuse inside its own files."""
+    """Bytes: left on the database's disk, reusable inside its files, and of its files in all."""
 
     free: int
     reusable: int = 0
+    files: int = 0
 
 
 class Database:
@@ -176,7 +177,15 @@ class Database:
         total, used = answer.get("fsTotalSize"), answer.get("fsUsedSize")
         if total is None or used is None:
             return None
-        return Space(int(total - used), int(answer.get("freeStorageSize", 0)))
+        reusable, files = answer.get("freeStorageSize", 0), answer.get("storageSize", 0)
+        return Space(int(total - used), int(reusable), int(files))
+
+    async def compact(self) -> None:
+        """Give what can be reused among the pieces back to the disk; raises Unavailable.
+
+        Takes as long as it takes to move the pieces behind it. Others can read and write meanwhile.
+        """
+        await persist(lambda: self._database.command("compact", "chunks"), seconds=0)
 
     async def close(self) -> None:
         """Close the client. PyMongo's close is awaited, Motor's and mongomock's is not."""
