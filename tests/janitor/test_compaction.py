@@ -10,10 +10,12 @@ import pytest
 from lading.janitor.compaction import LEAST, PAUSE_SECONDS, QUIET_SECONDS, Compactor
 from lading.janitor.sweep import Lost, always
 from lading.protocol.manifest import Piece
+from lading.protocol.spec import UploadSpec
 from lading.storage.collections.chunks import Chunks
 from lading.storage.collections.manifests import new_id
 from lading.storage.database import Database, Space
 from tests.support.clock import Clock
+from tests.support.parts import ANN, CELL, Parts
 
 
 class Disk:
@@ -91,6 +93,16 @@ async def test_the_lease_is_checked_meanwhile_and_ends_it() -> None:
     with pytest.raises(Lost):
         await disk.compactor.run_if_due(check)
     assert (checks, disk.compacted) == (3, 1)
+
+
+async def test_an_unfinished_upload_that_moves_is_activity(database: Database) -> None:
+    parts = Parts(database, Clock())
+    upload = await parts.uploads.create(ANN, UploadSpec(name="a", size=CELL))
+    now = upload.manifest.updated_at
+    assert await parts.manifests.arrived_since(now - 1)
+    assert not await parts.manifests.arrived_since(now)
+    await parts.uploads.abort(ANN, upload.manifest.id)
+    assert not await parts.manifests.arrived_since(now - 1)
 
 
 async def test_a_real_database_gives_space_back(database: Database) -> None:
