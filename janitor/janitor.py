@@ -9,6 +9,7 @@ import socket
 
 import structlog
 
+from lading.janitor.compaction import Compactor
 from lading.janitor.loop import JanitorLoop
 from lading.janitor.sweep import Check, Report, Sweeper, always
 from lading.janitor.verify import Auditor, recount
@@ -53,8 +54,18 @@ class Janitor:
                 found.append(f"{drift.id}: {drift.detail}")
         return found
 
-    def loop(self, interval: float) -> JanitorLoop:
-        """The loop of this process: it sweeps while no other process does, and recounts."""
+    def loop(self, interval: float, *, compact: bool = False) -> JanitorLoop:
+        """The loop of this process: it sweeps while no other process does, and recounts.
+
+        With `compact` it also gives space of the database back to the disk.
+        """
+        storage = self._storage
+        compactor = Compactor(
+            storage.database.space,
+            storage.database.compact,
+            storage.manifests.arrived_since,
+            clock=storage.clock,
+        )
         counted, clock = -math.inf, self._storage.clock
 
         async def work(check: Check) -> Report:
@@ -64,6 +75,8 @@ class Janitor:
                 counted = clock()
                 for drift in await self.reconcile(check):
                     log.warning("quota-drift", account=drift)
+            if compact and clock.settled:
+                await compactor.run_if_due(check)
             return report
 
         return JanitorLoop(

@@ -20,7 +20,7 @@ from lading.server.access.authenticate import (
 from lading.server.access.grants import GrantAuthenticator
 from lading.server.assembly import open_assembly
 from lading.server.background import Background
-from lading.server.channel import admission
+from lading.server.channel import admission, drain
 from lading.server.http.endpoints import routes
 from lading.server.http.exception_handlers import handlers
 from lading.server.http.middleware import Observe, middleware
@@ -111,10 +111,11 @@ def create_app(
         routes=ROUTES,
         lifespan=lifespan,
         middleware=middleware(chosen, observe),
-        exception_handlers=handlers(),
+        exception_handlers=handlers(chosen.allowed_origins),
     )
     # Starlette would build the address from what a proxy sent, without LADING_PUBLIC_URL.
     app.router.redirect_slashes = False
+    app.router.default = admission.not_found(app.router.default)
     app.state.pages = pages.Pages.of(document.build(OPERATIONS, chosen.public_url))
     return app
 
@@ -170,12 +171,7 @@ async def _assemble(
         limits=limits,
     )
     background = await stack.enter_async_context(Background())
-    for work in (
-        *parts.background(),
-        services.note_activity(settings.upload_ttl / 4),
-        services.watch_grants(),
-        services.watch_budget(),
-    ):
+    for work in (*parts.background(), *drain.visits(services)):
         background.start(work)
     return services
 

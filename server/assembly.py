@@ -16,6 +16,7 @@ from lading.server.settings import Settings
 from lading.server.uploads import Uploads
 from lading.server.uploads.files import Library
 from lading.storage.clock import PlainClock
+from lading.storage.embedded.process import running
 from lading.storage.open import Storage, open_storage
 
 
@@ -28,6 +29,8 @@ class Assembly:
     janitor: Janitor
     uploads: Uploads
     library: Library
+    embedded: bool = False
+    """Whether the database is the private one of this data directory."""
 
     def background(self) -> list[Coroutine[Any, Any, None]]:
         """What runs in a server beside the requests, each for as long as its task lives."""
@@ -35,7 +38,7 @@ class Assembly:
         work = [storage.free_space.watch(), storage.clock.keep(), self.uploads.todo.run()]
         if settings.janitor:
             interval = settings.janitor_interval or min(60.0, settings.upload_ttl / 4)
-            work.append(self.janitor.loop(interval).run())
+            work.append(self.janitor.loop(interval, compact=self.embedded).run())
         return work
 
 
@@ -72,4 +75,6 @@ async def open_assembly(
     )
     if clock is not None:
         storage = replace(storage, clock=PlainClock(clock))
-    return assemble(storage, settings, limits)
+    # A worker gets the address of the embedded one from its supervisor, as any other.
+    embedded = url is not None and url == running(settings.data)
+    return replace(assemble(storage, settings, limits), embedded=embedded)

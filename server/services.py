@@ -10,7 +10,6 @@ from typing import Any, Protocol
 
 from starlette.requests import HTTPConnection
 
-from lading.protocol.errors import LadingError
 from lading.protocol.grants import Action
 from lading.server.access.authenticate import Authenticator, authenticate
 from lading.server.access.cookie import bearer
@@ -29,8 +28,8 @@ from lading.storage.collections.tags import Tags
 from lading.storage.database import Database
 
 
-class Drainable(Protocol):
-    """A connection that can be asked to end."""
+class OpenChannel(Protocol):
+    """What `channel/drain.py` asks of an open channel."""
 
     def drain(self, retry_after: int) -> None:
         """Announce the shutdown; answer what is in flight."""
@@ -80,14 +79,20 @@ class Services:
     max_message: int
     clock: Callable[[], float] = time.time
     limits: Limits = field(default_factory=Limits)
-    channels: set[Drainable] = field(default_factory=set)
+    channels: set[OpenChannel] = field(default_factory=set)
     draining: bool = False
     _tasks: Tasks = field(default_factory=Tasks)
 
     def bounds(self) -> Bounds:
         """The limits for uvicorn's protocol classes."""
-        most = self.settings.max_connections
-        return Bounds(self.budget, self.connection_counts, self.max_message, most, self.limits.net)
+        return Bounds(
+            self.budget,
+            self.connection_counts,
+            self.max_message,
+            self.settings.max_connections,
+            self.limits.net,
+            self.settings.allowed_origins,
+        )
 
     async def principal(self, connection: HTTPConnection, *actions: Action) -> Principal:
         """The principal of a request; raises what `authenticate` raises."""
@@ -98,59 +103,12 @@ class Services:
         """Run `work` to its end even if its connection closes."""
         return self._tasks.spawn(work)
 
-    async def note_activity(self, seconds: float) -> None:
-        """Periodically keep uploads alive whose bytes are arriving."""
-        while True:
-            await asyncio.sleep(min(seconds, self.limits.channel.activity_seconds))
-            for channel in list(self.channels):
-                await channel.note_activity()
-
-    async def watch_grants(self) -> None:
-        """Periodically close connections whose grant was revoked."""
-        while True:
-            await asyncio.sleep(self.limits.channel.grant_seconds)
-            held = {channel.grant_id for channel in self.channels}
-            asked = [grant_id for grant_id in held if grant_id is not None]
-            if not asked:
-                continue
-            try:
-                living = await self.grants.living(asked, self.clock())
-            except LadingError:
-                continue  # every other operation reports that the database is down
-            for channel in list(self.channels):
-                if channel.grant_id in asked and channel.grant_id not in living:
-                    channel.revoke()
-
-    async def watch_budget(self) -> None:
-        """Every so often, adjust the windows of open connections to the byte budget."""
-        pressed = False
-        while True:
-            await asyncio.sleep(self.limits.channel.pressure_seconds)
-            before, pressed = pressed, self.budget.pressed()
-            if pressed or before:
-                for channel in list(self.channels):
-                    channel.press(pressed)
-
-    async def drain(self, seconds: float) -> None:
-        """End every connection: store and answer what is in flight, start nothing new.
-
-        On return, after at most `seconds`, each connection got the advice to reconnect elsewhere
-        and was closed.
-        """
-        self.draining = True
-        for channel in list(self.channels):
-            channel.drain(retry_after=1)
-        loop = asyncio.get_running_loop()
-        end = loop.time() + seconds
-        # Polling, once in a server's life and for a limited time, is simpler than events.
-        while loop.time() < end and not all(c.idle for c in self.channels):  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
-        for channel in list(self.channels):
-            channel.restart()
-        await self._tasks.wait(max(0.1, end - loop.time()))
+    async def wait(self, seconds: float) -> None:
+        """Wait at most `seconds` for work whose connection closed."""
+        await self._tasks.wait(seconds)
 
     async def settle(self) -> None:
-        """Wait for work whose connection closed."""
+        """Wait for work whose connection closed, however long it takes."""
         await self._tasks.settle()
         await self.uploads.settle()
 

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import re
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -54,6 +56,15 @@ _FULL = (14031,)  # OutOfDiskSpace
 _EXISTS = (48,)  # NamespaceExists
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """Bytes: left on the database's disk, reusable inside its files, and of its files in all."""
+
+    free: int
+    reusable: int = 0
+    files: int = 0
 
 
 class Database:
@@ -156,14 +167,25 @@ class Database:
         moment = answer.get("localTime")
         return moment if isinstance(moment, datetime) else None
 
-    async def free_space(self) -> int | None:
-        """Bytes left on the disk of the database; None when the server does not report it."""
+    async def space(self) -> Space | None:
+        """What is left on the disk of the database; None when the server does not report it."""
+        command = {"dbStats": 1, "freeStorage": 1}  # MongoDB older than 5.0 ignores the second
         try:
-            answer = await persist(lambda: self._database.command("dbStats"), seconds=0)
+            answer = await persist(lambda: self._database.command(command), seconds=0)
         except NotImplementedError:
             return None
         total, used = answer.get("fsTotalSize"), answer.get("fsUsedSize")
-        return None if total is None or used is None else int(total - used)
+        if total is None or used is None:
+            return None
+        reusable, files = answer.get("freeStorageSize", 0), answer.get("storageSize", 0)
+        return Space(int(total - used), int(reusable), int(files))
+
+    async def compact(self) -> None:
+        """Give what can be reused among the pieces back to the disk; raises Unavailable.
+
+        Takes as long as it takes to move the pieces behind it. Others can read and write meanwhile.
+        """
+        await persist(lambda: self._database.command("compact", "chunks"), seconds=0)
 
     async def close(self) -> None:
         """Close the client. PyMongo's close is awaited, Motor's and mongomock's is not."""
@@ -218,6 +240,12 @@ def translate(error: PyMongoError) -> LadingError:
     return Unavailable("The database does not answer; try again.")
 
 
+def cause_of(error: BaseException) -> str:
+    """What failed, in one short line, without the driver's timeouts and view of the topology."""
+    lines = str(error).splitlines() or [""]
+    return re.split(r" \(configured timeouts: |, Timeout: |, full error: ", lines[0])[0][:200]
+
+
 def _may_pass(error: PyMongoError) -> bool:
     """Whether the same operation can succeed a moment later."""
     if isinstance(error, (ConnectionFailure, WTimeoutError, WriteConcernError, ExecutionTimeout)):
@@ -243,7 +271,7 @@ async def persist(operation: Callable[[], Awaitable[T]], seconds: float = RETRY_
             raise
         except PyMongoError as error:
             if not _may_pass(error) or loop.time() + pause > end:
-                log.warning("database-error", error=str(error)[:500], kind=type(error).__name__)
+                log.warning("database-error", error=cause_of(error), kind=type(error).__name__)
                 raise translate(error) from error
         await asyncio.sleep(pause)
         pause = min(pause * 2, 1.0)

@@ -1,8 +1,14 @@
 """Whether the database's disk has free space: below the floor nothing new is taken.
 
 When a disk is full mongod aborts and does not start again until there is space, so the server stops
-before that. What MongoDB could reuse inside its own files is not counted: its journal and its
-checkpoints need space outside of them. Source: page 5 of the design, "disk full".
+before that. Two things must be true:
+
+- the disk itself has `margin`: mongod's journal holds every byte once more until the next
+  checkpoint, and neither it nor the oplog can use space inside the other files;
+- the disk, and what MongoDB can reuse inside its files, have `floor` together. So deleting files
+  helps, although the database's files do not shrink.
+
+Source: page 5 of the design, "disk full"; docs/decisions/0036.
 """
 
 from __future__ import annotations
@@ -10,26 +16,31 @@ from __future__ import annotations
 import asyncio
 
 from lading.protocol.errors import LadingError, StorageFull
-from lading.storage.database import Database
+from lading.storage.database import Database, Space
 
 LOOK_SECONDS = 1.0
 """How often the free space is read."""
 
 
 class FreeSpace:
-    """The free space at the last look. `floor` is in bytes."""
+    """The free space at the last look. `floor` is in bytes, 0 for none. The margin is half."""
 
     def __init__(
         self, database: Database, floor: int = 0, *, look_seconds: float = LOOK_SECONDS
     ) -> None:
         self._database = database
         self._floor = floor
+        self._margin = floor // 2
         self._look_seconds = look_seconds
-        self._free: int | None = None
+        self._space: Space | None = None
+        self._taken = 0
+        """Bytes that were let in since the last look."""
 
     async def look(self) -> None:
         """Read how much space is free; raises Unavailable."""
-        self._free = await self._database.free_space()
+        taken = self._taken
+        self._space = await self._database.space()
+        self._taken -= taken
 
     async def watch(self) -> None:
         """Look again and again, for as long as the task lives."""
@@ -40,11 +51,24 @@ class FreeSpace:
             except LadingError:
                 continue  # every other operation reports a database that is down
 
-    def check(self) -> None:
-        """Raise StorageFull unless there was enough space at the last look."""
-        if self._free is not None and self._free < self._floor:
+    def check(self, size: int = 0) -> None:
+        """Let `size` bytes in; raise StorageFull unless there is enough space."""
+        space = self._space
+        if space is None or not self._floor:
+            return
+        free = space.free - self._taken
+        if free < self._margin:
             raise StorageFull(
-                f"The disk of the database has {self._free} bytes left, the server keeps "
-                f"{self._floor} free; try again when there is more.",
-                free=self._free,
+                f"The disk of the database has {max(free, 0)} bytes left; {self._margin} must stay "
+                "free for its journal, whatever is deleted here. Make space on the disk; then try "
+                "again.",
+                free=max(free, 0),
             )
+        if free + space.reusable < self._floor:
+            raise StorageFull(
+                f"The database has {free} bytes left on its disk and {space.reusable} to reuse in "
+                f"its files; the server keeps {self._floor} free. Delete files, or make space on "
+                "the disk; then try again.",
+                free=free + space.reusable,
+            )
+        self._taken += size

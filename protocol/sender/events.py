@@ -50,13 +50,6 @@ class Completed:
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
-    """The upload was aborted or detached; `ref` is free."""
-
-    ref: int
-
-
-@dataclass(frozen=True, slots=True)
 class Failed:
     """The upload cannot go on here; `ref` is None when it is the connection that cannot."""
 
@@ -71,7 +64,7 @@ class GoingAway:
     retry_after: int
 
 
-Event = Welcomed | Opened | Progress | Verifying | Completed | Left | Failed | GoingAway
+Event = Welcomed | Opened | Progress | Verifying | Completed | Failed | GoingAway
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from lading.protocol import messages as m
 from lading.protocol.digests import crc32c
 from lading.protocol.errors import (
     ChecksumMismatch,
+    Incomplete,
     InvalidArgument,
     RateLimited,
     UploadEnded,
@@ -20,14 +21,13 @@ from lading.protocol.sender.events import (
     Event,
     Failed,
     GoingAway,
-    Left,
     Opened,
     Progress,
     Verifying,
     Wanted,
     Welcomed,
 )
-from lading.protocol.sender.upload import Upload, ranges_of, without
+from lading.protocol.sender.upload import State, Upload, ranges_of, without
 from lading.protocol.spec import UploadSpec
 
 MAX_CORRUPTIONS = 5
@@ -91,16 +91,12 @@ class Sender:
     def settled(self, ref: int) -> bool:
         """Whether all that is known of the upload is durable: time to finish."""
         upload = self._uploads.get(ref)
-        return upload is not None and upload.open and not upload.todo and not upload.in_flight
+        return upload is not None and upload.sending and not upload.todo and not upload.in_flight
 
     # -- what the driver asks for
 
     def hello(self, token: str | None, client: str) -> None:
         self._outgoing.append(m.Hello(token, client))
-
-    def token(self, token: str) -> None:
-        """Replace the credential before it expires."""
-        self._outgoing.append(m.Token(token))
 
     def ping(self, nonce: int) -> None:
         self._outgoing.append(m.Ping(nonce))
@@ -145,22 +141,6 @@ class Sender:
     def finish(self, ref: int, sha256: str | None = None) -> None:
         """Ask the server to verify and publish; answered by Completed or Failed."""
         self._outgoing.append(m.Finish(ref, self._uploads[ref].size, sha256))
-
-    def abort(self, ref: int) -> None:
-        """Delete the upload on the server; answered by Left."""
-        self._stop(ref)
-        self._outgoing.append(m.Abort(ref))
-
-    def detach(self, ref: int) -> None:
-        """Leave the upload as it is; answered by Left."""
-        self._stop(ref)
-        self._outgoing.append(m.Detach(ref))
-
-    def _stop(self, ref: int) -> None:
-        upload = self._uploads.get(ref)
-        if upload is not None:
-            upload.open, upload.stopped = False, True
-            upload.todo.clear()
 
     def _new_ref(self) -> int:
         if len(self._uploads) > m.MAX_REF - len(self._late):
@@ -208,15 +188,14 @@ class Sender:
             return
         upload.chunk_size = message.chunk_size
         upload.stored = message.upload_size
-        if not upload.stopped:
-            upload.todo = deque(message.missing)
-            holes = sum(end - start for start, end in message.missing)
-            ahead, upload.offered = upload.offered, message.upload_size + holes
-            if message.size is None:
-                self.offer(message.ref, ahead)
-            else:
-                upload.size = message.size
-            upload.open = message.state == "uploading"
+        upload.todo = deque(message.missing)
+        holes = sum(end - start for start, end in message.missing)
+        ahead, upload.offered = upload.offered, message.upload_size + holes
+        if message.size is None:
+            self.offer(message.ref, ahead)
+        else:
+            upload.size = message.size
+        upload.state = State.SENDING if message.state == "uploading" else State.READY
         self._events.append(Opened(message.ref, message))
 
     def _stored(self, message: m.Stored) -> None:
@@ -243,7 +222,7 @@ class Sender:
         if isinstance(error, ChecksumMismatch):
             times = upload.corrupted[start] = upload.corrupted.get(start, 0) + 1
             if times <= MAX_CORRUPTIONS:
-                if size and upload.open:
+                if size and upload.sending:
                     upload.todo.appendleft((start, start + size))
                 return
         self._events.append(Failed(message.ref, error))
@@ -268,26 +247,19 @@ class Sender:
         if type(late) is int:
             self._answered(ref, late)
         upload = self._uploads.get(ref)
-        if upload is None or (upload.stopped and late is not None):
+        if upload is None:
             return
         missing = ranges_of(error.extra.get("missing"))
-        if error.code == "incomplete" and missing and not upload.stopped:
+        if isinstance(error, Incomplete) and missing:
             upload.todo = deque(without(missing, upload.in_flight))
             return
-        if not upload.chunk_size or isinstance(error, UploadEnded):
+        if upload.state is State.OPENING or isinstance(error, UploadEnded):
             self._forget(ref)
         self._events.append(Failed(ref, error))
 
     def _complete(self, message: m.Complete) -> None:
         self._forget(message.ref)
         self._events.append(Completed(message.ref, message))
-
-    def _closed(self, message: m.Closed) -> None:
-        self._forget(message.ref)
-        # The answers to all pieces that the server took went before; what is left was not sent.
-        for ref, start in [late for late in self._late if late[0] == message.ref]:
-            self._answered(ref, start)
-        self._events.append(Left(message.ref))
 
     def _verifying(self, message: m.Verifying) -> None:
         self._events.append(Verifying(message.ref, message.done, message.total))
@@ -296,8 +268,8 @@ class Sender:
         self.draining = True
         self._events.append(GoingAway(message.retry_after))
 
-    def _pong(self, message: m.Pong) -> None:
-        """That it came is all that counts; the driver notes when it last heard something."""
+    def _nothing(self, message: m.Pong | m.Closed) -> None:
+        """PONG only shows that the server lives. CLOSED answers what this client never asks."""
 
 
 _HANDLERS: dict[type[Any], Callable[[Any, Any], None]] = {
@@ -308,8 +280,8 @@ _HANDLERS: dict[type[Any], Callable[[Any, Any], None]] = {
     m.Refused: Sender._refused,
     m.Problem: Sender._problem,
     m.Complete: Sender._complete,
-    m.Closed: Sender._closed,
+    m.Closed: Sender._nothing,
     m.Verifying: Sender._verifying,
     m.GoAway: Sender._goaway,
-    m.Pong: Sender._pong,
+    m.Pong: Sender._nothing,
 }

@@ -5,12 +5,24 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from enum import Enum, auto
 
 from lading.protocol.manifest import Range, cell_end
 
 
+class State(Enum):
+    """How far the server has got with an upload."""
+
+    OPENING = auto()
+    """CREATE or RESUME is not answered yet."""
+    SENDING = auto()
+    READY = auto()
+    """It was finished before this connection opened it; COMPLETE follows."""
+
+
 @dataclass(slots=True)
 class Upload:
+    state: State = State.OPENING
     chunk_size: int = 0
     size: int | None = None
     stored: int = 0
@@ -18,15 +30,17 @@ class Upload:
     offered: int = 0
     in_flight: dict[int, int] = field(default_factory=dict)
     corrupted: dict[int, int] = field(default_factory=dict)
-    open: bool = False
-    stopped: bool = False
+
+    @property
+    def sending(self) -> bool:
+        return self.state is State.SENDING
 
     def next_range(self) -> Range | None:
         """The next piece: from where something is missing to the end of that cell.
 
         While the length is unknown only whole cells are taken, since more may come.
         """
-        if not self.open or not self.todo:
+        if not self.sending or not self.todo:
             return None
         start, end = self.todo[0]
         stop = min(end, cell_end(start, self.chunk_size, self.size))

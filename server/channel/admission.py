@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from lading.protocol.errors import (
     Forbidden,
     InvalidArgument,
     LadingError,
+    NotFound,
     ShuttingDown,
     TooManyConnections,
 )
@@ -29,6 +31,18 @@ async def channel(websocket: WebSocket) -> None:
         return
     await websocket.accept(subprotocol=SUBPROTOCOL)
     await Channel(websocket, server).run()
+
+
+def not_found(otherwise: ASGIApp) -> ASGIApp:
+    """What answers where there is no route: a handshake too gets a problem document."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await problem_response(NotFound())(scope, receive, send)
+        else:
+            await otherwise(scope, receive, send)
+
+    return answer
 
 
 def _refusal(websocket: WebSocket, server: Services) -> LadingError | None:

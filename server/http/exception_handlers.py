@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import structlog
@@ -22,7 +23,10 @@ from lading.protocol.errors import (
     UnsupportedMediaType,
 )
 from lading.server.access.grants import redact
+from lading.server.net.cross_origin import answer_fields
 from lading.server.net.problems import problem_response
+
+Handler = Callable[[Request, Exception], Awaitable[Response]]
 
 log = structlog.get_logger()
 
@@ -52,16 +56,24 @@ async def http_error(_request: Request, error: Exception) -> Response:
     return problem_response(kind(detail), error.status_code, dict(error.headers or {}))
 
 
-async def unexpected_error(request: Request, error: Exception) -> Response:
-    """The handler for faults: the trace goes to the log, not into the answer."""
-    log.error("fault", path=redact(request.url.path), method=request.method, exc_info=error)
-    return problem_response(Internal())
+def unexpected_error(origins: tuple[str, ...]) -> Handler:
+    """The handler for faults: the trace goes to the log, not into the answer.
+
+    It runs outside of the middleware, so it lets pages of `origins` read the answer itself.
+    """
+
+    async def handle(request: Request, error: Exception) -> Response:
+        log.error("fault", path=redact(request.url.path), method=request.method, exc_info=error)
+        fields = answer_fields(request.headers.get("origin"), origins)
+        return problem_response(Internal(), headers=fields)
+
+    return handle
 
 
-def handlers() -> dict[Any, Any]:
-    """The exception handlers of the application."""
+def handlers(origins: tuple[str, ...] = ()) -> dict[Any, Handler]:
+    """The exception handlers of the application. Pages of `origins` may read what it answers."""
     return {
         LadingError: lading_error,
         HTTPException: http_error,
-        Exception: unexpected_error,
+        Exception: unexpected_error(origins),
     }

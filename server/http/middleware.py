@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lading.protocol.errors import InvalidArgument
 from lading.server.http.endpoints import TEMPLATE
+from lading.server.net.cross_origin import METHODS, SENT, SHOWN
 from lading.server.net.problems import problem_response
 from lading.server.settings import Settings
 
@@ -24,28 +25,6 @@ Observe = Callable[[str, str, int, float], None]
 """Gets the method, the route's template, the status, and the seconds until the last byte."""
 
 HOME = ("localhost", "127.0.0.1", "::1")
-METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
-
-SENT = (
-    "Authorization",
-    "Content-Type",
-    "Content-Digest",
-    "Repr-Digest",
-    "If-Match",
-    "If-None-Match",
-    "If-Range",
-    "Range",
-    "X-Lading-Crc32c",
-)
-SHOWN = (
-    "Accept-Ranges",
-    "Content-Disposition",
-    "Content-Range",
-    "ETag",
-    "Location",
-    "Repr-Digest",
-    "Retry-After",
-)
 
 
 def allowed_hosts(settings: Settings) -> frozenset[str] | None:

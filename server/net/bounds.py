@@ -13,7 +13,8 @@ from lading.server.net.connection_counts import ConnectionCounts
 class Bounds:
     """Handed to every connection in uvicorn's state, under `bounds`.
 
-    `max_message` is in bytes; `max_connections` counts those of all processes on the port.
+    `max_message` is in bytes; `max_connections` counts those of all processes on the port. Pages
+    of `origins` may read what is refused.
     """
 
     budget: ByteBudget
@@ -21,3 +22,4 @@ class Bounds:
     max_message: int
     max_connections: int
     limits: NetLimits
+    origins: tuple[str, ...] = ()

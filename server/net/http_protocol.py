@@ -1,8 +1,9 @@
 """One HTTP connection: uvicorn's httptools protocol with bounded time and memory.
 
 It adds deadlines for headers, bodies and answers, a cap on headers, and a clean end for a request
-that was answered before its body arrived in whole. The hooks are those of uvicorn 0.54;
-`tests/server/net/test_http_protocol.py` fails when they move.
+that was answered before its body arrived in whole. It refuses what RFC 9112 tells a server to
+refuse (`request_head.py`), and each refusal is a problem document that allowed pages can read. The
+hooks are those of uvicorn 0.54; `tests/server/net/test_http_protocol.py` fails when they move.
 Source: facts of the design, "uvicorn"; page 5, security list, item 12.
 """
 
@@ -11,6 +12,8 @@ from __future__ import annotations
 from asyncio import TimerHandle, Transport
 from typing import Any, cast
 
+import httptools
+from starlette.responses import Response
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
@@ -23,7 +26,9 @@ from lading.protocol.errors import (
     TooManyConnections,
 )
 from lading.server.net.bounds import Bounds
+from lading.server.net.cross_origin import answer_fields, preflight_fields
 from lading.server.net.problems import problem_response
+from lading.server.net.request_head import BadHead, check_head, is_handshake
 from lading.server.net.slow_clients import ClosesUnread, SlowClientTimer
 
 
@@ -45,6 +50,10 @@ class RequestProtocol(ClosesUnread, HttpToolsProtocol):
         self._header_timer: TimerHandle | None = None
         self._linger_timer: TimerHandle | None = None
         self._refused = False
+        self._overloaded = False
+        self._method = b""
+        self._framing_bytes = 0
+        """Bytes since the last byte of a body: sizes and extensions of chunks, trailers."""
         self._pace = SlowClientTimer(
             self.loop,
             self._limits,
@@ -63,9 +72,10 @@ class RequestProtocol(ClosesUnread, HttpToolsProtocol):
         if connection_counts.connections > self._bounds.max_connections:
             self.connections.discard(self)  # or those that are refused would keep others out
             connection_counts.note_connections(len(self.connections))
-            self._refuse(TooManyConnections(), 503)
-        else:
-            self._await_headers()
+            self._overloaded = True
+        # A refusal waits for the headers, too: they say who may read it.
+        limits = self._limits
+        self._await_headers(limits.linger_seconds if self._overloaded else limits.header_seconds)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._quiet()
@@ -89,41 +99,84 @@ class RequestProtocol(ClosesUnread, HttpToolsProtocol):
         if self._refused:
             return
         self._arrived += len(data)
-        if self._header_bytes is not None:
+        if self._header_bytes is None:
+            self._framing_bytes += len(data)
+        else:
             self._header_bytes += len(data)
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        self._feed(data)
         most = self._limits.max_header_bytes
-        if self._header_bytes is not None and self._header_bytes > most:
-            self._refuse(InvalidArgument(f"The headers may have at most {most} bytes."))
+        if max(self._header_bytes or 0, self._framing_bytes) > most:
+            self._refuse(InvalidArgument(f"The headers may have at most {most} bytes."), 431)
+
+    def _feed(self, data: bytes) -> None:
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as end:
+            if self._refused:
+                return
+            if self._should_upgrade():
+                self.handle_websocket_upgrade()
+            elif rest := data[end.args[0] :]:
+                self._feed(rest)  # an Upgrade that was ignored; further requests may follow
+        except httptools.HttpParserError:
+            self._refuse(InvalidArgument("This is not a valid request of HTTP/1.1 (RFC 9112)."))
+
+    def _should_upgrade(self) -> bool:
+        return is_handshake(self.parser.get_method(), self.headers)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self._method = b""
         # What a long response waits for before it takes the next piece; ASGI allows further keys.
         cast(dict[str, Any], self.scope)["lading.sent"] = self.flow.drain
         if self._header_timer is None:
-            self._await_headers()
+            self._await_headers(self._limits.header_seconds)
 
-    def _await_headers(self) -> None:
+    def _await_headers(self, seconds: float) -> None:
         self._header_bytes = 0
-        self._header_timer = self.loop.call_later(
-            self._limits.header_seconds, self._headers_too_slow
-        )
+        self._header_timer = self.loop.call_later(seconds, self._headers_too_slow, seconds)
 
-    def _headers_too_slow(self) -> None:
-        seconds = self._limits.header_seconds
-        self._refuse(RequestTimeout(f"The headers took longer than {seconds:g} seconds."))
+    def _headers_too_slow(self, seconds: float) -> None:
+        if self._overloaded:
+            self._refuse(TooManyConnections(), 503)
+        else:
+            self._refuse(RequestTimeout(f"The headers took longer than {seconds:g} seconds."))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._header_bytes is not None:
+            super().on_header(name, value)
+        # Else a trailer: it must not be taken for a header (RFC 9110, section 6.5.1).
 
     def on_headers_complete(self) -> None:
-        self._header_bytes = None
+        if self._refused:
+            return
+        self._header_bytes, self._framing_bytes = None, 0
         if self._header_timer is not None:
             self._header_timer.cancel()
             self._header_timer = None
+        self._method = self.parser.get_method()
+        if self._overloaded:
+            self._refuse_overloaded()
+            return
+        try:
+            check_head(self.parser.get_http_version(), self.url, self.headers)
+        except BadHead as error:
+            self._refuse(InvalidArgument(str(error)), error.status)
+            return
         super().on_headers_complete()
         self._pace.start()
 
     # -- bodies
 
+    def on_body(self, body: bytes) -> None:
+        self._framing_bytes = 0
+        if not self._refused:
+            super().on_body(body)
+
     def on_message_complete(self) -> None:
+        if self._refused:
+            return
         self._pace.stop()
         if self._linger_timer is not None:
             self._linger_timer.cancel()
@@ -146,18 +199,41 @@ class RequestProtocol(ClosesUnread, HttpToolsProtocol):
     # -- refusing below the application
 
     def _refuse(self, error: LadingError, status: int | None = None) -> None:
-        response = problem_response(error, status, {"Connection": "close"})
-        headers = b"".join(b"%b: %b\r\n" % field for field in response.raw_headers)
+        fields = answer_fields(self._origin(), self._bounds.origins)
+        self._end_with(problem_response(error, status, fields))
+
+    def _refuse_overloaded(self) -> None:
+        asked = any(name == b"access-control-request-method" for name, _ in self.headers)
+        fields = preflight_fields(self._origin(), self._bounds.origins)
+        if self._method == b"OPTIONS" and asked and fields:
+            # Only then does the page send the request whose refusal it can read.
+            self._end_with(Response(status_code=204, headers=fields))
+        else:
+            self._refuse(TooManyConnections(), 503)
+
+    def _origin(self) -> str | None:
+        found = [value for name, value in self.headers or () if name == b"origin"]
+        return found[0].decode("latin-1") if len(found) == 1 else None
+
+    def _end_with(self, response: Response) -> None:
         self._refused = True
         self._quiet()
         if self.transport.is_closing():
             return
-        self.transport.write(
-            b"HTTP/1.1 %d \r\n%b\r\n%b" % (response.status_code, headers, bytes(response.body))
-        )
-        if self.cycle is not None and not self.cycle.response_complete:
-            self.cycle.disconnected = True
-            self.cycle.message_event.set()
+        cycle = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            if not cycle.more_body:
+                cycle.keep_alive = False  # an earlier request, whose answer must not be cut
+                return
+            cycle.disconnected = True
+            cycle.message_event.set()
+            if cycle.response_started:
+                self.transport.close()
+                return
+        response.headers["Connection"] = "close"
+        headers = b"".join(b"%b: %b\r\n" % field for field in response.raw_headers)
+        body = b"" if self._method == b"HEAD" else bytes(response.body)
+        self.transport.write(b"HTTP/1.1 %d \r\n%b\r\n%b" % (response.status_code, headers, body))
         if self.transport.can_write_eof():
             self.transport.write_eof()
         self._linger()

@@ -11,10 +11,12 @@ from contextlib import AsyncExitStack
 from dataclasses import asdict
 
 import structlog
+from structlog.typing import EventDict, WrappedLogger
 
-from lading.protocol.errors import LadingError
+from lading.protocol.errors import LadingError, Unavailable
 from lading.server.assembly import Assembly, open_assembly
 from lading.server.settings import Settings, WrongSettings, load
+from lading.storage.database import cause_of
 from lading.storage.embedded.process import EmbeddedError, EmbeddedMongo, running
 
 DONE, FAILED, USAGE = 0, 1, 2
@@ -23,6 +25,8 @@ WAITING = (
     "No server has run for a long time, or the database's clock was set a moment ago. Waiting for "
     "three minutes, so that no upload is taken for old by mistake."
 )
+
+ADVICE = "Start it, or check LADING_DATABASE_URL; then run this command again."
 
 
 def sweep(*, dry_run: bool, as_json: bool) -> int:
@@ -74,6 +78,7 @@ def verify(*, as_json: bool, dry_run: bool) -> int:
 def _run(work: Callable[[Assembly], Awaitable[int]]) -> int:
     # Standard output is for the results alone.
     structlog.configure(
+        processors=[_drop_database_errors, *structlog.get_config()["processors"]],
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
     )
@@ -83,9 +88,20 @@ def _run(work: Callable[[Assembly], Awaitable[int]]) -> int:
     except WrongSettings as error:
         print(error, file=sys.stderr)
         return USAGE
+    except Unavailable as error:
+        cause = cause_of(error.__cause__ or error)
+        print(f"lading: The database cannot be used: {cause}. {ADVICE}", file=sys.stderr)
+        return FAILED
     except (EmbeddedError, LadingError) as error:
         print(f"lading: {error}", file=sys.stderr)
         return FAILED
+
+
+def _drop_database_errors(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """A database that is down is reported once, when the command ends."""
+    if event["event"] == "database-error":
+        raise structlog.DropEvent
+    return event
 
 
 async def _with_parts(settings: Settings, work: Callable[[Assembly], Awaitable[int]]) -> int:

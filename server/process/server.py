@@ -17,6 +17,7 @@ import structlog
 import uvicorn
 from starlette.applications import Starlette
 
+from lading.server.channel.drain import drain
 from lading.server.net.http_protocol import RequestProtocol
 from lading.server.net.websocket_protocol import ChannelProtocol
 from lading.server.services import Services
@@ -58,7 +59,7 @@ class Server(uvicorn.Server):
         end = loop.time() + self._settings.drain_seconds
         for request in self._requests():
             request.shutdown()  # closed now or after its answer, so that none is asked again
-        channels = asyncio.create_task(services.drain(self._settings.drain_seconds))
+        channels = asyncio.create_task(drain(services, self._settings.drain_seconds))
         # Polled for a bounded time, once in a server's life: simpler than an event for each.
         while loop.time() < end and (self._requests() or not channels.done()):
             if self.force_exit:

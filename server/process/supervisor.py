@@ -75,7 +75,7 @@ class Workers:
         self._file.truncate(table_size(count))
         self._map = mmap.mmap(self._file.fileno(), table_size(count))
         prepare(memoryview(self._map))
-        self._census = ConnectionCounts(memoryview(self._map), processes=count)
+        self._connection_counts = ConnectionCounts(memoryview(self._map), processes=count)
         self._keepers: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -115,7 +115,8 @@ class Workers:
         given = (listener, self._file.fileno(), end, tell)
         job = {"number": number, "count": len(self._listeners)}
         job |= dict(zip(("listener", "connection_counts", "lifeline", "ready"), given, strict=True))
-        command = [sys.executable, "-m", "lading.server.process.worker", json.dumps(job)]
+        # -P: the current directory may hold a `json.py` of the operator's own.
+        command = [sys.executable, "-P", "-m", "lading.server.process.worker", json.dumps(job)]
         environment = os.environ | {"LADING_DATABASE_URL": self._url}
         try:
             process = await asyncio.create_subprocess_exec(
@@ -143,7 +144,7 @@ class Workers:
             if self._ending:
                 return
             worker.dismiss()
-            self._census.clear(number)
+            self._connection_counts.clear(number)
             steady = loop.time() - worker.started > STEADY_SECONDS
             pause = 0.0 if steady else min(max(2 * pause, 0.1), LONGEST_PAUSE)
             log.error("worker-ended", number=number, code=code, again_in=pause)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import mimetypes
 from dataclasses import dataclass
 
-from lading.protocol.errors import LadingError, StorageFull
+from lading.protocol.errors import LadingError, QuotaExceeded, StorageFull
 from lading.protocol.manifest import Manifest
 from lading.protocol.spec import UploadSpec, choose_chunk_size
 from lading.server.access.principal import Principal
 from lading.server.uploads.open_uploads import OpenUpload, OpenUploads
+from lading.server.uploads.quota import explain
 from lading.storage.collections.manifests import new_id
 from lading.storage.open import Storage
 
@@ -66,8 +67,10 @@ class Creator:
         quotas = self.storage.quotas
         try:
             await quotas.reserve(manifest.user_id, manifest.id, manifest.size or 0)
-        except LadingError:
+        except LadingError as error:
             await self.give_back(manifest)
+            if isinstance(error, QuotaExceeded):
+                raise await explain(self.storage, manifest, error) from error
             raise
         try:
             await self.storage.manifests.create(manifest)

@@ -16,6 +16,7 @@ from lading.protocol.errors import (
     Gone,
     NotFound,
     OutOfBounds,
+    QuotaExceeded,
     TooLarge,
 )
 from lading.protocol.manifest import (
@@ -29,6 +30,7 @@ from lading.protocol.manifest import (
     fills_cell,
 )
 from lading.server.uploads.open_uploads import OpenUpload, OpenUploads, Written, refuse_tombstone
+from lading.server.uploads.quota import explain
 from lading.storage.open import Storage
 
 
@@ -67,10 +69,8 @@ class Writer:
         if whole_cells and not fills_cell(slice_start, size, manifest.chunk_size, manifest.size):
             raise OutOfBounds("A piece must reach the end of its cell.")
         await self._check_chain(manifest, slice_start)
-        self.storage.free_space.check()
-        if manifest.size is None and not await self.storage.quotas.grow(
-            manifest.user_id, manifest.id, piece.end
-        ):
+        self.storage.free_space.check(size)
+        if manifest.size is None and not await self._grow(manifest, piece.end):
             upload.manifest = await self.uploads.after_end(manifest.id)
             return await self._write_again(upload, piece)
         fresh = await self.storage.contents.write(manifest, piece, data)
@@ -81,6 +81,13 @@ class Writer:
         if upload.manifest.attempt != manifest.attempt:
             return await self.write(upload, slice_start, data, checksum, whole_cells=whole_cells)
         return Written(size, upload.stored)
+
+    async def _grow(self, manifest: Manifest, end: int) -> bool:
+        """Reserve up to `end` of an upload of unknown length; False when it ended."""
+        try:
+            return await self.storage.quotas.grow(manifest.user_id, manifest.id, end)
+        except QuotaExceeded as error:
+            raise await explain(self.storage, manifest, error) from error
 
     async def _look(self, upload: OpenUpload) -> Manifest:
         """The manifest as it was in the database a moment ago; raises Gone, NotFound.

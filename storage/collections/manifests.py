@@ -318,6 +318,12 @@ class Manifests:
         )
         return [from_document(document) for document in found]
 
+    async def arrived_since(self, then: float) -> bool:
+        """Whether bytes of an unfinished upload arrived after a time."""
+        query = {"state": str(State.UPLOADING), "updated_at": {"$gt": moment(then)}}
+        found = await self._read(lambda: self._collection.find_one(query, {"_id": 1}))
+        return found is not None
+
     async def every(self) -> AsyncIterator[Manifest]:
         """All manifests, by id."""
         last: str | None = None

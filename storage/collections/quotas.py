@@ -223,9 +223,12 @@ class Quotas:
 
 
 def _exceeded(account: Account, more: int) -> QuotaExceeded:
+    advice = (
+        "Delete files, or ask for a larger quota." if account.used else "Ask for a larger quota."
+    )
     return QuotaExceeded(
-        f"{more} bytes more than the {account.used} stored and {account.reserved} reserved would "
-        f"go over the limit of {account.most} bytes; delete files or ask for a larger quota.",
+        f"This needs {more} bytes. The limit is {account.most} bytes; files use {account.used}, "
+        f"unfinished uploads reserve {account.reserved}. {advice} for a larger quota.",
         limit=account.most,
         used=account.used,
         reserved=account.reserved,

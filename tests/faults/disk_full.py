@@ -35,7 +35,9 @@ from tests.support.wire import CREATE, PROBLEM, Wire, cells, channel, checksum
 
 MIB = 2**20
 DISK = 640 * MIB
-FLOOR = 96 * MIB
+MARGIN = 96 * MIB
+"""What the server keeps free of the disk itself, however much its database can reuse."""
+FLOOR = 2 * MARGIN
 CELLS = 12
 REF = 4
 
@@ -188,7 +190,7 @@ async def with_floor(full: Full, trial: Trial) -> None:
         for start, piece in pieces[:before]:
             await wire.chunk(REF, start, piece)
             await wire.stored(1)
-        small.fill(FLOOR - random.randint(MIB, FLOOR // 2))
+        small.fill(MARGIN - random.randint(MIB, MARGIN // 2))
         await answers(http, 507)
         refused = asyncio.create_task(beside(setup.server, other, trial))
         left = await refusals(http, wire, upload["id"], pieces[before:], random)
@@ -326,7 +328,7 @@ FAULT = Fault(
     name="disk-full",
     title="disk full",
     how="mongod on a small ext4 (or memory) disk that something else fills up to below the "
-    "floor; in every tenth trial to the last block and without a floor, so that mongod dies",
+    "margin; in every tenth trial to the last block and without a floor, so that mongod dies",
     holds="507 `storage-full` on every way in, `missing` honest, the same uploads go on when there "
     "is room; mongod that died is started again, no acknowledged piece lost",
     trials=100,

@@ -224,8 +224,8 @@ def test_an_upload_goes_on_after_finish_was_refused() -> None:
     problem(one, ref, ChecksumMismatch())
     assert failures(one) == [(ref, "checksum-mismatch")]
     assert one.settled(ref)
-    one.abort(ref)
-    assert one.outgoing() == [m.Abort(ref)]
+    one.finish(ref)
+    assert one.outgoing() == [m.Finish(ref, 10)]
 
 
 def test_verification_is_told() -> None:

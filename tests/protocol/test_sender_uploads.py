@@ -112,59 +112,6 @@ def test_progress_is_what_the_server_says_and_never_goes_back() -> None:
     assert [e.stored for e in one.events() if isinstance(e, s.Progress)] == [20, 40, 40]
 
 
-# -- leaving
-
-
-@pytest.mark.parametrize("leave", ["abort", "detach"])
-def test_leaving_stops_at_once_and_ends_with_left(leave: str) -> None:
-    one = sender(20)
-    ref = open_upload(one, 100)
-    everything(one)
-    getattr(one, leave)(ref)
-    assert one.outgoing() == [m.Abort(ref) if leave == "abort" else m.Detach(ref)]
-    stored(one, ref, (0, 10))
-    refused(one, ref, 10, ChecksumMismatch())
-    assert everything(one) == []
-    one.events()
-    one.receive(m.Closed(ref))
-    assert one.events() == [s.Left(ref)]
-    assert one.in_flight == 0
-
-
-@pytest.mark.parametrize("leave", ["abort", "detach"])
-def test_leaving_before_opened_is_final(leave: str) -> None:
-    one = sender()
-    ref = one.create(UploadSpec(name="file", size=20))
-    getattr(one, leave)(ref)
-    answer(one, ref, 20)
-    assert everything(one) == []
-    assert not one.settled(ref)
-    one.receive(m.Closed(ref))
-    assert isinstance(one.events()[-1], s.Left)
-
-
-def test_a_chunk_that_came_after_the_leaving_gives_its_credit_back_in_silence() -> None:
-    one = sender(20)
-    ref, other = open_upload(one, 100), open_upload(one, 100)
-    assert len(everything(one)) == 2
-    one.abort(ref)
-    problem(one, ref, NotFound(slice_start=0))
-    assert one.events() == []
-    assert one.in_flight == 10
-    assert [wanted.ref for wanted in everything(one)] == [other]
-
-
-def test_a_piece_that_was_never_sent_gives_its_credit_back_with_closed() -> None:
-    one = sender(20)
-    ref = open_upload(one, 20)
-    everything(one)
-    one.detach(ref)
-    one.receive(m.Closed(ref))
-    assert one.in_flight == 0
-    problem(one, ref, NotFound(slice_start=0))
-    assert one.in_flight == 0
-
-
 # -- ends
 
 
@@ -182,11 +129,9 @@ def test_the_pieces_of_a_lost_upload_take_credit_until_they_are_answered() -> No
     assert one.in_flight == 10
     assert {wanted.ref for wanted in everything(one)} == {other}
     assert one.events() == []
-    one.detach(lost)
     one.offer(lost, 50)
     one.end(lost, 50)
-    one.receive(m.Closed(lost))
-    assert one.events() == [s.Left(lost)]
+    assert one.events() == []
 
 
 def test_pieces_sent_after_finish_take_credit_until_they_are_answered() -> None:
@@ -216,7 +161,7 @@ def test_a_ref_is_not_used_anew_while_pieces_of_it_are_in_flight() -> None:
     refs = []
     for _ in range(m.MAX_REF + 5):
         refs.append(one.create(UploadSpec(name="file")))
-        one.receive(m.Closed(refs[-1]))
+        problem(one, refs[-1], CATALOGUE["forbidden"]())
         one.outgoing()
     assert ref not in refs
     assert max(refs) == m.MAX_REF
@@ -261,7 +206,7 @@ def test_after_goaway_nothing_more_is_sent() -> None:
 def test_the_small_messages() -> None:
     one = sender()
     one.ping(5)
-    one.token("u")
-    assert one.outgoing() == [m.Ping(5), m.Token("u")]
+    assert one.outgoing() == [m.Ping(5)]
     one.receive(m.Pong(5))
+    one.receive(m.Closed(0))
     assert one.events() == []

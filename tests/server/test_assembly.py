@@ -11,6 +11,7 @@ import pytest
 from lading.server.assembly import open_assembly
 from lading.server.settings import load
 from lading.storage.clock import DatabaseClock, PlainClock
+from lading.storage.embedded.process import EmbeddedMongo
 
 
 async def test_it_is_empty_and_well_at_first(tmp_path: Path, database_url: str) -> None:
@@ -49,3 +50,17 @@ async def test_a_server_without_a_janitor_still_works_its_todo_off(
             each.close()
         assert {"Todo.run", "FreeSpace.watch", "DatabaseClock.keep"} <= names
         assert ("JanitorLoop.run" in names) is janitor
+
+
+async def test_only_the_database_of_the_data_directory_is_ladings_own(
+    tmp_path: Path, database_url: str
+) -> None:
+    async with AsyncExitStack() as stack:
+        mine = tmp_path / "mine"
+        mine.mkdir()
+        embedded = EmbeddedMongo(mine)
+        stack.push_async_callback(embedded.stop)
+        url = await embedded.start()
+        assert (await open_assembly(load(data=mine), stack, url=url)).embedded
+        assert not (await open_assembly(load(data=tmp_path), stack, url=url)).embedded
+        assert not (await open_assembly(load(data=mine), stack, url=database_url)).embedded

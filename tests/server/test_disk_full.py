@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from lading.storage.database import Database
+from lading.storage.database import Database, Space
 from tests.support.servers import Inside, inside
 from tests.support.users import refusal
 from tests.support.wire import CREATE, channel
@@ -24,10 +24,10 @@ async def small(
     """A server, and the free space of its disk as the only item of a list."""
     free = [2**40]
 
-    async def free_space(_database: Database) -> int:
-        return free[0]
+    async def space(_database: Database) -> Space:
+        return Space(free[0])
 
-    monkeypatch.setattr(Database, "free_space", free_space)
+    monkeypatch.setattr(Database, "space", space)
     async with inside(tmp_path, database_url, chunk_size=1024, free_space_floor=FLOOR) as server:
         yield server, free
 

@@ -21,6 +21,7 @@ from pymongo.errors import (
     WriteConcernError,
     WTimeoutError,
 )
+from structlog.testing import capture_logs
 
 from lading.protocol.errors import LadingError, StorageFull, Unavailable
 from lading.protocol.manifest import Piece
@@ -160,9 +161,11 @@ async def test_a_database_that_answers_is_pinged(each_database: Database) -> Non
 async def test_a_database_that_is_not_there_is_unavailable() -> None:
     client: Any = AsyncMongoClient(NOWHERE, serverSelectionTimeoutMS=50)
     database = Database(client)
-    with pytest.raises(Unavailable):
+    with capture_logs() as logged, pytest.raises(Unavailable):
         await database.ping()
     await database.close()
+    (entry,) = logged
+    assert entry["error"] == "/nowhere.sock: [Errno 2] No such file or directory"
 
 
 # -- failures

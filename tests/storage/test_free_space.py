@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
 
 import pytest
 
 from lading.protocol.errors import StorageFull, Unavailable
-from lading.storage.database import Database
+from lading.protocol.manifest import Piece
+from lading.storage.collections.chunks import Chunks
+from lading.storage.collections.manifests import new_id
+from lading.storage.database import Database, Space
 from lading.storage.free_space import FreeSpace
 from tests.support.servers import until
 
@@ -18,14 +22,15 @@ class Disk(Database):
     """A database whose disk is as full as is said."""
 
     free: int | None = FLOOR
+    reusable = 0
     down = False
     looks = 0
 
-    async def free_space(self) -> int | None:
+    async def space(self) -> Space | None:
         self.looks += 1
         if self.down:
             raise Unavailable
-        return self.free
+        return None if self.free is None else Space(self.free, self.reusable)
 
 
 @pytest.fixture
@@ -34,13 +39,23 @@ def disk(database: Database) -> Disk:
 
 
 @pytest.mark.parametrize(
-    ("free", "is_enough"),
-    [(FLOOR + 1, True), (FLOOR, True), (FLOOR - 1, False), (0, False), (None, True)],
+    ("free", "reusable", "is_enough"),
+    [
+        (FLOOR + 1, 0, True),
+        (FLOOR, 0, True),
+        (FLOOR - 1, 0, False),
+        (FLOOR - 1, 1, True),
+        (FLOOR // 2, FLOOR // 2, True),
+        (FLOOR // 2, FLOOR // 2 - 1, False),
+        (FLOOR // 2 - 1, 2**60, False),
+        (0, 0, False),
+        (None, 0, True),
+    ],
 )
 async def test_below_the_floor_nothing_is_taken(
-    disk: Disk, free: int | None, is_enough: bool
+    disk: Disk, free: int | None, reusable: int, is_enough: bool
 ) -> None:
-    disk.free = free
+    disk.free, disk.reusable = free, reusable
     free_space = FreeSpace(disk, FLOOR)
     await free_space.look()
     if is_enough:
@@ -48,8 +63,47 @@ async def test_below_the_floor_nothing_is_taken(
         return
     with pytest.raises(StorageFull, match=f"{free} bytes left") as caught:
         free_space.check()
-    assert caught.value.extra == {"free": free}
+    assert free is not None
+    usable = free if free < FLOOR // 2 else free + reusable
+    assert caught.value.extra == {"free": usable}
     assert caught.value.retryable
+
+
+async def test_between_two_looks_what_is_let_in_counts(disk: Disk) -> None:
+    disk.free = FLOOR + 100
+    free_space = FreeSpace(disk, FLOOR)
+    await free_space.look()
+    free_space.check(100)
+    free_space.check(1)
+    with pytest.raises(StorageFull):
+        free_space.check(1)
+    await free_space.look()
+    free_space.check(1)
+
+
+async def test_without_a_floor_all_is_taken(disk: Disk) -> None:
+    disk.free = 0
+    free_space = FreeSpace(disk)
+    await free_space.look()
+    free_space.check(10)
+
+
+async def test_deleted_pieces_can_be_reused(database: Database) -> None:
+    upload_id, chunks, size = new_id(), Chunks(database), 2**20
+    for start in range(0, 24 * size, size):
+        await chunks.write(upload_id, Piece(start, size, 0), os.urandom(size))
+    await database.client.admin.command("fsync")  # a checkpoint: now they are in the files
+    before = await database.space()
+    while await chunks.delete(upload_id, 64):
+        pass
+    assert before is not None
+
+    async with asyncio.timeout(60):
+        now = before
+        while now.reusable < before.reusable + 16 * size:
+            # Freed blocks can be reused after the next one, which else comes within a minute.
+            await database.client.admin.command("fsync")
+            now = await database.space() or before
 
 
 async def test_what_was_not_looked_at_is_taken_to_be_free(disk: Disk) -> None:

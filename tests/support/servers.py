@@ -105,10 +105,12 @@ class Process(Running):
 
 
 @contextmanager
-def process(data: Path, database_url: str | None, **settings: object) -> Iterator[Process]:
+def process(
+    data: Path, database_url: str | None, *, folder: Any = None, **settings: object
+) -> Iterator[Process]:
     """Run a server; `settings` are named like the variables, without `LADING_`, in lower case.
 
-    Without a `database_url` it has a database of its own.
+    Without a `database_url` it has a database of its own. It runs in `folder`, or in this one.
     """
     chosen = {"data": data, "port": 0, "database_url": database_url, **settings}
     own = {name: value for name, value in os.environ.items() if not name.startswith("LADING_")}
@@ -118,7 +120,11 @@ def process(data: Path, database_url: str | None, **settings: object) -> Iterato
     log = data / "output"
     with log.open("wb") as output:
         child = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM], env=own, stdout=output, stderr=subprocess.STDOUT
+            [sys.executable, "-P", "-c", PROGRAM],
+            cwd=folder,
+            env=own,
+            stdout=output,
+            stderr=subprocess.STDOUT,
         )
     try:
         note = _ready(child, data / "server.json", log)

@@ -30,6 +30,9 @@ SCATTERED: dict[tuple[str, str, frozenset[str]], str] = {
     ("manifests", "find", frozenset({"$or"})): "the sweep asks what is due",
     ("manifests", "find", frozenset({"$or", "_id>"})): "the sweep asks what is due",
     ("manifests", "find", frozenset({"todo.0", "todo_at"})): "a server asks what is to be done",
+    ("manifests", "find", frozenset({"state", "updated_at"})): (
+        "the janitor asks whether anything arrives, before it compacts an embedded database"
+    ),
     ("manifests", "update many", frozenset({"state", "emptied", "expires_at"})): (
         "the clock was set: every upload under way is extended"
     ),

@@ -203,6 +203,8 @@ def _problems(operation: Operation) -> dict[str, Any]:
         # Over HTTP a full server answers before it has read a request.
         status = 503 if kind is TooManyConnections else STATUS[kind.code]
         kinds.setdefault(status, {})[kind.code] = kind
+    if 101 in operation.replies:
+        kinds[426] = {InvalidArgument.code: InvalidArgument}  # no complete handshake
     return {str(status): _problem(status, found) for status, found in kinds.items()}
 
 

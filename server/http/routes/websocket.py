@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from lading.protocol.errors import InvalidArgument, ShuttingDown
 from lading.server.http.openapi.operation import Operations, Reply
+from lading.server.net.problems import problem_response
 
 api = Operations("Uploads")
 
@@ -24,4 +25,9 @@ async def not_an_upgrade(_request: Request) -> Response:
     The subprotocol is `lading.v1`; see `docs/wire-protocol.md`. Its first message carries the
     credential.
     """
-    raise InvalidArgument("This address is a WebSocket; connect with an Upgrade request.")
+    # RFC 9110, section 15.5.22; RFC 6455, section 4.4.
+    return problem_response(
+        InvalidArgument("This address is a WebSocket; connect with an Upgrade request."),
+        426,
+        {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13"},
+    )

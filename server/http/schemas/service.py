@@ -43,6 +43,15 @@ class Health(TypedDict):
     draining: Annotated[bool, Field(description="Whether the server is shutting down.")]
 
 
+class Unfinished(TypedDict):
+    """An unfinished upload that counts for the quota. `DELETE /v1/uploads/{id}` aborts it."""
+
+    id: Annotated[str, Field(description="The id of the upload.")]
+    name: str
+    reserved: Annotated[Size, Field(description="Bytes that it reserves.")]
+    updated_at: Annotated[str, Field(description="When bytes of it came last (RFC 3339).")]
+
+
 class Problem(BaseModel):
     """Why a request was refused (RFC 9457). Rely on `code`; the texts may change."""
 
@@ -57,6 +66,9 @@ class Problem(BaseModel):
     limit: Size | None = Field(default=None, description="The largest number of bytes allowed.")
     used: Size | None = Field(default=None, description="Bytes of finished files.")
     reserved: Size | None = Field(default=None, description="Bytes of uploads in progress.")
+    unfinished: list[Unfinished] | None = Field(
+        default=None, description="The largest unfinished uploads that reserve space, at most 5."
+    )
     free: Size | None = Field(default=None, description="Bytes left on the database's disk.")
     missing: list[Gap] | None = Field(default=None, description="Ranges that are not stored.")
     upload_size: Size | None = Field(default=None, description="The number of stored bytes.")

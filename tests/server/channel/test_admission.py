@@ -119,7 +119,7 @@ async def test_when_there_are_too_many_connections_a_proxy_may_try_elsewhere(
 
 async def test_a_plain_request_is_told_what_speaks_here(http: httpx.AsyncClient) -> None:
     response = await http.get("/v1/ws")
-    assert (response.status_code, response.json()["code"]) == (400, "invalid-argument")
+    assert (response.status_code, response.json()["code"]) == (426, "invalid-argument")
     response = await http.post("/v1/ws")
     assert (response.status_code, response.json()["code"]) == (405, "method-not-allowed")
 

@@ -153,7 +153,20 @@ async def test_headers_may_not_grow_for_ever(hasty: Inside, line: Connect) -> No
     for _ in range(20):
         greedy.writer.write(b"X-More: " + b"a" * 8000 + b"\r\n")
     status, problem = await greedy.answer()
-    assert (status, problem["code"]) == (400, "invalid-argument")
+    assert (status, problem["code"]) == (431, "invalid-argument")
+    assert await greedy.end() == b""
+
+
+@pytest.mark.parametrize(
+    "endless", [b"0\r\n" + b"X-Trailer: a\r\n" * 99_999, b"1;" + b"a" * 999_999]
+)
+async def test_what_stands_around_a_body_may_not_grow_for_ever(
+    hasty: Inside, line: Connect, endless: bytes
+) -> None:
+    greedy = await line(hasty)
+    greedy.writer.write(upload(hasty, b"Transfer-Encoding: chunked") + b"1\r\na\r\n" + endless)
+    status, problem = await greedy.answer()
+    assert (status, problem["code"]) == (431, "invalid-argument")
     assert await greedy.end() == b""
 
 
@@ -184,19 +197,24 @@ async def test_a_body_without_length_is_refused_at_the_byte(hasty: Inside, line:
 async def test_what_is_not_http_is_refused(hasty: Inside, line: Connect, text: bytes) -> None:
     strange = await line(hasty)
     strange.writer.write(text)
-    assert (await strange.end()).startswith((b"HTTP/1.1 400", b"HTTP/1.1 408"))
+    assert (await strange.end()).startswith((b"HTTP/1.1 400", b"HTTP/1.1 408", b"HTTP/1.1 505"))
 
 
 async def test_more_connections_than_allowed_are_told_to_come_back(
     line: Connect, tmp_path: Path, database_url: str
 ) -> None:
-    async with inside(tmp_path, database_url, max_connections=2) as server:
+    limits = Limits(net=NetLimits(linger_seconds=0.2))
+    async with inside(tmp_path, database_url, limits=limits, max_connections=2) as server:
         held = [await line(server), await line(server)]
         for each in held:
             each.writer.write(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert (await each.answer())[0] == 200
-        status, problem = await (await line(server)).answer()
+        refused = await line(server)
+        refused.writer.write(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        status, problem = await refused.answer()
         assert (status, problem["code"]) == (503, "too-many-connections")
+        silent = await line(server)
+        assert (await silent.answer())[0] == 503
         held[0].writer.close()
         await _until_free(line, server)
 

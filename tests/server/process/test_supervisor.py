@@ -155,6 +155,18 @@ async def test_all_end_with_the_first(
             assert running.data.joinpath("server.json").exists() == (how is signal.SIGKILL)
 
 
+async def test_workers_import_nothing_from_the_folder_they_run_in(
+    tmp_path: Path, database_url: str
+) -> None:
+    for name in ("http", "json", "socket", "lading", "starlette"):
+        tmp_path.joinpath(f"{name}.py").write_text("raise SystemExit('the wrong module')")
+    data = tmp_path / "data"
+    with process(data, database_url, folder=tmp_path, workers=2) as running:
+        assert len(workers(running)) == 2
+        async with running.http() as http:
+            assert (await http.get("/livez")).status_code == 200
+
+
 def test_none_starts_without_its_database(tmp_path: Path) -> None:
     own = {
         "LADING_PORT": "0",

@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.servers import Process, process
 from tests.support.users import JWT, client, refusal, user
-from tests.support.wire import ABORT, CLOSED, CREATE, channel
+from tests.support.wire import ABORT, CLOSED, CREATE, channel, dial
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +41,44 @@ async def post(mine: httpx.AsyncClient, size: int, **fields: str) -> httpx.Respo
 
 async def begin(mine: httpx.AsyncClient, size: int | None) -> httpx.Response:
     return await mine.post("/v1/uploads", json={"name": "a", "size": size})
+
+
+async def test_a_refusal_names_the_unfinished_uploads_that_take_the_space(site: Process) -> None:
+    async with client(site, user("stuck")) as mine:
+        upload = (await begin(mine, 800)).json()
+        problem = (await begin(mine, 800)).json()
+        (named,) = problem["unfinished"]
+        assert (named["id"], named["name"], named["reserved"]) == (upload["_id"], "a", 800)
+        assert named["updated_at"][:16] == upload["updated_at"][:16]
+        assert f"`lading rm {upload['_id']}`" in problem["detail"]
+        assert "elete files" not in problem["detail"], "there are none"
+        async with dial(site) as wire:
+            await wire.hello(user("stuck"))
+            await wire.send(CREATE, 1, {"name": "b", "size": 300})
+            told = await wire.problem(1)
+            assert told["unfinished"] == problem["unfinished"]
+        growing = (await begin(mine, None)).json()["_id"]
+        piece = await mine.put(f"/v1/uploads/{growing}/chunks/0", content=b"x" * 1024)
+        assert refusal(piece) == (507, "quota-exceeded")
+        assert piece.json()["unfinished"] == problem["unfinished"]
+        for _ in range(7):
+            assert (await begin(mine, 20)).status_code == 201
+        several = (await begin(mine, 800)).json()
+        assert len(several["unfinished"]) == 5
+        assert several["detail"].count("8 unfinished") == 1
+        await mine.delete(f"/v1/uploads/{named['id']}")
+        assert (await begin(mine, 800)).status_code == 201
+
+
+async def test_a_grant_hears_nothing_of_other_uploads(site: Process, admin: Any) -> None:
+    async with client(site, user("host")) as mine:
+        await begin(mine, 800)
+    minted = await admin.post("/v1/grants", json={"action": "upload", "user_id": "host"})
+    async with client(site, minted.json()["token"]) as guest:
+        problem = (await begin(guest, 800)).json()
+    assert problem["code"] == "quota-exceeded"
+    assert "unfinished" not in problem
+    assert "lading rm" not in problem["detail"]
 
 
 async def test_a_life_as_the_account_sees_it(site: Process) -> None:

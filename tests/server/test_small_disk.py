@@ -1,0 +1,66 @@
+"""A server whose embedded mongod has a small disk of its own: deleting files makes space again."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import httpx
+import pytest
+
+from lading.storage.embedded.mongod import find
+from tests.faults.disk_full import EAGER, MIB, Disk, disk
+from tests.faults.fault import NotHere
+from tests.faults.inspector import eventually
+from tests.support.servers import Process, process
+
+FLOOR = 96 * MIB
+FILE = 4 * MIB
+MOST_FILES = 20
+
+
+@pytest.fixture
+async def small(tmp_path: Path) -> AsyncIterator[tuple[Process, Disk]]:
+    eager = tmp_path / "mongod"
+    eager.write_text(EAGER.format(mongod=find()))  # freed blocks can be reused a second later
+    eager.chmod(0o755)
+    async with AsyncExitStack() as stack:
+        try:
+            made = await stack.enter_async_context(disk(tmp_path / "disk"))
+        except NotHere as reason:
+            if os.environ.get("CI"):
+                pytest.fail(str(reason))
+            pytest.skip(str(reason))
+        settings = {"mongod": eager, "free_space_floor": FLOOR}
+        server = process(made.path / "data", None, **settings)
+        yield stack.enter_context(server), made
+
+
+async def test_deleting_files_makes_space_though_the_disk_stays_as_full(
+    small: tuple[Process, Disk],
+) -> None:
+    server, made = small
+    async with server.http() as http:
+
+        async def post() -> httpx.Response:
+            return await http.post("/v1/files?name=a", content=os.urandom(FILE))
+
+        made.fill(FLOOR + 8 * FILE)
+        stored = []
+        while (answer := await post()).status_code == 201:
+            stored.append(answer.json()["_id"])
+            assert len(stored) < MOST_FILES, "the disk is not full"
+        assert answer.json()["code"] == "storage-full"
+        assert len(stored) >= 4
+        made.fill(FLOOR - FILE)
+        for each in stored:
+            assert (await http.delete(f"/v1/files/{each}")).status_code == 204
+
+        async def taken() -> bool:
+            made.fill(FLOOR - FILE)  # what mongod's journal gave back meanwhile
+            answer = await post()
+            return answer.status_code == 201 and made.free < FLOOR
+
+        await eventually(taken)
