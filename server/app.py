@@ -37,6 +37,7 @@ from lading.server.http.routes import (
     tags,
     uploads,
     usage,
+    users,
     websocket,
 )
 from lading.server.limits import USUAL_LIMITS, Limits
@@ -60,6 +61,7 @@ OPERATIONS = [
         media,
         tags,
         usage,
+        users,
         session,
     )
     for operation in module.api
@@ -155,6 +157,7 @@ async def _assemble(
         database=storage.database,
         uploads=parts.uploads,
         library=parts.library,
+        users=parts.users,
         quotas=storage.quotas,
         grants=storage.grants,
         tags=storage.tags,

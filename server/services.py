@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from starlette.requests import HTTPConnection
+from starlette.requests import HTTPConnection, Request
 
 from lading.protocol.errors import LadingError
 from lading.protocol.grants import Action
@@ -23,6 +23,7 @@ from lading.server.net.connection_counts import ConnectionCounts
 from lading.server.settings import Settings
 from lading.server.uploads import Uploads
 from lading.server.uploads.files import Library
+from lading.server.uploads.users import Users
 from lading.storage.collections.grants import Grants
 from lading.storage.collections.quotas import Quotas
 from lading.storage.collections.tags import Tags
@@ -71,6 +72,7 @@ class Services:
     database: Database
     uploads: Uploads
     library: Library
+    users: Users
     quotas: Quotas
     grants: Grants
     tags: Tags
@@ -93,6 +95,11 @@ class Services:
         """The principal of a request; raises what `authenticate` raises."""
         token = bearer(connection, self.settings.public_url)
         return await authenticate(self.authenticator, token, *actions)
+
+    async def acting(self, request: Request, *actions: Action) -> Principal:
+        """The same as it acts for the user in the query parameter `user_id`; raises NotFound."""
+        principal = await self.principal(request, *actions)
+        return principal.acting_for(request.query_params.get("user_id"))
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run `work` to its end even if its connection closes."""

@@ -102,6 +102,7 @@ class Database:
         await self.manifests.create_index("todo_at", name="todo", partialFilterExpression=undone)
         await self.grants.create_index([("token", 1)], name="token", unique=True)
         await self.grants.create_index([("minter", 1), ("_id", -1)], name="minter")
+        await self.grants.create_index("user_id", name="user_id")
         await self.grants.create_index("kept_until", name="kept_until", expireAfterSeconds=0)
         await self.tags.create_index([("user_id", 1), ("name", 1)], name="name", unique=True)
 

@@ -144,12 +144,13 @@ async def _own(request: Request, server: Services) -> Grant:
     "GET /v1/grants",
     "listGrants",
     common.ok(schemas.grants.GrantList, "One page of grants."),
-    parameters=(common.LIMIT, common.CURSOR),
+    parameters=(common.LIMIT, common.CURSOR, common.USER),
+    problems=(NotFound,),
 )
 async def listing(request: Request) -> schemas.grants.GrantList:
     """List the grants that the caller created, the newest first."""
     server = services(request)
-    principal = await server.principal(request)
+    principal = await server.acting(request)
     cursor = request.query_params.get("cursor")
     before = None if cursor is None else check_id(cursor)
     most = page_size(request.query_params.get("limit"))

@@ -11,7 +11,7 @@ from typing import TypedDict
 
 from starlette.requests import Request
 
-from lading.protocol.errors import ChecksumMismatch, Incomplete, LadingError, TooLarge
+from lading.protocol.errors import ChecksumMismatch, Incomplete, LadingError, NotFound, TooLarge
 from lading.protocol.grants import Action, Grant
 from lading.protocol.manifest import MISSING_SHOWN, Manifest, State
 from lading.server.access.grants import new_token
@@ -53,20 +53,21 @@ class _Presigned(TypedDict):
             "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
         },
     ),
-    problems=common.NO_SPACE,
+    problems=(NotFound, *common.NO_SPACE),
 )
 async def create(request: Request) -> Answer:
     """Announce a file, and get the address to send it to."""
     server = services(request)
     principal = await server.principal(request)
-    spec = (await read_json(request, schemas.media.NewMedia)).spec()
-    manifest = (await server.uploads.create(principal, spec)).manifest
+    body = await read_json(request, schemas.media.NewMedia)
+    owner = principal.acting_for(body.user_id)
+    manifest = (await server.uploads.create(owner, body.spec())).manifest
     until = server.clock() + server.settings.upload_ttl
     try:
         presigned = await _presign(server, manifest, Action.MEDIA_UPLOAD, until)
     except LadingError:
         with suppress(LadingError):  # the janitor removes it later
-            await server.uploads.abort(principal, manifest.id)
+            await server.uploads.abort(owner, manifest.id)
         raise
     upload = schemas.media.MediaUpload(
         method="PUT", headers={"Content-Type": manifest.mime_type}, **presigned
