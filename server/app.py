@@ -11,13 +11,13 @@ from starlette.routing import WebSocketRoute
 
 from lading.protocol.errors import LadingError
 from lading.protocol.messages import OVERHEAD
-from lading.server.access.admin_token import admin_token
 from lading.server.access.authenticate import (
     Authenticator,
     OpenAuthenticator,
     TokenAuthenticator,
 )
 from lading.server.access.grants import GrantAuthenticator
+from lading.server.access.kept_secrets import ServerSecret, admin_token
 from lading.server.assembly import open_assembly
 from lading.server.background import Background
 from lading.server.channel import admission
@@ -161,6 +161,7 @@ async def _assemble(
         quotas=storage.quotas,
         grants=storage.grants,
         tags=storage.tags,
+        secret=ServerSecret.of(settings.data),
         authenticator=GrantAuthenticator(storage.grants, authenticator, storage.clock),
         budget=ByteBudget(
             settings.byte_budget,

@@ -14,6 +14,7 @@ from lading.protocol.errors import LadingError
 from lading.protocol.grants import Action
 from lading.server.access.authenticate import Authenticator, authenticate
 from lading.server.access.cookie import bearer
+from lading.server.access.kept_secrets import ServerSecret
 from lading.server.access.principal import Principal
 from lading.server.background import Tasks
 from lading.server.limits import Limits
@@ -76,6 +77,7 @@ class Services:
     quotas: Quotas
     grants: Grants
     tags: Tags
+    secret: ServerSecret
     authenticator: Authenticator
     budget: ByteBudget
     connection_counts: ConnectionCounts
