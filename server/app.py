@@ -161,6 +161,7 @@ async def _assemble(
         quotas=storage.quotas,
         grants=storage.grants,
         tags=storage.tags,
+        idempotency=storage.idempotency,
         secret=ServerSecret.of(settings.data),
         authenticator=GrantAuthenticator(storage.grants, authenticator, storage.clock),
         budget=ByteBudget(

@@ -26,6 +26,7 @@ from lading.server.uploads import Uploads
 from lading.server.uploads.files import Library
 from lading.server.uploads.users import Users
 from lading.storage.collections.grants import Grants
+from lading.storage.collections.idempotency import IdempotencyKeys
 from lading.storage.collections.quotas import Quotas
 from lading.storage.collections.tags import Tags
 from lading.storage.database import Database
@@ -77,6 +78,7 @@ class Services:
     quotas: Quotas
     grants: Grants
     tags: Tags
+    idempotency: IdempotencyKeys
     secret: ServerSecret
     authenticator: Authenticator
     budget: ByteBudget
@@ -97,6 +99,10 @@ class Services:
         """The principal of a request; raises what `authenticate` raises."""
         token = bearer(connection, self.settings.public_url)
         return await authenticate(self.authenticator, token, *actions)
+
+    async def credential(self, connection: HTTPConnection) -> Principal:
+        """The principal of a request, whatever it may do; raises Unauthorized."""
+        return await self.authenticator.principal(bearer(connection, self.settings.public_url))
 
     async def acting(self, request: Request, *actions: Action) -> Principal:
         """The same as it acts for the user in the query parameter `user_id`; raises NotFound."""

@@ -18,6 +18,7 @@ from starlette.routing import Match, Route
 from starlette.types import Scope
 
 from lading.server.http.body import read_json
+from lading.server.http.idempotency import once
 from lading.server.http.openapi.operation import JSON, Model, Operation
 from lading.server.http.query import Query
 from lading.server.http.schemas.types import NoFields
@@ -53,6 +54,7 @@ class _Endpoint:
         self._handler = operation.handler
         self._is_strict = operation.route.startswith(STRICT)
         self._has_no_body = operation.body is None and operation.method in WITH_BODY
+        self._is_keyed = operation.keyed
         self._query = Query(operation.parameters)
         models = {status: reply.content.get(JSON) for status, reply in operation.replies.items()}
         self._writers = {
@@ -63,6 +65,11 @@ class _Endpoint:
 
     async def respond(self, request: Request) -> Response:
         await self._check(request)
+        if self._is_keyed:
+            return await once(request, self._carry_out)
+        return await self._carry_out(request)
+
+    async def _carry_out(self, request: Request) -> Response:
         result = await self._handler(request)
         if isinstance(result, Response):
             return result

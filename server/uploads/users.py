@@ -55,6 +55,7 @@ class Users:
         while found := await manifests.ready(user_id, ANY_FILE, before=None, most=DELETED_AT_ONCE):
             done.files += await self._delete(found)
         done.tags = await self._storage.tags.remove_user(user_id)
+        await self._storage.idempotency.remove_user(user_id)
         await self._close_account(user_id)
         return done
 

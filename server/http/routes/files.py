@@ -48,6 +48,7 @@ CURL_DEFAULT = "application/x-www-form-urlencoded"
     parameters=common.OWN_FILE,
     body=common.FILE_BODY,
     problems=common.FILE_REFUSED,
+    keyed=True,
 )
 async def create(request: Request) -> Answer:
     """Store one small file.

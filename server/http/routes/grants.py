@@ -78,6 +78,7 @@ _CHECKED = {
         {"action": "upload", "user_id": "ann", "max_size": 200000, "mime_types": ["image/*"]},
     ),
     problems=common.NO_FILE,
+    keyed=True,
 )
 async def mint(request: Request) -> Answer:
     """Create a token for one upload or download.

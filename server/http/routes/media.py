@@ -56,6 +56,7 @@ class _Presigned(TypedDict):
         },
     ),
     problems=(NotFound, *common.NO_SPACE),
+    keyed=True,
 )
 async def create(request: Request) -> Answer:
     """Announce a file, and get the address to send it to."""

@@ -51,6 +51,7 @@ _FOLLOWING = ("getUpload", "putPiece", "finishUpload", "abortUpload", "getFile",
     ),
     body=common.json_body(schemas.uploads.NewUpload, {"name": "film.mp4", "size": 9437184}),
     problems=(NotFound, *common.NO_SPACE, UnsupportedMediaType),
+    keyed=True,
 )
 async def create(request: Request) -> Answer:
     """Create an upload of any size."""
