@@ -14,6 +14,7 @@ from lading.protocol.errors import LadingError
 from lading.protocol.grants import Action
 from lading.server.access.authenticate import Authenticator, authenticate
 from lading.server.access.cookie import bearer
+from lading.server.access.grants import check_token
 from lading.server.access.kept_secrets import ServerSecret
 from lading.server.access.principal import Principal
 from lading.server.background import Tasks
@@ -101,8 +102,16 @@ class Services:
         return await authenticate(self.authenticator, token, *actions)
 
     async def credential(self, connection: HTTPConnection) -> Principal:
-        """The principal of a request, whatever it may do; raises Unauthorized."""
-        return await self.authenticator.principal(bearer(connection, self.settings.public_url))
+        """The principal of a request, whatever it may do; raises Unauthorized.
+
+        An address that has the token of a grant needs no other credential.
+        """
+        token = connection.path_params.get("token")
+        if token is None:
+            token = bearer(connection, self.settings.public_url)
+        else:
+            check_token(token)
+        return await self.authenticator.principal(token)
 
     async def acting(self, request: Request, *actions: Action) -> Principal:
         """The same as it acts for the user in the query parameter `user_id`; raises NotFound."""

@@ -19,13 +19,12 @@ from lading.protocol.errors import (
     Incomplete,
     NotFound,
     OutOfBounds,
-    Unauthorized,
 )
 from lading.protocol.grants import HIGHEST_QUALITY, ORIGINAL, Action, Grant
 from lading.protocol.manifest import Manifest, State
 from lading.protocol.spec import check_id
 from lading.server.access.authenticate import authenticate
-from lading.server.access.grants import is_token, new_token
+from lading.server.access.grants import check_token, new_token
 from lading.server.access.principal import Principal
 from lading.server.http import schemas
 from lading.server.http.body import read_json
@@ -192,8 +191,7 @@ async def revoke(request: Request) -> None:
 
 async def _bearer(request: Request, server: Services, *actions: Action) -> tuple[Principal, Grant]:
     token = request.path_params["token"]
-    if not is_token(token):
-        raise Unauthorized("This address needs the token of a grant.")
+    check_token(token)
     principal = await authenticate(server.authenticator, token, *actions)
     assert principal.grant is not None
     return principal, principal.grant
@@ -207,6 +205,7 @@ async def _bearer(request: Request, server: Services, *actions: Action) -> tuple
     body=common.FILE_BODY,
     problems=_UPLOAD_REFUSED,
     public=True,
+    keyed=True,
 )
 @api.operation(
     "POST /v1/g/{token}",
@@ -217,6 +216,7 @@ async def _bearer(request: Request, server: Services, *actions: Action) -> tuple
     body=common.FILE_BODY,
     problems=_UPLOAD_REFUSED,
     public=True,
+    keyed=True,
 )
 async def upload(request: Request) -> Answer | schemas.files.Manifest:
     """Upload with a grant.

@@ -17,7 +17,7 @@ import pytest
 from lading.server.limits import HttpLimits, Limits
 from tests.conftest import Mongo
 from tests.support.servers import Process, Running, inside, until
-from tests.support.users import JWT, client, mint, refusal, user
+from tests.support.users import JWT, client, mint, refusal, used, user
 
 DIGEST = hashlib.sha256(b"abc").hexdigest()
 
@@ -151,6 +151,27 @@ async def test_keys_of_others_are_others(users_server: Process) -> None:
     assert len({answer.json()["_id"] for answer in answers}) == len(tokens)
     again = await send(users_server, "/v1/files?name=a", key, tokens[-1], content=b"abc")
     assert same(again, answers[-1])  # though the one use of the grant is used
+
+
+@pytest.mark.parametrize("method", ["PUT", "POST"])
+async def test_an_upload_with_a_grant_uses_it_once(users_server: Process, method: str) -> None:
+    key, grant = keyed(), await mint(users_server, uses=2)
+    async with client(users_server) as browser:
+
+        async def upload(headers: dict[str, str]) -> httpx.Response:
+            return await browser.request(method, grant["url"], content=b"abc", headers=headers)
+
+        first = await upload(key)
+        assert first.status_code == 201
+        assert same(await upload(key), first)
+        assert await used(users_server, grant) == 1
+        assert (await upload(keyed())).status_code == 201
+        refused = await browser.request(method, "/v1/g/nothing", content=b"abc", headers=key)
+        assert refusal(refused) == (401, "unauthorized")
+    async with client(users_server, grant["token"]) as bearer:
+        # By its token as a credential it is the same principal, but another request.
+        other = await bearer.post("/v1/files?name=a", content=b"abc", headers=key)
+        assert refusal(other) == (422, "key-reused")
 
 
 async def test_with_quotes_or_without_it_is_the_same_key(users_server: Process) -> None:
