@@ -96,6 +96,7 @@ class DatabaseClock:
     """The clock of the database. `sync` must have been awaited once before it is called.
 
     `upload_ttl` is how long an idle upload lives, in seconds. `steady` is a clock nobody can set.
+    Every `sync_seconds` the database is asked again.
     """
 
     def __init__(
@@ -103,10 +104,12 @@ class DatabaseClock:
         database: Database,
         upload_ttl: float = 24 * 3600.0,
         steady: Callable[[], float] = steady_seconds,
+        sync_seconds: float = SYNC_SECONDS,
     ) -> None:
         self._database = database
         self._manifests = Manifests(database)
         self._ttl = upload_ttl
+        self._sync_seconds = sync_seconds
         self._steady = steady
         self._offset = time.time() - steady()
         self._has_looked = False
@@ -145,21 +148,25 @@ class DatabaseClock:
     async def _is_stale(self, now: float) -> bool:
         """Whether the last mark is old. A smaller step ends no upload that is connected."""
         found = await self._database.read(lambda: self._database.marks.find_one(MARK))
-        return found is not None and now - found["at"] > max(LOOKS * SYNC_SECONDS, self._ttl / 4)
+        return found is not None and now - found["at"] > max(
+            LOOKS * self._sync_seconds, self._ttl / 4
+        )
 
     def _unsettle(self) -> None:
-        self._settled_at = self._steady() + LOOKS * SYNC_SECONDS
+        self._settled_at = self._steady() + LOOKS * self._sync_seconds
 
     async def settle(self) -> None:
         """Wait until it is settled, some minutes at most; raises Unavailable."""
         while not self.settled:
-            await asyncio.sleep(min(SYNC_SECONDS, max(0.0, self._settled_at - self._steady())))
+            await asyncio.sleep(
+                min(self._sync_seconds, max(0.0, self._settled_at - self._steady()))
+            )
             await self.sync()
 
     async def keep(self) -> None:
         """Read it again every minute, for as long as the task lives."""
         while True:
-            await asyncio.sleep(SYNC_SECONDS)
+            await asyncio.sleep(self._sync_seconds)
             try:
                 await self.sync()
             except Exception:  # noqa: S112 - the last offset is good for a long while

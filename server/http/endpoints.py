@@ -17,16 +17,12 @@ from starlette.responses import Response
 from starlette.routing import Match, Route
 from starlette.types import Scope
 
-from lading.server.http.body import read_json
 from lading.server.http.idempotency import once
 from lading.server.http.openapi.operation import JSON, Model, Operation
 from lading.server.http.query import Query
-from lading.server.http.schemas.types import NoFields
 
 STRICT = "/v1/"
 """Below this path nothing in a request is silently ignored."""
-
-WITH_BODY = ("POST", "PUT", "PATCH")
 
 TEMPLATE = "lading.template"
 """The key of a scope under which a matched route leaves its path, such as `/v1/files/{id}`."""
@@ -53,7 +49,6 @@ class _Endpoint:
     def __init__(self, operation: Operation) -> None:
         self._handler = operation.handler
         self._is_strict = operation.route.startswith(STRICT)
-        self._has_no_body = operation.body is None and operation.method in WITH_BODY
         self._is_keyed = operation.keyed
         self._query = Query(operation.parameters)
         models = {status: reply.content.get(JSON) for status, reply in operation.replies.items()}
@@ -64,7 +59,8 @@ class _Endpoint:
         }
 
     async def respond(self, request: Request) -> Response:
-        await self._check(request)
+        if self._is_strict:
+            self._query.check(request.query_params)
         if self._is_keyed:
             return await once(request, self._carry_out)
         return await self._carry_out(request)
@@ -81,13 +77,6 @@ class _Endpoint:
             headers["Location"] = answer.location
         body = self._writers[answer.status](answer.content)
         return Response(body, answer.status, headers, media_type=JSON)
-
-    async def _check(self, request: Request) -> None:
-        """Raise InvalidArgument for what the operation would ignore."""
-        if self._is_strict:
-            self._query.check(request.query_params)
-            if self._has_no_body:
-                await read_json(request, NoFields)
 
 
 class _ApiRoute(Route):

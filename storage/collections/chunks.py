@@ -40,7 +40,12 @@ def object_id(upload_id: str, slice_start: int) -> bytes:
 class Chunks:
     """The pieces of all uploads. `slice_start` is a place here, see `contents.py`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(
+        self, database: Database, *, page_size: int = LISTED_AT_ONCE, patience: int = PATIENCE
+    ) -> None:
+        """`page_size` is in pieces; `patience` is how often a taken place is tried again."""
+        self._page_size = page_size
+        self._patience = patience
         self._read = database.read
         self._collection = database.chunks
 
@@ -58,7 +63,7 @@ class Chunks:
         }
         if data is not None:
             document["data"] = data
-        for _ in range(PATIENCE):
+        for _ in range(self._patience):
             try:
                 await persist(lambda: self._collection.insert_one(document))
             except DuplicateKeyError:
@@ -105,7 +110,7 @@ class Chunks:
             page = await self._page(upload_id, position, end, _INDEXED)
             for found in page:
                 yield Piece(found["slice_start"], found["size"], found["crc32c"])
-            if len(page) < LISTED_AT_ONCE:
+            if len(page) < self._page_size:
                 return
             position = page[-1]["slice_start"] + 1
 
@@ -125,7 +130,7 @@ class Chunks:
                         found.append((first, last))
                     first = place
                 last = place + document["size"]
-            if len(page) < LISTED_AT_ONCE:
+            if len(page) < self._page_size:
                 return [*found, (first, last)] if last > first else found
             position = page[-1]["slice_start"] + 1
 
@@ -134,7 +139,7 @@ class Chunks:
     ) -> list[dict[str, int]]:
         place = {"$gte": start} if end is None else {"$gte": start, "$lt": end}
         query = {"upload_id": ObjectId(upload_id), "slice_start": place}
-        most = LISTED_AT_ONCE
+        most = self._page_size
         found: list[dict[str, int]] = await self._read(
             lambda: (
                 self._collection.find(query, fields)

@@ -40,7 +40,8 @@ class DataDirectory:
     processes.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, log_limit: int = LOG_LIMIT) -> None:
+        self._log_limit = log_limit
         self.root = root.expanduser().resolve()
         self.database = self.root / "db"
         self.log = self.root / "mongod.log"
@@ -139,11 +140,11 @@ class DataDirectory:
         return log
 
     def put_log_aside(self) -> bool:
-        """Rename the log if it is larger than LOG_LIMIT; its writer must open it anew.
+        """Rename the log if it is larger than the limit; its writer must open it anew.
 
         Where the rename fails the log grows on: that is no reason to stop the database.
         """
-        if self.log_size() <= LOG_LIMIT:
+        if self.log_size() <= self._log_limit:
             return False
         try:
             self.log.replace(self.log.with_name("mongod.log.1"))

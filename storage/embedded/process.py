@@ -21,6 +21,7 @@ import os
 import signal
 import sys
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from urllib.parse import quote
@@ -28,7 +29,7 @@ from urllib.parse import quote
 import structlog
 
 from lading.storage.embedded import launch
-from lading.storage.embedded.data_directory import DataDirectory
+from lading.storage.embedded.data_directory import LOG_LIMIT, DataDirectory
 from lading.storage.embedded.mongod import (
     SMALLEST_CACHE,
     EmbeddedError,
@@ -40,30 +41,34 @@ from lading.storage.embedded.mongod import (
     takes_connections,
 )
 
-__all__ = ["EmbeddedError", "EmbeddedMongo"]
+__all__ = ["EmbeddedError", "EmbeddedLimits", "EmbeddedMongo"]
 
-READY_SECONDS = 60.0
-"""While it starts, mongod must answer or write to its log within this time."""
 
-RECOVERY_SECONDS = 600.0
-"""The longest start while the log grows: recovery after a crash takes time."""
+@dataclass(frozen=True, slots=True)
+class EmbeddedLimits:
+    """What starting and ending mongod may take. Times are seconds."""
 
-STOP_SECONDS = 30.0
-"""How long mongod may take to end after SIGTERM; then it is killed."""
+    ready_seconds: float = 60.0
+    """While it starts, mongod must answer or write to its log within this time."""
+    recovery_seconds: float = 600.0
+    """The longest start while the log grows: recovery after a crash takes time."""
+    stop_seconds: float = 30.0
+    """How long mongod may take to end after SIGTERM; then it is killed."""
+    first_delay: float = 0.1
+    """The pause before mongod is started again. It doubles up to `last_delay`."""
+    last_delay: float = 10.0
+    settled_seconds: float = 30.0
+    """After this time without an end the pause is the first one again."""
+    log_check_seconds: float = 60.0
+    """How often the size of the log is checked."""
+    log_limit: int = LOG_LIMIT
+    """The log is put aside when it is larger than this, in bytes."""
+    little_room: int = 128 * 2**20
+    """With less free space, in bytes, mongod may not start, and a full disk hides the reason."""
+    poll_seconds: float = 0.02
 
-FIRST_DELAY, LAST_DELAY = 0.1, 10.0
-"""The pause before mongod is started again doubles from the first to the last, in seconds."""
 
-SETTLED_SECONDS = 30.0
-"""After this time without an end the pause is the first one again."""
-
-LOG_CHECK_SECONDS = 60.0
-"""How often the size of the log is checked."""
-
-LITTLE_ROOM = 128 * 2**20
-"""With less free space, in bytes, mongod may not start, and a full disk hides the reason."""
-
-POLL_SECONDS = 0.02
+USUAL_LIMITS = EmbeddedLimits()
 
 log = structlog.get_logger(__name__)
 
@@ -82,6 +87,7 @@ class EmbeddedMongo:
         *,
         mongod: str | None = None,
         cache_bytes: int = SMALLEST_CACHE,
+        limits: EmbeddedLimits = USUAL_LIMITS,
     ) -> None:
         """`mongod` is a path or a name on PATH instead of the one that would be found;
         `cache_bytes` is WiredTiger's cache, at least 256 MiB (ValueError)."""
@@ -89,7 +95,8 @@ class EmbeddedMongo:
             raise ValueError(f"mongod takes no cache under {SMALLEST_CACHE} bytes")
         self.url = ""
         self.failure: str | None = None
-        self._directory = DataDirectory(data)
+        self._limits = limits
+        self._directory = DataDirectory(data, limits.log_limit)
         self._explicit = mongod
         self._cache_bytes = cache_bytes
         self._process: asyncio.subprocess.Process | None = None
@@ -140,7 +147,7 @@ class EmbeddedMongo:
     async def stop(self) -> None:
         """End mongod and free the data directory; does nothing when nothing is started.
 
-        mongod gets SIGTERM and up to STOP_SECONDS to write what it holds, then SIGKILL. Not to be
+        mongod gets SIGTERM and up to `stop_seconds` to write what it holds, then SIGKILL. Not to be
         called while `start` runs: cancel that, and it cleans up.
         """
         self._stopping.set()
@@ -162,11 +169,11 @@ class EmbeddedMongo:
         for number in (signal.SIGTERM, signal.SIGKILL):
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
-            deadline = _now() + STOP_SECONDS
+            deadline = _now() + self._limits.stop_seconds
             while _now() < deadline:
                 if not serves(pid, database, log_path):
                     return
-                await asyncio.sleep(POLL_SECONDS)
+                await asyncio.sleep(self._limits.poll_seconds)
         raise EmbeddedError(f"The mongod of an earlier server (pid {pid}) does not end.")
 
     async def _launch(self, program: Path) -> None:
@@ -194,23 +201,23 @@ class EmbeddedMongo:
         """Wait until mongod takes connections; EmbeddedError when it ends or does not move."""
         process = self._process
         assert process is not None
-        last, seen, moved = _now() + RECOVERY_SECONDS, -1, _now()
+        last, seen, moved = _now() + self._limits.recovery_seconds, -1, _now()
         while process.returncode is None:
             if takes_connections(self._directory.socket):
                 return
             size = self._directory.log_size()
             if size != seen:
                 seen, moved = size, _now()
-            if _now() > min(last, moved + READY_SECONDS):
+            if _now() > min(last, moved + self._limits.ready_seconds):
                 raise EmbeddedError(f"mongod does not answer; its log is {self._directory.log}.")
-            await asyncio.sleep(POLL_SECONDS)
+            await asyncio.sleep(self._limits.poll_seconds)
         raise EmbeddedError(self._why_it_ended())
 
     def _why_it_ended(self) -> str:
         returncode = self._process.returncode if self._process is not None else None
         lines = [explain(self._directory.log_since_open(), returncode)]
         free = self._directory.free_bytes()
-        if free is not None and free < LITTLE_ROOM:
+        if free is not None and free < self._limits.little_room:
             lines.append(f"only {free >> 20} MiB are free on its disk, and it needs room to start")
         return "\n  ".join([*lines, f"its log: {self._directory.log}"])
 
@@ -221,7 +228,7 @@ class EmbeddedMongo:
         with suppress(ProcessLookupError):
             process.terminate()
         try:
-            await asyncio.wait_for(process.wait(), STOP_SECONDS)
+            await asyncio.wait_for(process.wait(), self._limits.stop_seconds)
         except TimeoutError:
             log.error("mongod did not end in time and is killed", pid=process.pid)
             with suppress(ProcessLookupError):
@@ -230,14 +237,14 @@ class EmbeddedMongo:
 
     async def _supervise(self, program: Path) -> None:
         """Start mongod again whenever it ends by itself, until `stop`."""
-        delay, since, reason = FIRST_DELAY, _now(), None
+        delay, since, reason = self._limits.first_delay, _now(), None
         while True:
             if reason is None:
                 if not await self._ended_by_itself():
                     return
                 reason = self._why_it_ended()
-                if _now() - since > SETTLED_SECONDS:
-                    delay = FIRST_DELAY
+                if _now() - since > self._limits.settled_seconds:
+                    delay = self._limits.first_delay
             if self._stopping.is_set():
                 return
             self.failure = reason
@@ -245,7 +252,7 @@ class EmbeddedMongo:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), delay)
                 return
-            delay = min(2 * delay, LAST_DELAY)
+            delay = min(2 * delay, self._limits.last_delay)
             since, reason = _now(), await self._start_again(program)
             if reason is None:
                 self.failure = None
@@ -271,7 +278,7 @@ class EmbeddedMongo:
             while not ended.done() and not stopping.done():
                 await asyncio.wait(
                     {ended, stopping},
-                    timeout=LOG_CHECK_SECONDS,
+                    timeout=self._limits.log_check_seconds,
                     return_when=asyncio.FIRST_COMPLETED,
                 )
                 if not ended.done() and self._directory.put_log_aside():

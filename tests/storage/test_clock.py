@@ -14,7 +14,7 @@ from pymongo import AsyncMongoClient
 from lading.protocol.errors import Unavailable
 from lading.protocol.manifest import Manifest, State
 from lading.storage import clock as module
-from lading.storage.clock import DatabaseClock
+from lading.storage.clock import SYNC_SECONDS, DatabaseClock
 from lading.storage.collections.manifests import Manifests, new_id
 from lading.storage.database import Database
 from tests.support.servers import NOWHERE, until
@@ -87,10 +87,9 @@ async def test_it_goes_on_between_two_looks(elsewhere: Elsewhere) -> None:
 
 
 async def test_it_is_looked_at_again_and_survives_a_database_that_is_down(
-    elsewhere: Elsewhere, monkeypatch: pytest.MonkeyPatch
+    elsewhere: Elsewhere,
 ) -> None:
-    monkeypatch.setattr(module, "SYNC_SECONDS", 0.001)
-    clock = DatabaseClock(elsewhere)
+    clock = DatabaseClock(elsewhere, sync_seconds=0.001)
     await clock.sync()
     keeping = asyncio.create_task(clock.keep())
     elsewhere.fails = True
@@ -151,9 +150,11 @@ def settable(database: Database, hands: Time) -> Settable:
     return found
 
 
-async def begun(database: Settable) -> DatabaseClock:
+async def begun(database: Settable, sync_seconds: float = SYNC_SECONDS) -> DatabaseClock:
     """The clock of a process that begins now."""
-    clock = DatabaseClock(database, TTL, steady=lambda: database.time.steady)
+    clock = DatabaseClock(
+        database, TTL, steady=lambda: database.time.steady, sync_seconds=sync_seconds
+    )
     await clock.sync()
     return clock
 
@@ -241,14 +242,13 @@ async def test_without_a_step_it_is_settled_at_once(settable: Settable, hands: T
 
 
 async def test_after_a_long_time_without_any_process_it_settles(
-    settable: Settable, hands: Time, monkeypatch: pytest.MonkeyPatch
+    settable: Settable, hands: Time
 ) -> None:
     clock = await begun(settable)
     hands.steady += 3 * DAY
-    clock = await begun(settable)
+    clock = await begun(settable, sync_seconds=0.001)
     assert not clock.settled
 
-    monkeypatch.setattr(module, "SYNC_SECONDS", 0.001)
     settling = asyncio.create_task(clock.settle())
     looks = hands.looks
     await until(lambda: hands.looks > looks + 2)

@@ -182,6 +182,7 @@ async def show(request: Request) -> schemas.media.Medium:
     "POST /v1/media/{id}/finalize",
     "finalizeMedium",
     common.ok(schemas.files.Manifest, "The file."),
+    body=common.json_body(schemas.types.NoFields, {}, required=False),
     problems=(*common.NO_FILE, Incomplete, ChecksumMismatch),
 )
 async def finalize(request: Request) -> schemas.files.Manifest:
@@ -191,5 +192,6 @@ async def finalize(request: Request) -> schemas.files.Manifest:
     """
     server = services(request)
     principal = await server.principal(request)
+    await read_json(request, schemas.types.NoFields)
     manifest = await server.uploads.finish(principal, request.path_params["id"])
     return schemas.files.manifest_of(manifest)

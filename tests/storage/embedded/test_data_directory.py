@@ -156,10 +156,9 @@ def test_the_end_of_a_long_log_is_read_in_whole_lines(root: Path) -> None:
     assert 60_000 < len(text) <= data_directory.LOG_TAIL
 
 
-def test_a_large_log_is_put_aside(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(data_directory, "LOG_LIMIT", 10)
+def test_a_large_log_is_put_aside(root: Path) -> None:
     root.mkdir()
-    directory = DataDirectory(root)
+    directory = DataDirectory(root, log_limit=10)
     for text in ("the first one", "the second one"):
         with os.fdopen(directory.open_log(), "w") as log:
             log.write(text)

@@ -24,9 +24,8 @@ from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import PyMongoError
 
 from lading.storage.embedded import data_directory
-from lading.storage.embedded import process as embedded
 from lading.storage.embedded.mongod import find, predecessor, serves
-from lading.storage.embedded.process import EmbeddedError, EmbeddedMongo
+from lading.storage.embedded.process import EmbeddedError, EmbeddedLimits, EmbeddedMongo
 
 Documents = AsyncCollection[dict[str, Any]]
 
@@ -243,16 +242,13 @@ async def test_mongod_ends_cleanly_when_the_server_is_killed(data: Path) -> None
 
 
 @pytest.mark.parametrize("stuck", [False, True])
-async def test_a_new_server_waits_for_the_mongod_of_a_killed_one(
-    data: Path, stuck: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_new_server_waits_for_the_mongod_of_a_killed_one(data: Path, stuck: bool) -> None:
     async with killed_server(data) as old:
         if stuck:
             os.kill(old, signal.SIGSTOP)
-            monkeypatch.setattr(embedded, "STOP_SECONDS", 0.2)
     assert not stuck or serves(old, data / "db", data / "mongod.log")
-    async with EmbeddedMongo(data) as mongo, documents(mongo.url) as collection:
-        monkeypatch.undo()
+    limits = EmbeddedLimits(stop_seconds=2.0 if stuck else 30.0)
+    async with EmbeddedMongo(data, limits=limits) as mongo, documents(mongo.url) as collection:
         assert not alive(old)
         assert await collection.find_one() == {"_id": "kept"}
 
@@ -359,28 +355,23 @@ async def test_a_program_that_is_none(data: Path, tmp_path: Path) -> None:
         await EmbeddedMongo(data, mongod=str(program)).start()
 
 
-async def test_a_full_disk_is_told_where_mongod_cannot(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_full_disk_is_told_where_mongod_cannot(data: Path, tmp_path: Path) -> None:
     program = tmp_path / "mongod"
     program.write_text("#!/bin/sh\nexit 1\n")
     program.chmod(0o755)
-    monkeypatch.setattr(embedded, "LITTLE_ROOM", 2**62)
+    mongo = EmbeddedMongo(data, mongod=str(program), limits=EmbeddedLimits(little_room=2**62))
     with pytest.raises(EmbeddedError, match=r"exit code 1\n  only \d+ MiB are free on its disk"):
-        await EmbeddedMongo(data, mongod=str(program)).start()
+        await mongo.start()
 
 
-async def test_a_program_that_never_answers_is_ended(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_program_that_never_answers_is_ended(data: Path, tmp_path: Path) -> None:
     program = tmp_path / "mongod"
     pid = tmp_path / "pid"
     program.write_text(f"#!/bin/sh\necho $$ > {pid}\nexec sleep 60\n")
     program.chmod(0o755)
-    mongo = EmbeddedMongo(data, mongod=str(program))
+    mongo = EmbeddedMongo(data, mongod=str(program), limits=EmbeddedLimits(ready_seconds=2.0))
     starting = asyncio.create_task(mongo.start())
     await until(lambda: pid.exists() and pid.read_text().endswith("\n"))
-    monkeypatch.setattr(embedded, "READY_SECONDS", 0.0)
     with pytest.raises(EmbeddedError, match="does not answer"):
         await starting
     assert not alive(int(pid.read_text()))
@@ -410,24 +401,20 @@ def test_a_start_that_is_cancelled_leaves_nothing(
             runner.run(cancelled_after(seconds))
 
 
-async def test_a_mongod_that_does_not_end_is_killed(
-    data: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    mongo = EmbeddedMongo(data)
+async def test_a_mongod_that_does_not_end_is_killed(data: Path) -> None:
+    mongo = EmbeddedMongo(data, limits=EmbeddedLimits(stop_seconds=0.2))
     await mongo.start()
     pid = mongo.pid
     assert pid is not None
     os.kill(pid, signal.SIGSTOP)
-    monkeypatch.setattr(embedded, "STOP_SECONDS", 0.2)
     await mongo.stop()
     assert not alive(pid)
 
 
-async def test_the_log_stays_bounded(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedded, "LOG_CHECK_SECONDS", 0.05)
-    monkeypatch.setattr(data_directory, "LOG_LIMIT", 5000)
+async def test_the_log_stays_bounded(data: Path) -> None:
+    limits = EmbeddedLimits(log_check_seconds=0.05, log_limit=5000)
     old, current = data / "mongod.log.1", data / "mongod.log"
-    async with EmbeddedMongo(data):
+    async with EmbeddedMongo(data, limits=limits):
         await until(old.exists)
         await until(current.exists)
         assert "Waiting for connections" in old.read_text()
