@@ -30,6 +30,12 @@ def is_token(text: str) -> bool:
     return TOKEN.fullmatch(text) is not None
 
 
+def check_token(text: str) -> None:
+    """Raise Unauthorized for an address without the token of a grant."""
+    if not is_token(text):
+        raise Unauthorized("This address needs the token of a grant.")
+
+
 def redact(text: str) -> str:
     """The text with the tokens of grants removed, for the log."""
     return TOKEN.sub("lg_...", text)

@@ -19,6 +19,7 @@ SENT = (
     "If-None-Match",
     "If-Range",
     "Range",
+    "Idempotency-Key",
     "X-Lading-Crc32c",
 )
 SHOWN = (

@@ -23,6 +23,7 @@ CODES = {
     "invalid-message", "invalid-argument", "unauthorized", "forbidden", "not-found",
     "method-not-allowed", "request-timeout", "chunk-conflict", "incomplete", "already-complete",
     "offset-mismatch", "name-taken", "gone", "too-large", "unsupported-media-type",
+    "in-progress", "key-reused",
     "range-not-satisfiable", "out-of-bounds", "unprocessable-image", "checksum-mismatch",
     "rate-limited", "too-many-connections", "window-exceeded", "internal", "unavailable",
     "shutting-down", "quota-exceeded", "storage-full",
@@ -31,7 +32,7 @@ CODES = {
 
 RETRYABLE = {
     "request-timeout", "checksum-mismatch", "rate-limited", "too-many-connections",
-    "unavailable", "shutting-down", "storage-full",
+    "unavailable", "shutting-down", "storage-full", "in-progress",
 }  # fmt: skip
 
 

@@ -12,6 +12,9 @@ from lading.protocol.errors import LadingError
 from lading.server.access.authenticate import authenticate
 from lading.server.access.cookie import bearer, give_cookie, take_cookie
 from lading.server.access.principal import Principal
+from lading.server.http import schemas
+from lading.server.http.body import read_json
+from lading.server.http.openapi import common
 from lading.server.http.openapi.operation import Operations, Reply
 from lading.server.services import Services, services
 
@@ -24,11 +27,13 @@ _QUIET = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
     "POST /v1/session",
     "beginSession",
     {204: Reply("It is stored.", headers={"Set-Cookie": "For this server's own pages."})},
+    body=common.json_body(schemas.types.NoFields, {}, required=False),
 )
 async def begin(request: Request) -> Response:
     """Store the bearer token of this request in the web page's cookie."""
     server = services(request)
     principal = await server.principal(request)
+    await read_json(request, schemas.types.NoFields)
     response = Response(status_code=204, headers=_QUIET)
     token = bearer(request, server.settings.public_url)
     if token is not None:
