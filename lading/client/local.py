@@ -40,8 +40,28 @@ def is_regular(file: BinaryIO) -> bool:
         return file.seekable()
 
 
+def has_length(file: BinaryIO) -> bool:
+    """Whether the file has a length that can be believed, and can be read at any offset.
+
+    Files of /proc and /sys are regular files too, but their length is 0 or 4096 whatever they
+    hold. May wait as long as the file itself. Raises SourceFailed.
+    """
+    if not is_regular(file):
+        return False
+    start = file.tell()
+    try:
+        end = file.seek(0, 2)
+    except OSError:
+        end = start
+    try:
+        empty = end <= start
+        return bool(read_exactly(file, start if empty else end - 1, 1)) is not empty
+    finally:
+        file.seek(start)
+
+
 def signature(file: BinaryIO) -> Signature:
-    """What differs after the file was changed."""
+    """What usually differs after the file was changed."""
     try:
         facts = os.fstat(file.fileno())
     except (OSError, io.UnsupportedOperation, AttributeError):

@@ -88,13 +88,14 @@ async def unfinished(
 
     With `renamed` its name and directory may differ, as a grant may set them.
     """
-    answer = await api.json("GET", "/v1/uploads", {"fingerprint": source.fingerprint})
-    for raw in entries(api, answer, "uploads"):
-        found = read(api, Upload.of, raw)
-        if (
-            raw["state"] == "uploading"
-            and (renamed or (found.name, found.directory) == (source.name, directory))
-            and found.size == source.size
-        ):
-            return found
+    for fingerprint in filter(None, (source.fingerprint, source.former_fingerprint)):
+        answer = await api.json("GET", "/v1/uploads", {"fingerprint": fingerprint})
+        for raw in entries(api, answer, "uploads"):
+            found = read(api, Upload.of, raw)
+            if (
+                raw["state"] == "uploading"
+                and (renamed or (found.name, found.directory) == (source.name, directory))
+                and found.size == source.size
+            ):
+                return found
     return None

@@ -14,7 +14,7 @@ from typing import Any
 
 from lading.client.api import Api
 from lading.client.channel import Channel
-from lading.client.errors import NotALadingServer, SourceChanged, Unreachable
+from lading.client.errors import NotALadingServer, Unreachable
 from lading.client.http_channel import HttpChannel
 from lading.client.local import guess_type
 from lading.client.lookup import already_there, unfinished
@@ -40,7 +40,8 @@ class UploadTask:
     `bytes_acknowledged`: those of them that the server stored. `connections`: how many were
     opened. `resumed_from`: bytes that were stored before. `skipped`: the same file was already on
     the server. `tagged`: what was there lacked tags and got them. `resumable`: the source can be
-    read again, so that a later run can resume the upload.
+    read again, so that a later run can resume the upload. `grown_by`: bytes that were added to the
+    file after it was opened; they are not uploaded.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class UploadTask:
         self.skipped = False
         self.tagged = False
         self.resumable = False
+        self.grown_by = 0
         self._api = api
         self._what = what
         self._request = request
@@ -121,11 +123,11 @@ class UploadTask:
                         raise  # of the whole file: the same bytes again would not help
                     await self._retry.wait(failure)
                 else:
-                    self.id = file.id
-                    self._tell(state=State.DONE, stored=file.size, total=file.size)
+                    self.id, self.grown_by = file.id, source.grown_by
+                    self._tell(state=State.DONE, stored=file.size, total=file.size, checked=0)
                     return file
-        except LadingError as failure:
-            await self._discard(failure, source)
+        except LadingError:
+            await self._discard(source)
             raise
         finally:
             await source.close()
@@ -255,12 +257,11 @@ class UploadTask:
             await self._delete(useless)
         return True
 
-    async def _discard(self, failure: LadingError, source: Source) -> None:
-        """Delete an upload that nobody can resume, so that it takes up no space: the bytes of a
-        stream came once, and those of a file that changed are gone. An upload that was found but
-        not opened stays: it may be another client's."""
-        over = not source.rereadable or isinstance(failure, SourceChanged)
-        if over and self.id is not None and self._phase is not Phase.FOUND:
+    async def _discard(self, source: Source) -> None:
+        """Delete the upload of a stream, so that it takes up no space: its bytes came once, so
+        nobody can resume it. What is stored of a file stays, also when the file changed: the user
+        decides."""
+        if not source.rereadable and self.id is not None and self._phase is not Phase.FOUND:
             await self._delete(self.id)
 
     async def _delete(self, upload_id: str) -> None:
