@@ -56,7 +56,8 @@ class Options(TypedDict, total=False):
 class Api:
     """Requests to one server, each with the current credential.
 
-    `on_slow` is called when a request has had no answer for `SLOW_SECONDS`.
+    `on_slow` is called when a request has had no answer for `SLOW_SECONDS`. `for_user` is the
+    parameter of lists and new uploads with which an admin acts for another user.
     """
 
     def __init__(
@@ -65,8 +66,11 @@ class Api:
         credential: Credential,
         timing: Timing,
         on_slow: Callable[[], None] = lambda: None,
+        *,
+        user: str | None = None,
     ) -> None:
         self.address = address
+        self.for_user: dict[str, Any] = {} if user is None else {"user_id": user}
         self._on_slow = on_slow
         self.credential = credential
         self.timing = timing

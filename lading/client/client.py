@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, Self, overload
 from urllib.parse import quote
@@ -55,7 +55,8 @@ class Client:
     Temporary failures are retried, with pauses. Three limits, in seconds without progress, say for
     how long: `patience` for an upload or download that has reached the server, `connect_patience`
     for an upload that has not reached it yet, `request_patience` for every other request.
-    `on_slow` is called whenever a request has had no answer for 3 seconds.
+    With `user` an admin acts for that user: lists show that user's files, and new ones belong to
+    that user. `on_slow` is called whenever a request has had no answer for 3 seconds.
 
     Every method raises LadingError: what the server refused, or an error of
     `lading.client.errors`.
@@ -70,11 +71,12 @@ class Client:
         connect_patience: float = CONNECT_PATIENCE,
         request_patience: float = REQUEST_PATIENCE,
         timing: Timing | None = None,
+        user: str | None = None,
         on_slow: Callable[[], None] = lambda: None,
     ) -> None:
         self.address: Address = find(url, None if callable(token) else token, os.environ)
         credential = Credential(token if callable(token) else self.address.token)
-        self._api = Api(self.address, credential, timing or Timing(), on_slow)
+        self._api = Api(self.address, credential, timing or Timing(), on_slow, user=user)
         self._patience = patience
         self._connect_patience = connect_patience
         self._request_patience = request_patience
@@ -102,6 +104,8 @@ class Client:
         sha256: bool = True,
         resume: bool = True,
         chunk_size: int | None = None,
+        one_request: bool = False,
+        listing: lookup.Listing | None = None,
         on_progress: OnProgress = None,
     ) -> UploadTask:
         """Upload a path, an open binary file, or an asynchronous iterable of bytes.
@@ -113,7 +117,11 @@ class Client:
         `resume` an unfinished upload of the same file is resumed, and a file that is already on
         the server is not sent again; either gets those of the `tags` that it lacks. `chunk_size`,
         in bytes, asks for another cell size than the server's default. An upload that fails and
-        cannot be resumed (a stream, or a file that changed) is deleted.
+        cannot be resumed (a stream) is deleted. What is stored of a file that changed stays until
+        it expires.
+
+        With `one_request` a path of at most 1 MiB is sent in one request, which is quicker for many
+        files. `listing` says what is on the server already, for many files at once.
         """
         request = UploadRequest(
             name=name,
@@ -123,11 +131,13 @@ class Client:
             sha256=sha256,
             resume=resume,
             chunk_size=chunk_size,
+            one_request=one_request,
         )
         return UploadTask(
             self._api,
             what,
             request,
+            listing=listing,
             patience=self._patience,
             connect_patience=self._connect_patience,
             on_progress=on_progress,
@@ -155,6 +165,13 @@ class Client:
             self._api, found, target, patience=self._patience, on_progress=on_progress
         ).run()
         return target.path if isinstance(target, FileTarget) else None
+
+    def listing(self, wanted: Mapping[str, Collection[str]]) -> lookup.Listing:
+        """For `upload`: what is on the server of many files, given as names for each directory.
+
+        Nothing is requested before it is needed; then each directory is listed once.
+        """
+        return lookup.Listing(self._api, wanted)
 
     # -- files and uploads
 
@@ -190,7 +207,7 @@ class Client:
     async def uploads(self, fingerprint: str | None = None) -> tuple[Upload, ...]:
         """The unfinished uploads, the newest first; with `fingerprint` those of one local file."""
         params = {} if fingerprint is None else {"fingerprint": fingerprint}
-        answer = await self._request("GET", "/v1/uploads", params)
+        answer = await self._request("GET", "/v1/uploads", {**params, **self._api.for_user})
         found = lookup.entries(self._api, answer, "uploads")
         return tuple(lookup.read(self._api, Upload.of, raw) for raw in found)
 

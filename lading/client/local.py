@@ -13,11 +13,15 @@ import os
 import stat
 import threading
 from collections.abc import AsyncIterator, Callable
+from pathlib import PurePath
 from typing import BinaryIO, TypeVar
 
 from lading.client.errors import SourceFailed
 
 PIPE_BLOCK = 1024 * 1024
+
+SMALL = 2**20
+"""The largest file, in bytes, that `small.py` sends in one request."""
 
 Result = TypeVar("Result")
 Signature = tuple[int, int] | None
@@ -30,6 +34,16 @@ def open_file(path: str | os.PathLike[str]) -> BinaryIO:
         return open(path, "rb", buffering=0)  # noqa: PTH123 - may be /dev/fd/3
     except OSError as error:
         raise SourceFailed(f"{os.fspath(path)} cannot be read: {error.strerror}.") from error
+
+
+def file_name(path: str) -> str:
+    """The last part of a path. A name that is not valid UTF-8 becomes valid, as on the wire."""
+    return valid(PurePath(path).name)
+
+
+def valid(text: str) -> str:
+    """Text of the file system with U+FFFD in place of bytes that are not UTF-8."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def is_regular(file: BinaryIO) -> bool:

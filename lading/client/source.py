@@ -12,7 +12,6 @@ import time
 from collections.abc import AsyncIterable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from os import PathLike, fspath
-from pathlib import PurePath
 from typing import BinaryIO, Protocol
 
 from lading.client.errors import SourceChanged, SourceFailed
@@ -27,6 +26,7 @@ from lading.client.fingerprint import (
 from lading.client.local import (
     Signature,
     blocks,
+    file_name,
     has_length,
     in_daemon,
     open_file,
@@ -338,8 +338,7 @@ async def open_source(what: Readable, name: str | None, *, sha256: bool) -> Sour
 
 def _named(name: str | None, path: object) -> str:
     if name is None and isinstance(path, str):
-        # A file name that is not valid UTF-8 must become valid on the wire.
-        name = PurePath(path).name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        name = file_name(path)
     if not name:
         raise InvalidArgument("A name is required: this source has none.")
     return name

@@ -208,6 +208,7 @@ class UploadRequest:
     sha256: bool
     resume: bool
     chunk_size: int | None
+    one_request: bool = False
 
 
 def moment(text: str) -> datetime:

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Generator
 from dataclasses import fields, replace
+from os import PathLike
 from typing import Any
 
 from lading.client.api import Api
@@ -17,14 +18,22 @@ from lading.client.channel import Channel
 from lading.client.errors import NotALadingServer, Unreachable
 from lading.client.http_channel import HttpChannel
 from lading.client.local import guess_type
-from lading.client.lookup import already_there, unfinished
+from lading.client.lookup import Listing, Named, already_there, manifest_of, unfinished
 from lading.client.phase import Event, Phase, after
 from lading.client.retry import Again, NoChannel, Retry
+from lading.client.small import SmallFile, post, read_small
 from lading.client.source import Readable, Source, open_source
 from lading.client.transfer import Transfer
 from lading.client.types import File, Manifest, Progress, State, Upload, UploadRequest
 from lading.protocol import messages as m
-from lading.protocol.errors import ChecksumMismatch, Forbidden, Gone, LadingError, NotFound
+from lading.protocol.errors import (
+    ChecksumMismatch,
+    Forbidden,
+    Gone,
+    LadingError,
+    NotFound,
+    TooLarge,
+)
 from lading.protocol.spec import UploadSpec
 
 CLEANING_SECONDS = 5.0
@@ -52,6 +61,7 @@ class UploadTask:
         *,
         patience: float,
         connect_patience: float,
+        listing: Listing | None = None,
         on_progress: Callable[[Progress], None] | None = None,
     ) -> None:
         self.id: str | None = None
@@ -67,6 +77,7 @@ class UploadTask:
         self._api = api
         self._what = what
         self._request = request
+        self._listing = listing
         self._patience = patience
         self._retry = Retry(connect_patience, api.timing, api.credential, self._waiting)
         self._phase = Phase.LOOKING
@@ -109,6 +120,13 @@ class UploadTask:
     # -- attempts
 
     async def _run(self) -> File:
+        small = await self._read_small()
+        if small is not None:
+            file = await self._send_small(small)
+            if file is not None:
+                self.id = file.id
+                self._tell(state=State.DONE, stored=file.size)
+                return file
         source = await open_source(self._what, self._request.name, sha256=self._request.sha256)
         self.resumable = source.rereadable
         try:
@@ -132,8 +150,44 @@ class UploadTask:
         finally:
             await source.close()
 
+    async def _read_small(self) -> SmallFile | None:
+        what = self._what
+        if not self._request.one_request or not isinstance(what, str | PathLike):
+            return None
+        return await asyncio.to_thread(read_small, what, self._request)
+
+    async def _send_small(self, small: SmallFile) -> File | None:
+        """Send a whole file in one request; None where only an upload will do: the server takes
+        smaller ones only, or the token is a grant's."""
+        self.resumable = True
+        self._tell(total=small.size)
+        while True:
+            try:
+                # Also after an attempt whose answer was lost: it may have stored the file.
+                if (self._request.resume or self.bytes_sent) and (
+                    there := await self._already_there(small)
+                ):
+                    await self._add_tags(there)
+                    self.skipped = not self.bytes_sent
+                    return there.file()
+                if self._by_grant:
+                    return None
+                self.bytes_sent += small.size
+                raw = await post(self._api, small, self._request)
+            except TooLarge:
+                self.bytes_sent = 0
+                return None
+            except LadingError as failure:
+                self._listing = None  # it does not know what was stored meanwhile
+                await self._retry.wait(failure)
+            else:
+                self.bytes_acknowledged = small.size
+                self._reached()
+                return manifest_of(self._api, raw).file()
+
     async def _attempt(self, source: Source) -> File:
-        if self._phase is Phase.LOOKING and (there := await self._already_there(source)):
+        again = self._request.resume and source.rereadable and self._phase is Phase.LOOKING
+        if again and (there := await self._already_there(source)):
             await self._add_tags(there)
             self.skipped = True
             return there.file()
@@ -172,12 +226,11 @@ class UploadTask:
                     raise
         return HttpChannel(api)
 
-    async def _already_there(self, source: Source) -> Manifest | None:
+    async def _already_there(self, file: Named) -> Manifest | None:
         """The same file, if it is on the server already."""
-        if not (self._request.resume and source.rereadable):
-            return None
+        directory = self._request.directory
         try:
-            return await already_there(self._api, source, self._request.directory, self.hashing)
+            return await already_there(self._api, file, directory, self.hashing, self._listing)
         except Forbidden:
             self._by_grant = True  # its bearer may not list files
             return None
