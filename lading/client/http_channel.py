@@ -15,7 +15,7 @@ from typing import Any, Never
 import httpx
 
 from lading.client.api import Api
-from lading.client.errors import NotALadingServer, Unreachable, Untrusted
+from lading.client.errors import NotALadingServer, ProxyUnauthorized, Unreachable, Untrusted
 from lading.client.retry import judge
 from lading.client.types import Upload
 from lading.protocol import messages as m
@@ -30,7 +30,13 @@ AT_ONCE = 4
 FINISHING = httpx.Timeout(60.0, connect=10.0, read=3600.0)
 """The server may read a large file back before it answers."""
 
-NOT_THE_SERVERS = (NotALadingServer, Unreachable, Untrusted, Unauthorized)
+NOT_THE_SERVERS = (
+    NotALadingServer,
+    ProxyUnauthorized,
+    Unreachable,
+    Untrusted,
+    Unauthorized,
+)
 """Errors that say nothing about the upload: they end the attempt, as a lost connection does."""
 
 

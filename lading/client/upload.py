@@ -218,8 +218,9 @@ class UploadTask:
         api = self._api
         if not api.transport.is_http:
             try:
+                token = await api.credential.get()
                 return await Channel.open(
-                    api.address, await api.credential.get(), api.timing, proxy=api.proxy
+                    api.address, token, api.timing, proxy=api.proxy, trust=api.trust
                 )
             except NoChannel as failure:
                 if not api.transport.missed(blocked=failure.blocked):

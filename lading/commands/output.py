@@ -43,6 +43,7 @@ SELF_ADVISED = ("quota-exceeded", "storage-full", "unavailable")
 EXIT_CODES = {
     "unauthorized": 3,
     "forbidden": 3,
+    "proxy-unauthorized": 3,
     "quota-exceeded": 3,
     "invalid-argument": 2,
     "no-server": 2,

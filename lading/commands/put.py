@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
 
-from lading.client.errors import SourceChanged, SourceFailed, Unreachable, Untrusted
+from lading.client.errors import (
+    ProxyUnauthorized,
+    SourceChanged,
+    SourceFailed,
+    Unreachable,
+    Untrusted,
+)
 from lading.client.local import SMALL, in_daemon
 from lading.commands import local_files
 from lading.commands.common import (
@@ -41,6 +47,10 @@ CLEANING_SECONDS = 2.0
 JOBS = 2
 SMALL_JOBS = 16
 """Files of at most `SMALL` bytes take one request each; so many are sent at the same time."""
+
+
+HOPELESS = (ProxyUnauthorized, Unauthorized, Unreachable, Untrusted)
+"""Errors that are not those of one file."""
 
 
 def put(
@@ -241,7 +251,7 @@ class _Batch:
             self._total.gave_up(file.path, file.size)
             self._output.finished(file.path)
             # The others would fail alike, each after its own patience.
-            self._hopeless |= isinstance(error, Unreachable | Untrusted | Unauthorized)
+            self._hopeless |= isinstance(error, HOPELESS)
         code = self._output.failed(error, file.path, advice)
         return INTERRUPTED if resumable else code
 
