@@ -102,6 +102,17 @@ class NameTaken(LadingError):
     title = "That name is already in use."
 
 
+class InProgress(LadingError):
+    code = "in-progress"
+    title = "The same request is being carried out."
+    retryable = True
+
+
+class KeyReused(LadingError):
+    code = "key-reused"
+    title = "This idempotency key belongs to another request."
+
+
 class Gone(UploadEnded):
     code = "gone"
     title = "The upload expired and was removed."
@@ -197,6 +208,8 @@ CATALOGUE: Mapping[str, type[LadingError]] = {
         AlreadyComplete,
         OffsetMismatch,
         NameTaken,
+        InProgress,
+        KeyReused,
         Gone,
         TooLarge,
         UnsupportedMediaType,

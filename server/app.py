@@ -11,13 +11,13 @@ from starlette.routing import WebSocketRoute
 
 from lading.protocol.errors import LadingError
 from lading.protocol.messages import OVERHEAD
-from lading.server.access.admin_token import admin_token
 from lading.server.access.authenticate import (
     Authenticator,
     OpenAuthenticator,
     TokenAuthenticator,
 )
 from lading.server.access.grants import GrantAuthenticator
+from lading.server.access.kept_secrets import ServerSecret, admin_token
 from lading.server.assembly import open_assembly
 from lading.server.background import Background
 from lading.server.channel import admission
@@ -37,6 +37,7 @@ from lading.server.http.routes import (
     tags,
     uploads,
     usage,
+    users,
     websocket,
 )
 from lading.server.limits import USUAL_LIMITS, Limits
@@ -60,6 +61,7 @@ OPERATIONS = [
         media,
         tags,
         usage,
+        users,
         session,
     )
     for operation in module.api
@@ -155,9 +157,12 @@ async def _assemble(
         database=storage.database,
         uploads=parts.uploads,
         library=parts.library,
+        users=parts.users,
         quotas=storage.quotas,
         grants=storage.grants,
         tags=storage.tags,
+        idempotency=storage.idempotency,
+        secret=ServerSecret.of(settings.data),
         authenticator=GrantAuthenticator(storage.grants, authenticator, storage.clock),
         budget=ByteBudget(
             settings.byte_budget,

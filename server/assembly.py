@@ -15,6 +15,7 @@ from lading.server.limits import USUAL_LIMITS, UploadLimits
 from lading.server.settings import Settings
 from lading.server.uploads import Uploads
 from lading.server.uploads.files import Library
+from lading.server.uploads.users import Users
 from lading.storage.clock import PlainClock
 from lading.storage.open import Storage, open_storage
 
@@ -28,6 +29,7 @@ class Assembly:
     janitor: Janitor
     uploads: Uploads
     library: Library
+    users: Users
 
     def background(self) -> list[Coroutine[Any, Any, None]]:
         """What runs in a server beside the requests, each for as long as its task lives."""
@@ -45,7 +47,8 @@ def assemble(
     """Put the parts together on a storage."""
     janitor = Janitor(storage, tombstone_ttl=settings.tombstone_ttl, pace=settings.janitor_pace)
     uploads = Uploads(storage, janitor.sweeper, settings, limits)
-    return Assembly(settings, storage, janitor, uploads, Library(uploads, storage))
+    library, users = Library(uploads, storage), Users(uploads, storage)
+    return Assembly(settings, storage, janitor, uploads, library, users)
 
 
 async def open_assembly(

@@ -65,6 +65,14 @@ class ChannelLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class HttpLimits:
+    """What a request waits for."""
+
+    lease_seconds: float = 30.0
+    """How long an idempotency key stays with a server that died; a living one renews its lease."""
+
+
+@dataclass(frozen=True, slots=True)
 class UploadLimits:
     """What the domain waits for and holds. Times are seconds, sizes are bytes."""
 
@@ -110,6 +118,7 @@ class Limits:
     net: NetLimits = NetLimits()
     channel: ChannelLimits = ChannelLimits()
     uploads: UploadLimits = UploadLimits()
+    http: HttpLimits = HttpLimits()
 
 
 USUAL_LIMITS = Limits()

@@ -8,12 +8,13 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from starlette.requests import HTTPConnection
+from starlette.requests import HTTPConnection, Request
 
 from lading.protocol.errors import LadingError
 from lading.protocol.grants import Action
 from lading.server.access.authenticate import Authenticator, authenticate
 from lading.server.access.cookie import bearer
+from lading.server.access.kept_secrets import ServerSecret
 from lading.server.access.principal import Principal
 from lading.server.background import Tasks
 from lading.server.limits import Limits
@@ -23,7 +24,9 @@ from lading.server.net.connection_counts import ConnectionCounts
 from lading.server.settings import Settings
 from lading.server.uploads import Uploads
 from lading.server.uploads.files import Library
+from lading.server.uploads.users import Users
 from lading.storage.collections.grants import Grants
+from lading.storage.collections.idempotency import IdempotencyKeys
 from lading.storage.collections.quotas import Quotas
 from lading.storage.collections.tags import Tags
 from lading.storage.database import Database
@@ -71,9 +74,12 @@ class Services:
     database: Database
     uploads: Uploads
     library: Library
+    users: Users
     quotas: Quotas
     grants: Grants
     tags: Tags
+    idempotency: IdempotencyKeys
+    secret: ServerSecret
     authenticator: Authenticator
     budget: ByteBudget
     connection_counts: ConnectionCounts
@@ -93,6 +99,15 @@ class Services:
         """The principal of a request; raises what `authenticate` raises."""
         token = bearer(connection, self.settings.public_url)
         return await authenticate(self.authenticator, token, *actions)
+
+    async def credential(self, connection: HTTPConnection) -> Principal:
+        """The principal of a request, whatever it may do; raises Unauthorized."""
+        return await self.authenticator.principal(bearer(connection, self.settings.public_url))
+
+    async def acting(self, request: Request, *actions: Action) -> Principal:
+        """The same as it acts for the user in the query parameter `user_id`; raises NotFound."""
+        principal = await self.principal(request, *actions)
+        return principal.acting_for(request.query_params.get("user_id"))
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run `work` to its end even if its connection closes."""

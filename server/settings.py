@@ -78,6 +78,7 @@ class Settings(BaseSettings):
     jwt_jwks: str | None = None
     jwt_audience: str | None = None
     jwt_issuer: str | None = None
+    jwt_leeway: Duration = Field(default=60.0, ge=0, le=3600)
     public_url: str | None = None
     allowed_origins: Names = ()
     allowed_hosts: Names = ()

@@ -6,8 +6,9 @@ general one.
 
 from __future__ import annotations
 
+import difflib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 SHOWN = 40
@@ -71,15 +72,32 @@ def reason(error: Mapping[str, Any]) -> str:
     return "has a value that is not allowed" if template is None else template.format(**context)
 
 
-def sentence(error: Mapping[str, Any], content: Any = None) -> str:
-    """One sentence on a refused field of the JSON `content`: its name, the reason, the value."""
+def sentence(
+    error: Mapping[str, Any], content: Any = None, known: Collection[str] | None = None
+) -> str:
+    """One sentence on a refused field of the JSON `content`: its name, the reason, the value.
+
+    For an unknown field it also has the nearest of the `known` ones.
+    """
     text = reason(error)
     field = ".".join(_path(error["loc"], content))
     if not field:
         return f"{text}."
+    if error["type"] == "extra_forbidden" and known is not None:
+        return f"`{field}` {text}; {hint(field, known)}"
     if error["type"] in _WITHOUT_VALUE:
         return f"`{field}` {text}."
     return f"`{field}` {text}, not {shown(error['input'])}."
+
+
+def hint(name: str, known: Collection[str]) -> str:
+    """The end of a sentence on an unknown name: the nearest known one, otherwise all of them."""
+    near = difflib.get_close_matches(name[:SHOWN].lower(), known, n=1)
+    if near:
+        return f"did you mean `{near[0]}`?"
+    if not known:
+        return "none is known here."
+    return f"known are {', '.join(f'`{each}`' for each in known)}."
 
 
 def shown(value: Any) -> str:

@@ -69,6 +69,7 @@ class Database:
         self.leases = self._collection("leases")
         self.grants = self._collection("grants")
         self.tags = self._collection("tags")
+        self.idempotency = self._collection("idempotency")
         self.marks = self._collection("marks")
         self._elections = self._collection("elections")
         self._settled: object = None
@@ -102,7 +103,10 @@ class Database:
         await self.manifests.create_index("todo_at", name="todo", partialFilterExpression=undone)
         await self.grants.create_index([("token", 1)], name="token", unique=True)
         await self.grants.create_index([("minter", 1), ("_id", -1)], name="minter")
+        await self.grants.create_index("user_id", name="user_id")
         await self.grants.create_index("kept_until", name="kept_until", expireAfterSeconds=0)
+        await self.idempotency.create_index("user_id", name="user_id")
+        await self.idempotency.create_index("kept_until", name="kept_until", expireAfterSeconds=0)
         await self.tags.create_index([("user_id", 1), ("name", 1)], name="name", unique=True)
 
     async def _create(self, name: str, **options: Any) -> None:

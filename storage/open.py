@@ -18,6 +18,7 @@ from lading.storage.blobs.mongo import MongoBlobs
 from lading.storage.clock import Clock, DatabaseClock
 from lading.storage.collections.chunks import Chunks
 from lading.storage.collections.grants import Grants
+from lading.storage.collections.idempotency import IdempotencyKeys
 from lading.storage.collections.leases import Leases
 from lading.storage.collections.manifests import Manifests
 from lading.storage.collections.quotas import Quotas
@@ -42,6 +43,7 @@ class Storage:
     leases: Leases
     grants: Grants
     tags: Tags
+    idempotency: IdempotencyKeys
 
 
 def assemble_storage(
@@ -73,6 +75,7 @@ def assemble_storage(
         Leases(database),
         Grants(database),
         Tags(database),
+        IdempotencyKeys(database),
     )
 
 

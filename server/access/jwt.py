@@ -13,7 +13,7 @@ import time
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from joserfc import errors, jwt
 from joserfc.errors import JoseError
@@ -35,7 +35,12 @@ from lading.server.access.keys import (
 from lading.server.access.principal import Principal
 from lading.server.settings import Settings, WrongSettings
 
-LEEWAY_SECONDS = 10
+LEEWAY_SECONDS = 60.0
+"""How far the clock of an issuer may differ from the server's, unless it is set."""
+
+LATEST = 253_402_300_799
+"""The end of the year 9999: the latest time that a token may name."""
+
 MAX_TOKEN = 16 * 1024
 
 _MALFORMED = "it is malformed"
@@ -49,8 +54,25 @@ _REASONS: Mapping[type[Exception], str] = {
 }
 
 
+class _Claims(jwt.JWTClaimsRegistry):
+    """RFC 7519, section 4.1, by our clock and leeway."""
+
+    def validate_iat(self, value: object) -> None:
+        """It must be a number (4.1.6). That an issuer's clock is ahead is no reason to refuse."""
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise errors.InvalidClaimError("iat")
+
+    def validate_exp(self, value: object) -> None:
+        super().validate_exp(value)
+        if isinstance(value, (int, float)) and value > LATEST:
+            raise errors.InvalidClaimError("exp")  # a number that is no time
+
+
 class JwtAuthenticator:
-    """Principals of tokens: `sub` is the user, `scope` may contain `admin` and `grant`."""
+    """Principals of tokens: `sub` is the user, `scope` may contain `admin` and `grant`.
+
+    `leeway` is in seconds: a token is accepted that much before its `nbf` and after its `exp`.
+    """
 
     def __init__(
         self,
@@ -58,10 +80,11 @@ class JwtAuthenticator:
         *,
         audience: str,
         issuer: str | None = None,
+        leeway: float = LEEWAY_SECONDS,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._keys = keys
-        self._clock = clock
+        self._leeway = leeway
         options: dict[str, Any] = {
             "aud": {"essential": True, "value": audience},
             "exp": {"essential": True},
@@ -69,9 +92,8 @@ class JwtAuthenticator:
         }
         if issuer is not None:
             options["iss"] = {"essential": True, "value": issuer}
-        self._claims = jwt.JWTClaimsRegistry(
-            now=lambda: int(clock()), leeway=LEEWAY_SECONDS, **options
-        )
+        # Not whole seconds, as the library is typed for: `exp` may have a fraction.
+        self._claims = _Claims(cast(Any, clock), cast(Any, leeway), **options)
 
     async def principal(self, token: str | None) -> Principal:
         if token is None:
@@ -82,7 +104,7 @@ class JwtAuthenticator:
         if key is None:
             raise Unauthorized("The token is signed with a key that the server does not know.")
         claims = self._verified(token, key)
-        return _principal(claims)
+        return _principal(claims, self._leeway)
 
     def _verified(self, token: str, key: Key) -> Mapping[str, Any]:
         names = [algorithm(key)]
@@ -120,7 +142,7 @@ def _header(token: str) -> Mapping[str, Any]:
     return header
 
 
-def _principal(claims: Mapping[str, Any]) -> Principal:
+def _principal(claims: Mapping[str, Any], leeway: float) -> Principal:
     user_id = claims["sub"]
     try:
         check_text("sub", user_id, MAX_USER_ID, empty=False)
@@ -133,7 +155,8 @@ def _principal(claims: Mapping[str, Any]) -> Principal:
         user_id,
         admin=admin,
         may_grant=admin or "grant" in words,
-        expires=float(claims["exp"]),
+        # Or a connection would end at once that began within the leeway.
+        expires=float(claims["exp"]) + leeway,
     )
 
 
@@ -142,7 +165,11 @@ def authenticator(settings: Settings, clock: Callable[[], float]) -> JwtAuthenti
     assert settings.jwt_audience is not None
     keys = _keys(settings)
     return JwtAuthenticator(
-        keys, audience=settings.jwt_audience, issuer=settings.jwt_issuer, clock=clock
+        keys,
+        audience=settings.jwt_audience,
+        issuer=settings.jwt_issuer,
+        leeway=settings.jwt_leeway,
+        clock=clock,
     )
 
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lading.protocol.errors import Forbidden, NotFound
 from lading.protocol.grants import Action, Grant
 from lading.protocol.manifest import Manifest
+from lading.protocol.spec import MAX_USER_ID, check_text
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
     """Someone with a valid credential. `expires` is in Unix seconds; None means never.
 
-    `admin` may set quotas and see every user's; `may_grant` may create grants for others. With a
+    `admin` acts for every user, and sets quotas; `may_grant` may create grants for others. With a
     `grant` it is the grant's bearer, who acts for the grant's user within its bounds.
     """
 
@@ -22,6 +23,18 @@ class Principal:
     may_grant: bool = False
     expires: float | None = None
     grant: Grant | None = None
+
+    def acting_for(self, user_id: str | None) -> Principal:
+        """This principal as it acts for that user, who then owns and pays; None for its own user.
+
+        Raises NotFound, since for everyone but an admin other users do not exist.
+        """
+        if user_id is None or user_id == self.user_id:
+            return self
+        check_text("user_id", user_id, MAX_USER_ID, empty=False)
+        if not self.admin:
+            raise NotFound("There is no such user; only an admin can act for other users.")
+        return replace(self, user_id=user_id)
 
     def check_action(self, *actions: Action) -> None:
         """Raise Forbidden for a grant that is for none of `actions`."""
@@ -36,12 +49,13 @@ class Principal:
     def check_owner(self, manifest: Manifest | None, upload_id: str) -> Manifest:
         """The manifest if it is this principal's; otherwise NotFound, as if it did not exist.
 
-        The bearer of a download grant gets Forbidden for every other id, whether it exists or not.
+        Every manifest is an admin's. The bearer of a download grant gets Forbidden for every other
+        id, whether it exists or not.
         """
         grant = self.grant
         if grant is not None and grant.action is Action.DOWNLOAD and grant.file_id != upload_id:
             raise Forbidden("This grant is for another file.")
-        mine = manifest is not None and manifest.user_id == self.user_id
+        mine = manifest is not None and (self.admin or manifest.user_id == self.user_id)
         if manifest is None or not mine or (grant is not None and not grant.covers(manifest)):
             raise NotFound(f"There is no upload or file {upload_id}.")
         return manifest

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect, Request
 
 from lading.protocol.digests import parse_digest_field
 from lading.protocol.errors import InvalidArgument, RequestTimeout, TooLarge
-from lading.server.validation import sentence
+from lading.server.validation import sentence, shown
 
 MAX_JSON = 64 * 1024
 
@@ -64,7 +64,9 @@ async def read_json(request: Request, model: type[Model]) -> Model:
     """The body as a model; raises InvalidArgument that names the refused field."""
     body = await read_body(request, MAX_JSON)
     try:
-        content = json.loads(body or b"{}", parse_constant=_refuse_constant)
+        content = json.loads(
+            body or b"{}", parse_constant=_refuse_constant, object_pairs_hook=_each_once
+        )
     except (ValueError, RecursionError) as error:
         raise InvalidArgument("The body is not JSON.") from error
     if type(content) is not dict:
@@ -72,7 +74,31 @@ async def read_json(request: Request, model: type[Model]) -> Model:
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        raise InvalidArgument(sentence(error.errors(include_url=False)[0], content)) from None
+        first = error.errors(include_url=False)[0]
+        raise InvalidArgument(sentence(first, content, _known(model, content))) from None
+
+
+def _known(model: type[BaseModel], content: dict[str, Any]) -> list[str]:
+    """The fields that a model takes; of several kinds, those of the kind in `content`."""
+    root = model.model_fields.get("root")
+    if root is None:
+        return list(model.model_fields)
+    assert isinstance(root.discriminator, str)
+    kind = content.get(root.discriminator)
+    for each in get_args(root.annotation):
+        if kind in get_args(each.model_fields[root.discriminator].annotation):
+            return list(each.model_fields)
+    return []
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object; of two values for one name, one would be ignored (RFC 8259, section 4)."""
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise InvalidArgument(f"The field {shown(name)} is given twice.")
+        found[name] = value
+    return found
 
 
 def _refuse_constant(name: str) -> Any:

@@ -17,7 +17,16 @@ from starlette.responses import Response
 from starlette.routing import Match, Route
 from starlette.types import Scope
 
+from lading.server.http.body import read_json
+from lading.server.http.idempotency import once
 from lading.server.http.openapi.operation import JSON, Model, Operation
+from lading.server.http.query import Query
+from lading.server.http.schemas.types import NoFields
+
+STRICT = "/v1/"
+"""Below this path nothing in a request is silently ignored."""
+
+WITH_BODY = ("POST", "PUT", "PATCH")
 
 TEMPLATE = "lading.template"
 """The key of a scope under which a matched route leaves its path, such as `/v1/files/{id}`."""
@@ -43,6 +52,10 @@ class _Endpoint:
 
     def __init__(self, operation: Operation) -> None:
         self._handler = operation.handler
+        self._is_strict = operation.route.startswith(STRICT)
+        self._has_no_body = operation.body is None and operation.method in WITH_BODY
+        self._is_keyed = operation.keyed
+        self._query = Query(operation.parameters)
         models = {status: reply.content.get(JSON) for status, reply in operation.replies.items()}
         self._writers = {
             status: adapter(model).dump_json
@@ -51,6 +64,12 @@ class _Endpoint:
         }
 
     async def respond(self, request: Request) -> Response:
+        await self._check(request)
+        if self._is_keyed:
+            return await once(request, self._carry_out)
+        return await self._carry_out(request)
+
+    async def _carry_out(self, request: Request) -> Response:
         result = await self._handler(request)
         if isinstance(result, Response):
             return result
@@ -62,6 +81,13 @@ class _Endpoint:
             headers["Location"] = answer.location
         body = self._writers[answer.status](answer.content)
         return Response(body, answer.status, headers, media_type=JSON)
+
+    async def _check(self, request: Request) -> None:
+        """Raise InvalidArgument for what the operation would ignore."""
+        if self._is_strict:
+            self._query.check(request.query_params)
+            if self._has_no_body:
+                await read_json(request, NoFields)
 
 
 class _ApiRoute(Route):
@@ -76,9 +102,12 @@ class _ApiRoute(Route):
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         match, child = super().matches(scope)
-        if match is not Match.NONE:
-            child[TEMPLATE] = self.path_format
-        return match, child
+        if match is Match.NONE:
+            return match, child
+        child[TEMPLATE] = self.path_format
+        # An address belongs to the first path that fits, also with a method that it refuses:
+        # DELETE /v1/users/ann/quota must not delete a user of the name ann/quota.
+        return Match.FULL, child
 
 
 def routes(operations: Iterable[Operation]) -> list[Route]:

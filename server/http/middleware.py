@@ -35,6 +35,7 @@ SENT = (
     "If-None-Match",
     "If-Range",
     "Range",
+    "Idempotency-Key",
     "X-Lading-Crc32c",
 )
 SHOWN = (

@@ -21,7 +21,7 @@ import structlog
 from starlette.applications import Starlette
 
 from lading.memory import keep_freed
-from lading.server.access.admin_token import admin_token
+from lading.server.access.kept_secrets import admin_token
 from lading.server.app import create_app, make_authenticator
 from lading.server.process.server import Server, configuration
 from lading.server.process.supervisor import WorkerFailed, serve_together

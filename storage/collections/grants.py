@@ -164,6 +164,17 @@ class Grants:
         change = {"$inc": {"used": -1}, "$pull": {"noted": upload_id}}
         await persist(lambda: self._collection.update_one(noted, change))
 
+    async def remove_user(self, user_id: str) -> int:
+        """Delete the grants that a user created, and those to act for that user.
+
+        Returns how many, without those that the server created by itself.
+        """
+        query: dict[str, Any] = {"$or": [{"minter": user_id}, {"user_id": user_id}]}
+        minted = {**query, "minter": {"$ne": ""}}
+        result = await persist(lambda: self._collection.delete_many(minted))
+        await persist(lambda: self._collection.delete_many(query))
+        return int(result.deleted_count)
+
     async def revoke(self, grant_id: str) -> None:
         """Delete a grant; its token is invalid at once."""
         await persist(lambda: self._collection.delete_one({"_id": ObjectId(grant_id)}))

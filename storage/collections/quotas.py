@@ -46,6 +46,8 @@ class Account:
     version: int = 0
     limited: bool = False
     """Whether the limit was set for this user; else it is the default."""
+    known: bool = True
+    """Whether there is a document."""
 
     @property
     def used(self) -> int:
@@ -70,18 +72,27 @@ class Quotas:
     async def account(self, user_id: str) -> Account:
         """A user's account."""
         found = await self._read(lambda: self._collection.find_one({"_id": user_id}))
-        if found is None:
-            return Account(user_id, self._default)
+        return Account(user_id, self._default, known=False) if found is None else self._of(found)
+
+    def _of(self, document: Mapping[str, Any]) -> Account:
         return Account(
-            user_id,
-            found.get("quota", self._default),
-            found["charged"],
-            found["reserved"],
-            found["open"],
-            frozenset(found["leaving"]),
-            found["version"],
-            "quota" in found,
+            document["_id"],
+            document.get("quota", self._default),
+            document["charged"],
+            document["reserved"],
+            document["open"],
+            frozenset(document["leaving"]),
+            document["version"],
+            "quota" in document,
         )
+
+    async def page(self, *, after: str | None, most: int) -> list[Account]:
+        """The accounts by user id, those after `after`."""
+        query: dict[str, Any] = {} if after is None else {"_id": {"$gt": after}}
+        found = await self._read(
+            lambda: self._collection.find(query).sort("_id", 1).limit(most).to_list(most)
+        )
+        return [self._of(document) for document in found]
 
     async def users(self) -> list[str]:
         """The ids of all users who have an account."""
@@ -94,6 +105,13 @@ class Quotas:
         change = {"$set": {"quota": quota}}
         await persist(lambda: self._collection.update_one({"_id": user_id}, change))
         return await self.account(user_id)
+
+    async def remove(self, user_id: str) -> bool:
+        """Delete the account of a user who has nothing left; False while something is charged."""
+        nothing = {"charged": 0, "reserved": 0, "open": {}, "leaving": {}}
+        query = {"_id": user_id, **nothing}
+        await persist(lambda: self._collection.delete_one(query))
+        return not (await self.account(user_id)).known
 
     async def _make(self, user_id: str) -> None:
         fresh: dict[str, Any] = {"_id": user_id, "charged": 0, "reserved": 0, "version": 0}
@@ -185,8 +203,8 @@ class Quotas:
         the account changed since: read both again. Afterwards note it in the manifest, then call
         `left`.
         """
-        if upload_id in account.leaving:
-            return True
+        if upload_id in account.leaving or not account.known:
+            return True  # without an account nobody is charged
         # With an entry in `open` it was deleted before its reservation became use.
         reserved = account.open.get(upload_id)
         change = {

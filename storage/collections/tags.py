@@ -129,6 +129,11 @@ class Tags:
         await self._delete(user_id, name)
         await self._untag(user_id, name)
 
+    async def remove_user(self, user_id: str) -> int:
+        """Delete all tags of a user whose files are deleted; returns how many."""
+        result = await persist(lambda: self._collection.delete_many({"user_id": user_id}))
+        return int(result.deleted_count)
+
     async def _delete(self, user_id: str, name: str) -> None:
         query = {"user_id": user_id, "name": name}
         await persist(lambda: self._collection.delete_one(query))

@@ -134,7 +134,7 @@ async def test_a_server_ends_with_nothing_left_behind(
         await running.stop()
         assert not running.services.channels
         assert running.services.budget.free == running.services.budget.total
-    assert names(tmp_path) == ["admin-token"]
+    assert sorted(names(tmp_path)) == ["admin-token", "server-secret"]
     await until(lambda: connections() <= before)
 
 

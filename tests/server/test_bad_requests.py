@@ -84,8 +84,9 @@ async def test_operators_in_filters_are_text(
     http: httpx.AsyncClient, kept: Kept, field: str, value: str
 ) -> None:
     await http.post("/v1/files?name=plain", content=b"x")
-    response = await http.get("/v1/files", params={field: value, f"{field}[$ne]": ""})
-    assert response.json()["files"] == []
+    refused = await http.get("/v1/files", params={f"{field}[$ne]": ""})
+    assert (refused.status_code, refused.json()["code"]) == (400, "invalid-argument")
+    assert (await http.get("/v1/files", params={field: value})).json()["files"] == []
     await http.post("/v1/files", params={"name": "x", field: value}, content=b"x")
     (found,) = (await http.get("/v1/files", params={field: value})).json()["files"]
     assert found[field] == value

@@ -60,6 +60,7 @@ class Parts:
         self.sweeper = assembly.janitor.sweeper
         self.uploads = assembly.uploads
         self.library = assembly.library
+        self.users = assembly.users
 
     async def audit(self) -> list[Finding]:
         """All that is wrong with what is stored."""

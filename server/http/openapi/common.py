@@ -106,14 +106,24 @@ LIMIT = Parameter(
     {"type": "integer", "minimum": 1, "maximum": 1000},
 )
 CURSOR = Parameter("cursor", "The `cursor` of the previous page.", _ID)
+USER_CURSOR = Parameter(
+    "cursor",
+    "The `cursor` of the previous page.",
+    {"type": "string", "minLength": 1, "maxLength": MAX_USER_ID, "pattern": NO_NUL},
+)
 TAG_CURSOR = Parameter("cursor", "The `cursor` of the previous page.", _TAG)
+USER = Parameter(
+    "user_id",
+    "The user to act for; the caller, if not given. Only an admin can name another.",
+    {"type": "string", "minLength": 1, "maxLength": MAX_USER_ID, "pattern": NO_NUL},
+)
 DIRECTORY = Parameter("directory", "The file's directory.", TEXT, example="2026/june")
 FILE_TAG = Parameter("tag", "A tag of the file; may be repeated.", TAGS, example=["holiday"])
 NAME = Parameter(
     "name", "The file's name; it replaces the name in a form.", TEXT, example="photo.jpg"
 )
 DOWNLOAD = Parameter(
-    "download", "`1` sends the file as an attachment, to be saved.", {"type": "string"}
+    "download", "`1` sends the file as an attachment, to be saved.", {"enum": ["0", "1"]}
 )
 
 # -- in the headers
@@ -143,6 +153,7 @@ CONDITIONS = (
 )
 
 NEW_FILE = (NAME, DIRECTORY, FILE_TAG, REPR_DIGEST, CONTENT_DIGEST)
+OWN_FILE = (*NEW_FILE, USER)
 
 # -- bodies and replies
 

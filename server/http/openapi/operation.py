@@ -22,7 +22,7 @@ from typing import Any, Literal, TypeVar
 
 from starlette.requests import Request
 
-from lading.protocol.errors import LadingError
+from lading.protocol.errors import InProgress, KeyReused, LadingError
 
 Schema = dict[str, Any]
 Model = Any
@@ -43,6 +43,19 @@ class Parameter:
     place: Literal["path", "query", "header"] = "query"
     required: bool = False
     example: Any = None
+
+
+KEY = re.compile(r"[!#-\[\]-~]{1,255}")
+"""An idempotency key: printable ASCII without spaces, quotes and backslashes."""
+
+IDEMPOTENCY_KEY = Parameter(
+    "Idempotency-Key",
+    "A key of the client's for this request. If the request is repeated with it within 24 hours, "
+    "nothing more is created, and the first answer is returned.",
+    {"type": "string", "pattern": f'^(?:{KEY.pattern}|"{KEY.pattern}")$'},
+    "header",
+    example='"8e03978e-40d5-43dd-bc93-6894a57f9324"',
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +87,8 @@ class Operation:
 
     `name` is stable: generated clients use it. `problems` are the operation's own; those that every
     operation can have (a missing credential, a slow request) are added. `public` operations need
-    no credential. `head` means that HEAD is worth a description.
+    no credential. `head` means that HEAD is worth a description. A `keyed` operation creates
+    something, and takes an `Idempotency-Key`.
     """
 
     method: str
@@ -90,6 +104,7 @@ class Operation:
     problems: tuple[type[LadingError], ...]
     public: bool
     head: bool
+    keyed: bool
 
     @property
     def path(self) -> str:
@@ -119,6 +134,7 @@ class Operations:
         problems: tuple[type[LadingError], ...] = (),
         public: bool = False,
         head: bool = False,
+        keyed: bool = False,
     ) -> Callable[[H], H]:
         """Serve `endpoint`, a method and a path, by the decorated handler; see `Operation`.
 
@@ -138,11 +154,12 @@ class Operations:
                     summary=" ".join((summary or first).split()).removesuffix("."),
                     text="" if summary else " ".join(text.split()),
                     replies=replies,
-                    parameters=parameters,
+                    parameters=(*parameters, IDEMPOTENCY_KEY) if keyed else parameters,
                     body=body,
-                    problems=problems,
+                    problems=(*problems, InProgress, KeyReused) if keyed else problems,
                     public=public,
                     head=head,
+                    keyed=keyed,
                 )
             )
             return handler

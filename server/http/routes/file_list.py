@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
 
-from lading.protocol.errors import InvalidArgument
+from lading.protocol.errors import InvalidArgument, NotFound
 from lading.protocol.spec import MAX_NAME, check_id, check_tags, check_text
 from lading.server.http import schemas
 from lading.server.http.body import read_json, whole_number
@@ -33,12 +33,14 @@ MOST_LISTED = 1000
         Parameter("mime_type", "Only this type, such as `image/png` or `image/*`.", common.TEXT),
         common.LIMIT,
         common.CURSOR,
+        common.USER,
     ),
+    problems=(NotFound,),
 )
 async def listing(request: Request) -> schemas.files.FileList:
     """List files, the newest first."""
     server = services(request)
-    principal = await server.principal(request)
+    principal = await server.acting(request)
     query = request.query_params
     cursor = query.get("cursor")
     most = page_size(query.get("limit"))
@@ -119,12 +121,14 @@ async def remove(request: Request) -> None:
             required=True,
             example="2025",
         ),
+        common.USER,
     ),
+    problems=(NotFound,),
 )
 async def remove_directory(request: Request) -> schemas.files.DeletedDirectory:
     """Delete the finished files of a directory and of its subdirectories."""
     server = services(request)
-    principal = await server.principal(request)
+    principal = await server.acting(request)
     directory = request.query_params.get("directory")
     if not directory:
         raise InvalidArgument("Name the directory: DELETE /v1/files?directory=a/b.")

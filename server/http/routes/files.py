@@ -45,9 +45,10 @@ CURL_DEFAULT = "application/x-www-form-urlencoded"
         "The address of the file's bytes.",
         dict.fromkeys(("getFile", "changeFile", "deleteFile", "getManifest"), "/_id"),
     ),
-    parameters=common.NEW_FILE,
+    parameters=common.OWN_FILE,
     body=common.FILE_BODY,
     problems=common.FILE_REFUSED,
+    keyed=True,
 )
 async def create(request: Request) -> Answer:
     """Store one small file.
@@ -55,7 +56,7 @@ async def create(request: Request) -> Answer:
     All of it or nothing. Larger files are sent as uploads, or over WebSocket.
     """
     server = services(request)
-    return await take(request, server, await server.principal(request, Action.UPLOAD))
+    return await take(request, server, await server.acting(request, Action.UPLOAD))
 
 
 async def take(request: Request, server: Services, principal: Principal) -> Answer:

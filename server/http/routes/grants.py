@@ -22,7 +22,7 @@ from lading.protocol.errors import (
     Unauthorized,
 )
 from lading.protocol.grants import HIGHEST_QUALITY, ORIGINAL, Action, Grant
-from lading.protocol.manifest import Manifest
+from lading.protocol.manifest import Manifest, State
 from lading.protocol.spec import check_id
 from lading.server.access.authenticate import authenticate
 from lading.server.access.grants import is_token, new_token
@@ -78,6 +78,7 @@ _CHECKED = {
         {"action": "upload", "user_id": "ann", "max_size": 200000, "mime_types": ["image/*"]},
     ),
     problems=common.NO_FILE,
+    keyed=True,
 )
 async def mint(request: Request) -> Answer:
     """Create a token for one upload or download.
@@ -144,12 +145,13 @@ async def _own(request: Request, server: Services) -> Grant:
     "GET /v1/grants",
     "listGrants",
     common.ok(schemas.grants.GrantList, "One page of grants."),
-    parameters=(common.LIMIT, common.CURSOR),
+    parameters=(common.LIMIT, common.CURSOR, common.USER),
+    problems=(NotFound,),
 )
 async def listing(request: Request) -> schemas.grants.GrantList:
     """List the grants that the caller created, the newest first."""
     server = services(request)
-    principal = await server.principal(request)
+    principal = await server.acting(request)
     cursor = request.query_params.get("cursor")
     before = None if cursor is None else check_id(cursor)
     most = page_size(request.query_params.get("limit"))
@@ -242,7 +244,7 @@ async def check(request: Request) -> Response:
     The statuses 204, 401 and 403 are those of nginx's `auth_request`.
     """
     try:
-        quality, manifest = await _file(request, services(request))
+        quality, manifest, _ = await _file(request, services(request))
     except (NotFound, Gone) as error:
         raise Forbidden("The file of this grant was deleted.") from error
     headers = {
@@ -275,7 +277,7 @@ async def check(request: Request) -> Response:
 async def fetch(request: Request) -> Response:
     """Download with a grant."""
     server = services(request)
-    quality, manifest = await _file(request, server)
+    quality, manifest, grant = await _file(request, server)
     if quality != ORIGINAL:
         raise NotFound(f"This file has no image of quality {quality}.")
     response = await respond(request, server.uploads, manifest)
@@ -283,11 +285,15 @@ async def fetch(request: Request) -> Response:
     # address in a Referer.
     response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
     response.headers["Referrer-Policy"] = "no-referrer"
+    if manifest.state is State.READY and response.status_code < 400:
+        # The bytes of an address never change, and end for its bearer with the grant.
+        rest = max(0, int(grant.expires_at - server.clock()))
+        response.headers["Cache-Control"] = f"private, max-age={rest}, immutable"
     return response
 
 
-async def _file(request: Request, server: Services) -> tuple[int, Manifest]:
-    """The requested quality, and the file of a download grant."""
+async def _file(request: Request, server: Services) -> tuple[int, Manifest, Grant]:
+    """The requested quality, and the file of a download grant, which comes last."""
     principal, grant = await _bearer(request, server, Action.DOWNLOAD)
     asked = request.path_params.get("quality")
     quality = grant.quality or ORIGINAL
@@ -297,4 +303,4 @@ async def _file(request: Request, server: Services) -> tuple[int, Manifest]:
         quality = int(asked)
     grant.check_quality(quality)
     assert grant.file_id is not None
-    return quality, await server.uploads.get(principal, grant.file_id)
+    return quality, await server.uploads.get(principal, grant.file_id), grant

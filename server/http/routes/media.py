@@ -11,16 +11,16 @@ from typing import TypedDict
 
 from starlette.requests import Request
 
-from lading.protocol.errors import ChecksumMismatch, Incomplete, LadingError, TooLarge
+from lading.protocol.errors import ChecksumMismatch, Incomplete, LadingError, NotFound, TooLarge
 from lading.protocol.grants import Action, Grant
 from lading.protocol.manifest import MISSING_SHOWN, Manifest, State
 from lading.server.access.grants import new_token
 from lading.server.access.principal import Principal
 from lading.server.http import schemas
-from lading.server.http.body import arriving, declared_length, read_json
+from lading.server.http.body import arriving, declared_length, read_json, whole_number
 from lading.server.http.endpoints import Answer
 from lading.server.http.openapi import common
-from lading.server.http.openapi.operation import Operations
+from lading.server.http.openapi.operation import Operations, Parameter
 from lading.server.services import Services, services
 from lading.server.uploads.media import store
 from lading.server.urls import grant_url, medium_url
@@ -28,7 +28,9 @@ from lading.storage.collections.manifests import new_id
 
 api = Operations("Media")
 
-DOWNLOAD_SECONDS = 15 * 60.0
+DOWNLOAD_SECONDS = 15 * 60
+LONGEST_SECONDS = 7 * 24 * 3600
+"""The longest that a download address may be asked for: that of S3's presigned addresses."""
 
 
 class _Presigned(TypedDict):
@@ -53,20 +55,22 @@ class _Presigned(TypedDict):
             "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
         },
     ),
-    problems=common.NO_SPACE,
+    problems=(NotFound, *common.NO_SPACE),
+    keyed=True,
 )
 async def create(request: Request) -> Answer:
     """Announce a file, and get the address to send it to."""
     server = services(request)
     principal = await server.principal(request)
-    spec = (await read_json(request, schemas.media.NewMedia)).spec()
-    manifest = (await server.uploads.create(principal, spec)).manifest
+    body = await read_json(request, schemas.media.NewMedia)
+    owner = principal.acting_for(body.user_id)
+    manifest = (await server.uploads.create(owner, body.spec())).manifest
     until = server.clock() + server.settings.upload_ttl
     try:
-        presigned = await _presign(server, manifest, Action.MEDIA_UPLOAD, until)
+        presigned = await _presign(server, manifest, until)
     except LadingError:
         with suppress(LadingError):  # the janitor removes it later
-            await server.uploads.abort(principal, manifest.id)
+            await server.uploads.abort(owner, manifest.id)
         raise
     upload = schemas.media.MediaUpload(
         method="PUT", headers={"Content-Type": manifest.mime_type}, **presigned
@@ -75,12 +79,9 @@ async def create(request: Request) -> Answer:
     return Answer(medium, 201, medium_url(server.settings, manifest.id))
 
 
-async def _presign(
-    server: Services, manifest: Manifest, action: Action, until: float
-) -> _Presigned:
-    """An address that allows one action on one file and needs no other credential."""
-    now, token = server.clock(), new_token()
-    grant = Grant(
+def _grant(manifest: Manifest, action: Action, now: float, until: float) -> Grant:
+    """A grant of one action on one file."""
+    return Grant(
         id=new_id(now),
         action=action,
         user_id=manifest.user_id,
@@ -89,8 +90,38 @@ async def _presign(
         expires_at=until,
         file_id=manifest.id,
     )
+
+
+async def _presign(server: Services, manifest: Manifest, until: float) -> _Presigned:
+    """An address that allows to send the bytes of a file and needs no other credential."""
+    token = new_token()
+    grant = _grant(manifest, Action.MEDIA_UPLOAD, server.clock(), until)
     await server.grants.insert(grant, token)
-    return {"url": grant_url(server.settings, token), "expires_at": schemas.types.moment(until)}
+    return _shown(server, token, grant)
+
+
+async def _download(server: Services, manifest: Manifest, seconds: int) -> _Presigned:
+    """An address to download a file from, the same for half of its `seconds`.
+
+    So browsers and proxies find in their caches what they fetched a moment ago, and whoever gets
+    the address can use it for at least half of the time. The token is not stored: it is made of
+    the file, the time and the server's secret, and so it can be returned again.
+    """
+    now = server.clock()
+    window = int(now // (seconds / 2))
+    token = server.secret.grant_token(f"{manifest.id} {seconds} {window}")
+    grant = await server.grants.find(token, now)
+    if grant is None:
+        fresh = _grant(manifest, Action.DOWNLOAD, now, now + seconds)
+        # Of two requests at once one inserts, and both return its grant.
+        await server.grants.insert(fresh, token)
+        grant = await server.grants.find(token, now) or fresh
+    return _shown(server, token, grant)
+
+
+def _shown(server: Services, token: str, grant: Grant) -> _Presigned:
+    until = schemas.types.moment(grant.expires_at)
+    return {"url": grant_url(server.settings, token), "expires_at": until}
 
 
 async def take_media(
@@ -118,19 +149,30 @@ async def take_media(
     "GET /v1/media/{id}",
     "getMedium",
     common.ok(schemas.media.Medium, "The medium."),
+    parameters=(
+        Parameter(
+            "expires_in",
+            "How many seconds the download address is valid; 900 by default.",
+            {"type": "integer", "minimum": 1, "maximum": LONGEST_SECONDS},
+        ),
+    ),
     problems=common.NO_FILE,
 )
 async def show(request: Request) -> schemas.media.Medium:
-    """Return a medium, and an expiring download address once it is published."""
+    """Return a medium, and an expiring download address once it is published.
+
+    For half of its time the same address is returned, so that caches can keep the file.
+    """
     server = services(request)
+    asked = request.query_params.get("expires_in", str(DOWNLOAD_SECONDS))
+    seconds = whole_number("expires_in", asked, 1, LONGEST_SECONDS)
     manifest = await server.uploads.get(await server.principal(request), request.path_params["id"])
     if manifest.state is not State.READY:
         stored = (await server.uploads.coverage(manifest)).upload_size
         return schemas.media.Medium(
             media=schemas.files.manifest_of(manifest, stored), download=None
         )
-    until = server.clock() + DOWNLOAD_SECONDS
-    presigned = await _presign(server, manifest, Action.DOWNLOAD, until)
+    presigned = await _download(server, manifest, seconds)
     return schemas.media.Medium(
         media=schemas.files.manifest_of(manifest), download=schemas.media.MediaDownload(**presigned)
     )

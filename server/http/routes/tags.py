@@ -38,13 +38,14 @@ def _name(request: Request) -> str:
         "The address of the tag.",
         dict.fromkeys(("getTag", "renameTag", "deleteTag"), "/name"),
     ),
+    parameters=(common.USER,),
     body=common.json_body(schemas.tags.NameTag, {"name": "holiday"}),
-    problems=(NameTaken,),
+    problems=(NotFound, NameTaken),
 )
 async def create(request: Request) -> Answer:
     """Create a tag that no file has yet."""
     server = services(request)
-    principal = await server.principal(request)
+    principal = await server.acting(request)
     name = (await read_json(request, schemas.tags.NameTag)).name
     check_tags((name,))
     tag = await server.tags.create(principal.user_id, name, server.clock())
@@ -55,12 +56,13 @@ async def create(request: Request) -> Answer:
     "GET /v1/tags",
     "listTags",
     common.ok(schemas.tags.TagList, "One page of tags."),
-    parameters=(common.LIMIT, common.TAG_CURSOR),
+    parameters=(common.LIMIT, common.TAG_CURSOR, common.USER),
+    problems=(NotFound,),
 )
 async def listing(request: Request) -> schemas.tags.TagList:
-    """List the caller's tags, by name."""
+    """List a user's tags, by name."""
     server = services(request)
-    principal = await server.principal(request)
+    principal = await server.acting(request)
     cursor = request.query_params.get("cursor")
     if cursor is not None:
         check_tags((cursor,))
@@ -75,12 +77,13 @@ async def listing(request: Request) -> schemas.tags.TagList:
     "GET /v1/tags/{name:path}",
     "getTag",
     common.ok(schemas.tags.Tag, "The tag."),
+    parameters=(common.USER,),
     problems=(NotFound,),
 )
 async def show(request: Request) -> schemas.tags.Tag:
     """Return one tag."""
     server = services(request)
-    principal = await server.principal(request)
+    principal = await server.acting(request)
     return _shown(await server.tags.get(principal.user_id, _name(request)))
 
 
@@ -88,13 +91,14 @@ async def show(request: Request) -> schemas.tags.Tag:
     "PATCH /v1/tags/{name:path}",
     "renameTag",
     common.ok(schemas.tags.Tag, "The renamed tag."),
+    parameters=(common.USER,),
     body=common.json_body(schemas.tags.NameTag, {"name": "summer"}),
     problems=(NotFound, NameTaken),
 )
 async def rename(request: Request) -> schemas.tags.Tag:
     """Rename a tag on all files that have it."""
     server = services(request)
-    principal = await server.principal(request)
+    principal = await server.acting(request)
     name, new = _name(request), (await read_json(request, schemas.tags.NameTag)).name
     check_tags((new,))
     tag = await server.tags.rename(principal.user_id, name, new, server.clock())
@@ -105,10 +109,11 @@ async def rename(request: Request) -> schemas.tags.Tag:
     "DELETE /v1/tags/{name:path}",
     "deleteTag",
     common.no_content("No file has the tag any more; the files stay."),
+    parameters=(common.USER,),
     problems=(NotFound,),
 )
 async def remove(request: Request) -> None:
     """Remove a tag from all files."""
     server = services(request)
-    principal = await server.principal(request)
+    principal = await server.acting(request)
     await server.tags.remove(principal.user_id, _name(request))

@@ -9,6 +9,7 @@ from lading.protocol.errors import (
     ChecksumMismatch,
     ChunkConflict,
     Incomplete,
+    NotFound,
     OutOfBounds,
     TooLarge,
     UnsupportedMediaType,
@@ -49,14 +50,15 @@ _FOLLOWING = ("getUpload", "putPiece", "finishUpload", "abortUpload", "getFile",
         dict.fromkeys(_FOLLOWING, "/_id"),
     ),
     body=common.json_body(schemas.uploads.NewUpload, {"name": "film.mp4", "size": 9437184}),
-    problems=(*common.NO_SPACE, UnsupportedMediaType),
+    problems=(NotFound, *common.NO_SPACE, UnsupportedMediaType),
+    keyed=True,
 )
 async def create(request: Request) -> Answer:
     """Create an upload of any size."""
     server = services(request)
     principal = await server.principal(request, Action.UPLOAD)
-    spec = (await read_json(request, schemas.uploads.NewUpload)).spec()
-    upload = await server.uploads.create(principal, spec)
+    body = await read_json(request, schemas.uploads.NewUpload)
+    upload = await server.uploads.create(principal.acting_for(body.user_id), body.spec())
     shown = schemas.uploads.upload_of(upload.manifest, nothing_stored(upload.manifest))
     return Answer(shown, 201, upload_url(server.settings, upload.manifest.id))
 
@@ -128,12 +130,14 @@ async def finish(request: Request) -> schemas.files.Manifest:
             {"type": "string", "minLength": 0, "maxLength": MAX_FINGERPRINT, "pattern": NO_NUL},
         ),
         common.LIMIT,
+        common.USER,
     ),
+    problems=(NotFound,),
 )
 async def listing(request: Request) -> schemas.uploads.UploadList:
     """List unfinished uploads, the newest first."""
     server = services(request)
-    principal = await server.principal(request, Action.UPLOAD)
+    principal = await server.acting(request, Action.UPLOAD)
     fingerprint = request.query_params.get("fingerprint")
     if fingerprint is not None:
         check_text("fingerprint", fingerprint, MAX_FINGERPRINT)

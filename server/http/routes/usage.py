@@ -16,7 +16,7 @@ from lading.storage.collections.quotas import Account
 api = Operations("Usage")
 
 
-def _shown(account: Account) -> schemas.service.Usage:
+def shown(account: Account) -> schemas.service.Usage:
     return schemas.service.Usage(
         user_id=account.user_id,
         used=account.used,
@@ -25,12 +25,18 @@ def _shown(account: Account) -> schemas.service.Usage:
     )
 
 
-@api.operation("GET /v1/usage", "getUsage", common.ok(schemas.service.Usage, "The usage in bytes."))
+@api.operation(
+    "GET /v1/usage",
+    "getUsage",
+    common.ok(schemas.service.Usage, "The usage in bytes."),
+    parameters=(common.USER,),
+    problems=(NotFound,),
+)
 async def show_own(request: Request) -> schemas.service.Usage:
     """Return what the caller has stored and may store."""
     server = services(request)
-    principal = await server.principal(request)
-    return _shown(await server.quotas.account(principal.user_id))
+    principal = await server.acting(request)
+    return shown(await server.quotas.account(principal.user_id))
 
 
 @api.operation(
@@ -46,10 +52,10 @@ async def show(request: Request) -> schemas.service.Usage:
     """
     server = services(request)
     principal = await server.principal(request)
-    user_id = _user_id(request)
+    user_id = user_of(request)
     if not principal.admin and user_id != principal.user_id:
         raise NotFound
-    return _shown(await server.quotas.account(user_id))
+    return shown(await server.quotas.account(user_id))
 
 
 @api.operation(
@@ -66,12 +72,13 @@ async def change(request: Request) -> schemas.service.Usage:
     server = services(request)
     if not (await server.principal(request)).admin:
         raise Forbidden("Only an admin can set quotas.")
-    user_id = _user_id(request)
+    user_id = user_of(request)
     body = await read_json(request, schemas.service.SetQuota)
-    return _shown(await server.quotas.set_quota(user_id, body.quota))
+    return shown(await server.quotas.set_quota(user_id, body.quota))
 
 
-def _user_id(request: Request) -> str:
+def user_of(request: Request) -> str:
+    """The user that the address names."""
     user_id: str = request.path_params["user_id"]
     check_text("user_id", user_id, MAX_USER_ID, empty=False)
     return user_id

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, RootModel, model_validator
+from pydantic import Field, RootModel, model_validator
 from typing_extensions import TypeAliasType, TypedDict
 
 from lading.protocol import grants as domain
@@ -20,10 +20,7 @@ SHORTEST = 0.001
 
 
 class _NewGrant(types.RequestBody):
-    """The fields of both kinds. Unknown fields are refused: a bound with a misspelt name would
-    bind nothing."""
-
-    model_config = ConfigDict(extra="forbid")
+    """The fields of both kinds."""
 
     user_id: types.UserId | None = None
     expires_in: float = Field(default=HOUR, ge=SHORTEST, le=MAX_SECONDS)

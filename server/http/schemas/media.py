@@ -22,10 +22,11 @@ class NewMedia(types.RequestBody):
     mime_type: types.MimeType | None = None
     directory: types.Directory = ""
     tags: types.Tags = Field(default_factory=list)
+    user_id: types.UserId | None = None
 
     def spec(self) -> UploadSpec:
         """The same for `Uploads.create`, which checks the values."""
-        return UploadSpec(**{**self.model_dump(), "tags": tuple(self.tags)})
+        return UploadSpec(**{**self.model_dump(exclude={"user_id"}), "tags": tuple(self.tags)})
 
 
 class MediaUpload(TypedDict):

@@ -27,6 +27,23 @@ class Usage(TypedDict):
     quota: Annotated[Size | None, Field(description="null for no limit")]
 
 
+class UserList(TypedDict):
+    """One page of the users that have an account, by id."""
+
+    users: list[Usage]
+    cursor: Annotated[str | None, Field(description="null on the last page")]
+
+
+class DeletedUser(TypedDict):
+    """How many of each were deleted with the user."""
+
+    user_id: str
+    files: Annotated[int, Field(ge=0)]
+    uploads: Annotated[int, Field(ge=0, description="Unfinished uploads.")]
+    tags: Annotated[int, Field(ge=0)]
+    grants: Annotated[int, Field(ge=0)]
+
+
 class Status(TypedDict):
     """The process works."""
 

@@ -25,9 +25,16 @@ SHA256_PATTERN = "^[0-9a-f]{64}$"
 
 
 class RequestBody(BaseModel):
-    """A JSON body. Types are exact: no number is read from a string, no string from a number."""
+    """A JSON body. Types are exact: no number is read from a string, no string from a number.
 
-    model_config = ConfigDict(strict=True)
+    An unknown field is refused: with a misspelt name, a bound would bind nothing.
+    """
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+
+class NoFields(RequestBody):
+    """The body of a request that takes none."""
 
 
 # -- in requests

@@ -25,10 +25,11 @@ class NewUpload(types.RequestBody):
     sha256: types.Digest | None = None
     fingerprint: types.Fingerprint | None = None
     chunk_size: types.Whole | None = Field(default=None, json_schema_extra={"minimum": 1})
+    user_id: types.UserId | None = None
 
     def spec(self) -> UploadSpec:
         """The same for `Uploads.create`, which checks the values."""
-        return UploadSpec(**{**self.model_dump(), "tags": tuple(self.tags)})
+        return UploadSpec(**{**self.model_dump(exclude={"user_id"}), "tags": tuple(self.tags)})
 
 
 class FinishUpload(types.RequestBody):

@@ -15,7 +15,7 @@ from joserfc import jwt
 from joserfc.jwk import ECKey, Key, OKPKey, RSAKey
 
 from lading.protocol.errors import Unauthorized
-from lading.server.access.jwt import JwtAuthenticator, authenticator
+from lading.server.access.jwt import LATEST, JwtAuthenticator, authenticator
 from lading.server.access.keys import (
     FixedKeys,
     Keys,
@@ -63,7 +63,7 @@ async def test_the_claims_make_the_principal() -> None:
     token = signed(secret_key(SECRET), "HS256", scope="grant other")
     found = await by_secret().principal(token)
     assert (found.user_id, found.admin, found.may_grant) == ("ann", False, True)
-    assert found.expires == NOW + 600
+    assert found.expires == NOW + 600 + 60  # the leeway
 
 
 async def test_an_admin_may_grant() -> None:
@@ -78,6 +78,25 @@ async def test_an_admin_may_grant() -> None:
         {"aud": "another"},
         {"exp": None},
         {"exp": int(NOW) - 60},
+        {"exp": NOW - 60.5},
+        {"exp": 10**400},
+        {"exp": 1e300},
+        {"exp": float("nan")},
+        {"exp": float("inf")},
+        {"exp": str(int(NOW) + 600)},
+        {"exp": [int(NOW) + 600]},
+        {"nbf": int(NOW) + 61},
+        {"nbf": "now"},
+        {"nbf": True},
+        {"iat": "now"},
+        {"iat": True},
+        {"iat": [int(NOW)]},
+        {"aud": []},
+        {"aud": ["another", "Lading"]},
+        {"aud": [["lading"]]},
+        {"aud": ["lading", 5]},
+        {"aud": "lading "},
+        {"aud": {"lading": True}},
         {"exp": "soon"},
         {"exp": True},
         {"nbf": int(NOW) + 600},
@@ -92,6 +111,54 @@ async def test_an_admin_may_grant() -> None:
 async def test_a_token_with_wrong_claims_is_refused(claims: dict[str, Any]) -> None:
     with pytest.raises(Unauthorized):
         await by_secret().principal(signed(secret_key(SECRET), "HS256", **claims))
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"iat": int(NOW) + 20},
+        {"iat": int(NOW) + 3600},
+        {"iat": int(NOW) - 10**6},
+        {"iat": NOW + 0.25},
+        {"nbf": int(NOW) + 20},
+        {"nbf": int(NOW) + 60},
+        {"nbf": NOW - 0.5},
+        {"exp": int(NOW) - 59},
+        {"exp": NOW - 59.5},
+        {"exp": NOW + 600.75},
+        {"exp": LATEST},
+        {"aud": ["lading"]},
+        {"aud": ["another", "lading"]},
+    ],
+    ids=str,
+)
+async def test_clocks_may_differ_and_dates_have_fractions(claims: dict[str, Any]) -> None:
+    found = await by_secret().principal(signed(secret_key(SECRET), "HS256", **claims))
+    assert found.expires is not None
+    assert found.expires > NOW  # a connection does not end at once
+
+
+@pytest.mark.parametrize(("late", "is_valid"), [(-0.25, True), (0.0, False), (0.25, False)])
+async def test_without_leeway_a_token_ends_at_the_very_moment(late: float, is_valid: bool) -> None:
+    """RFC 7519, 4.1.4: the current time must be before the expiration time."""
+    exact = JwtAuthenticator(
+        FixedKeys([secret_key(SECRET)]), audience="lading", leeway=0, clock=lambda: NOW + late
+    )
+    token = signed(secret_key(SECRET), "HS256", exp=int(NOW))
+    if is_valid:
+        assert (await exact.principal(token)).expires == NOW
+    else:
+        with pytest.raises(Unauthorized):
+            await exact.principal(token)
+
+
+async def test_the_leeway_is_that_of_the_settings() -> None:
+    usual = {"auth": "jwt", "jwt_secret": SECRET, "jwt_audience": "lading"}
+    token = signed(secret_key(SECRET), "HS256", exp=int(NOW) - 100)
+    patient = authenticator(load(**usual, jwt_leeway="2m"), lambda: NOW)
+    assert (await patient.principal(token)).user_id == "ann"
+    with pytest.raises(Unauthorized):
+        await authenticator(load(**usual), lambda: NOW).principal(token)
 
 
 async def test_the_issuer_counts_where_one_is_set() -> None:

@@ -6,6 +6,7 @@ import hashlib
 import itertools
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -16,6 +17,7 @@ from bson import ObjectId
 from lading.server.limits import ChannelLimits, Limits
 from tests.conftest import Kept, Mongo
 from tests.support.servers import Process, inside
+from tests.support.users import client, user
 from tests.support.wire import (
     ABORT,
     CHUNK,
@@ -290,12 +292,12 @@ async def test_what_ended_cannot_be_resumed(
         assert (await wire.problem(1))["code"] == code
 
 
-async def test_anothers_upload_does_not_exist(server: Process, mongo: Mongo) -> None:
-    async with channel(server) as wire:
-        upload_id = await create(wire, 1, CELL)
-        mongo["shared"]["manifests"].update_one(
-            {"_id": ObjectId(upload_id)}, {"$set": {"user_id": "bob"}}
-        )
+async def test_anothers_upload_does_not_exist(users_server: Process) -> None:
+    async with client(users_server, user("bob")) as bob:
+        begun = await bob.post("/v1/uploads", json={"name": "a", "size": CELL})
+    upload_id = begun.json()["_id"]
+    ann = replace(users_server, token=user("ann"))
+    async with channel(ann) as wire:
         await wire.send(RESUME, 2, upload_id)
         others = await wire.problem(2)
         await wire.send(RESUME, 2, "0" * 24)

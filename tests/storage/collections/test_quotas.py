@@ -34,7 +34,7 @@ async def test_who_was_never_heard_of_has_the_default(
     each_database: Database, default: int | None
 ) -> None:
     quotas = Quotas(each_database, default)
-    assert await quotas.account("ann") == Account("ann", default)
+    assert await quotas.account("ann") == Account("ann", default, known=False)
     assert await quotas.users() == []
 
 

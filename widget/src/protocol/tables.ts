@@ -237,6 +237,14 @@ export const TABLES = {
       "title": "That name is already in use.",
       "retryable": false
     },
+    "in-progress": {
+      "title": "The same request is being carried out.",
+      "retryable": true
+    },
+    "key-reused": {
+      "title": "This idempotency key belongs to another request.",
+      "retryable": false
+    },
     "gone": {
       "title": "The upload expired and was removed.",
       "retryable": false

@@ -13,6 +13,7 @@ from bson import ObjectId
 
 from tests.conftest import Kept, Mongo
 from tests.support.servers import Process
+from tests.support.users import client, user
 from tests.support.wire import cells, channel, checksum
 
 CELL = 1024
@@ -251,11 +252,17 @@ async def test_another_users_uploads_are_not_listed(
         {"_id": ObjectId(upload_id)}, {"$set": {"user_id": "bob"}}
     )
     assert (await http.get("/v1/uploads")).json()["uploads"] == []
-    absent = await http.get("/v1/uploads/" + "0" * 24)
-    for response in (
-        await http.get(f"/v1/uploads/{upload_id}"),
-        await http.delete(f"/v1/uploads/{upload_id}"),
-        await put(http, upload_id, 0, DATA[:CELL]),
-    ):
-        assert refusal(response) == refusal(absent) == (404, "not-found")
     assert kept() == (1, 0)
+
+
+async def test_another_users_upload_does_not_exist(users_server: Process) -> None:
+    async with client(users_server, user("ann")) as ann, client(users_server, user("bob")) as bob:
+        upload_id = (await create(ann))["_id"]
+        absent = await bob.get("/v1/uploads/" + "0" * 24)
+        for response in (
+            await bob.get(f"/v1/uploads/{upload_id}"),
+            await bob.delete(f"/v1/uploads/{upload_id}"),
+            await put(bob, upload_id, 0, DATA[:CELL]),
+        ):
+            assert refusal(response) == refusal(absent) == (404, "not-found")
+        assert (await ann.get(f"/v1/uploads/{upload_id}")).json()["upload_size"] == 0
