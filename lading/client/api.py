@@ -242,7 +242,10 @@ def error_of(status: int, headers: Mapping[str, str], body: bytes) -> LadingErro
         error = from_problem(problem)
     elif status in REDIRECTS:
         to = headers.get("location", "another address")
-        error = NotALadingServer(f"The server redirects to {to}. Use its own address.")
+        error = NotALadingServer(
+            f"The server does not answer like a Lading server: HTTP status {status} redirects to "
+            f"{to}. Is that its address?"
+        )
     else:
         kind = _BY_STATUS.get(status, Internal)
         what = (

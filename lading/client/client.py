@@ -21,6 +21,7 @@ from lading.client.download import Download, target_for
 from lading.client.source import Readable
 from lading.client.target import FileTarget
 from lading.client.types import (
+    DeletedUser,
     Grant,
     Manifest,
     Progress,
@@ -30,8 +31,8 @@ from lading.client.types import (
     Usage,
 )
 from lading.client.upload import UploadTask
-from lading.protocol.errors import Incomplete, NotFound
-from lading.protocol.spec import check_id
+from lading.protocol.errors import Incomplete, InvalidArgument, NotFound
+from lading.protocol.spec import ID, check_id
 
 PATIENCE = 600.0
 CONNECT_PATIENCE = 30.0
@@ -145,7 +146,7 @@ class Client:
 
     async def download(
         self,
-        file_id: str,
+        file_id: str | Manifest,
         to: str | os.PathLike[str] | BinaryIO | None = None,
         *,
         overwrite: bool = False,
@@ -153,13 +154,11 @@ class Client:
     ) -> Path | None:
         """Download a file, resume what an earlier run left, and check it to the last byte.
 
-        `to` is a path, a directory, or an open binary file; None means the file's own name, made
-        safe, in the current directory. Returns the path of the written file, None for an open
-        file.
+        Instead of an id, `file_id` may be what `find` and `list` return. `to` is a path, a
+        directory, or an open binary file; None means the file's own name, made safe, in the current
+        directory. Returns the path of the written file, None for an open file.
         """
-        found = await self.manifest(file_id)
-        if isinstance(found, Upload):
-            raise Incomplete(f"{file_id} is still being uploaded.")
+        found = file_id if isinstance(file_id, Manifest) else await self._finished_file(file_id)
         target = await asyncio.to_thread(target_for, to, found, overwrite)
         await Download(
             self._api, found, target, patience=self._patience, on_progress=on_progress
@@ -210,6 +209,39 @@ class Client:
         answer = await self._request("GET", "/v1/uploads", {**params, **self._api.for_user})
         found = lookup.entries(self._api, answer, "uploads")
         return tuple(lookup.read(self._api, Upload.of, raw) for raw in found)
+
+    async def delete_directory(self, directory: str) -> int:
+        """Delete the finished files of a directory and of its subdirectories. Returns how many."""
+        params = {"directory": directory, **self._api.for_user}
+        answer = await self._request("DELETE", "/v1/files", params)
+        return lookup.read(self._api, lambda raw: int(raw["deleted"]), answer)
+
+    async def find(self, name: str) -> Manifest:
+        """The finished file with an id, or with a name; `directory/name` is looked for too.
+
+        Raises InvalidArgument where no file has that name, or several have.
+        """
+        if ID.fullmatch(name):
+            return await self._finished_file(name)
+        found = [each async for each in self.list(name=name) if each.name == name]
+        directory, _, last = name.rpartition("/")
+        if not found and directory:
+            listed = self.list(name=last, directory=directory)
+            found = [each async for each in listed if each.name == last]
+        if not found:
+            raise InvalidArgument(f"{name} is neither an id nor the name of a file.")
+        if len(found) > 1:
+            ids = ", ".join(each.id for each in found[:5])
+            raise InvalidArgument(
+                f"{len(found)} files are called {name}. Choose one by its id: {ids}."
+            )
+        return found[0]
+
+    async def _finished_file(self, file_id: str) -> Manifest:
+        found = await self.manifest(file_id)
+        if isinstance(found, Upload):
+            raise Incomplete(f"{file_id} is still being uploaded.")
+        return found
 
     async def delete(self, file_id: str) -> None:
         """Delete a file or an unfinished upload, with its bytes.
@@ -292,13 +324,31 @@ class Client:
         return Grant.of({**raw, **absolute})
 
     async def usage(self, user_id: str | None = None) -> Usage:
-        """What a user has stored and may store; without `user_id`, the caller."""
-        path = "/v1/usage" if user_id is None else _quota(user_id)
+        """What a user has stored and may store; without `user_id`, the one that this client acts
+        for."""
+        user_id = self._api.for_user.get("user_id") if user_id is None else user_id
+        path = "/v1/usage" if user_id is None else f"{_user(user_id)}/quota"
         return lookup.read(self._api, Usage.of, await self._request("GET", path))
+
+    async def users(self) -> AsyncIterator[Usage]:
+        """The users that have an account, by id, with their usage. Only an admin may."""
+        params: dict[str, Any] = {}
+        while True:
+            answer = await self._request("GET", "/v1/users", params)
+            for raw in lookup.entries(self._api, answer, "users"):
+                yield lookup.read(self._api, Usage.of, raw)
+            if not answer.get("cursor"):
+                return
+            params = {"cursor": answer["cursor"]}
+
+    async def delete_user(self, user_id: str) -> DeletedUser:
+        """Delete a user with all files, uploads, tags and grants. Only an admin may."""
+        answer = await self._request("DELETE", _user(user_id))
+        return lookup.read(self._api, DeletedUser.of, answer)
 
     async def set_quota(self, user_id: str, quota: int | None) -> Usage:
         """Set how many bytes a user may store, None for no limit. Only an admin may."""
-        answer = await self._request("PUT", _quota(user_id), body={"quota": quota})
+        answer = await self._request("PUT", f"{_user(user_id)}/quota", body={"quota": quota})
         return lookup.read(self._api, Usage.of, answer)
 
     async def _request(
@@ -313,6 +363,6 @@ class Client:
         return await self._api.json(method, path, params, body=body, patience=patience)
 
 
-def _quota(user_id: str) -> str:
+def _user(user_id: str) -> str:
     # Dots are escaped too: HTTP clients resolve `..` in an address.
-    return f"/v1/users/{quote(user_id, safe='').replace('.', '%2E')}/quota"
+    return f"/v1/users/{quote(user_id, safe='').replace('.', '%2E')}"

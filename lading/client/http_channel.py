@@ -23,6 +23,7 @@ from lading.protocol.codec import decode_client
 from lading.protocol.errors import LadingError, Unauthorized
 from lading.protocol.manifest import MAX_CHUNK_SIZE
 from lading.protocol.sender import Sender
+from lading.protocol.spec import UploadSpec
 
 AT_ONCE = 4
 """Pieces that are sent at the same time, each by a request of its own."""
@@ -38,6 +39,14 @@ NOT_THE_SERVERS = (
     Unauthorized,
 )
 """Errors that say nothing about the upload: they end the attempt, as a lost connection does."""
+
+
+async def create(api: Api, spec: UploadSpec) -> dict[str, Any]:
+    """Create an upload, for the user for whom an admin acts. Returns it as the server sends it."""
+    given = {f.name: getattr(spec, f.name) for f in fields(spec)}
+    body = {key: value for key, value in given.items() if value is not None}
+    body |= {"tags": list(spec.tags), **api.for_user}
+    return await api.json("POST", "/v1/uploads", body=body)
 
 
 class HttpChannel:
@@ -99,10 +108,7 @@ class HttpChannel:
     async def _request(self, message: m.ClientMessage) -> None:
         match message:
             case m.Create():
-                spec = {f.name: getattr(message.spec, f.name) for f in fields(message.spec)}
-                body = {key: value for key, value in spec.items() if value is not None}
-                body["tags"] = list(message.spec.tags)
-                self._opened(message.ref, await self._api.json("POST", "/v1/uploads", body=body))
+                self._opened(message.ref, await create(self._api, message.spec))
             case m.Resume():
                 path = f"/v1/uploads/{message.upload_id}"
                 self._opened(message.ref, await self._api.json("GET", path))

@@ -16,7 +16,7 @@ from typing import Any
 from lading.client.api import Api
 from lading.client.channel import Channel
 from lading.client.errors import NotALadingServer, Unreachable
-from lading.client.http_channel import HttpChannel
+from lading.client.http_channel import HttpChannel, create
 from lading.client.local import guess_type
 from lading.client.lookup import Listing, Named, already_there, manifest_of, unfinished
 from lading.client.phase import Event, Phase, after
@@ -193,6 +193,8 @@ class UploadTask:
             return there.file()
         if self._phase in (Phase.LOOKING, Phase.CREATING):
             await self._look(source)
+        if self._phase is Phase.NEW and self._api.for_user:
+            await self._create(source)
         channel = await self._connect()
         self._reached()
         self.connections += 1
@@ -260,17 +262,25 @@ class UploadTask:
         if self.id is not None:
             return channel.sender.resume(self.id)
         self._to("create")
+        return channel.sender.create(self._spec(source))
+
+    async def _create(self, source: Source) -> None:
+        """Create the upload by HTTP: over WebSocket an admin cannot create for another user."""
+        self._to("create")
+        raw = await create(self._api, self._spec(source))
+        with self._api.reading():
+            self.id = str(raw["_id"])
+
+    def _spec(self, source: Source) -> UploadSpec:
         request = self._request
-        return channel.sender.create(
-            UploadSpec(
-                name=source.name,
-                size=source.size,
-                mime_type=request.mime_type or guess_type(source.name),
-                directory=request.directory,
-                tags=request.tags,
-                fingerprint=source.fingerprint,
-                chunk_size=request.chunk_size,
-            )
+        return UploadSpec(
+            name=source.name,
+            size=source.size,
+            mime_type=request.mime_type or guess_type(source.name),
+            directory=request.directory,
+            tags=request.tags,
+            fingerprint=source.fingerprint,
+            chunk_size=request.chunk_size,
         )
 
     def _file(self, done: m.Complete) -> File:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -118,6 +119,11 @@ async def _until_interrupted(job: Callable[[], Awaitable[int]]) -> int:
         with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
             for each in signals:
                 loop.remove_signal_handler(each)
+
+
+def confirmed(question: str) -> bool:
+    """Whether a person at the terminal agrees. Without a terminal nobody is asked: True."""
+    return not sys.stdin.isatty() or typer.confirm(question, err=True)
 
 
 def worst(codes: list[int]) -> int:

@@ -177,7 +177,7 @@ async def test_a_captive_portal_leaves_what_was_downloaded(server: Process, tmp_
 def test_a_redirect_is_named_and_not_followed() -> None:
     error = error_of(301, {"location": "https://files.test/"}, b"")
     assert isinstance(error, NotALadingServer)
-    assert "redirects to https://files.test/" in str(error)
+    assert "redirects to https://files.test/. Is" in str(error)
 
 
 @pytest.mark.parametrize(
