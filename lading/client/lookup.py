@@ -6,6 +6,7 @@ Source: page 7 of the design, `put`; page 4, `GET /v1/files` and `GET /v1/upload
 from __future__ import annotations
 
 import asyncio
+import unicodedata
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
@@ -94,10 +95,10 @@ class Listing:
         if task is None or (task.done() and (task.cancelled() or task.exception())):
             self._lists[directory] = task = asyncio.create_task(self._list(directory))
         found = await asyncio.shield(task)  # others wait for it too
-        return None if found is None else found.get(name, [])
+        return None if found is None else found.get(_plain(name), [])
 
     async def _list(self, directory: str) -> dict[str, list[Manifest]] | None:
-        names = set(self._wanted[directory])
+        names = set(map(_plain, self._wanted[directory]))
         most = LONG_PAGE * (1 + len(names) // WANTED_PER_PAGE)
         found: dict[str, list[Manifest]] = {}
         seen = 0
@@ -105,9 +106,23 @@ class Listing:
             seen += 1
             if seen > most:
                 return None
-            if raw.get("name") in names:
-                found.setdefault(raw["name"], []).append(manifest_of(self._api, raw))
+            if (name := _plain(str(raw.get("name")))) in names:
+                found.setdefault(name, []).append(manifest_of(self._api, raw))
         return found
+
+
+def is_at(found: Manifest | Upload, name: str, directory: str) -> bool:
+    """Whether it has this name and directory, however both are written: a server may keep
+    directories without empty parts, and systems differ in how they compose characters."""
+    return _plain(found.name) == _plain(name) and _parts(found.directory) == _parts(directory)
+
+
+def _plain(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
+
+
+def _parts(directory: str) -> list[str]:
+    return [part for part in _plain(directory).split("/") if part not in ("", ".")]
 
 
 async def already_there(
@@ -143,7 +158,7 @@ async def _named(api: Api, name: str, directory: str) -> AsyncIterator[Manifest]
         if seen > PAGE * MOST_PAGES:
             return
         found = manifest_of(api, raw)
-        if (found.name, found.directory) == (name, directory):
+        if is_at(found, name, directory):
             yield found
 
 
@@ -161,7 +176,7 @@ async def unfinished(
             found = read(api, Upload.of, raw)
             if (
                 raw["state"] == "uploading"
-                and (renamed or (found.name, found.directory) == (source.name, directory))
+                and (renamed or is_at(found, source.name, directory))
                 and found.size == source.size
             ):
                 return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import re
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, suppress
@@ -151,13 +152,15 @@ class Proxy:
     """An HTTP proxy that sends every request to `port`, whatever host it names.
 
     With `forbids_connect` it tunnels nothing, as proxies that inspect all traffic do. With
-    `wants_password` it carries nothing without one.
+    `wants_password` it carries nothing without one. With `buffers` it passes no WebSocket, and a
+    body only when it has all of it.
     """
 
     def __init__(self, port: int) -> None:
         self.methods: list[str] = []
         self.forbids_connect = False
         self.wants_password = False
+        self.buffers = False
         self.port = 0
         self._target = port
         self._tasks: set[asyncio.Task[None]] = set()
@@ -200,13 +203,19 @@ class Proxy:
             writer.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
             await writer.drain()
             return
+        body = b""
+        if self.buffers:
+            head = head.replace(b"Upgrade: websocket\r\n", b"")
+            length = re.search(rb"(?i)\r\ncontent-length: (\d+)", head)
+            body = await reader.readexactly(int(length[1])) if length else b""
         there, back = await asyncio.open_connection("127.0.0.1", self._target)
         if method == b"CONNECT":
             writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
         else:
-            path = b"/" + address.split(b"/", 3)[3]
+            path = address if address.startswith(b"/") else b"/" + address.split(b"/", 3)[3]
             fields = head.split(b"\r\n", 1)[1]
             back.write(b"%b %b %b\r\nConnection: close\r\n%b" % (method, path, version, fields))
+            back.write(body)
         try:
             await asyncio.gather(_copy(reader, back), _copy(there, writer))
         finally:

@@ -110,6 +110,17 @@ async def test_a_proxy_that_swallows_all_after_the_handshake(server: Process) ->
             assert client._api.transport.is_http
 
 
+async def test_a_proxy_that_passes_a_body_only_when_it_has_all_of_it(server: Process) -> None:
+    async with (
+        proxying(server.port) as proxy,
+        Client(f"http://127.0.0.1:{proxy.port}", server.token, timing=AT_ONCE) as client,
+    ):
+        proxy.buffers = True
+        assert await carried(client, "buffered") == 1
+        assert client._api.transport.is_http
+    assert "PUT" in proxy.methods
+
+
 async def test_a_proxy_that_swallows_pieces(server: Process) -> None:
     async with network(server.port) as between:
         between.swallow_after = 3000

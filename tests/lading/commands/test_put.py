@@ -2,6 +2,7 @@ import filecmp
 import json
 import os
 import pty
+import re
 import select
 import signal
 import subprocess
@@ -343,6 +344,32 @@ def test_ctrl_c_leaves_the_upload_resumable(
         assert upload["upload_size"] > stored
         stored = upload["upload_size"]
     shell.lines("rm", upload["_id"])
+
+
+def test_ctrl_c_among_many_files(program: dict[str, str], shell: Shell, tmp_path: Path) -> None:
+    top = tmp_path / "interrupted"
+    top.mkdir()
+    for number in range(200):
+        (top / str(number)).write_bytes(b"no magic" + os.urandom(20))
+    child = subprocess.Popen(
+        [*LADING, "put", str(top)], env=program, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    with child:
+        assert child.stdout is not None
+        assert child.stderr is not None
+        child.stdout.readline()
+        child.send_signal(signal.SIGINT)
+        assert child.wait(20) == 4
+        total, interrupted = child.stderr.read().decode().splitlines()[-2:]
+    assert total.startswith("lading: 200 files: ")
+    assert " not tried;" in total
+    assert interrupted == "lading: interrupted. Run the same command again to resume."
+    result = shell.run("put", top)
+    assert result.exit_code == 0
+    found = re.search(r"200 files: (\d+) uploaded, (\d+) already stored, 0 failed", result.stderr)
+    assert found is not None
+    assert int(found[2]) >= 1
+    assert len(shell.events("ls", "--directory", "interrupted")) == 200
 
 
 def test_run_again_it_goes_on(program: dict[str, str], shell: Shell, tmp_path: Path) -> None:
