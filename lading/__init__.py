@@ -11,6 +11,7 @@ from lading.protocol.errors import LadingError
 if TYPE_CHECKING:
     from lading.client.client import Client
     from lading.client.types import (
+        DeletedUser,
         File,
         Grant,
         Manifest,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Client",
+    "DeletedUser",
     "File",
     "Grant",
     "LadingError",

@@ -19,6 +19,7 @@ from lading.commands.serve import serve
 from lading.commands.status import status
 from lading.commands.token import token as token_command
 from lading.commands.usage import usage
+from lading.commands.users import users
 from lading.version import VERSION
 
 app = typer.Typer(
@@ -58,6 +59,7 @@ for command in (serve, put, get, ls, rm, status, token_command, usage):
     app.command()(command)
 
 app.add_typer(janitor, name="janitor")
+app.add_typer(users, name="users")
 
 
 def main() -> None:

@@ -33,8 +33,8 @@ class Address:
         return "ws" + self.url.removeprefix("http") + "/v1/ws"
 
     def absolute(self, url: str) -> str:
-        """An address that the server sent, made absolute."""
-        return urljoin(self.url + "/", url)
+        """An address that the server sent, made absolute. A path begins below the server's own."""
+        return self.url + url if url.startswith("/") else urljoin(self.url + "/", url)
 
 
 def find(url: str | None, token: str | None, environ: Mapping[str, str]) -> Address:

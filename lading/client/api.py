@@ -6,16 +6,25 @@ Source: page 4 of the design.
 from __future__ import annotations
 
 import asyncio
+import math
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, TypedDict, Unpack
 
 import httpx
 
 from lading.client.address import Address, Credential
 from lading.client.backoff import Timing
-from lading.client.errors import NotALadingServer, Unreachable, unreachable
+from lading.client.errors import (
+    PROXY_UNAUTHORIZED,
+    NotALadingServer,
+    ProxyUnauthorized,
+    Unreachable,
+    unreachable,
+)
 from lading.client.proxy import proxy_for
 from lading.client.retry import Retry
 from lading.client.transport import Transport
@@ -56,7 +65,8 @@ class Options(TypedDict, total=False):
 class Api:
     """Requests to one server, each with the current credential.
 
-    `on_slow` is called when a request has had no answer for `SLOW_SECONDS`.
+    `on_slow` is called when a request has had no answer for `SLOW_SECONDS`. `for_user` is the
+    parameter of lists and new uploads with which an admin acts for another user.
     """
 
     def __init__(
@@ -65,18 +75,21 @@ class Api:
         credential: Credential,
         timing: Timing,
         on_slow: Callable[[], None] = lambda: None,
+        *,
+        user: str | None = None,
     ) -> None:
         self.address = address
+        self.for_user: dict[str, Any] = {} if user is None else {"user_id": user}
         self._on_slow = on_slow
         self.credential = credential
         self.timing = timing
         self.transport = Transport(timing)
         self.proxy = proxy_for(address.url)
-        # The system's certificates (or SSL_CERT_FILE) and the proxy are those of the WebSocket.
-        trust = ssl.create_default_context() if address.url.startswith("https:") else False
+        # The system's certificates, or those of SSL_CERT_FILE and SSL_CERT_DIR; for WebSocket too.
+        self.trust = ssl.create_default_context() if address.url.startswith("https:") else None
         self._http = httpx.AsyncClient(
             timeout=TIMEOUT,
-            verify=trust,
+            verify=self.trust or False,
             trust_env=False,
             proxy=self.proxy,
             headers={"user-agent": f"lading/{VERSION}", "accept-encoding": "identity"},
@@ -198,14 +211,19 @@ _BY_STATUS: dict[int, type[LadingError]] = {
     401: Unauthorized,
     403: Forbidden,
     404: NotALadingServer,
+    PROXY_UNAUTHORIZED: ProxyUnauthorized,
     408: Unavailable,
     425: Unavailable,
     429: RateLimited,
     **dict.fromkeys((502, 503, 504), Unavailable),
+    511: NotALadingServer,
     **dict.fromkeys(range(520, 531), Unavailable),
 }
 """What a status means that a proxy answered. 520 to 530 are those of large content networks for
 "the server behind does not answer"."""
+
+REDIRECTS = (301, 302, 303, 307, 308)
+"""None is followed: another address must not get the token."""
 
 _ADVICE: dict[type[LadingError], str] = {
     NotALadingServer: "Check LADING_URL or --server.",
@@ -222,17 +240,47 @@ def error_of(status: int, headers: Mapping[str, str], body: bytes) -> LadingErro
     problem = _problem(headers.get("content-type", ""), body)
     if problem is not None:
         error = from_problem(problem)
+    elif status in REDIRECTS:
+        to = headers.get("location", "another address")
+        error = NotALadingServer(
+            f"The server does not answer like a Lading server: HTTP status {status} redirects to "
+            f"{to}. Is that its address?"
+        )
     else:
         kind = _BY_STATUS.get(status, Internal)
         what = (
             "does not answer like a Lading server:" if kind is NotALadingServer else "answered with"
         )
         more = f" {_ADVICE[kind]}" if kind in _ADVICE else ""
-        error = kind(f"The server {what} HTTP status {status}.{more}")
-    after = headers.get("retry-after", "")
-    if after.isdecimal():
-        error.extra.setdefault("retry_after", int(after))
+        plain = f"The server {what} HTTP status {status}.{more}"
+        error = kind() if kind is ProxyUnauthorized else kind(plain)
+    after = _retry_after(headers)
+    if after is not None:
+        error.extra.setdefault("retry_after", after)
     return error
+
+
+def _retry_after(headers: Mapping[str, str]) -> int | None:
+    """The seconds of `Retry-After`, which is a number or a date (RFC 9110, section 10.2.3).
+
+    A date is compared with the server's own `Date`, where it sends one: clocks differ.
+    """
+    text = headers.get("retry-after", "").strip()
+    if text.isascii() and text.isdecimal():
+        return int(text)
+    until = _date(text)
+    if until is None:
+        return None
+    now = _date(headers.get("date", "")) or datetime.now(UTC)
+    return max(0, math.ceil((until - now).total_seconds()))
+
+
+def _date(text: str) -> datetime | None:
+    try:
+        found = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
 
 
 def _problem(content_type: str, body: bytes) -> dict[str, Any] | None:

@@ -17,11 +17,15 @@ CAP_SECONDS = 15.0
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """The sources of time (seconds of a steady clock), sleep and randomness (0 to 1)."""
+    """The sources of time (seconds of a steady clock), sleep and randomness (0 to 1).
+
+    `open_seconds` is how long a WebSocket may take to be opened and welcomed.
+    """
 
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     random: Callable[[], float] = random.random
+    open_seconds: float = 10.0
 
 
 class Backoff:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import Coroutine
 from socket import gaierror
 from typing import Any, Never, Self, TypeVar
@@ -27,7 +28,12 @@ from websockets.typing import Subprotocol
 from lading.client.address import Address
 from lading.client.api import error_of
 from lading.client.backoff import Timing
-from lading.client.errors import Unreachable, unreachable
+from lading.client.errors import (
+    PROXY_UNAUTHORIZED,
+    ProxyUnauthorized,
+    Unreachable,
+    unreachable,
+)
 from lading.client.retry import LIMITS, Again, NoChannel, asked_wait, judge
 from lading.protocol import messages as m
 from lading.protocol.codec import decode_server, encode
@@ -43,7 +49,6 @@ from lading.protocol.errors import (
 from lading.protocol.sender import Sender
 from lading.version import VERSION
 
-OPEN_SECONDS = 10.0
 CLOSE_SECONDS = 2.0
 MAX_ANSWER = 64 * 1024 * 1024
 """The longest message accepted, in bytes: the missing ranges of an upload with many gaps."""
@@ -78,12 +83,18 @@ class Channel:
 
     @classmethod
     async def open(
-        cls, address: Address, token: str | None, timing: Timing, *, proxy: str | None = None
+        cls,
+        address: Address,
+        token: str | None,
+        timing: Timing,
+        *,
+        proxy: str | None = None,
+        trust: ssl.SSLContext | None = None,
     ) -> Self:
         """Connect and wait for WELCOME. Raises Again, or LadingError when retrying cannot help."""
-        channel = cls(await _dial(address, proxy), timing)
+        channel = cls(await _dial(address, timing, proxy, trust), timing)
         try:
-            async with asyncio.timeout(OPEN_SECONDS):
+            async with asyncio.timeout(timing.open_seconds):
                 channel.sender.hello(token, f"lading-python/{VERSION}")
                 with contextlib.suppress(ConnectionClosed):
                     await channel.flush()
@@ -199,7 +210,9 @@ async def beside(
 # -- why a connection ended -----------------------------------------------------------------------
 
 
-async def _dial(address: Address, proxy: str | None) -> ClientConnection:
+async def _dial(
+    address: Address, timing: Timing, proxy: str | None, trust: ssl.SSLContext | None
+) -> ClientConnection:
     try:
         socket = await _Dial(
             address.socket_url,
@@ -209,7 +222,8 @@ async def _dial(address: Address, proxy: str | None) -> ClientConnection:
             user_agent_header=f"lading/{VERSION}",
             max_size=MAX_ANSWER,
             write_limit=WRITE_LIMIT,
-            open_timeout=OPEN_SECONDS,
+            open_timeout=timing.open_seconds,
+            ssl=trust,
             close_timeout=CLOSE_SECONDS,
             ping_interval=None,
         )
@@ -221,9 +235,13 @@ async def _dial(address: Address, proxy: str | None) -> ClientConnection:
         raise _not_upgraded(error.response) from error
     except (ConnectionRefusedError, gaierror) as error:
         raise judge(unreachable(address.url, error)) from error  # HTTP would not help
+    except InvalidProxyStatus as error:
+        if error.response.status_code == PROXY_UNAUTHORIZED:
+            raise ProxyUnauthorized from error
+        raise NoChannel(unreachable(address.url, error), blocked=True) from error
     except (OSError, EOFError, InvalidHandshake) as error:
         lost = judge(unreachable(address.url, error))
-        raise NoChannel(lost.error, blocked=isinstance(error, InvalidProxyStatus)) from error
+        raise NoChannel(lost.error) from error
     if socket.subprotocol != m.SUBPROTOCOL:
         socket.transport.abort()
         raise NotFound(f"{address.url} does not speak {m.SUBPROTOCOL}. Is it a Lading server?")

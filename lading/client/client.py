@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, Self, overload
 from urllib.parse import quote
@@ -21,6 +21,7 @@ from lading.client.download import Download, target_for
 from lading.client.source import Readable
 from lading.client.target import FileTarget
 from lading.client.types import (
+    DeletedUser,
     Grant,
     Manifest,
     Progress,
@@ -30,8 +31,8 @@ from lading.client.types import (
     Usage,
 )
 from lading.client.upload import UploadTask
-from lading.protocol.errors import Incomplete, NotFound
-from lading.protocol.spec import check_id
+from lading.protocol.errors import Incomplete, InvalidArgument, NotFound
+from lading.protocol.spec import ID, check_id
 
 PATIENCE = 600.0
 CONNECT_PATIENCE = 30.0
@@ -55,7 +56,8 @@ class Client:
     Temporary failures are retried, with pauses. Three limits, in seconds without progress, say for
     how long: `patience` for an upload or download that has reached the server, `connect_patience`
     for an upload that has not reached it yet, `request_patience` for every other request.
-    `on_slow` is called whenever a request has had no answer for 3 seconds.
+    With `user` an admin acts for that user: lists show that user's files, and new ones belong to
+    that user. `on_slow` is called whenever a request has had no answer for 3 seconds.
 
     Every method raises LadingError: what the server refused, or an error of
     `lading.client.errors`.
@@ -70,11 +72,12 @@ class Client:
         connect_patience: float = CONNECT_PATIENCE,
         request_patience: float = REQUEST_PATIENCE,
         timing: Timing | None = None,
+        user: str | None = None,
         on_slow: Callable[[], None] = lambda: None,
     ) -> None:
         self.address: Address = find(url, None if callable(token) else token, os.environ)
         credential = Credential(token if callable(token) else self.address.token)
-        self._api = Api(self.address, credential, timing or Timing(), on_slow)
+        self._api = Api(self.address, credential, timing or Timing(), on_slow, user=user)
         self._patience = patience
         self._connect_patience = connect_patience
         self._request_patience = request_patience
@@ -102,6 +105,8 @@ class Client:
         sha256: bool = True,
         resume: bool = True,
         chunk_size: int | None = None,
+        one_request: bool = False,
+        listing: lookup.Listing | None = None,
         on_progress: OnProgress = None,
     ) -> UploadTask:
         """Upload a path, an open binary file, or an asynchronous iterable of bytes.
@@ -113,7 +118,11 @@ class Client:
         `resume` an unfinished upload of the same file is resumed, and a file that is already on
         the server is not sent again; either gets those of the `tags` that it lacks. `chunk_size`,
         in bytes, asks for another cell size than the server's default. An upload that fails and
-        cannot be resumed (a stream, or a file that changed) is deleted.
+        cannot be resumed (a stream) is deleted. What is stored of a file that changed stays until
+        it expires.
+
+        With `one_request` a path of at most 1 MiB is sent in one request, which is quicker for many
+        files. `listing` says what is on the server already, for many files at once.
         """
         request = UploadRequest(
             name=name,
@@ -123,11 +132,13 @@ class Client:
             sha256=sha256,
             resume=resume,
             chunk_size=chunk_size,
+            one_request=one_request,
         )
         return UploadTask(
             self._api,
             what,
             request,
+            listing=listing,
             patience=self._patience,
             connect_patience=self._connect_patience,
             on_progress=on_progress,
@@ -135,7 +146,7 @@ class Client:
 
     async def download(
         self,
-        file_id: str,
+        file_id: str | Manifest,
         to: str | os.PathLike[str] | BinaryIO | None = None,
         *,
         overwrite: bool = False,
@@ -143,18 +154,23 @@ class Client:
     ) -> Path | None:
         """Download a file, resume what an earlier run left, and check it to the last byte.
 
-        `to` is a path, a directory, or an open binary file; None means the file's own name, made
-        safe, in the current directory. Returns the path of the written file, None for an open
-        file.
+        Instead of an id, `file_id` may be what `find` and `list` return. `to` is a path, a
+        directory, or an open binary file; None means the file's own name, made safe, in the current
+        directory. Returns the path of the written file, None for an open file.
         """
-        found = await self.manifest(file_id)
-        if isinstance(found, Upload):
-            raise Incomplete(f"{file_id} is still being uploaded.")
+        found = file_id if isinstance(file_id, Manifest) else await self._finished_file(file_id)
         target = await asyncio.to_thread(target_for, to, found, overwrite)
         await Download(
             self._api, found, target, patience=self._patience, on_progress=on_progress
         ).run()
         return target.path if isinstance(target, FileTarget) else None
+
+    def listing(self, wanted: Mapping[str, Collection[str]]) -> lookup.Listing:
+        """For `upload`: what is on the server of many files, given as names for each directory.
+
+        Nothing is requested before it is needed; then each directory is listed once.
+        """
+        return lookup.Listing(self._api, wanted)
 
     # -- files and uploads
 
@@ -190,9 +206,42 @@ class Client:
     async def uploads(self, fingerprint: str | None = None) -> tuple[Upload, ...]:
         """The unfinished uploads, the newest first; with `fingerprint` those of one local file."""
         params = {} if fingerprint is None else {"fingerprint": fingerprint}
-        answer = await self._request("GET", "/v1/uploads", params)
+        answer = await self._request("GET", "/v1/uploads", {**params, **self._api.for_user})
         found = lookup.entries(self._api, answer, "uploads")
         return tuple(lookup.read(self._api, Upload.of, raw) for raw in found)
+
+    async def delete_directory(self, directory: str) -> int:
+        """Delete the finished files of a directory and of its subdirectories. Returns how many."""
+        params = {"directory": directory, **self._api.for_user}
+        answer = await self._request("DELETE", "/v1/files", params)
+        return lookup.read(self._api, lambda raw: int(raw["deleted"]), answer)
+
+    async def find(self, name: str) -> Manifest:
+        """The finished file with an id, or with a name; `directory/name` is looked for too.
+
+        Raises InvalidArgument where no file has that name, or several have.
+        """
+        if ID.fullmatch(name):
+            return await self._finished_file(name)
+        found = [each async for each in self.list(name=name) if each.name == name]
+        directory, _, last = name.rpartition("/")
+        if not found and directory:
+            listed = self.list(name=last, directory=directory)
+            found = [each async for each in listed if each.name == last]
+        if not found:
+            raise InvalidArgument(f"{name} is neither an id nor the name of a file.")
+        if len(found) > 1:
+            ids = ", ".join(each.id for each in found[:5])
+            raise InvalidArgument(
+                f"{len(found)} files are called {name}. Choose one by its id: {ids}."
+            )
+        return found[0]
+
+    async def _finished_file(self, file_id: str) -> Manifest:
+        found = await self.manifest(file_id)
+        if isinstance(found, Upload):
+            raise Incomplete(f"{file_id} is still being uploaded.")
+        return found
 
     async def delete(self, file_id: str) -> None:
         """Delete a file or an unfinished upload, with its bytes.
@@ -275,13 +324,31 @@ class Client:
         return Grant.of({**raw, **absolute})
 
     async def usage(self, user_id: str | None = None) -> Usage:
-        """What a user has stored and may store; without `user_id`, the caller."""
-        path = "/v1/usage" if user_id is None else _quota(user_id)
+        """What a user has stored and may store; without `user_id`, the one that this client acts
+        for."""
+        user_id = self._api.for_user.get("user_id") if user_id is None else user_id
+        path = "/v1/usage" if user_id is None else f"{_user(user_id)}/quota"
         return lookup.read(self._api, Usage.of, await self._request("GET", path))
+
+    async def users(self) -> AsyncIterator[Usage]:
+        """The users that have an account, by id, with their usage. Only an admin may."""
+        params: dict[str, Any] = {}
+        while True:
+            answer = await self._request("GET", "/v1/users", params)
+            for raw in lookup.entries(self._api, answer, "users"):
+                yield lookup.read(self._api, Usage.of, raw)
+            if not answer.get("cursor"):
+                return
+            params = {"cursor": answer["cursor"]}
+
+    async def delete_user(self, user_id: str) -> DeletedUser:
+        """Delete a user with all files, uploads, tags and grants. Only an admin may."""
+        answer = await self._request("DELETE", _user(user_id))
+        return lookup.read(self._api, DeletedUser.of, answer)
 
     async def set_quota(self, user_id: str, quota: int | None) -> Usage:
         """Set how many bytes a user may store, None for no limit. Only an admin may."""
-        answer = await self._request("PUT", _quota(user_id), body={"quota": quota})
+        answer = await self._request("PUT", f"{_user(user_id)}/quota", body={"quota": quota})
         return lookup.read(self._api, Usage.of, answer)
 
     async def _request(
@@ -296,6 +363,6 @@ class Client:
         return await self._api.json(method, path, params, body=body, patience=patience)
 
 
-def _quota(user_id: str) -> str:
+def _user(user_id: str) -> str:
     # Dots are escaped too: HTTP clients resolve `..` in an address.
-    return f"/v1/users/{quote(user_id, safe='').replace('.', '%2E')}/quota"
+    return f"/v1/users/{quote(user_id, safe='').replace('.', '%2E')}"

@@ -85,7 +85,10 @@ class Download:
             headers["if-range"] = self._etag
         path = f"/v1/files/{self._id}"
         async with self._api.stream("GET", path, headers=headers) as response:
-            self._etag = response.headers.get("etag")
+            if "etag" not in response.headers:
+                # Such as the login page of a captive portal; what arrived before must stay.
+                raise self._api.not_a_lading_server()
+            self._etag = response.headers["etag"]
             if start and response.status_code != 206:
                 await self._restart()
             elif start and not response.headers.get("content-range", "").startswith(

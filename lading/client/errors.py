@@ -23,6 +23,18 @@ class Untrusted(LadingError):
     title = "The server's certificate is not trusted."
 
 
+PROXY_UNAUTHORIZED = 407
+"""The HTTP status with which a proxy asks for a credential of its own (RFC 9110, 15.5.8)."""
+
+
+class ProxyUnauthorized(LadingError):
+    code = "proxy-unauthorized"
+    title = (
+        "The proxy on the way to the server requires a user name and password. Set them in its "
+        "address, as in HTTPS_PROXY=http://user:password@proxy:3128."
+    )
+
+
 class NoServer(LadingError):
     code = "no-server"
     title = "No server is given. Set LADING_URL or use --server."
@@ -54,6 +66,9 @@ def unreachable(url: str, error: BaseException) -> LadingError:
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return Untrusted(f"The certificate of {url} is not trusted: {cause.verify_message}.")
+        # What httpx raises for a refused tunnel tells the status in words only.
+        if str(cause).startswith(f"{PROXY_UNAUTHORIZED} "):
+            return ProxyUnauthorized()
     return Unreachable(f"The server at {url} cannot be reached: {_reason(causes)}.")
 
 

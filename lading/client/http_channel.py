@@ -15,7 +15,7 @@ from typing import Any, Never
 import httpx
 
 from lading.client.api import Api
-from lading.client.errors import NotALadingServer, Unreachable, Untrusted
+from lading.client.errors import NotALadingServer, ProxyUnauthorized, Unreachable, Untrusted
 from lading.client.retry import judge
 from lading.client.types import Upload
 from lading.protocol import messages as m
@@ -23,6 +23,7 @@ from lading.protocol.codec import decode_client
 from lading.protocol.errors import LadingError, Unauthorized
 from lading.protocol.manifest import MAX_CHUNK_SIZE
 from lading.protocol.sender import Sender
+from lading.protocol.spec import UploadSpec
 
 AT_ONCE = 4
 """Pieces that are sent at the same time, each by a request of its own."""
@@ -30,8 +31,22 @@ AT_ONCE = 4
 FINISHING = httpx.Timeout(60.0, connect=10.0, read=3600.0)
 """The server may read a large file back before it answers."""
 
-NOT_THE_SERVERS = (NotALadingServer, Unreachable, Untrusted, Unauthorized)
+NOT_THE_SERVERS = (
+    NotALadingServer,
+    ProxyUnauthorized,
+    Unreachable,
+    Untrusted,
+    Unauthorized,
+)
 """Errors that say nothing about the upload: they end the attempt, as a lost connection does."""
+
+
+async def create(api: Api, spec: UploadSpec) -> dict[str, Any]:
+    """Create an upload, for the user for whom an admin acts. Returns it as the server sends it."""
+    given = {f.name: getattr(spec, f.name) for f in fields(spec)}
+    body = {key: value for key, value in given.items() if value is not None}
+    body |= {"tags": list(spec.tags), **api.for_user}
+    return await api.json("POST", "/v1/uploads", body=body)
 
 
 class HttpChannel:
@@ -93,10 +108,7 @@ class HttpChannel:
     async def _request(self, message: m.ClientMessage) -> None:
         match message:
             case m.Create():
-                spec = {f.name: getattr(message.spec, f.name) for f in fields(message.spec)}
-                body = {key: value for key, value in spec.items() if value is not None}
-                body["tags"] = list(message.spec.tags)
-                self._opened(message.ref, await self._api.json("POST", "/v1/uploads", body=body))
+                self._opened(message.ref, await create(self._api, message.spec))
             case m.Resume():
                 path = f"/v1/uploads/{message.upload_id}"
                 self._opened(message.ref, await self._api.json("GET", path))

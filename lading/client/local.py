@@ -13,11 +13,15 @@ import os
 import stat
 import threading
 from collections.abc import AsyncIterator, Callable
+from pathlib import PurePath
 from typing import BinaryIO, TypeVar
 
 from lading.client.errors import SourceFailed
 
 PIPE_BLOCK = 1024 * 1024
+
+SMALL = 2**20
+"""The largest file, in bytes, that `small.py` sends in one request."""
 
 Result = TypeVar("Result")
 Signature = tuple[int, int] | None
@@ -32,6 +36,16 @@ def open_file(path: str | os.PathLike[str]) -> BinaryIO:
         raise SourceFailed(f"{os.fspath(path)} cannot be read: {error.strerror}.") from error
 
 
+def file_name(path: str) -> str:
+    """The last part of a path. A name that is not valid UTF-8 becomes valid, as on the wire."""
+    return valid(PurePath(path).name)
+
+
+def valid(text: str) -> str:
+    """Text of the file system with U+FFFD in place of bytes that are not UTF-8."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
 def is_regular(file: BinaryIO) -> bool:
     """Whether the file has a length and can be read at any offset."""
     try:
@@ -40,8 +54,28 @@ def is_regular(file: BinaryIO) -> bool:
         return file.seekable()
 
 
+def has_length(file: BinaryIO) -> bool:
+    """Whether the file has a length that can be believed, and can be read at any offset.
+
+    Files of /proc and /sys are regular files too, but their length is 0 or 4096 whatever they
+    hold. May wait as long as the file itself. Raises SourceFailed.
+    """
+    if not is_regular(file):
+        return False
+    start = file.tell()
+    try:
+        end = file.seek(0, 2)
+    except OSError:
+        end = start
+    try:
+        empty = end <= start
+        return bool(read_exactly(file, start if empty else end - 1, 1)) is not empty
+    finally:
+        file.seek(start)
+
+
 def signature(file: BinaryIO) -> Signature:
-    """What differs after the file was changed."""
+    """What usually differs after the file was changed."""
     try:
         facts = os.fstat(file.fileno())
     except (OSError, io.UnsupportedOperation, AttributeError):

@@ -5,8 +5,10 @@ Source: page 7 of the design, `put`; page 4, `GET /v1/files` and `GET /v1/upload
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from typing import Any, TypeVar
+import asyncio
+import unicodedata
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
 
 from lading.client.api import Api
 from lading.client.source import Source
@@ -15,6 +17,10 @@ from lading.client.types import Manifest, Upload
 PAGE = 200
 MOST_PAGES = 10
 """Where thousands of files begin with this name, the search stops after so many requests."""
+LONG_PAGE = 1000
+WANTED_PER_PAGE = 10
+"""A directory is listed for so many wanted files per page: then it costs less than asking for each.
+"""
 
 Result = TypeVar("Result")
 
@@ -23,6 +29,7 @@ async def pages(
     api: Api, params: dict[str, Any], *, patience: float = 0.0
 ) -> AsyncIterator[dict[str, Any]]:
     """Every manifest of `GET /v1/files`, page after page, as the server sends it."""
+    params = {**params, **api.for_user}
     while True:
         answer = await api.json("GET", "/v1/files", params, patience=patience)
         for manifest in entries(api, answer, "files"):
@@ -56,29 +63,103 @@ def file_url(api: Api, file_id: str) -> str:
     return api.address.absolute(f"/v1/files/{file_id}")
 
 
+class Named(Protocol):
+    """What is looked for: a local file."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def size(self) -> int | None: ...
+
+    async def digest(self, on_hashed: Callable[[int], None], /) -> str | None: ...
+
+
+class Listing:
+    """What is on the server of many local files: each directory is listed once for all of them.
+
+    `wanted` has the names for each directory. A directory is not listed for one name, nor to its
+    end where it has many more files than are wanted; then each file is asked for by itself.
+    """
+
+    def __init__(self, api: Api, wanted: Mapping[str, Collection[str]]) -> None:
+        self._api = api
+        self._wanted = wanted
+        self._lists: dict[str, asyncio.Task[dict[str, list[Manifest]] | None]] = {}
+
+    async def find(self, name: str, directory: str) -> Sequence[Manifest] | None:
+        """The files of that name; None where only asking for it can tell. Raises LadingError."""
+        if len(self._wanted.get(directory, ())) < 2:
+            return None
+        task = self._lists.get(directory)
+        if task is None or (task.done() and (task.cancelled() or task.exception())):
+            self._lists[directory] = task = asyncio.create_task(self._list(directory))
+        found = await asyncio.shield(task)  # others wait for it too
+        return None if found is None else found.get(_plain(name), [])
+
+    async def _list(self, directory: str) -> dict[str, list[Manifest]] | None:
+        names = set(map(_plain, self._wanted[directory]))
+        most = LONG_PAGE * (1 + len(names) // WANTED_PER_PAGE)
+        found: dict[str, list[Manifest]] = {}
+        seen = 0
+        async for raw in pages(self._api, {"directory": directory, "limit": LONG_PAGE}):
+            seen += 1
+            if seen > most:
+                return None
+            if (name := _plain(str(raw.get("name")))) in names:
+                found.setdefault(name, []).append(manifest_of(self._api, raw))
+        return found
+
+
+def is_at(found: Manifest | Upload, name: str, directory: str) -> bool:
+    """Whether it has this name and directory, however both are written: a server may keep
+    directories without empty parts, and systems differ in how they compose characters."""
+    return _plain(found.name) == _plain(name) and _parts(found.directory) == _parts(directory)
+
+
+def _plain(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
+
+
+def _parts(directory: str) -> list[str]:
+    return [part for part in _plain(directory).split("/") if part not in ("", ".")]
+
+
 async def already_there(
-    api: Api, source: Source, directory: str, on_hashed: Callable[[int], None]
+    api: Api,
+    file: Named,
+    directory: str,
+    on_hashed: Callable[[int], None],
+    listing: Listing | None = None,
 ) -> Manifest | None:
     """A finished file with the same name, directory, size and SHA-256.
 
     The local file is hashed only when all the rest agrees; `on_hashed` is then called with the
     number of bytes hashed. Raises Forbidden to the bearer of a grant, who may not list files.
     """
-    params = {"name": source.name, "directory": directory, "limit": PAGE}
-    seen = 0
-    async for raw in pages(api, params):
-        seen += 1
-        if seen > PAGE * MOST_PAGES:
-            return None
-        found = manifest_of(api, raw)
+    listed = None if listing is None else await listing.find(file.name, directory)
+    if listed is None:
+        listed = [found async for found in _named(api, file.name, directory)]
+    for found in listed:
         if (
             found.sha256 is not None
-            and (found.name, found.directory) == (source.name, directory)
-            and found.size == source.size
-            and found.sha256 == await source.digest(on_hashed)
+            and found.size == file.size
+            and found.sha256 == await file.digest(on_hashed)
         ):
             return found
     return None
+
+
+async def _named(api: Api, name: str, directory: str) -> AsyncIterator[Manifest]:
+    """The finished files of that name, of those that the first requests return."""
+    seen = 0
+    async for raw in pages(api, {"name": name, "directory": directory, "limit": PAGE}):
+        seen += 1
+        if seen > PAGE * MOST_PAGES:
+            return
+        found = manifest_of(api, raw)
+        if is_at(found, name, directory):
+            yield found
 
 
 async def unfinished(
@@ -88,13 +169,15 @@ async def unfinished(
 
     With `renamed` its name and directory may differ, as a grant may set them.
     """
-    answer = await api.json("GET", "/v1/uploads", {"fingerprint": source.fingerprint})
-    for raw in entries(api, answer, "uploads"):
-        found = read(api, Upload.of, raw)
-        if (
-            raw["state"] == "uploading"
-            and (renamed or (found.name, found.directory) == (source.name, directory))
-            and found.size == source.size
-        ):
-            return found
+    for fingerprint in filter(None, (source.fingerprint, source.former_fingerprint)):
+        params = {"fingerprint": fingerprint, **api.for_user}
+        answer = await api.json("GET", "/v1/uploads", params)
+        for raw in entries(api, answer, "uploads"):
+            found = read(api, Upload.of, raw)
+            if (
+                raw["state"] == "uploading"
+                and (renamed or is_at(found, source.name, directory))
+                and found.size == source.size
+            ):
+                return found
     return None

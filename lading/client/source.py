@@ -8,19 +8,27 @@ file and the digest, so reads keep their order and need no locks.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from os import PathLike, fspath
-from pathlib import PurePath
 from typing import BinaryIO, Protocol
 
 from lading.client.errors import SourceChanged, SourceFailed
-from lading.client.fingerprint import SAMPLE, fingerprint, random_fingerprint
+from lading.client.fingerprint import (
+    DATED_SAMPLE,
+    SAMPLE,
+    dated_fingerprint,
+    fingerprint,
+    random_fingerprint,
+    sample_starts,
+)
 from lading.client.local import (
     Signature,
     blocks,
+    file_name,
+    has_length,
     in_daemon,
-    is_regular,
     open_file,
     read_exactly,
     signature,
@@ -32,6 +40,13 @@ from lading.protocol.errors import InvalidArgument
 BLOCK = 8 * 1024 * 1024
 """Bytes per read where a file is read only to be hashed."""
 
+COMPARED = 1024 * 1024
+"""Bytes per read where a file is compared with what was sent."""
+
+COARSE_NS = 2 * 10**9
+"""The coarsest steps in which file systems note the time of a change (FAT). A file that changed
+so shortly before it was opened may change again without another time."""
+
 Pack = Callable[[bytes], bytes]
 """Turns the bytes of a piece into a message; called in the source's thread."""
 
@@ -40,13 +55,17 @@ class Source(Protocol):
     """What an upload needs of its source.
 
     `size` is in bytes, None while unknown. `rereadable`: every byte can be read again, so the
-    upload can start over. `offered` is the end of what can be read now.
+    upload can start over. `offered` is the end of what can be read now. `former_fingerprint` is
+    another one under which an earlier run may have begun. `grown_by` counts the bytes that were
+    added to a file after it was opened; they are not part of the upload.
     """
 
     name: str
     fingerprint: str
+    former_fingerprint: str | None
     rereadable: bool
     offered: int
+    grown_by: int
 
     @property
     def size(self) -> int | None: ...
@@ -67,8 +86,11 @@ class Source(Protocol):
         """The SHA-256 of all bytes, None when not requested. `on_hashed` is called with the number
         of bytes hashed so far."""
 
-    async def confirm(self) -> None:
-        """Raise SourceChanged when the source differs from what it was at the start."""
+    async def confirm(self, on_hashed: Callable[[int], None], /) -> None:
+        """Raise SourceChanged when the bytes that were sent are not those of the source now.
+
+        Bytes that were added at the end meanwhile are counted in `grown_by`.
+        """
 
     async def close(self) -> None: ...
 
@@ -90,28 +112,48 @@ class _Hashing:
 
 
 class FileSource(_Hashing):
-    """A file with a known length. Creating one reads both its ends: do that in a thread."""
+    """A file with a known length. Creating one reads samples of it: do that in a thread.
+
+    A change of the file's time is a hint only: then the bytes are compared with those that were
+    sent, by their SHA-256.
+    """
 
     rereadable = True
 
-    def __init__(self, file: BinaryIO, name: str, *, sha256: bool, owned: bool) -> None:
+    def __init__(
+        self,
+        file: BinaryIO,
+        name: str,
+        *,
+        sha256: bool,
+        owned: bool,
+        clock: Callable[[], int] = time.time_ns,
+    ) -> None:
         super().__init__(sha256)
         self.name = name
+        self.grown_by = 0
         self._file = file
         self._owned = owned
         self._base = file.tell()
+        self._signature: Signature = signature(file)
         self.size: int = file.seek(0, 2) - self._base
         self.offered = self.size
-        self._signature: Signature = signature(file)
-        self.fingerprint = self._fingerprint()
+        self._doubtful = self._signature is not None and self._signature[1] > clock() - COARSE_NS
+        self.fingerprint, self.former_fingerprint = self._fingerprints()
 
-    def _fingerprint(self) -> str:
+    def _fingerprints(self) -> tuple[str, str | None]:
         if self._signature is None:
-            return random_fingerprint()
-        head = read_exactly(self._file, self._base, min(SAMPLE, self.size))
-        tail_at = self._base + max(0, self.size - SAMPLE)
-        tail = read_exactly(self._file, tail_at, min(SAMPLE, self.size))
-        return fingerprint(self.name, self.size, self._signature[1], head, tail)
+            return random_fingerprint(), None
+        head = self._sample(0, DATED_SAMPLE)
+        tail = self._sample(max(0, self.size - DATED_SAMPLE), DATED_SAMPLE)
+        dated = dated_fingerprint(self.name, self.size, self._signature[1], head, tail)
+        if self._sha is None:
+            return dated, None
+        samples = [self._sample(start, SAMPLE) for start in sample_starts(self.size)]
+        return fingerprint(self.name, self.size, samples), dated
+
+    def _sample(self, start: int, size: int) -> bytes:
+        return read_exactly(self._file, self._base + start, min(size, self.size - start))
 
     def opened(self, upload: m.Opened, window: int, wake: Callable[[], None]) -> None:
         """A file needs no preparation."""
@@ -141,13 +183,38 @@ class FileSource(_Hashing):
             on_hashed(self._sha.size)
         return self._sha.hexdigest()
 
-    async def confirm(self) -> None:
-        def compare() -> bytes:
-            if signature(self._file) != self._signature:
-                raise SourceChanged(f"{self.name} changed during the upload.")
+    async def confirm(self, on_hashed: Callable[[int], None]) -> None:
+        now = signature(self._file)
+        if now == self._signature and not self._doubtful:
+            return
+        if self._sha is not None:
+            await self._compare(self._sha.hexdigest(), on_hashed)
+        elif now != self._signature:
+            raise SourceChanged(
+                f"{self.name} was written to during the upload, and without a SHA-256 nothing "
+                "shows which bytes changed."
+            )
+        if now is not None:
+            self.grown_by = max(0, now[0] - self._base - self.size)
+        self._signature, self._doubtful = now, False
+
+    async def _compare(self, sent: str, on_hashed: Callable[[int], None]) -> None:
+        """Raise SourceChanged unless the file still begins with the bytes that were sent."""
+        found = Sha256()
+
+        def read() -> bytes:
+            size = min(COMPARED, self.size - found.size)
+            data = read_exactly(self._file, self._base + found.size, size)
+            if len(data) < size:
+                raise SourceChanged(f"{self.name} became shorter during the upload.")
+            found.update(data)
             return b""
 
-        await self._work(compare)
+        while found.size < self.size:
+            await self._work(read)
+            on_hashed(found.size)
+        if found.hexdigest() != sent:
+            raise SourceChanged(f"{self.name} changed during the upload.")
 
     async def close(self) -> None:
         if self._owned:
@@ -159,6 +226,8 @@ class StreamSource(_Hashing):
     """Bytes that come once. Those not durable yet are kept: a window and a piece at most."""
 
     rereadable = False
+    former_fingerprint: str | None = None
+    grown_by = 0
 
     def __init__(self, blocks: AsyncIterable[bytes], name: str, *, sha256: bool) -> None:
         super().__init__(sha256)
@@ -233,7 +302,7 @@ class StreamSource(_Hashing):
         """Every byte was read once in order, so the digest is complete by now."""
         return None if self._sha is None else self._sha.hexdigest()
 
-    async def confirm(self) -> None:
+    async def confirm(self, _on_hashed: Callable[[int], None]) -> None:
         """A stream cannot change unnoticed."""
 
     async def close(self) -> None:
@@ -250,8 +319,9 @@ Readable = str | PathLike[str] | BinaryIO | AsyncIterable[bytes]
 async def open_source(what: Readable, name: str | None, *, sha256: bool) -> Source:
     """The source for `what`; `name` replaces the file's own.
 
-    An open file is read from its current position to its end, and left open. Raises SourceFailed
-    for a file that cannot be read, InvalidArgument where a name is missing.
+    An open file is read from its current position to its end, and left open. What has no length,
+    or a wrong one as in /proc, is read as a stream. Raises SourceFailed for a file that cannot be
+    read, InvalidArgument where a name is missing.
     """
     if isinstance(what, AsyncIterable):
         return StreamSource(what, _named(name, None), sha256=sha256)
@@ -261,15 +331,14 @@ async def open_source(what: Readable, name: str | None, *, sha256: bool) -> Sour
     else:
         file, given = what, getattr(what, "name", None)
     name, owned = _named(name, given), file is not what
-    if await asyncio.to_thread(is_regular, file):
+    if await in_daemon(lambda: has_length(file)):
         return await asyncio.to_thread(FileSource, file, name, sha256=sha256, owned=owned)
     return StreamSource(blocks(file, owned=owned), name, sha256=sha256)
 
 
 def _named(name: str | None, path: object) -> str:
     if name is None and isinstance(path, str):
-        # A file name that is not valid UTF-8 must become valid on the wire.
-        name = PurePath(path).name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        name = file_name(path)
     if not name:
         raise InvalidArgument("A name is required: this source has none.")
     return name

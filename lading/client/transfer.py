@@ -185,7 +185,7 @@ class Transfer:
 
     async def _finish(self) -> None:
         sha256 = await self._source.digest(self._listener.hashing)
-        await self._source.confirm()
+        await self._source.confirm(self._listener.hashing)
         if self._all_stored():
             self._finishing = True
             self._sender.finish(self._ref, sha256)

@@ -163,6 +163,23 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeletedUser:
+    """How many of each were deleted with a user."""
+
+    user_id: str
+    files: int
+    uploads: int
+    tags: int
+    grants: int
+    raw: Raw = field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def of(cls, raw: Raw) -> Self:
+        """The answer of the HTTP API."""
+        return cls(**_named(raw, "user_id", "files", "uploads", "tags", "grants"), raw=raw)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
     """A token for one purpose. `url` (HTTP) and `ws_url` (WebSocket) are where it is used."""
 
@@ -208,6 +225,7 @@ class UploadRequest:
     sha256: bool
     resume: bool
     chunk_size: int | None
+    one_request: bool = False
 
 
 def moment(text: str) -> datetime:

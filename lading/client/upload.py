@@ -10,21 +10,30 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Generator
 from dataclasses import fields, replace
+from os import PathLike
 from typing import Any
 
 from lading.client.api import Api
 from lading.client.channel import Channel
-from lading.client.errors import NotALadingServer, SourceChanged, Unreachable
-from lading.client.http_channel import HttpChannel
+from lading.client.errors import NotALadingServer, Unreachable
+from lading.client.http_channel import HttpChannel, create
 from lading.client.local import guess_type
-from lading.client.lookup import already_there, unfinished
+from lading.client.lookup import Listing, Named, already_there, manifest_of, unfinished
 from lading.client.phase import Event, Phase, after
 from lading.client.retry import Again, NoChannel, Retry
+from lading.client.small import SmallFile, post, read_small
 from lading.client.source import Readable, Source, open_source
 from lading.client.transfer import Transfer
 from lading.client.types import File, Manifest, Progress, State, Upload, UploadRequest
 from lading.protocol import messages as m
-from lading.protocol.errors import ChecksumMismatch, Forbidden, Gone, LadingError, NotFound
+from lading.protocol.errors import (
+    ChecksumMismatch,
+    Forbidden,
+    Gone,
+    LadingError,
+    NotFound,
+    TooLarge,
+)
 from lading.protocol.spec import UploadSpec
 
 CLEANING_SECONDS = 5.0
@@ -40,7 +49,8 @@ class UploadTask:
     `bytes_acknowledged`: those of them that the server stored. `connections`: how many were
     opened. `resumed_from`: bytes that were stored before. `skipped`: the same file was already on
     the server. `tagged`: what was there lacked tags and got them. `resumable`: the source can be
-    read again, so that a later run can resume the upload.
+    read again, so that a later run can resume the upload. `grown_by`: bytes that were added to the
+    file after it was opened; they are not uploaded.
     """
 
     def __init__(
@@ -51,6 +61,7 @@ class UploadTask:
         *,
         patience: float,
         connect_patience: float,
+        listing: Listing | None = None,
         on_progress: Callable[[Progress], None] | None = None,
     ) -> None:
         self.id: str | None = None
@@ -62,9 +73,11 @@ class UploadTask:
         self.skipped = False
         self.tagged = False
         self.resumable = False
+        self.grown_by = 0
         self._api = api
         self._what = what
         self._request = request
+        self._listing = listing
         self._patience = patience
         self._retry = Retry(connect_patience, api.timing, api.credential, self._waiting)
         self._phase = Phase.LOOKING
@@ -107,6 +120,13 @@ class UploadTask:
     # -- attempts
 
     async def _run(self) -> File:
+        small = await self._read_small()
+        if small is not None:
+            file = await self._send_small(small)
+            if file is not None:
+                self.id = file.id
+                self._tell(state=State.DONE, stored=file.size)
+                return file
         source = await open_source(self._what, self._request.name, sha256=self._request.sha256)
         self.resumable = source.rereadable
         try:
@@ -121,22 +141,60 @@ class UploadTask:
                         raise  # of the whole file: the same bytes again would not help
                     await self._retry.wait(failure)
                 else:
-                    self.id = file.id
-                    self._tell(state=State.DONE, stored=file.size, total=file.size)
+                    self.id, self.grown_by = file.id, source.grown_by
+                    self._tell(state=State.DONE, stored=file.size, total=file.size, checked=0)
                     return file
-        except LadingError as failure:
-            await self._discard(failure, source)
+        except LadingError:
+            await self._discard(source)
             raise
         finally:
             await source.close()
 
+    async def _read_small(self) -> SmallFile | None:
+        what = self._what
+        if not self._request.one_request or not isinstance(what, str | PathLike):
+            return None
+        return await asyncio.to_thread(read_small, what, self._request)
+
+    async def _send_small(self, small: SmallFile) -> File | None:
+        """Send a whole file in one request; None where only an upload will do: the server takes
+        smaller ones only, or the token is a grant's."""
+        self.resumable = True
+        self._tell(total=small.size)
+        while True:
+            try:
+                # Also after an attempt whose answer was lost: it may have stored the file.
+                if (self._request.resume or self.bytes_sent) and (
+                    there := await self._already_there(small)
+                ):
+                    await self._add_tags(there)
+                    self.skipped = not self.bytes_sent
+                    return there.file()
+                if self._by_grant:
+                    return None
+                self.bytes_sent += small.size
+                raw = await post(self._api, small, self._request)
+            except TooLarge:
+                self.bytes_sent = 0
+                return None
+            except LadingError as failure:
+                self._listing = None  # it does not know what was stored meanwhile
+                await self._retry.wait(failure)
+            else:
+                self.bytes_acknowledged = small.size
+                self._reached()
+                return manifest_of(self._api, raw).file()
+
     async def _attempt(self, source: Source) -> File:
-        if self._phase is Phase.LOOKING and (there := await self._already_there(source)):
+        again = self._request.resume and source.rereadable and self._phase is Phase.LOOKING
+        if again and (there := await self._already_there(source)):
             await self._add_tags(there)
             self.skipped = True
             return there.file()
         if self._phase in (Phase.LOOKING, Phase.CREATING):
             await self._look(source)
+        if self._phase is Phase.NEW and self._api.for_user:
+            await self._create(source)
         channel = await self._connect()
         self._reached()
         self.connections += 1
@@ -162,20 +220,20 @@ class UploadTask:
         api = self._api
         if not api.transport.is_http:
             try:
+                token = await api.credential.get()
                 return await Channel.open(
-                    api.address, await api.credential.get(), api.timing, proxy=api.proxy
+                    api.address, token, api.timing, proxy=api.proxy, trust=api.trust
                 )
             except NoChannel as failure:
                 if not api.transport.missed(blocked=failure.blocked):
                     raise
         return HttpChannel(api)
 
-    async def _already_there(self, source: Source) -> Manifest | None:
+    async def _already_there(self, file: Named) -> Manifest | None:
         """The same file, if it is on the server already."""
-        if not (self._request.resume and source.rereadable):
-            return None
+        directory = self._request.directory
         try:
-            return await already_there(self._api, source, self._request.directory, self.hashing)
+            return await already_there(self._api, file, directory, self.hashing, self._listing)
         except Forbidden:
             self._by_grant = True  # its bearer may not list files
             return None
@@ -204,17 +262,25 @@ class UploadTask:
         if self.id is not None:
             return channel.sender.resume(self.id)
         self._to("create")
+        return channel.sender.create(self._spec(source))
+
+    async def _create(self, source: Source) -> None:
+        """Create the upload by HTTP: over WebSocket an admin cannot create for another user."""
+        self._to("create")
+        raw = await create(self._api, self._spec(source))
+        with self._api.reading():
+            self.id = str(raw["_id"])
+
+    def _spec(self, source: Source) -> UploadSpec:
         request = self._request
-        return channel.sender.create(
-            UploadSpec(
-                name=source.name,
-                size=source.size,
-                mime_type=request.mime_type or guess_type(source.name),
-                directory=request.directory,
-                tags=request.tags,
-                fingerprint=source.fingerprint,
-                chunk_size=request.chunk_size,
-            )
+        return UploadSpec(
+            name=source.name,
+            size=source.size,
+            mime_type=request.mime_type or guess_type(source.name),
+            directory=request.directory,
+            tags=request.tags,
+            fingerprint=source.fingerprint,
+            chunk_size=request.chunk_size,
         )
 
     def _file(self, done: m.Complete) -> File:
@@ -255,12 +321,11 @@ class UploadTask:
             await self._delete(useless)
         return True
 
-    async def _discard(self, failure: LadingError, source: Source) -> None:
-        """Delete an upload that nobody can resume, so that it takes up no space: the bytes of a
-        stream came once, and those of a file that changed are gone. An upload that was found but
-        not opened stays: it may be another client's."""
-        over = not source.rereadable or isinstance(failure, SourceChanged)
-        if over and self.id is not None and self._phase is not Phase.FOUND:
+    async def _discard(self, source: Source) -> None:
+        """Delete the upload of a stream, so that it takes up no space: its bytes came once, so
+        nobody can resume it. What is stored of a file stays, also when the file changed: the user
+        decides."""
+        if not source.rereadable and self.id is not None and self._phase is not Phase.FOUND:
             await self._delete(self.id)
 
     async def _delete(self, upload_id: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -36,6 +37,12 @@ Json = Annotated[
 ]
 
 
+User = Annotated[
+    str | None,
+    typer.Option("--user", metavar="NAME", help="Act for this user; only an admin may."),
+]
+
+
 @dataclass(frozen=True, slots=True)
 class Common:
     """The options that are also allowed before the command."""
@@ -59,9 +66,15 @@ def parsed(option: str, parse: Callable[[str], T], text: str | None, other: str 
 
 
 def run(
-    context: typer.Context, server: str | None, token: str | None, as_json: bool, work: Work
+    context: typer.Context,
+    server: str | None,
+    token: str | None,
+    as_json: bool,
+    work: Work,
+    *,
+    user: str | None = None,
 ) -> None:
-    """Run a command with a client, and exit with its code."""
+    """Run a command with a client, and exit with its code. With `user`, an admin acts for them."""
     # Imported here: `lading serve` and `--help` need no HTTP client.
     from lading.client.client import Client
 
@@ -73,6 +86,7 @@ def run(
         async with Client(
             server or common.server,
             token or common.token,
+            user=user,
             on_slow=lambda: output.once(f"lading: waiting for {client.address.url} to answer."),
         ) as client:
             return await work(client, output)
@@ -105,6 +119,11 @@ async def _until_interrupted(job: Callable[[], Awaitable[int]]) -> int:
         with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
             for each in signals:
                 loop.remove_signal_handler(each)
+
+
+def confirmed(question: str) -> bool:
+    """Whether a person at the terminal agrees. Without a terminal nobody is asked: True."""
+    return not sys.stdin.isatty() or typer.confirm(question, err=True)
 
 
 def worst(codes: list[int]) -> int:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lading.commands.common import DONE, Json, Server, Token, run
+from lading.commands.common import DONE, Json, Server, Token, User, run
 from lading.commands.output import Output, size_text, time_text
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ def ls(
     uploads: Annotated[
         bool, typer.Option("--uploads", help="List the unfinished uploads instead.")
     ] = False,
+    user: User = None,
     server: Server = None,
     token: Token = None,
     as_json: Json = False,
@@ -65,7 +66,7 @@ def ls(
         show(output, found)
         return DONE
 
-    run(context, server, token, as_json, work)
+    run(context, server, token, as_json, work, user=user)
 
 
 def _is_of(mime_type: str, wanted: str | None) -> bool:

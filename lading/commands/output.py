@@ -22,6 +22,8 @@ from lading.protocol.errors import LadingError
 if TYPE_CHECKING:
     from rich import progress as rich
 
+    from lading.commands.total import Total
+
 PROGRESS_SECONDS = 0.2
 """JSON progress is printed no more often than this, except when the state changes."""
 
@@ -41,6 +43,7 @@ SELF_ADVISED = ("quota-exceeded", "storage-full", "unavailable")
 EXIT_CODES = {
     "unauthorized": 3,
     "forbidden": 3,
+    "proxy-unauthorized": 3,
     "quota-exceeded": 3,
     "invalid-argument": 2,
     "no-server": 2,
@@ -119,6 +122,8 @@ class Output:
         self._noted: set[str] = set()
         self._shown: dict[str, tuple[State, float]] = {}
         self._tasks: dict[str, rich.TaskID] = {}
+        self._total: Total | None = None
+        self._total_task: rich.TaskID | None = None
 
     # -- lines
 
@@ -209,6 +214,47 @@ class Output:
         else:
             self._note_waiting(what, progress)
 
+    def begin_total(self, total: Total) -> None:
+        """From now on show the sums over several files."""
+        self._total = total
+        if self._bars is not None:
+            self._total_task = self._bars.add_task(_counted(total), total=total.size, note="")
+
+    def move_total(self, progress: Progress) -> None:
+        """The sums changed."""
+        total = self._total
+        if total is None or self.as_json:
+            return
+        if progress.state is State.WAITING:
+            self.once(f"lading: {_note(progress)}")
+        if self._bars is not None and self._total_task is not None:
+            self._bars.update(
+                self._total_task,
+                description=_counted(total),
+                completed=total.stored,
+                total=total.size,
+            )
+        elif total.is_due():
+            left = max(0, total.size - total.stored)
+            self.note(
+                f"lading: {_counted(total)}, {size_text(total.stored)} of {size_text(total.size)}, "
+                f"{size_text(round(total.rate))}/s, {left / max(total.rate, 1):.0f} s left."
+            )
+
+    def end_total(self, text: str) -> None:
+        """Print the sums at the end."""
+        if self._total is not None and self.as_json:
+            self.data("", event="total", **self._total.facts())
+        else:
+            self.note(text)
+
+    def finished(self, what: str) -> None:
+        """One of several files needs no bar any more."""
+        self._shown.pop(what, None)
+        task = self._tasks.pop(what, None)
+        if task is not None and self._bars is not None:
+            self._bars.remove_task(task)
+
     def _note_waiting(self, what: str, progress: Progress) -> None:
         """Without a bar, print that a transfer waits and that it continues."""
         before, _ = self._shown.get(what, (None, 0.0))
@@ -250,6 +296,10 @@ class Output:
             total=progress.total,
             note=_note(progress),
         )
+
+
+def _counted(total: Total) -> str:
+    return f"{total.done}/{total.files} files"
 
 
 def _note(progress: Progress) -> str:

@@ -1,4 +1,4 @@
-"""`lading rm`: delete files or unfinished uploads."""
+"""`lading rm`: delete files, unfinished uploads, or all files of a directory."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lading.commands.common import DONE, Json, Server, Token, run, worst
-from lading.commands.output import Output
+from lading.commands.common import DONE, Json, Server, Token, User, confirmed, run, worst
+from lading.commands.output import Output, printable
 from lading.protocol.errors import LadingError
 
 if TYPE_CHECKING:
@@ -16,19 +16,41 @@ if TYPE_CHECKING:
 
 def rm(
     context: typer.Context,
+    *,
     ids: Annotated[
-        list[str], typer.Argument(metavar="ID", help="The ids of files or unfinished uploads.")
-    ],
+        list[str] | None,
+        typer.Argument(metavar="ID", help="The ids of files or unfinished uploads."),
+    ] = None,
+    directory: Annotated[
+        str | None,
+        typer.Option(
+            "--directory", help="Delete all files of this directory and its subdirectories."
+        ),
+    ] = None,
+    user: User = None,
     server: Server = None,
     token: Token = None,
     as_json: Json = False,
 ) -> None:
-    """Delete files or unfinished uploads, with their bytes."""
+    """Delete files or unfinished uploads, with their bytes.
+
+    An admin may delete every user's by id; --user is for --directory.
+    """
+    if not ids and not directory:
+        raise typer.BadParameter("Name the ids to delete, or a directory with --directory.")
+    if directory and not confirmed(f"Delete all files in {printable(directory)}?"):
+        raise typer.Abort
 
     async def work(client: Client, output: Output) -> int:
-        return worst([await _delete(client, output, each) for each in ids])
+        codes = [await _delete(client, output, each) for each in ids or ()]
+        if directory:
+            deleted = await client.delete_directory(directory)
+            output.data(
+                f"{deleted} files deleted", event="deleted", directory=directory, files=deleted
+            )
+        return worst(codes)
 
-    run(context, server, token, as_json, work)
+    run(context, server, token, as_json, work, user=user)
 
 
 async def _delete(client: Client, output: Output, file_id: str) -> int:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lading.commands.common import DONE, Json, Server, Token, run
+from lading.commands.common import DONE, Json, Server, Token, User, run
 from lading.commands.ls import show
 from lading.commands.output import Output, printable, size_text
 
@@ -19,9 +19,11 @@ SHOWN = ("name", "directory", "state", "mime_type", "sha256", "created_at", "exp
 
 def status(
     context: typer.Context,
+    *,
     file_id: Annotated[
         str | None, typer.Argument(help="The id of a file or unfinished upload.")
     ] = None,
+    user: User = None,
     server: Server = None,
     token: Token = None,
     as_json: Json = False,
@@ -38,7 +40,7 @@ def status(
             _one(output, await client.status(file_id))
         return DONE
 
-    run(context, server, token, as_json, work)
+    run(context, server, token, as_json, work, user=user)
 
 
 async def _server(client: Client, output: Output) -> None:

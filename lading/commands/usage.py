@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lading.commands.common import DONE, Json, Server, Token, parsed, run
+from lading.commands.common import DONE, Json, Server, Token, User, parsed, run
 from lading.commands.output import Output, size_text
 from lading.protocol.units import parse_size
 
 if TYPE_CHECKING:
     from lading.client.client import Client
+    from lading.client.types import Usage
 
 NO_LIMIT = "none"
 
@@ -28,6 +30,7 @@ def usage(
             "--quota", metavar="SIZE", help="Set the limit, such as 10GB, or none for no limit."
         ),
     ] = None,
+    for_user: User = None,
     server: Server = None,
     token: Token = None,
     as_json: Json = False,
@@ -36,20 +39,32 @@ def usage(
 
     RESERVED is held for unfinished uploads. Only an admin may see and set other users' quotas.
     """
+    if user is not None and for_user is not None:
+        raise typer.BadParameter("Name the user once: as an argument or with --user.")
     size = None if quota == NO_LIMIT else parsed("--quota", parse_size, quota, f", or {NO_LIMIT}")
 
     async def work(client: Client, output: Output) -> int:
-        found = await client.usage(user)
+        found = await client.usage(user or for_user)
         if quota is not None:
             found = await client.set_quota(found.user_id, size)
-        if output.as_json:
-            output.data("", **found.raw)
-        else:
-            sizes = tuple(_text(output, each) for each in (found.used, found.reserved, found.quota))
-            output.table(("USER", "USED", "RESERVED", "QUOTA"), [(found.user_id, *sizes)])
+        show(output, [found])
         return DONE
 
     run(context, server, token, as_json, work)
+
+
+def show(output: Output, found: Sequence[Usage]) -> None:
+    """The usage of users as a table, or one JSON object per line."""
+    if output.as_json:
+        for each in found:
+            output.data("", **each.raw)
+    elif found:
+        output.table(("USER", "USED", "RESERVED", "QUOTA"), [_row(output, each) for each in found])
+
+
+def _row(output: Output, found: Usage) -> tuple[str, ...]:
+    sizes = (found.used, found.reserved, found.quota)
+    return found.user_id, *(_text(output, each) for each in sizes)
 
 
 def _text(output: Output, size: int | None) -> str:

@@ -101,13 +101,17 @@ class FetchedKeys:
 
 
 def jwks_fetcher(url: str) -> Callable[[], Awaitable[str]]:
-    """Fetches the keys of an address; redirects are not followed."""
+    """Fetches the keys of an address; redirects are not followed.
+
+    The proxy is that of `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`, and certificates are those of
+    `SSL_CERT_FILE` or `SSL_CERT_DIR`, where these are set.
+    """
 
     async def fetch() -> str:
         # Reading the system's certificates takes long enough to hold up the event loop.
-        context = await asyncio.to_thread(httpx.create_ssl_context, trust_env=False)
+        context = await asyncio.to_thread(httpx.create_ssl_context)
         async with httpx.AsyncClient(
-            verify=context, timeout=FETCH_SECONDS, follow_redirects=False, trust_env=False
+            verify=context, timeout=FETCH_SECONDS, follow_redirects=False
         ) as client:
             response = await client.get(url)
             response.raise_for_status()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from random import Random
@@ -59,6 +60,8 @@ def data() -> bytes:
 
 @pytest.fixture
 def file(tmp_path: Path, data: bytes) -> Path:
+    """A file with these bytes, which nobody has touched for years."""
     path = tmp_path / "movie.mp4"
     path.write_bytes(data)
+    os.utime(path, ns=(10**18, 10**18))
     return path

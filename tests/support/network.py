@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
+import re
+import ssl
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 BLOCK = 64 * 1024
 
@@ -14,7 +24,8 @@ class Network:
 
     Each connection is cut after the next number of `cuts`, counted in bytes of its client (or of
     its server, for `deaf` ones); when they run out, connections live. `damage` may change bytes of
-    the client on their way, `damage_back` those of the server.
+    the client on their way, `damage_back` those of the server. A connection that became a WebSocket
+    carries `swallow_after` bytes of its client, and then nothing in either direction.
     """
 
     def __init__(self, port: int, cuts: Iterable[int] = (), deaf: Iterable[int] = ()) -> None:
@@ -22,6 +33,7 @@ class Network:
         self.deaf: Iterator[int] = iter(deaf)
         self.damage: Callable[[bytes], bytes] = bytes
         self.damage_back: Callable[[bytes], bytes] = bytes
+        self.swallow_after: int | None = None
         self.cut_count = 0
         self.port = 0
         self._target = port
@@ -58,8 +70,9 @@ class Network:
             return
         pair = {writer, back}
         self._open |= pair
-        up = self._forward(reader, back, next(self.cuts, None), self._damaged)
-        down = self._forward(there, writer, next(self.deaf, None), self._damaged_back)
+        wire = _Wire(self)
+        up = self._forward(reader, back, next(self.cuts, None), wire.up)
+        down = self._forward(there, writer, next(self.deaf, None), wire.down)
         try:
             with suppress(OSError):
                 await asyncio.gather(up, down)
@@ -68,13 +81,6 @@ class Network:
                 each.transport.abort()
             self._open -= pair
             self._tasks.discard(task)
-
-    # Looked up for each block, so that a test may change them while a connection lives.
-    def _damaged(self, data: bytes) -> bytes:
-        return self.damage(data)
-
-    def _damaged_back(self, data: bytes) -> bytes:
-        return self.damage_back(data)
 
     async def _forward(
         self,
@@ -100,6 +106,34 @@ class Network:
         raise ConnectionAbortedError
 
 
+class _Wire:
+    """What becomes of the bytes of one connection.
+
+    The network's settings are looked up for each block, so that a test may change them while a
+    connection lives.
+    """
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+        self._upgraded = False
+        self._carried = 0
+
+    @property
+    def _silent(self) -> bool:
+        most = self._network.swallow_after
+        return self._upgraded and most is not None and self._carried > most
+
+    def up(self, data: bytes) -> bytes:
+        self._carried += len(data) if self._upgraded else 0
+        return b"" if self._silent else self._network.damage(data)
+
+    def down(self, data: bytes) -> bytes:
+        if self._silent:
+            return b""
+        self._upgraded = self._upgraded or data.startswith(b"HTTP/1.1 101 ")
+        return self._network.damage_back(data)
+
+
 @asynccontextmanager
 async def network(
     port: int, cuts: Iterable[int] = (), deaf: Iterable[int] = ()
@@ -117,12 +151,16 @@ async def network(
 class Proxy:
     """An HTTP proxy that sends every request to `port`, whatever host it names.
 
-    With `forbids_connect` it tunnels nothing, as proxies that inspect all traffic do.
+    With `forbids_connect` it tunnels nothing, as proxies that inspect all traffic do. With
+    `wants_password` it carries nothing without one. With `buffers` it passes no WebSocket, and a
+    body only when it has all of it.
     """
 
     def __init__(self, port: int) -> None:
         self.methods: list[str] = []
         self.forbids_connect = False
+        self.wants_password = False
+        self.buffers = False
         self.port = 0
         self._target = port
         self._tasks: set[asyncio.Task[None]] = set()
@@ -156,17 +194,28 @@ class Proxy:
         head = await reader.readuntil(b"\r\n\r\n")
         method, address, version = head.split(b"\r\n", 1)[0].split(b" ")
         self.methods.append(method.decode())
+        if self.wants_password and b"proxy-authorization:" not in head.lower():
+            asks = b'Proxy-Authenticate: Basic realm="p"\r\nContent-Length: 0\r\n\r\n'
+            writer.write(b"HTTP/1.1 407 Proxy Authentication Required\r\n" + asks)
+            await writer.drain()
+            return
         if method == b"CONNECT" and self.forbids_connect:
             writer.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
             await writer.drain()
             return
+        body = b""
+        if self.buffers:
+            head = head.replace(b"Upgrade: websocket\r\n", b"")
+            length = re.search(rb"(?i)\r\ncontent-length: (\d+)", head)
+            body = await reader.readexactly(int(length[1])) if length else b""
         there, back = await asyncio.open_connection("127.0.0.1", self._target)
         if method == b"CONNECT":
             writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
         else:
-            path = b"/" + address.split(b"/", 3)[3]
+            path = address if address.startswith(b"/") else b"/" + address.split(b"/", 3)[3]
             fields = head.split(b"\r\n", 1)[1]
             back.write(b"%b %b %b\r\nConnection: close\r\n%b" % (method, path, version, fields))
+            back.write(body)
         try:
             await asyncio.gather(_copy(reader, back), _copy(there, writer))
         finally:
@@ -191,3 +240,65 @@ async def proxying(port: int) -> AsyncIterator[Proxy]:
     finally:
         server.close()
         await proxy.settle()
+
+
+def certificate(directory: Path) -> Path:
+    """A self-signed certificate for 127.0.0.1, with its key in the same file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "tests")])
+    now = datetime.now(UTC)
+    host = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([host]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    path = directory / "certificate.pem"
+    secret = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    path.write_bytes(made.public_bytes(serialization.Encoding.PEM) + secret)
+    return path
+
+
+@asynccontextmanager
+async def fronting(
+    port: int, host: str = "127.0.0.1", certificate: Path | None = None
+) -> AsyncIterator[int]:
+    """Another way to `port`: on another address, or by TLS. Gives its own port."""
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        tasks.add(task)
+        there, back = await asyncio.open_connection("127.0.0.1", port)
+        try:
+            with suppress(OSError):
+                await asyncio.gather(_copy(reader, back), _copy(there, writer))
+        finally:
+            back.transport.abort()
+            writer.transport.abort()
+            tasks.discard(task)
+
+    context = None
+    if certificate is not None:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(certificate)
+    server = await asyncio.start_server(accept, host, 0, ssl=context)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+        for task in list(tasks):
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -232,7 +232,7 @@ def test_a_problem_document_tells_the_error() -> None:
         (531, Internal),
         (500, Internal),
         (418, Internal),
-        (302, Internal),
+        (302, NotALadingServer),
     ],
 )
 def test_what_a_proxy_answers(status: int, kind: type[LadingError]) -> None:

@@ -9,7 +9,7 @@ from websockets.frames import Close
 from lading.client.address import Address
 from lading.client.backoff import Timing
 from lading.client.channel import Channel, beside, explain
-from lading.client.errors import Unreachable
+from lading.client.errors import NotALadingServer, Unreachable
 from lading.client.retry import Again, NoChannel
 from lading.protocol.codec import encode
 from lading.protocol.errors import (
@@ -116,7 +116,7 @@ async def test_too_many_connections_pass(fake: Fake) -> None:
 
 async def test_the_token_stays_with_the_server(fake: Fake) -> None:
     fake.on_request = lambda _path: respond({}, 302, Location="http://127.0.0.1:1/")
-    with pytest.raises(Again, match="302"):
+    with pytest.raises(NotALadingServer, match="302"):
         await channel(fake)
 
 

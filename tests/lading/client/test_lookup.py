@@ -54,6 +54,25 @@ async def test_an_upload_of_another_file_is_not(
     assert await unfinished(api, source, "films") is None
 
 
+@pytest.mark.parametrize("directory", ["/films/", "./films", "films//"])
+async def test_a_directory_that_is_written_otherwise_is_the_same(
+    fake: Fake, api: Api, source: Source, directory: str
+) -> None:
+    begin(fake, source)
+    assert await unfinished(api, source, directory) is not None
+
+
+async def test_a_name_that_is_composed_otherwise_is_the_same(
+    fake: Fake, api: Api, tmp_path: Path
+) -> None:
+    path = tmp_path / "cafe\u0301.mp4"
+    path.write_bytes(b"x")
+    source = await open_source(path, None, sha256=True)
+    begin(fake, source, name="caf\u00e9.mp4")
+    assert await unfinished(api, source, "films") is not None
+    await source.close()
+
+
 def finish(fake: Fake, held: Held, digest: str | None) -> None:
     held.finished = replace(
         held.manifest(), state=State.READY, sha256=digest, crc32c=7, upload_end=True

@@ -1,7 +1,9 @@
 import asyncio
+import errno
 import hashlib
 import io
 import os
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -80,21 +82,115 @@ async def test_a_digest_that_nobody_wants(file: Path) -> None:
     await source.close()
 
 
-async def test_a_file_that_grew_is_noticed(file: Path) -> None:
-    source = await source_of(file)
-    await source.confirm()
-    with file.open("ab") as more:
-        more.write(b"more")
-    with pytest.raises(SourceChanged, match="movie"):
-        await source.confirm()
+def write(file: Path, data: bytes) -> None:
+    file.write_bytes(data)
+
+
+async def sent(source: Source) -> Source:
+    """The source, after all of its bytes were sent."""
+    await source.digest(lambda _: None)
+    return source
+
+
+async def test_a_file_that_grew_keeps_its_beginning(file: Path, data: bytes) -> None:
+    source = await sent(await source_of(file))
+    write(file, data + b"more")
+    await source.confirm(lambda _: None)
+    assert (source.size, source.grown_by) == (len(data), 4)
     await source.close()
 
 
-async def test_a_file_that_was_touched_is_noticed(file: Path) -> None:
+async def test_a_file_that_was_touched_is_the_same(file: Path) -> None:
+    source = await sent(await source_of(file))
+    os.utime(file)
+    await source.confirm(lambda _: None)
+    assert source.grown_by == 0
+    await source.close()
+
+
+async def test_without_a_digest_a_touch_may_be_a_change(file: Path) -> None:
+    source = await open_source(file, None, sha256=False)
+    await source.confirm(lambda _: None)
+    os.utime(file)
+    with pytest.raises(SourceChanged, match="without a SHA-256"):
+        await source.confirm(lambda _: None)
+    await source.close()
+
+
+async def test_other_bytes_are_noticed(file: Path, data: bytes) -> None:
+    source = await sent(await source_of(file))
+    write(file, data[:-1] + b"?")
+    with pytest.raises(SourceChanged, match="movie"):
+        await source.confirm(lambda _: None)
+    await source.close()
+
+
+async def test_other_bytes_are_noticed_where_times_are_coarse(file: Path, data: bytes) -> None:
+    changed = time.time_ns()
+    os.utime(file, ns=(changed, changed))
+    source = await sent(await source_of(file))
+    write(file, data[:-1] + b"?")
+    os.utime(file, ns=(changed, changed))
+    with pytest.raises(SourceChanged, match="movie"):
+        await source.confirm(lambda _: None)
+    await source.close()
+
+
+async def test_a_file_that_rested_is_read_once(file: Path) -> None:
+    source = await sent(await source_of(file))
+    hashed: list[int] = []
+    await source.confirm(hashed.append)
+    assert hashed == []
+    await source.close()
+
+
+async def test_a_file_that_was_replaced_stays_what_was_opened(file: Path, data: bytes) -> None:
     source = await source_of(file)
-    os.utime(file, ns=(1, 1))
-    with pytest.raises(SourceChanged):
-        await source.confirm()
+    other = file.with_name("other")
+    write(other, b"other")
+    os.replace(other, file)  # noqa: PTH105
+    assert await source.digest(lambda _: None) == sha256(data)
+    await source.confirm(lambda _: None)
+    await source.close()
+
+
+async def test_a_deleted_file_stays_what_was_opened(file: Path, data: bytes) -> None:
+    source = await source_of(file)
+    os.remove(file)  # noqa: PTH107
+    assert await source.digest(lambda _: None) == sha256(data)
+    await source.confirm(lambda _: None)
+    await source.close()
+
+
+async def test_a_disk_that_fails_in_the_middle(file: Path) -> None:
+    class Failing(io.FileIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            if self.tell() == 100_000:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            return super().read(-1 if size is None else size)
+
+    with Failing(file) as failing:
+        source = await source_of(failing, "a")
+        await source.read(0, 100_000, bytes)
+        with pytest.raises(SourceFailed, match="Input/output error"):
+            await source.read(100_000, 200_000, bytes)
+        await source.close()
+
+
+async def test_a_sparse_file(tmp_path: Path) -> None:
+    path = tmp_path / "sparse"
+    path.touch()
+    os.truncate(path, 3_000_000)
+    source = await source_of(path)
+    assert await source.digest(lambda _: None) == sha256(bytes(3_000_000))
+    await source.close()
+
+
+async def test_a_link_is_followed(file: Path, data: bytes) -> None:
+    link = file.with_name("link.mp4")
+    link.symlink_to(file)
+    source = await source_of(link)
+    assert (source.name, source.size) == ("link.mp4", len(data))
     await source.close()
 
 
@@ -109,10 +205,19 @@ async def test_a_file_that_became_shorter_is_noticed(file: Path) -> None:
 async def test_the_same_file_has_the_same_fingerprint(file: Path, tmp_path: Path) -> None:
     first, second = await source_of(file), await source_of(str(file))
     assert first.fingerprint == second.fingerprint
-    os.utime(file, ns=(1, 1))
+    os.utime(file)
     third = await source_of(file)
-    assert third.fingerprint != first.fingerprint
+    assert third.fingerprint == first.fingerprint
+    assert third.former_fingerprint != first.former_fingerprint
     for source in (first, second, third):
+        await source.close()
+
+
+async def test_without_a_digest_the_time_counts(file: Path) -> None:
+    dated = await open_source(file, None, sha256=False)
+    usual = await source_of(file)
+    assert (dated.fingerprint, dated.former_fingerprint) == (usual.former_fingerprint, None)
+    for source in (dated, usual):
         await source.close()
 
 
@@ -130,7 +235,7 @@ async def test_an_open_file_is_read_from_where_it_stands() -> None:
     source = await source_of(file, "digits")
     assert source.size == 6
     assert await source.read(0, 6, bytes) == b"456789"
-    await source.confirm()
+    await source.confirm(lambda _: None)
     await source.close()
     assert not file.closed
 
@@ -266,4 +371,18 @@ async def test_a_path_that_is_no_regular_file(tmp_path: Path) -> None:
     assert isinstance(source, StreamSource)
     source.opened(opened(), 10 * CELL, nothing)
     await until(lambda: source.size == 0)
+    await source.close()
+
+
+@pytest.mark.parametrize(
+    "path", ["/proc/cpuinfo", "/proc/self/status", "/sys/kernel/mm/transparent_hugepage/enabled"]
+)
+async def test_a_file_whose_length_the_system_does_not_tell(path: str) -> None:
+    source = await source_of(path)
+    assert isinstance(source, StreamSource)
+    source.opened(opened(), 2**20, nothing)
+    await until(lambda: source.size is not None)
+    assert source.size
+    first = path.rsplit("/", 1)[1] == "enabled"
+    assert (await source.read(0, 4, bytes)).isascii() or first
     await source.close()

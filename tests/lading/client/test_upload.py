@@ -1,8 +1,11 @@
 import asyncio
 import hashlib
 import io
+import itertools
+import os
 import tracemalloc
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -14,6 +17,7 @@ from websockets.http11 import Response
 from lading.client.backoff import Timing
 from lading.client.client import Client
 from lading.client.errors import NotALadingServer, SourceChanged, SourceFailed, Unreachable
+from lading.client.source import open_source
 from lading.client.types import File, Progress, State
 from lading.protocol import effects as e
 from lading.protocol.digests import crc32c
@@ -22,6 +26,7 @@ from lading.protocol.errors import (
     ChunkConflict,
     Forbidden,
     Gone,
+    Internal,
     LadingError,
     NotFound,
     QuotaExceeded,
@@ -204,7 +209,7 @@ async def test_cuts_at_random_bytes(fake: Fake, file: Path, data: bytes, seed: i
 @pytest.mark.parametrize("seed", range(4))
 async def test_answers_that_get_lost(fake: Fake, file: Path, data: bytes, seed: int) -> None:
     random = Random(seed)
-    deaf = [random.randrange(200, 400) for _ in range(10)]
+    deaf = [random.randrange(200, 400) for _ in range(16)]
     async with network(fake.port, deaf=deaf) as between, client(between.url) as lading:
         await lading.upload(file)
     assert between.cut_count >= 5
@@ -287,7 +292,7 @@ async def test_goaway_waits_for_what_is_in_flight(fake: Fake, file: Path, data: 
 
 async def test_goaway_says_when_to_come_back(fake: Fake, file: Path, clock: Clock) -> None:
     fake.gate.clear()
-    async with client(fake.url, clock.timing(chance=0.5)) as lading:
+    async with client(fake.url, clock.timing()) as lading:
         upload = lading.upload(file)
         task = asyncio.ensure_future(_done(upload))
         await until(lambda: fake.bytes_received == fake.window)
@@ -320,21 +325,36 @@ async def test_a_server_that_is_too_busy_for_an_upgrade(
     assert clock.slept[:3] == [2.0, 2.0, 2.0]
 
 
-@pytest.mark.parametrize("status", [408, 425, 429, 502, 504, 520, 530])
-@pytest.mark.parametrize("path", ["/v1/ws", "/v1/uploads", "/v1/files"])
+PROXYS = [408, 425, 429, 500, 502, 504, 520, 530]
+
+
+@pytest.mark.parametrize(
+    "answered", list(itertools.product(PROXYS, ["/v1/ws", "/v1/uploads", "/v1/files"]))
+)
 async def test_a_proxy_that_answers_for_the_server_for_a_while(
-    fake: Fake, file: Path, clock: Clock, status: int, path: str
+    fake: Fake, file: Path, data: bytes, clock: Clock, answered: tuple[int, str]
 ) -> None:
-    left = [0] * 8
+    status, path = answered
+    left = [0] * 5
 
     def answer(asked: str) -> Response | None:
         return from_proxy(status) if asked == path and left and not left.pop() else None
 
     fake.on_request = answer
-    async with client(fake.url, clock.timing(chance=0.5)) as lading:
+    async with client(fake.url, clock.timing()) as lading:
         await lading.upload(file)
-    assert len(clock.slept) >= 8
-    assert fake.only.finished is not None
+    assert len(clock.slept) >= 5
+    assert fake.only.bytes() == data
+
+
+async def test_a_proxy_with_a_fault_that_stays_is_reported(
+    fake: Fake, file: Path, clock: Clock
+) -> None:
+    fake.on_request = lambda _path: from_proxy(500)
+    async with client(fake.url, clock.timing()) as lading:
+        with pytest.raises(Internal, match="HTTP status 500"):
+            await lading.upload(file)
+    assert len(clock.slept) == 5
 
 
 async def test_another_writer_in_the_same_cell(fake: Fake, file: Path, data: bytes) -> None:
@@ -549,8 +569,62 @@ async def test_a_file_that_changes_is_not_finished(fake: Fake, file: Path, data:
         fake.gate.set()
         with pytest.raises(SourceChanged, match="changed during"):
             await task
-    assert of(fake, Finish) == []
-    assert fake.only.finished is None
+        assert of(fake, Finish) == []
+        kept = fake.only  # the user decides
+        assert kept.finished is None
+        again = lading.upload(file)
+        await again
+    assert again.id is not None
+    assert fake.uploads[again.id].bytes() == data[::-1]
+
+
+async def test_a_file_that_is_touched_is_finished(fake: Fake, file: Path, data: bytes) -> None:
+    fake.gate.clear()
+    async with client(fake.url) as lading:
+        task = asyncio.ensure_future(_done(lading.upload(file)))
+        await until(lambda: fake.bytes_received > 0)
+        os.utime(file)
+        fake.gate.set()
+        await task
+    assert fake.only.bytes() == data
+
+
+async def test_a_file_that_is_touched_between_two_runs_is_resumed(fake: Fake, file: Path) -> None:
+    await interrupted(fake, file)
+    os.utime(file)
+    async with client(fake.url) as lading:
+        upload = lading.upload(file)
+        await upload
+    assert upload.id == fake.only.id
+    assert upload.resumed_from > 0
+
+
+async def test_an_upload_of_an_earlier_version_is_resumed(fake: Fake, file: Path) -> None:
+    await interrupted(fake, file)
+    source = await open_source(file, None, sha256=True)
+    await source.close()
+    held = fake.only
+    held.spec = replace(held.spec, fingerprint=source.former_fingerprint)
+    async with client(fake.url) as lading:
+        upload = lading.upload(file)
+        await upload
+    assert upload.id == held.id
+    assert upload.resumed_from > 0
+
+
+async def test_of_a_file_that_grows_the_beginning_is_uploaded(
+    fake: Fake, file: Path, data: bytes
+) -> None:
+    fake.gate.clear()
+    async with client(fake.url) as lading:
+        upload = lading.upload(file)
+        task = asyncio.ensure_future(_done(upload))
+        await until(lambda: fake.bytes_received > 0)
+        await asyncio.to_thread(file.write_bytes, data + b"more")
+        fake.gate.set()
+        await task
+    assert fake.only.bytes() == data
+    assert upload.grown_by == 4
 
 
 async def test_an_upload_of_another_size_is_not_mixed_with(fake: Fake, file: Path) -> None:

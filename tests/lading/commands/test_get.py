@@ -59,6 +59,31 @@ def test_to_an_output_that_gets_full(
     assert b"Traceback" not in done.stderr
 
 
+def test_several_by_id_and_by_name(shell: Shell, movie: Path, tmp_path: Path) -> None:
+    first = shell.put(movie, "--name", "several-1.mp4")
+    shell.put(movie, "--name", "several-2.mp4", "--directory", "several")
+    (tmp_path / "into").mkdir()
+    names = [first, "several/several-2.mp4"]
+    assert shell.lines("get", *names, "-o", "into") == ["into/several-1.mp4", "into/several-2.mp4"]
+    assert (tmp_path / "into" / "several-2.mp4").read_bytes() == movie.read_bytes()
+    assert shell.run("get", *names, "-o", "nowhere").exit_code == 2
+
+
+def test_one_that_fails_does_not_stop_the_others(shell: Shell, movie: Path) -> None:
+    made = shell.put(movie, "--name", "after-a-failure.mp4")
+    result = shell.run("get", "0" * 24, made)
+    assert (result.exit_code, result.stdout) == (1, "after-a-failure.mp4\n")
+
+
+def test_a_name_that_two_files_have(shell: Shell, movie: Path) -> None:
+    ids = [shell.put(movie, "--name", "twice.mp4", "--directory", where) for where in ("a", "b")]
+    result = shell.run("get", "twice.mp4")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "2 files are called twice.mp4. Choose one by its id: " in result.stderr
+    assert all(each in result.stderr for each in ids)
+    assert shell.lines("get", "a/twice.mp4") == ["twice.mp4"]
+
+
 def test_json(shell: Shell, movie: Path) -> None:
     made = shell.put(movie, "--name", "json.mp4")
     *progress, done = shell.events("get", made)

@@ -66,7 +66,7 @@ def test_an_error_says_what_happened_and_what_to_do() -> None:
 
 
 def test_exit_codes_name_errors_that_there_are() -> None:
-    assert set(EXIT_CODES) - {"no-server"} <= set(CATALOGUE)
+    assert set(EXIT_CODES) - {"no-server", "proxy-unauthorized"} <= set(CATALOGUE)
 
 
 def test_data_goes_to_standard_output_and_notes_do_not(capsys: Captured) -> None:

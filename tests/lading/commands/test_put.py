@@ -2,17 +2,20 @@ import filecmp
 import json
 import os
 import pty
+import re
 import select
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
 
+from lading.client.source import FileSource
 from tests.lading.commands.conftest import Shell
 from tests.support.servers import Process
 
@@ -74,8 +77,161 @@ def test_many_files(shell: Shell, tmp_path: Path) -> None:
     paths = [tmp_path / f"many-{number}" for number in range(5)]
     for path in paths:
         path.write_text(path.name)
-    assert len(shell.lines("put", *paths, "--jobs", "3")) == 5
+    result = shell.run("put", *paths, "--jobs", "3")
+    assert (result.exit_code, len(result.stdout.splitlines())) == (0, 5)
+    assert result.stderr.startswith("lading: 5 files: 5 uploaded, 0 already stored, 0 failed; 30 b")
     assert len(shell.lines("ls", "--name", "many-")) == 5
+    *done, total = [event for event in shell.events("put", *paths) if event["event"] != "progress"]
+    assert {(event["event"], event["skipped"]) for event in done} == {("complete", True)}
+    seconds = total.pop("seconds")
+    assert seconds > 0
+    assert total == {
+        "event": "total", "files": 5, "uploaded": 0, "skipped": 5, "failed": 0, "bytes_sent": 0,
+    }  # fmt: skip
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """A directory with directories, links, a loop, and what is no file."""
+    top = tmp_path / "tree"
+    (top / "2024" / "caf\u00e9").mkdir(parents=True)
+    for name in ("a.jpg", ".hidden", "2024/b.jpg", "2024/caf\u00e9/c.jpg", "2024/d.tmp"):
+        (top / name).write_bytes(b"no magic " + os.urandom(20))
+    (top / "link.jpg").symlink_to(top / "a.jpg")
+    (top / "2024" / "loop").symlink_to(top)
+    os.mkfifo(top / "pipe")
+    return top
+
+
+def stored(shell: Shell, under: str) -> set[str]:
+    """The paths on the server below a directory."""
+    paths = {f"{each['directory']}/{each['name']}" for each in shell.events("ls")}
+    return {path.removeprefix(f"{under}/") for path in paths if path.startswith(f"{under}/")}
+
+
+def test_a_directory_is_uploaded_with_its_paths(shell: Shell, tree: Path) -> None:
+    result = shell.run("put", tree, "--exclude", "*.tmp", "--directory", "base")
+    assert result.exit_code == 0
+    assert stored(shell, "base") == {
+        "tree/a.jpg",
+        "tree/.hidden",
+        "tree/link.jpg",
+        "tree/2024/b.jpg",
+        "tree/2024/caf\u00e9/c.jpg",
+    }
+    *left_out, total = result.stderr.splitlines()
+    assert left_out == [
+        f"lading: left out: {tree}/pipe is not a regular file.",
+        f"lading: left out: {tree}/2024/loop is a link to a directory.",
+    ]
+    assert total.startswith("lading: 5 files: 5 uploaded,")
+    again = shell.run("put", tree, "--exclude", "*.tmp", "--directory", "base")
+    assert "lading: 5 files: 0 uploaded, 5 already stored, 0 failed; 0 bytes" in again.stderr
+
+
+def test_files_and_directories_as_a_pattern_names_them(shell: Shell, tree: Path) -> None:
+    (tree / "pipe").unlink()
+    result = shell.run("put", *sorted(tree.iterdir()), "--directory", "mixed")
+    assert result.exit_code == 0
+    found = stored(shell, "mixed")
+    assert {"a.jpg", "2024/b.jpg", "2024/caf\u00e9/c.jpg", "2024/d.tmp"} <= found
+
+
+def test_names_that_are_not_utf_8(shell: Shell, tmp_path: Path) -> None:
+    top = os.fsencode(tmp_path) + b"/d\xe9"
+    os.mkdir(top)  # noqa: PTH102
+    for name in (b"a\xe9", b"b"):
+        fd = os.open(top + b"/" + name, os.O_CREAT | os.O_WRONLY)
+        os.write(fd, name)
+        os.close(fd)
+    result = shell.run("put", os.fsdecode(top), "--directory", "latin")
+    assert result.exit_code == 0, result.output
+    bad = "\N{REPLACEMENT CHARACTER}"
+    assert stored(shell, "latin") == {f"d{bad}/a{bad}", f"d{bad}/b"}
+
+
+def test_an_empty_directory(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    result = shell.run("put", tmp_path / "empty")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stderr == "lading: There are no files to upload.\n"
+
+
+def test_one_file_that_fails_of_many(shell: Shell, tree: Path) -> None:
+    (tree / "dangling").symlink_to(tree / "nothing")
+    result = shell.run("put", tree, "--directory", "failing")
+    assert result.exit_code == 1
+    assert f"lading: {tree}/dangling cannot be read: No such file or directory." in result.stderr
+    assert "7 files: 6 uploaded, 0 already stored, 1 failed" in result.stderr
+    assert result.stdout.count("\n") == 6
+
+
+def test_a_name_for_a_directory_is_refused(shell: Shell, tree: Path) -> None:
+    result = shell.run("put", tree, "--name", "x")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "--name cannot be used with a directory." in result.stderr
+
+
+@pytest.mark.usefixtures("impatient")
+def test_without_a_server_not_every_file_waits(shell: Shell, tree: Path) -> None:
+    result = shell.run("put", tree, "--server", "http://127.0.0.1:1", "--jobs", "1")
+    assert result.exit_code == 1
+    assert "6 files: 0 uploaded, 0 already stored, 1 failed, 5 not tried;" in result.stderr
+
+
+def test_a_file_of_proc(shell: Shell) -> None:
+    made = shell.put(Path("/proc/cpuinfo"))
+    got = shell.run("get", made, "-o", "-")
+    assert b"processor" in got.stdout_bytes
+
+
+def test_a_file_that_grows_is_said_to(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "growing.log"
+    path.write_bytes(b"no magic" + os.urandom(3_000_000))
+    before = path.stat().st_size
+    usual = FileSource.digest
+
+    async def grow(self: FileSource, on_hashed: Callable[[int], None]) -> str | None:
+        with path.open("ab") as more:
+            more.write(b"more")
+        return await usual(self, on_hashed)
+
+    monkeypatch.setattr(FileSource, "digest", grow)
+    result = shell.run("put", path)
+    assert result.exit_code == 0
+    assert result.stderr == (
+        f"lading: {path} grew during the upload. Its first 3.0 MB were uploaded; 4 bytes were "
+        "not.\n"
+    )
+    made = result.stdout.split()[0]
+    assert shell.run("get", made, "-o", "-").stdout_bytes == path.read_bytes()[:before]
+
+
+def test_a_file_that_changes_is_said_to_and_kept(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "rewritten.bin"
+    path.write_bytes(b"no magic" + os.urandom(3_000_000))
+    usual = FileSource.digest
+
+    async def change(self: FileSource, on_hashed: Callable[[int], None]) -> str | None:
+        with path.open("r+b") as file:
+            file.write(b"other")
+        return await usual(self, on_hashed)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FileSource, "digest", change)
+        result = shell.run("put", path)
+    assert (result.exit_code, result.stdout) == (1, "")
+    (kept,) = shell.events("ls", "--uploads", "--name", path.name)
+    assert f"changed during the upload. What was stored is kept as upload {kept['_id']}" in (
+        result.stderr
+    )
+    made = shell.put(path)
+    assert shell.run("get", made, "-o", "-").stdout_bytes == path.read_bytes()
+    shell.lines("rm", kept["_id"])
 
 
 def test_one_that_fails_does_not_stop_the_others(shell: Shell, movie: Path) -> None:
@@ -188,6 +344,32 @@ def test_ctrl_c_leaves_the_upload_resumable(
         assert upload["upload_size"] > stored
         stored = upload["upload_size"]
     shell.lines("rm", upload["_id"])
+
+
+def test_ctrl_c_among_many_files(program: dict[str, str], shell: Shell, tmp_path: Path) -> None:
+    top = tmp_path / "interrupted"
+    top.mkdir()
+    for number in range(200):
+        (top / str(number)).write_bytes(b"no magic" + os.urandom(20))
+    child = subprocess.Popen(
+        [*LADING, "put", str(top)], env=program, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    with child:
+        assert child.stdout is not None
+        assert child.stderr is not None
+        child.stdout.readline()
+        child.send_signal(signal.SIGINT)
+        assert child.wait(20) == 4
+        total, interrupted = child.stderr.read().decode().splitlines()[-2:]
+    assert total.startswith("lading: 200 files: ")
+    assert " not tried;" in total
+    assert interrupted == "lading: interrupted. Run the same command again to resume."
+    result = shell.run("put", top)
+    assert result.exit_code == 0
+    found = re.search(r"200 files: (\d+) uploaded, (\d+) already stored, 0 failed", result.stderr)
+    assert found is not None
+    assert int(found[2]) >= 1
+    assert len(shell.events("ls", "--directory", "interrupted")) == 200
 
 
 def test_run_again_it_goes_on(program: dict[str, str], shell: Shell, tmp_path: Path) -> None:

@@ -34,3 +34,12 @@ def test_one_that_fails_does_not_stop_the_others(shell: Shell, movie: Path) -> N
     assert result.stdout == f"{made}\n"
     assert "There is no upload or file" in result.stderr
     assert shell.run("rm", "nonsense").exit_code == 2
+
+
+def test_a_directory(shell: Shell, movie: Path) -> None:
+    shell.put(movie, "--directory", "doomed")
+    shell.put(movie, "--directory", "doomed/inner")
+    kept = shell.put(movie, "--directory", "doomed-not")
+    assert shell.lines("rm", "--directory", "doomed") == ["2 files deleted"]
+    assert shell.lines("rm", kept) == [kept]
+    assert shell.run("rm").exit_code == 2

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import httpx
 import pytest
@@ -19,6 +20,7 @@ from lading.server.access.jwks import (
     FetchedKeys,
     jwks_fetcher,
 )
+from tests.support.network import certificate, fronting, proxying
 
 
 def key(kid: str) -> ECKey:
@@ -158,6 +160,7 @@ class Hanging:
         self.open = asyncio.Event()
         self.open.set()
         self.hangs = asyncio.Event()
+        self.port = 0
         self.url = ""
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -175,13 +178,38 @@ class Hanging:
 async def hanging(*keys: ECKey) -> AsyncIterator[Hanging]:
     site = Hanging(*keys)
     server = await asyncio.start_server(site.serve, "127.0.0.1", 0)
-    site.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/keys"
+    site.port = server.sockets[0].getsockname()[1]
+    site.url = f"http://127.0.0.1:{site.port}/keys"
     try:
         yield site
     finally:
         site.open.set()
         server.close()
         await server.wait_closed()
+
+
+async def test_keys_are_fetched_by_the_proxy_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with hanging(key("known")) as site, proxying(site.port) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy.url)
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        assert "known" in await jwks_fetcher("http://issuer.test/keys")()
+        assert proxy.methods == ["GET"]
+        assert "known" in await jwks_fetcher(site.url)()
+        assert proxy.methods == ["GET"]
+
+
+async def test_the_certificates_of_the_environment_are_trusted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = certificate(tmp_path)
+    async with hanging(key("known")) as site, fronting(site.port, certificate=path) as port:
+        fetch = jwks_fetcher(f"https://127.0.0.1:{port}/keys")
+        with pytest.raises(httpx.ConnectError, match="self-signed"):
+            await fetch()
+        monkeypatch.setenv("SSL_CERT_FILE", str(path))
+        assert "known" in await fetch()
 
 
 async def test_a_known_key_is_answered_while_the_fetch_of_an_unknown_one_hangs() -> None:

@@ -1,0 +1,141 @@
+"""Files in one request, against the real server, and lists of what is there."""
+
+import io
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from lading.client.client import Client
+from lading.client.local import SMALL
+from lading.client.small import read_small
+from lading.client.types import Manifest, UploadRequest
+from lading.protocol.errors import LadingError, TooLarge
+from tests.lading.conftest import AT_ONCE
+from tests.support.fake_server import Fake, respond
+from tests.support.network import network
+from tests.support.servers import Process
+
+REQUEST = UploadRequest(
+    name=None, directory="", tags=(), mime_type=None, sha256=True, resume=True, chunk_size=None
+)
+
+
+@pytest.fixture
+async def lading(server: Process) -> AsyncIterator[Client]:
+    async with Client(server.url, server.token, timing=AT_ONCE) as client:
+        yield client
+
+
+def written(path: Path, size: int = 2000) -> Path:
+    path.write_bytes(b"no magic" + os.urandom(size - 8))
+    return path
+
+
+async def test_a_small_file_takes_one_request(lading: Client, tmp_path: Path) -> None:
+    path = written(tmp_path / "small.mp4")
+    upload = lading.upload(path, one_request=True, directory="s", tags=["a", "b"])
+    file = await upload
+    found = await lading.manifest(file.id)
+    assert isinstance(found, Manifest)
+    assert (found.name, found.directory, found.tags) == ("small.mp4", "s", ("a", "b"))
+    assert (found.mime_type, found.sha256) == ("video/mp4", file.sha256)
+    assert (upload.connections, upload.bytes_sent, upload.skipped) == (0, 2000, False)
+    again = lading.upload(path, one_request=True, directory="s")
+    assert (await again).id == file.id
+    assert again.skipped
+
+
+async def test_a_larger_file_is_an_upload(lading: Client, tmp_path: Path) -> None:
+    upload = lading.upload(written(tmp_path / "larger", SMALL + 1), one_request=True)
+    await upload
+    assert upload.connections == 1
+
+
+async def test_an_answer_that_is_lost_makes_no_second_file(server: Process, tmp_path: Path) -> None:
+    path = written(tmp_path / "lost-answer")
+    async with network(server.port) as between:
+        lost = 0
+
+        def lose(data: bytes) -> bytes:
+            nonlocal lost
+            if b"201 Created" in data and not lost:
+                lost += 1
+                between.cut()
+            return data
+
+        between.damage_back = lose
+        async with Client(between.url, server.token, timing=AT_ONCE) as lading:
+            upload = lading.upload(path, one_request=True)
+            file = await upload
+            found = [each.id async for each in lading.list(name=path.name)]
+    assert (lost, found, upload.skipped) == (1, [file.id], False)
+
+
+async def test_a_server_that_takes_smaller_bodies_only_gets_an_upload(
+    lading: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(*_arguments: object) -> None:
+        raise TooLarge
+
+    monkeypatch.setattr("lading.client.upload.post", refuse)
+    upload = lading.upload(written(tmp_path / "too-large"), one_request=True)
+    await upload
+    assert (upload.connections, upload.bytes_sent) == (1, 2000)
+
+
+@pytest.mark.parametrize("path", ["/dev/null", "/proc/cpuinfo", "/", "/nowhere"])
+def test_what_is_no_small_file(path: str) -> None:
+    assert read_small(path, REQUEST) is None
+
+
+async def test_a_directory_is_listed_once(
+    lading: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [written(tmp_path / f"listed-{number}") for number in range(20)]
+    for path in paths[:10]:
+        await lading.upload(path, one_request=True, directory="listed")
+    asked: list[str] = []
+    usual = httpx.AsyncClient.build_request
+
+    def count(self: httpx.AsyncClient, method: str, *rest: object, **more: object) -> object:
+        asked.append(method)
+        return usual(self, method, *rest, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(httpx.AsyncClient, "build_request", count)
+    listing = lading.listing({"listed": [path.name for path in paths]})
+    options = {"one_request": True, "directory": "listed", "listing": listing}
+    uploads = [lading.upload(path, **options) for path in paths]  # type: ignore[arg-type]
+    for upload in uploads:
+        await upload
+    assert [upload.skipped for upload in uploads] == [True] * 10 + [False] * 10
+    assert asked == ["GET", *["POST"] * 10]
+
+
+async def test_a_directory_with_many_more_files_is_not_listed_to_its_end(fake: Fake) -> None:
+    def answer(_path: str) -> object:
+        return respond({"files": [{"name": "other"}] * 1001, "cursor": None})
+
+    fake.on_request = answer  # type: ignore[assignment]
+    async with Client(fake.url, "t", timing=AT_ONCE) as lading:
+        listing = lading.listing({"d": ["a", "b"], "e": ["a"]})
+        assert await listing.find("a", "d") is None
+        assert await listing.find("a", "e") is None  # one file is asked for by its name
+
+
+async def test_a_list_that_failed_is_asked_for_again(fake: Fake) -> None:
+    answers = [respond({"files": [], "cursor": None}), respond({"hello": "world"})]
+    fake.on_request = lambda _path: answers.pop()
+    async with Client(fake.url, "t", timing=AT_ONCE) as lading:
+        listing = lading.listing({"d": ["a", "b"]})
+        with pytest.raises(LadingError):
+            await listing.find("a", "d")
+        assert await listing.find("a", "d") == []
+
+
+async def test_an_open_file_is_an_upload(lading: Client) -> None:
+    upload = lading.upload(io.BytesIO(b"x"), name="open", one_request=True, resume=False)
+    await upload
+    assert upload.connections == 1
