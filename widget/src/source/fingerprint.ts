@@ -5,7 +5,7 @@
  * Python client makes the same text, unless the file's time has a fraction of a millisecond.
  */
 
-import { createSHA256 } from "hash-wasm";
+import { hex, sha256Of } from "./digest.js";
 
 const SAMPLE = 1024;
 
@@ -24,7 +24,7 @@ export async function fingerprintOf(file: File, name: string): Promise<string> {
     at += 8 + part.length;
   }
   const nanoseconds = BigInt(Math.trunc(file.lastModified)) * 1_000_000n;
-  return `file-1:${file.size}:${nanoseconds}:${await sha256(framed)}`;
+  return `file-1:${file.size}:${nanoseconds}:${await sha256Of(new Blob([framed]))}`;
 }
 
 /** For bytes that cannot be recognised, such as a recording: only this upload has it. */
@@ -32,14 +32,16 @@ export function randomFingerprint(): string {
   return `once-1:${hex(crypto.getRandomValues(new Uint8Array(16)))}`;
 }
 
-async function sha256(data: Uint8Array<ArrayBuffer>): Promise<string> {
-  // Pages without TLS have no `crypto.subtle`.
-  if (globalThis.crypto.subtle !== undefined) {
-    return hex(new Uint8Array(await crypto.subtle.digest("SHA-256", data)));
-  }
-  return (await createSHA256()).init().update(data).digest("hex");
+/**
+ * Whether two fingerprints differ in the time at most: the time is a hint, since phones and cloud
+ * drives report another one each time a file is chosen. The content must be compared in the end.
+ */
+export function sameButTime(one: string, other: unknown): boolean {
+  return typeof other === "string" && withoutTime(one) === withoutTime(other);
 }
 
-function hex(data: Uint8Array): string {
-  return Array.from(data, (byte) => byte.toString(16).padStart(2, "0")).join("");
+function withoutTime(fingerprint: string): string {
+  const [kind, size, time, digest, ...rest] = fingerprint.split(":");
+  const known = kind === "file-1" && time !== undefined && digest !== undefined && rest.length === 0;
+  return known ? `${kind}:${size}:${digest}` : fingerprint;
 }

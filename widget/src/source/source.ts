@@ -2,6 +2,7 @@
 
 import { Checksums, crc32cHere, summedHere } from "./checksum.js";
 import { UploadError } from "../protocol/errors.js";
+import { sha256Of } from "./digest.js";
 import { fingerprintOf, randomFingerprint } from "./fingerprint.js";
 import type { OpenedUpload } from "../protocol/messages.js";
 import type { Summed } from "./sums.js";
@@ -18,6 +19,8 @@ export interface Source {
   readonly rereadable: boolean;
   /** The text by which an unfinished upload is found again. */
   fingerprint(): Promise<string>;
+  /** The SHA-256 of all bytes, read once more; undefined where they can be read only once. */
+  sha256(signal: AbortSignal): Promise<string | undefined>;
   /** A transport opened the upload. `wake` is called when more can be read, or the source ended. */
   opened(upload: OpenedUpload, window: number, wake: () => void): void;
   /** Throws when the source failed. */
@@ -76,6 +79,15 @@ class BlobSource implements Source {
     } catch (error) {
       if (isUnreadable(error)) throw changed(error);
       return randomFingerprint(); // hashing is not possible here: the upload is found by its id only
+    }
+  }
+
+  async sha256(signal: AbortSignal): Promise<string> {
+    try {
+      return await sha256Of(this.blob, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      throw changed(error);
     }
   }
 
@@ -149,6 +161,10 @@ class StreamSource implements Source {
 
   fingerprint(): Promise<string> {
     return Promise.resolve(this.known);
+  }
+
+  sha256(): Promise<undefined> {
+    return Promise.resolve(undefined);
   }
 
   opened(upload: OpenedUpload, window: number, wake: () => void): void {

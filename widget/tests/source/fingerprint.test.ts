@@ -1,6 +1,6 @@
 import { afterEach, expect, test, vi } from "vitest";
 
-import { fingerprintOf, randomFingerprint } from "../../src/source/fingerprint.js";
+import { fingerprintOf, randomFingerprint, sameButTime } from "../../src/source/fingerprint.js";
 import { someBytes } from "../support/helpers.js";
 
 afterEach(() => vi.unstubAllGlobals());
@@ -39,4 +39,17 @@ test("on a page without TLS it is the same", async () => {
 test("for what cannot be known again it is never the same", () => {
   expect(randomFingerprint()).toMatch(/^once-1:[0-9a-f]{32}$/);
   expect(randomFingerprint()).not.toBe(randomFingerprint());
+});
+
+test("the time is a hint: fingerprints that differ in it alone are alike, others are not", async () => {
+  const at = (lastModified: number, size = 47, name = "a"): Promise<string> =>
+    fingerprintOf(new File([someBytes(size)], name, { lastModified }), name);
+  const one = await at(1);
+  expect(one).not.toBe(await at(2));
+  expect(sameButTime(one, await at(2))).toBe(true);
+  expect(sameButTime(one, await at(1, 48))).toBe(false);
+  expect(sameButTime(one, await at(1, 47, "b"))).toBe(false);
+  for (const other of [null, undefined, "", "file-1:47:1", `${one}:more`, randomFingerprint()]) {
+    expect(sameButTime(one, other)).toBe(false);
+  }
 });
