@@ -4,6 +4,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import type { Batch, BatchTotals } from "../../src/upload/batch.js";
 import { forgetMany, onMany } from "./batch.js";
 import { Confirm } from "./dialog.js";
+import { Holding } from "./holding.js";
 import { announce } from "./live.js";
 import { percent, sentence, size } from "./words.js";
 
@@ -105,6 +106,7 @@ function facts({ files, done, skipped, size: all, stored }: BatchTotals, rate: n
 function Failures({ batch }: { batch: Batch }) {
   const { failures } = batch;
   const more = failures.length - LISTED;
+  const full = failures.find(({ error }) => error.code === "quota-exceeded");
   return (
     <div class="problem">
       <ul aria-label="Files that failed">
@@ -115,6 +117,7 @@ function Failures({ batch }: { batch: Batch }) {
         ))}
       </ul>
       {more > 0 && <p>And {count(more)} more.</p>}
+      {full && <Holding error={full.error} />}
       <button type="button" onClick={() => batch.retry()}>Try all again</button>
     </div>
   );

@@ -40,7 +40,13 @@ function useUnfinished(): [Upload[], () => Promise<void>] {
   return [uploads, look];
 }
 
-export function Unfinished({ here }: { here: ReadonlySet<string> }) {
+interface UnfinishedProps {
+  /** The ids of the uploads of this tab, which are shown elsewhere. */
+  here: ReadonlySet<string>;
+  onOpen: (id: string) => void;
+}
+
+export function Unfinished({ here, onOpen }: UnfinishedProps) {
   const [all, look] = useUnfinished();
   const uploads = all.filter(({ _id }) => !here.has(_id));
   const [aborting, setAborting] = useState<Upload | null>(null);
@@ -63,7 +69,9 @@ export function Unfinished({ here }: { here: ReadonlySet<string> }) {
       <h2 id="unfinished" tabIndex={-1} ref={heading}>Unfinished uploads</h2>
       <p class="hint">Choose the same file again, here or on another device, and its upload resumes.</p>
       <ul class="unfinished">
-        {uploads.map((upload) => <Row key={upload._id} upload={upload} onAbort={() => setAborting(upload)} />)}
+        {uploads.map((upload) => (
+          <Row key={upload._id} upload={upload} onOpen={() => onOpen(upload._id)} onAbort={() => setAborting(upload)} />
+        ))}
       </ul>
       {aborting && (
         <Confirm
@@ -78,14 +86,14 @@ export function Unfinished({ here }: { here: ReadonlySet<string> }) {
   );
 }
 
-function Row({ upload, onAbort }: { upload: Upload; onAbort: () => void }) {
+function Row({ upload, onOpen, onAbort }: { upload: Upload; onOpen: () => void; onAbort: () => void }) {
   const { name, size: total, upload_size: done, expires_at } = upload;
   const known = total === null ? size(done) : `${size(done)} of ${size(total)} · ${percent(done, total)} %`;
   return (
     <li>
       <span class="unfinished-sign"><Icon name={kindOf(upload.mime_type)} /></span>
       <div class="unfinished-facts">
-        <p class="breakable" dir="auto">{name}</p>
+        <button type="button" class="link-like breakable" dir="auto" onClick={onOpen}>{name}</button>
         <progress aria-label={`Upload progress of ${name}`} {...(total === null ? {} : { max: Math.max(1, total), value: done })} />
         <p class="hint">
           {known}

@@ -2,11 +2,13 @@
 
 import type { Meta } from "@uppy/core";
 import { prettyETA } from "@uppy/core/utils";
+import { hasCode } from "../../src/protocol/errors.js";
 import Dashboard from "@uppy/dashboard";
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import { manyIds, onMany } from "./batch.js";
 import { Confirm } from "./dialog.js";
 import { readDrop } from "./drop.js";
+import { Holding } from "./holding.js";
 import { Icon } from "./icons.js";
 import { Many } from "./many.js";
 import { tell } from "./news.js";
@@ -18,6 +20,8 @@ interface Failure {
   id: string;
   name: string;
   text: string;
+  /** What the server or the client said; missing for what never became an upload. */
+  error?: unknown;
 }
 
 /** The uploads that failed, until they are retried or removed. */
@@ -28,7 +32,7 @@ function useFailures(): [Failure[], (id: string) => void] {
     const add = (file: { id: string; name: string } | undefined, error: unknown) => {
       if (!file) return;
       without(file.id);
-      setFailures((before) => [...before, { id: file.id, name: file.name, text: sentence(error) }]);
+      setFailures((before) => [...before, { id: file.id, name: file.name, text: sentence(error), error }]);
     };
     const gone = (file: { id: string } | undefined) => file && without(file.id);
     const unread = (event: Event) => {
@@ -182,7 +186,7 @@ function giveRoles(place: HTMLElement | null): void {
   place?.querySelector(".uppy-Dashboard-files:not([role])")?.setAttribute("role", "list");
 }
 
-export function Uploader() {
+export function Uploader({ onOpen }: { onOpen: (id: string) => void }) {
   const place = useRef<HTMLDivElement>(null);
   const [failures, dismiss] = useFailures();
   const offline = useOffline();
@@ -228,9 +232,12 @@ export function Uploader() {
       <Many />
       {failures.length > 0 && (
         <ul class="failures" aria-label="Failed uploads">
-          {failures.map(({ id, name, text }) => (
+          {failures.map(({ id, name, text, error }) => (
             <li key={id} class="problem">
-              <div><strong class="breakable" dir="auto">{name}</strong> {text}</div>
+              <div>
+                <strong class="breakable" dir="auto">{name}</strong> {text}
+                {hasCode(error, "quota-exceeded") && <Holding error={error} />}
+              </div>
               {uppy.getFile(id)?.error && (
                 <button type="button" aria-label={`Try again: ${name}`} onClick={() => void uppy.retryUpload(id)}>Try again</button>
               )}
@@ -242,7 +249,7 @@ export function Uploader() {
         </ul>
       )}
       <Losing />
-      <Unfinished here={here} />
+      <Unfinished here={here} onOpen={onOpen} />
     </div>
   );
 }
