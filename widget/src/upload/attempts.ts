@@ -41,6 +41,12 @@ export interface Plan {
   readonly patience: number;
 }
 
+/** What the attempts report. */
+export interface AttemptsListener extends TransferListener {
+  /** A small file is being sent by one request. */
+  sending(): void;
+}
+
 export class Attempts implements TransferListener {
   /** Bytes that an earlier start had stored. */
   resumedFrom = 0;
@@ -62,7 +68,7 @@ export class Attempts implements TransferListener {
 
   constructor(
     private readonly plan: Plan,
-    private readonly listener: TransferListener,
+    private readonly listener: AttemptsListener,
   ) {
     const { id, patience, timing, transport, socket } = plan;
     this.standing = id === undefined ? { state: "unknown" } : { state: "remembered", id };
@@ -250,7 +256,11 @@ export class Attempts implements TransferListener {
   private async sendSmall(signal: AbortSignal): Promise<CompleteFile | null> {
     if (this.small === undefined) return null;
     // A grant's token is for one upload, which has a route of its own.
-    const file = this.plan.api.credential.isGrant ? null : await this.small.send(signal);
+    let file: CompleteFile | null = null;
+    if (!this.plan.api.credential.isGrant) {
+      this.listener.sending();
+      file = await this.small.send(signal);
+    }
     if (file === null) this.small = undefined;
     return file;
   }

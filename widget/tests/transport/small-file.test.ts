@@ -16,7 +16,7 @@ test("a small file goes by one request", async () => {
   expect(request).toMatchObject({ name: "film.mp4", directory: "a/b", tags: ["x", "y"] });
   expect(manifest).toMatchObject({ id: upload.id, name: "film.mp4", size: 47 });
   expect(manifest.url).toBe(`${peer.url}/v1/files/${upload.id}`);
-  expect([states, upload.stored]).toEqual([["connecting", "done"], 47]);
+  expect([states, upload.stored]).toEqual([["connecting", "uploading", "done"], 47]);
 });
 
 test("an empty one, too", async () => {

@@ -186,6 +186,19 @@ describe("files that are there already", () => {
   });
 });
 
+test("a lost connection is reported, and the files are sent again", async () => {
+  let lost = 0;
+  const flaky = (address: unknown, init?: RequestInit): Promise<Response> =>
+    init?.method === "POST" && lost++ < 3 ? Promise.reject(new TypeError("Failed to fetch")) : answered(address, init);
+  const { fetch: answered } = peer;
+  const batch = batchOf({ fetch: flaky as typeof globalThis.fetch });
+  const stalled: string[] = [];
+  batch.on("stalled", (error) => stalled.push(error.code));
+  batch.add(files(10));
+  expect(await batch.settled()).toMatchObject({ done: 10, failed: 0 });
+  expect(stalled).toContain("network");
+});
+
 test("a file that cannot be read fails alone", async () => {
   const gone = new File(["x"], "gone.txt");
   const unreadable = new DOMException("permission", "NotReadableError");
