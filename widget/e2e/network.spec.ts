@@ -166,41 +166,49 @@ test("a file whose content changed between the samples starts over instead of be
   expect(await server.uploads()).toEqual([]);
 });
 
-test("a recording of unknown length is uploaded", async ({ library, page, server }) => {
-  await library.page.evaluate(async () => {
-    const { Upload } = (await import(new URL("widget/lading.js", document.baseURI).href)) as typeof import("../src/index.js");
-    const canvas = document.createElement("canvas");
-    const context = canvas.getContext("2d");
-    const recorder = new MediaRecorder(canvas.captureStream(30), { mimeType: "video/webm", videoBitsPerSecond: 8e6 });
-    const parts = new ReadableStream<Uint8Array>({
-      start(controller) {
-        recorder.ondataavailable = async ({ data }) => {
-          if (data.size > 0) controller.enqueue(new Uint8Array(await data.arrayBuffer()));
-          if (recorder.state === "inactive") controller.close();
-        };
-      },
-    });
-    let frames = 0;
-    const draw = () => {
-      if (context) {
-        context.fillStyle = `hsl(${frames * 7} 80% 50%)`;
-        context.fillRect(0, 0, 300, 150);
-      }
-      if (++frames < 60) requestAnimationFrame(draw);
-      else recorder.stop();
-    };
-    recorder.start(100);
-    draw();
-    await new Upload(parts, { name: "recording.webm", type: "video/webm" }).start();
+for (const type of ["video/webm", "video/webm;codecs=vp8,opus", ""]) {
+  test(`a recording of unknown length is uploaded as ${type || "the recorder's own choice"}`, async ({ library, page, server }) => {
+    const recorded = await library.page.evaluate(async (type) => {
+      const { Upload } = (await import(new URL("widget/lading.js", document.baseURI).href)) as typeof import("../src/index.js");
+      const canvas = document.createElement("canvas");
+      const context = canvas.getContext("2d");
+      const stream = canvas.captureStream(30);
+      const sound = new AudioContext();
+      for (const track of sound.createMediaStreamDestination().stream.getTracks()) stream.addTrack(track);
+      const recorder = new MediaRecorder(stream, { ...(type ? { mimeType: type } : {}), videoBitsPerSecond: 8e6 });
+      const parts = new ReadableStream<Uint8Array>({
+        start(controller) {
+          recorder.ondataavailable = async ({ data }) => {
+            if (data.size > 0) controller.enqueue(new Uint8Array(await data.arrayBuffer()));
+            if (recorder.state === "inactive") controller.close();
+          };
+        },
+      });
+      let frames = 0;
+      const draw = () => {
+        if (context) {
+          context.fillStyle = `hsl(${frames * 7} 80% 50%)`;
+          context.fillRect(0, 0, 300, 150);
+        }
+        if (++frames < 60) requestAnimationFrame(draw);
+        else recorder.stop();
+      };
+      recorder.start(100);
+      draw();
+      // The type is passed on as the recorder says it, with its codecs.
+      await new Upload(parts, { name: "recording.webm", type: recorder.mimeType }).start();
+      return recorder.mimeType;
+    }, type);
+    expect(recorded).toContain(type || "video/webm;codecs=");
+    const [file] = await server.files();
+    expect(file?.name).toBe("recording.webm");
+    expect(file?.size).toBeGreaterThan(1000);
+    await page.reload();
+    const dialog = await library.open("recording.webm");
+    const video = dialog.locator("video");
+    await expect.poll(() => video.evaluate((element: HTMLVideoElement) => element.readyState)).toBeGreaterThan(0);
   });
-  const [file] = await server.files();
-  expect(file?.name).toBe("recording.webm");
-  expect(file?.size).toBeGreaterThan(1000);
-  await page.reload();
-  const dialog = await library.open("recording.webm");
-  const video = dialog.locator("video");
-  await expect.poll(() => video.evaluate((element: HTMLVideoElement) => element.readyState)).toBeGreaterThan(0);
-});
+}
 
 test.describe("with users", () => {
   const secret = "a secret of the tests, of more than 256 bits";
@@ -264,6 +272,30 @@ test.describe("with users", () => {
     await dialog.getByRole("button", { name: "Copy link" }).click();
     await expect(dialog.getByText("it lacks the scope “grant”")).toBeVisible();
   });
+});
+
+test("the page works where the browser lets it store nothing", async ({ page, library, server, network, folder }) => {
+  await page.addInitScript(() => {
+    for (const name of ["localStorage", "sessionStorage", "indexedDB", "caches"]) {
+      Object.defineProperty(window, name, {
+        get() {
+          throw new DOMException("The user denied storage.", "SecurityError");
+        },
+      });
+    }
+  });
+  network.rate = 6 * MB;
+  await library.enter();
+  const path = join(folder, "film.mp4");
+  const sha256 = await sample(path, 12 * MB);
+  await library.choose(path);
+  await expect.poll(() => server.stored()).toBeGreaterThan(4 * MB);
+  page.on("dialog", (dialog) => void dialog.accept());
+  await page.reload();
+  await library.choose(path);
+  await expect(library.complete).toBeVisible();
+  const [file] = await server.files();
+  expect(await server.sha256(file?._id ?? "")).toBe(sha256);
 });
 
 test("the page works from another machine without TLS, where browsers allow less", async ({ library, page, server, folder }) => {

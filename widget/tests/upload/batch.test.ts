@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 
 import { Batch, type BatchFile, type BatchOptions } from "../../src/index.js";
 import { SMALL } from "../../src/upload/batch.js";
@@ -197,6 +197,17 @@ test("a lost connection is reported, and the files are sent again", async () => 
   batch.add(files(10));
   expect(await batch.settled()).toMatchObject({ done: 10, failed: 0 });
   expect(stalled).toContain("network");
+});
+
+test("a hidden tab, whose timers are late, uploads at full speed", async () => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "setInterval"] }); // they never fire
+  try {
+    const batch = batchOf();
+    batch.add(files(100));
+    expect(await batch.settled()).toMatchObject({ done: 100 });
+  } finally {
+    vi.useRealTimers();
+  }
 });
 
 test("a file that cannot be read fails alone", async () => {
