@@ -1,11 +1,13 @@
 /** Unfinished uploads that do not run in this tab: from other tabs, devices and days. */
 
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
+import { SMALL } from "../../src/upload/batch.js";
 import { abortUpload, listUploads, type Upload } from "./api.js";
 import { Confirm } from "./dialog.js";
 import { Icon, kindOf } from "./icons.js";
 import { announce } from "./live.js";
 import { tell, useNews } from "./news.js";
+import { underWay } from "./uploads.js";
 import { moment, percent, size } from "./words.js";
 
 const WATCHING = 2_000;
@@ -46,9 +48,14 @@ interface UnfinishedProps {
   onOpen: (id: string) => void;
 }
 
+/** Small files of this tab are uploads on the server only while their one request runs. */
+export function isPassing({ fingerprint, size }: Upload): boolean {
+  return fingerprint === null && size !== null && size <= SMALL && underWay();
+}
+
 export function Unfinished({ here, onOpen }: UnfinishedProps) {
   const [all, look] = useUnfinished();
-  const uploads = all.filter(({ _id }) => !here.has(_id));
+  const uploads = all.filter((upload) => !here.has(upload._id) && !isPassing(upload));
   const [aborting, setAborting] = useState<Upload | null>(null);
   const heading = useRef<HTMLHeadingElement>(null);
   const aborted = useRef(false);
