@@ -8,7 +8,7 @@ import { hasCode, networkError, UploadError } from "../protocol/errors.js";
 import type { CompleteFile, OpenedUpload, UploadRequest } from "../protocol/messages.js";
 import { judge, Retry } from "../protocol/retry.js";
 import type { Entry } from "../protocol/sender.js";
-import { randomFingerprint, sameButTime } from "../source/fingerprint.js";
+import { randomFingerprint } from "../source/fingerprint.js";
 import type { Source } from "../source/source.js";
 import { Backoff, type Timing } from "../transport/backoff.js";
 import type { SocketConstructor } from "../transport/connection.js";
@@ -221,7 +221,7 @@ export class Attempts implements TransferListener {
   /**
    * The id of the newest unfinished upload with the same fingerprint.
    *
-   * One that differs in the file's time alone is resumed, too. Only samples of the content are equal
+   * One that differs in the file's time alone, or that the command line began, is resumed, too. Only samples of the content are equal
    * then, so the server compares the SHA-256 of the whole before it publishes the file.
    */
   private async unfinished(signal: AbortSignal): Promise<string | undefined> {
@@ -230,11 +230,13 @@ export class Attempts implements TransferListener {
     const [found] = exact;
     if (found !== undefined) return String(found["_id"]);
     if (this.plan.fingerprint !== undefined || this.plan.api.credential.isGrant) return undefined;
-    const all = await this.listed("", signal);
-    const alike = all.find((upload) => sameButTime(fingerprint, upload["fingerprint"]));
-    if (alike === undefined) return undefined;
-    this.sha256 ??= await this.plan.source.sha256(signal);
-    return String(alike["_id"]);
+    const { source } = this.plan;
+    for (const upload of await this.listed("", signal)) {
+      if (!(await source.resembles(upload["fingerprint"]))) continue;
+      this.sha256 ??= await source.sha256(signal);
+      return String(upload["_id"]);
+    }
+    return undefined;
   }
 
   /** The caller's unfinished uploads of the same name, size and directory, the newest first. */

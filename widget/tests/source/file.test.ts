@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 
 import { UploadError } from "../../src/index.js";
+import { timelessFingerprintOf } from "../../src/source/fingerprint.js";
 import { settle, someBytes, until, when } from "../support/helpers.js";
 import { begun, BYTES, CHUNK, code, FILE, FINISH, peer } from "../support/uploads.js";
 
@@ -72,6 +73,17 @@ describe("a file that is chosen again with another time, as phones report it", (
     expect([upload.id, upload.resumedFrom >= 2000, peer.uploads.size]).toEqual([id, true, 1]);
     expect(digests).toEqual([createHash("sha256").update(LARGE).digest("hex")]);
     expect(peer.bytes).toEqual(LARGE);
+  });
+
+  test("resumes what the command line began, whose fingerprint has no time", async () => {
+    const file = new File([LARGE], "film.mp4");
+    const fingerprint = await timelessFingerprintOf(file, "film.mp4");
+    const kept = peer.create({ name: "film.mp4", size: 5000, fingerprint });
+    [peer.chunkSize, peer.window] = [1000, 2000];
+    kept.pieces.set(0, LARGE.slice(0, 1000));
+    const { upload, end } = begun(file);
+    await end;
+    expect([upload.id, upload.resumedFrom, peer.uploads.size]).toEqual([kept.id, 1000, 1]);
   });
 
   test("with the same time no byte is read twice for a digest", async () => {
