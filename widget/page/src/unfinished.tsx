@@ -26,7 +26,7 @@ function useUnfinished(): [Upload[], () => Promise<void>] {
     if (!found) return;
     const before = known.current;
     known.current = new Set(found.map(({ _id }) => _id));
-    setUploads(found);
+    setUploads(found.filter((upload) => !isPassing(upload)));
     // An upload that left the list may be a file now.
     if ([...before].some((id) => !known.current.has(id))) tell("files");
   }, []);
@@ -55,7 +55,7 @@ export function isPassing({ fingerprint, size }: Upload): boolean {
 
 export function Unfinished({ here, onOpen }: UnfinishedProps) {
   const [all, look] = useUnfinished();
-  const uploads = all.filter((upload) => !here.has(upload._id) && !isPassing(upload));
+  const uploads = all.filter(({ _id }) => !here.has(_id));
   const [aborting, setAborting] = useState<Upload | null>(null);
   const heading = useRef<HTMLHeadingElement>(null);
   const aborted = useRef(false);
