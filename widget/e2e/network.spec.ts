@@ -1,6 +1,7 @@
 /** What must not stop an upload: a cut network, a killed server, a reload, a proxy, an expired token. */
 
-import { createHmac } from "node:crypto";
+import { createHash, createHmac } from "node:crypto";
+import { open, readFile, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import { MB, sample } from "./samples.js";
 import { expect, LadingPage, test } from "./world.js";
@@ -81,52 +82,131 @@ test("after a reload, the same file resumes", async ({ library, page, server, ne
   expect(network.sent - sent).toBeLessThan(30 * MB - 8 * MB + 4 * MB);
 });
 
-test("an upload works through a proxy without WebSocket", async ({ library, server, network, folder }) => {
-  network.blocksWebSocket = true;
+for (const status of [400, 403, 426, 501]) {
+  test(`an upload works through a proxy that answers WebSocket with ${status}`, async ({ library, server, network, folder }) => {
+    network.webSocketStatus = status;
+    const path = join(folder, "film.mp4");
+    const sha256 = await sample(path, 20 * MB);
+    await library.choose(path);
+    await expect(library.complete).toBeVisible();
+    expect(network.upgrades).toBe(0);
+    const [file] = await server.files();
+    expect(await server.sha256(file?._id ?? "")).toBe(sha256);
+  });
+}
+
+test("a proxy that accepts WebSocket and swallows everything costs two attempts, and only the first file", async ({ library, server, network, folder }) => {
+  network.webSocketStatus = 101;
+  const [film, next] = [join(folder, "film.mp4"), join(folder, "next.mp4")];
+  const sha256 = await sample(film, 20 * MB);
+  await sample(next, 5 * MB);
+  const begun = Date.now();
+  await library.choose(film);
+  await expect(library.complete).toBeVisible({ timeout: 60_000 });
+  // Two attempts of ten seconds, and the pieces.
+  expect(Date.now() - begun).toBeLessThan(60_000);
+  expect(network.swallowed).toBe(2);
+  const [file] = await server.files();
+  expect(await server.sha256(file?._id ?? "")).toBe(sha256);
+  await library.choose(next);
+  await expect(library.card("next.mp4")).toBeVisible();
+  expect(network.swallowed).toBe(2);
+});
+
+test("what proxies answer instead of the server is a temporary failure", async ({ library, server, network, folder }) => {
+  network.webSocketStatus = 403;
+  const statuses = [408, 425, 500, 502, 503, 504, 520, 524, 530];
+  network.failures = { pattern: /^PUT .*chunks/, statuses: [...statuses] };
   const path = join(folder, "film.mp4");
-  const sha256 = await sample(path, 20 * MB);
+  const sha256 = await sample(path, 40 * MB);
   await library.choose(path);
-  await expect(library.complete).toBeVisible();
-  expect(network.upgrades).toBe(0);
+  await expect(library.complete).toBeVisible({ timeout: 90_000 });
+  expect(network.failures.statuses).toEqual([]);
   const [file] = await server.files();
   expect(await server.sha256(file?._id ?? "")).toBe(sha256);
 });
 
-test("a recording of unknown length is uploaded", async ({ library, page, server }) => {
-  await library.page.evaluate(async () => {
-    const { Upload } = (await import(new URL("widget/lading.js", document.baseURI).href)) as typeof import("../src/index.js");
-    const canvas = document.createElement("canvas");
-    const context = canvas.getContext("2d");
-    const recorder = new MediaRecorder(canvas.captureStream(30), { mimeType: "video/webm", videoBitsPerSecond: 8e6 });
-    const parts = new ReadableStream<Uint8Array>({
-      start(controller) {
-        recorder.ondataavailable = async ({ data }) => {
-          if (data.size > 0) controller.enqueue(new Uint8Array(await data.arrayBuffer()));
-          if (recorder.state === "inactive") controller.close();
-        };
-      },
-    });
-    let frames = 0;
-    const draw = () => {
-      if (context) {
-        context.fillStyle = `hsl(${frames * 7} 80% 50%)`;
-        context.fillRect(0, 0, 300, 150);
-      }
-      if (++frames < 60) requestAnimationFrame(draw);
-      else recorder.stop();
-    };
-    recorder.start(100);
-    draw();
-    await new Upload(parts, { name: "recording.webm", type: "video/webm" }).start();
-  });
+test("a file whose time changed resumes when it is chosen again", async ({ library, page, server, network, folder }) => {
+  network.rate = 6 * MB;
+  const path = join(folder, "film.mp4");
+  const sha256 = await sample(path, 30 * MB);
+  await library.choose(path);
+  await expect.poll(() => server.stored()).toBeGreaterThan(8 * MB);
+  await utimes(path, new Date(), new Date(Date.now() + 60_000));
+  // Chromium lets nobody read a file that was touched.
+  await expect(page.getByRole("list", { name: "Failed uploads" })).toContainText("If its content is the same, the upload resumes.");
+  const [before] = await server.uploads();
+  const sent = network.sent;
+  network.rate = Infinity;
+  await library.choose(path);
+  await expect(library.complete).toBeVisible();
   const [file] = await server.files();
-  expect(file?.name).toBe("recording.webm");
-  expect(file?.size).toBeGreaterThan(1000);
-  await page.reload();
-  const dialog = await library.open("recording.webm");
-  const video = dialog.locator("video");
-  await expect.poll(() => video.evaluate((element: HTMLVideoElement) => element.readyState)).toBeGreaterThan(0);
+  expect(file?._id).toBe(before?._id);
+  expect(await server.sha256(file?._id ?? "")).toBe(sha256);
+  expect(network.sent - sent).toBeLessThan(30 * MB - 8 * MB + 4 * MB);
 });
+
+test("a file whose content changed between the samples starts over instead of being mixed", async ({ library, page, server, network, folder }) => {
+  network.rate = 6 * MB;
+  const path = join(folder, "film.mp4");
+  await sample(path, 30 * MB);
+  await library.choose(path);
+  await expect.poll(() => server.stored()).toBeGreaterThan(8 * MB);
+  const other = await open(path, "r+");
+  await other.write(Buffer.from("other bytes"), 0, 11, 2 * MB);
+  await other.close();
+  const sha256 = createHash("sha256").update(await readFile(path)).digest("hex");
+  await expect(page.getByRole("list", { name: "Failed uploads" })).toContainText("Choose it again.");
+  network.rate = Infinity;
+  await library.choose(path);
+  await expect(library.complete).toBeVisible({ timeout: 60_000 });
+  const files = await server.files();
+  expect(files).toHaveLength(1);
+  expect(await server.sha256(files[0]?._id ?? "")).toBe(sha256);
+  expect(await server.uploads()).toEqual([]);
+});
+
+for (const type of ["video/webm", "video/webm;codecs=vp8,opus", ""]) {
+  test(`a recording of unknown length is uploaded as ${type || "the recorder's own choice"}`, async ({ library, page, server }) => {
+    const recorded = await library.page.evaluate(async (type) => {
+      const { Upload } = (await import(new URL("widget/lading.js", document.baseURI).href)) as typeof import("../src/index.js");
+      const canvas = document.createElement("canvas");
+      const context = canvas.getContext("2d");
+      const stream = canvas.captureStream(30);
+      const recorder = new MediaRecorder(stream, { ...(type ? { mimeType: type } : {}), videoBitsPerSecond: 8e6 });
+      const parts = new ReadableStream<Uint8Array>({
+        start(controller) {
+          recorder.ondataavailable = async ({ data }) => {
+            if (data.size > 0) controller.enqueue(new Uint8Array(await data.arrayBuffer()));
+            if (recorder.state === "inactive") controller.close();
+          };
+        },
+      });
+      let frames = 0;
+      const draw = () => {
+        if (context) {
+          context.fillStyle = `hsl(${frames * 7} 80% 50%)`;
+          context.fillRect(0, 0, 300, 150);
+        }
+        if (++frames < 60) requestAnimationFrame(draw);
+        else recorder.stop();
+      };
+      recorder.start(100);
+      draw();
+      // The type is passed on as the recorder says it, with its codecs.
+      await new Upload(parts, { name: "recording.webm", type: type || recorder.mimeType }).start();
+      return recorder.mimeType;
+    }, type);
+    expect(recorded).toMatch(/^video\/.*;codecs=/);
+    const [file] = await server.files();
+    expect(file?.name).toBe("recording.webm");
+    expect(file?.size).toBeGreaterThan(1000);
+    await page.reload();
+    const dialog = await library.open("recording.webm");
+    const video = dialog.locator("video");
+    await expect.poll(() => video.evaluate((element: HTMLVideoElement) => element.readyState)).toBeGreaterThan(0);
+  });
+}
 
 test.describe("with users", () => {
   const secret = "a secret of the tests, of more than 256 bits";
@@ -190,6 +270,30 @@ test.describe("with users", () => {
     await dialog.getByRole("button", { name: "Copy link" }).click();
     await expect(dialog.getByText("it lacks the scope “grant”")).toBeVisible();
   });
+});
+
+test("the page works where the browser lets it store nothing", async ({ page, library, server, network, folder }) => {
+  await page.addInitScript(() => {
+    for (const name of ["localStorage", "sessionStorage", "indexedDB", "caches"]) {
+      Object.defineProperty(window, name, {
+        get() {
+          throw new DOMException("The user denied storage.", "SecurityError");
+        },
+      });
+    }
+  });
+  network.rate = 6 * MB;
+  await library.enter();
+  const path = join(folder, "film.mp4");
+  const sha256 = await sample(path, 12 * MB);
+  await library.choose(path);
+  await expect.poll(() => server.stored()).toBeGreaterThan(4 * MB);
+  page.on("dialog", (dialog) => void dialog.accept());
+  await page.reload();
+  await library.choose(path);
+  await expect(library.complete).toBeVisible();
+  const [file] = await server.files();
+  expect(await server.sha256(file?._id ?? "")).toBe(sha256);
 });
 
 test("the page works from another machine without TLS, where browsers allow less", async ({ library, page, server, folder }) => {

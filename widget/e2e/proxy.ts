@@ -1,14 +1,35 @@
-/** A proxy between browser and server that can be slow, cut connections, or block WebSocket. */
+/** A proxy between browser and server that can be slow, cut connections, fail, or block or swallow WebSocket. */
 
+import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 
-const NO_UPGRADE = "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+/** RFC 6455, section 1.3. */
+const GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+
+/** A response of the proxy itself: not a problem document. */
+function refusal(status: number): string {
+  return `HTTP/1.1 ${status} No\r\nContent-Type: text/html\r\nContent-Length: 6\r\nConnection: close\r\n\r\n<html>`;
+}
+
+function accepted(head: string): string {
+  const key = /^sec-websocket-key:\s*(\S+)/im.exec(head)?.[1] ?? "";
+  const accept = createHash("sha1").update(key + GUID).digest("base64");
+  return (
+    "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
+    `Sec-WebSocket-Accept: ${accept}\r\nSec-WebSocket-Protocol: lading.v1\r\n\r\n`
+  );
+}
 
 export class Proxy {
   /** Bytes per second from the browser to the server, for each connection. */
   rate = Infinity;
-  blocksWebSocket = false;
+  /** Answer WebSocket upgrades with this status; 101: accept them, and swallow all that follows. */
+  webSocketStatus: number | null = null;
+  /** Answer the next requests that match with these statuses. */
+  failures: { readonly pattern: RegExp; readonly statuses: number[] } = { pattern: /$^/, statuses: [] };
+  /** WebSocket upgrades that were swallowed. */
+  swallowed = 0;
   /** WebSocket upgrades that passed. */
   upgrades = 0;
   /** Bytes that the browser sent. */
@@ -56,20 +77,42 @@ export class Proxy {
     }
     this.keep(browser);
     browser.once("data", (head) => {
-      const upgrades = /^upgrade:\s*websocket/im.test(head.toString("latin1"));
-      if (upgrades && this.blocksWebSocket) {
-        browser.end(NO_UPGRADE);
+      const text = head.toString("latin1");
+      const upgrades = /^upgrade:\s*websocket/im.test(text);
+      if (upgrades && this.webSocketStatus === 101) {
+        this.swallowed += 1;
+        browser.write(accepted(text));
+        browser.on("data", () => undefined);
+        return;
+      }
+      if (upgrades && this.webSocketStatus !== null) {
+        browser.end(refusal(this.webSocketStatus));
         return;
       }
       if (upgrades) this.upgrades += 1;
+      const status = this.failure(head);
+      if (status !== undefined) {
+        browser.end(refusal(status));
+        return;
+      }
       const server = connect(this.port, "127.0.0.1");
       this.keep(server);
       server.write(head);
-      browser.on("data", (data) => this.up(browser, server, data));
+      browser.on("data", (data) => {
+        const status = this.failure(data);
+        if (status === undefined) this.up(browser, server, data);
+        else browser.end(refusal(status));
+      });
       server.pipe(browser);
       browser.on("close", () => server.destroy());
       server.on("close", () => browser.destroy());
     });
+  }
+
+  /** The status that answers a request instead of the server, if one is due. */
+  private failure(data: Buffer): number | undefined {
+    const { pattern, statuses } = this.failures;
+    return statuses.length > 0 && pattern.test(data.toString("latin1", 0, 200)) ? statuses.shift() : undefined;
   }
 
   private up(browser: Socket, server: Socket, data: Buffer): void {

@@ -170,7 +170,7 @@ test.describe("with a quota", () => {
     await library.choose(large);
     const told = page.getByRole("list", { name: "Failed uploads" }).getByText("large.bin");
     await expect(told).toBeVisible();
-    await expect(page.getByText(/does not fit into your quota: .* of .* are free\. Delete files/)).toHaveCount(2);
+    await expect(page.getByText(/does not fit into your quota: .* of .* are free\. Ask for a larger quota/)).toHaveCount(2);
     await library.choose(small);
     await expect(library.card("small.bin")).toBeVisible();
     await expect(page.locator(".usage")).toContainText("of 2.0 MB");
@@ -183,6 +183,23 @@ test.describe("with a quota", () => {
     await expect(library.card("large.bin")).toBeVisible();
     await expect(library.complete).toBeVisible();
     await expect(told).toBeHidden();
+  });
+
+  test("the unfinished upload that holds the room is named, and a button frees it", async ({ library, page, server, folder }) => {
+    const body = JSON.stringify({ name: "forgotten.mp4", size: 1.8 * MB, mime_type: "video/mp4" });
+    await server.ask("/v1/uploads", { method: "POST", body, headers: { "Content-Type": "application/json" } });
+    const path = join(folder, "photo.bin");
+    await sample(path, 1.5 * MB);
+    await library.choose(path);
+    const held = page.getByRole("list", { name: "Unfinished uploads that hold room" });
+    await expect(held).toContainText("forgotten.mp4 · holds 1.8 MB · last active just now");
+    await expect(page.getByRole("list", { name: "Failed uploads" })).not.toContainText("Delete files");
+    await held.getByRole("button", { name: "Abort the upload of forgotten.mp4" }).click();
+    await page.getByRole("dialog", { name: "Abort this upload?" }).getByRole("button", { name: "Abort" }).click();
+    await expect(held).toBeHidden();
+    expect(await server.uploads()).toEqual([]);
+    await page.getByRole("button", { name: "Try again: photo.bin" }).click();
+    await expect(library.card("photo.bin")).toBeVisible();
   });
 
   test("a failed file does not hide that another is being uploaded", async ({ library, page, server, network, folder }) => {
@@ -200,6 +217,22 @@ test.describe("with a quota", () => {
     await expect(page.locator(".uppy-DashboardContent-title")).toHaveText("1 file failed");
     await expect(library.status.getByText("Upload failed")).toBeVisible();
   });
+});
+
+test("the row of an unfinished upload opens it, and shows the file when it is whole", async ({ library, page, server }) => {
+  const create = JSON.stringify({ name: "notes.txt", size: 2_000, mime_type: "text/plain" });
+  const json = { "Content-Type": "application/json" };
+  const { _id } = (await (await server.ask("/v1/uploads", { method: "POST", body: create, headers: json })).json()) as { _id: string };
+  await page.reload();
+  await page.locator(".unfinished").getByRole("button", { name: "notes.txt", exact: true }).click();
+  const dialog = page.getByRole("dialog", { name: "notes.txt" });
+  await expect(dialog).toContainText("0 bytes of 2.0 kB · 0 % · last active just now");
+  await expect(dialog.getByRole("link", { name: "Download" })).toBeHidden();
+  await server.ask(`/v1/uploads/${_id}/chunks/0`, { method: "PUT", body: "x".repeat(2000) });
+  await expect(dialog).toContainText("2.0 kB of 2.0 kB · 100 %");
+  await server.ask(`/v1/uploads/${_id}/finish`, { method: "POST", body: "{}", headers: json });
+  await expect(dialog.getByRole("link", { name: "Download" })).toBeVisible();
+  await expect(library.page).toHaveURL(new RegExp(`#${_id}$`));
 });
 
 test("a file that changes or disappears during its upload is reported", async ({ library, page, server, network, folder }) => {

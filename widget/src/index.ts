@@ -6,6 +6,15 @@ export type { Socket, SocketConstructor } from "./transport/connection.js";
 export type { Token, TokenReason } from "./transport/credential.js";
 export type { Network } from "./transport/network.js";
 export type { Transport } from "./transport/route.js";
+export {
+  Batch,
+  type BatchEvents,
+  type BatchFailure,
+  type BatchFile,
+  type BatchOptions,
+  type BatchState,
+  type BatchTotals,
+} from "./upload/batch.js";
 export type { Manifest, Opened, Progress, UploadEvents } from "./upload/events.js";
 export type { UploadOptions } from "./upload/options.js";
 export type { UploadState } from "./upload/state.js";

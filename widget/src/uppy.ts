@@ -14,6 +14,7 @@ import {
 } from "@uppy/core";
 
 import { UploadError } from "./protocol/errors.js";
+import { SMALL } from "./upload/batch.js";
 import type { Manifest } from "./upload/events.js";
 import type { UploadOptions } from "./upload/options.js";
 import { Turns } from "./upload/turns.js";
@@ -114,6 +115,7 @@ export class LadingUploader<M extends Meta, B extends Body> extends BasePlugin<
       name: file.meta.name,
       type: file.type || undefined,
       id: (file as Restorable).lading?.id,
+      small: SMALL,
       ...common,
       directory: directoryOf(file.meta.relativePath, common.directory),
       ...own,
@@ -232,7 +234,7 @@ class FileUpload<M extends Meta, B extends Body> {
 }
 
 /** Files of a dropped folder stay in that folder. */
-function directoryOf(path: string | null | undefined, within = ""): string {
+export function directoryOf(path: string | null | undefined, within = ""): string {
   const folders = (path ?? "").split("/").slice(0, -1);
   return [within, ...folders].filter((name) => name !== "").join("/");
 }

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import type Uppy from "@uppy/core";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 
+import { uploadFolder } from "../examples/folder.js";
 import { put } from "../examples/node.js";
 import { uploadRecording } from "../examples/recording.js";
 import { uploadAs } from "../examples/token.js";
@@ -45,7 +46,7 @@ test("a plain page", async () => {
   const run = new Function("Upload", "document", rest.join("\n")) as (...given: unknown[]) => void;
   run(lading.Upload, document);
   await (elements["file"]!["onchange"] as () => Promise<void>)();
-  expect(elements["said"]!["textContent"]).toMatch(/^Stored at http:\/\/peer\.test\/v1\/files\//);
+  expect(elements["said"]!["textContent"]).toContain(`Stored at ${peer.url}/v1/files/`);
   expect(elements["progress"]!["value"]).toBe(1);
   expect(peer.bytes).toEqual(BYTES);
 });
@@ -72,6 +73,14 @@ test("a recording", async () => {
   recorder.onstop?.(new Event("stop"));
   await end;
   expect(peer.bytes).toEqual(BYTES);
+});
+
+test("a folder", async () => {
+  const file = Object.assign(new File([BYTES], "a.txt"), { webkitRelativePath: "top/sub/a.txt" });
+  const status = { textContent: "" };
+  await uploadFolder({ files: [file] } as unknown as HTMLInputElement, status as HTMLElement);
+  const [{ request } = { request: {} }] = [...peer.uploads.values()];
+  expect(request).toMatchObject({ name: "a.txt", directory: "top/sub" });
 });
 
 test("Node, up to where the network begins", async () => {

@@ -25,6 +25,7 @@ function uppyWith(options: Partial<LadingOptions<Meta, Body>> = {}): Uppy<Meta, 
     url,
     WebSocket,
     fetch,
+    small: 0,
     random: () => 0,
     ...options,
   });

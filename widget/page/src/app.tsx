@@ -92,7 +92,7 @@ function Home({ usage }: { usage: Usage }) {
         </nav>
       </header>
       <main class="home">
-        <Uploader />
+        <Uploader onOpen={setOpen} />
         <Library onOpen={setOpen} />
       </main>
       {open && <Viewer key={open} id={open} onClose={() => setOpen(null)} onDeleted={forget} />}

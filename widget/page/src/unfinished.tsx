@@ -1,11 +1,13 @@
 /** Unfinished uploads that do not run in this tab: from other tabs, devices and days. */
 
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
+import { SMALL } from "../../src/upload/batch.js";
 import { abortUpload, listUploads, type Upload } from "./api.js";
 import { Confirm } from "./dialog.js";
 import { Icon, kindOf } from "./icons.js";
 import { announce } from "./live.js";
 import { tell, useNews } from "./news.js";
+import { underWay } from "./uploads.js";
 import { moment, percent, size } from "./words.js";
 
 const WATCHING = 2_000;
@@ -24,7 +26,7 @@ function useUnfinished(): [Upload[], () => Promise<void>] {
     if (!found) return;
     const before = known.current;
     known.current = new Set(found.map(({ _id }) => _id));
-    setUploads(found);
+    setUploads(found.filter((upload) => !isPassing(upload)));
     // An upload that left the list may be a file now.
     if ([...before].some((id) => !known.current.has(id))) tell("files");
   }, []);
@@ -40,7 +42,18 @@ function useUnfinished(): [Upload[], () => Promise<void>] {
   return [uploads, look];
 }
 
-export function Unfinished({ here }: { here: ReadonlySet<string> }) {
+interface UnfinishedProps {
+  /** The ids of the uploads of this tab, which are shown elsewhere. */
+  here: ReadonlySet<string>;
+  onOpen: (id: string) => void;
+}
+
+/** Small files of this tab are uploads on the server only while their one request runs. */
+export function isPassing({ fingerprint, size }: Upload): boolean {
+  return fingerprint === null && size !== null && size <= SMALL && underWay();
+}
+
+export function Unfinished({ here, onOpen }: UnfinishedProps) {
   const [all, look] = useUnfinished();
   const uploads = all.filter(({ _id }) => !here.has(_id));
   const [aborting, setAborting] = useState<Upload | null>(null);
@@ -63,7 +76,9 @@ export function Unfinished({ here }: { here: ReadonlySet<string> }) {
       <h2 id="unfinished" tabIndex={-1} ref={heading}>Unfinished uploads</h2>
       <p class="hint">Choose the same file again, here or on another device, and its upload resumes.</p>
       <ul class="unfinished">
-        {uploads.map((upload) => <Row key={upload._id} upload={upload} onAbort={() => setAborting(upload)} />)}
+        {uploads.map((upload) => (
+          <Row key={upload._id} upload={upload} onOpen={() => onOpen(upload._id)} onAbort={() => setAborting(upload)} />
+        ))}
       </ul>
       {aborting && (
         <Confirm
@@ -78,14 +93,14 @@ export function Unfinished({ here }: { here: ReadonlySet<string> }) {
   );
 }
 
-function Row({ upload, onAbort }: { upload: Upload; onAbort: () => void }) {
+function Row({ upload, onOpen, onAbort }: { upload: Upload; onOpen: () => void; onAbort: () => void }) {
   const { name, size: total, upload_size: done, expires_at } = upload;
   const known = total === null ? size(done) : `${size(done)} of ${size(total)} · ${percent(done, total)} %`;
   return (
     <li>
       <span class="unfinished-sign"><Icon name={kindOf(upload.mime_type)} /></span>
       <div class="unfinished-facts">
-        <p class="breakable" dir="auto">{name}</p>
+        <button type="button" class="link-like breakable" dir="auto" onClick={onOpen}>{name}</button>
         <progress aria-label={`Upload progress of ${name}`} {...(total === null ? {} : { max: Math.max(1, total), value: done })} />
         <p class="hint">
           {known}

@@ -1,11 +1,16 @@
 /** The drop area, the uploads of this tab, and their errors. */
 
 import type { Meta } from "@uppy/core";
-import { getDroppedFiles, prettyETA } from "@uppy/core/utils";
+import { prettyETA } from "@uppy/core/utils";
+import { hasCode } from "../../src/protocol/errors.js";
 import Dashboard from "@uppy/dashboard";
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
+import { manyIds, onMany } from "./batch.js";
 import { Confirm } from "./dialog.js";
+import { readDrop } from "./drop.js";
+import { Holding } from "./holding.js";
 import { Icon } from "./icons.js";
+import { Many } from "./many.js";
 import { tell } from "./news.js";
 import { Unfinished } from "./unfinished.js";
 import { isUnderWay, type Loss, losses, secondsLeft, serverId, uppy } from "./uploads.js";
@@ -15,6 +20,8 @@ interface Failure {
   id: string;
   name: string;
   text: string;
+  /** What the server or the client said; missing for what never became an upload. */
+  error?: unknown;
 }
 
 /** The uploads that failed, until they are retried or removed. */
@@ -25,9 +32,14 @@ function useFailures(): [Failure[], (id: string) => void] {
     const add = (file: { id: string; name: string } | undefined, error: unknown) => {
       if (!file) return;
       without(file.id);
-      setFailures((before) => [...before, { id: file.id, name: file.name, text: sentence(error) }]);
+      setFailures((before) => [...before, { id: file.id, name: file.name, text: sentence(error), error }]);
     };
     const gone = (file: { id: string } | undefined) => file && without(file.id);
+    const unread = (event: Event) => {
+      const paths = (event as CustomEvent<string[]>).detail;
+      setFailures((before) => [...before, ...paths.map((path) => ({ id: path, name: path, text: UNREADABLE }))]);
+    };
+    document.addEventListener(UNREAD, unread);
     const none = () => setFailures([]);
     uppy.on("upload-error", add);
     uppy.on("restriction-failed", add);
@@ -38,6 +50,7 @@ function useFailures(): [Failure[], (id: string) => void] {
     uppy.on("retry-all", none);
     uppy.on("cancel-all", none);
     return () => {
+      document.removeEventListener(UNREAD, unread);
       uppy.off("upload-error", add);
       uppy.off("restriction-failed", add);
       uppy.off("file-added", gone);
@@ -63,7 +76,9 @@ function useOffline(): boolean {
     window.addEventListener("offline", look);
     uppy.on("upload-stalled", losing);
     for (const event of CONNECTED) uppy.on(event, heard);
+    const stop = onMany({ stalled: losing, progress: heard });
     return () => {
+      stop();
       window.removeEventListener("online", look);
       window.removeEventListener("offline", look);
       uppy.off("upload-stalled", losing);
@@ -87,7 +102,7 @@ function useHere(): ReadonlySet<string> {
   useEffect(() => {
     const going = new Set<string>();
     const look = () => {
-      const ids = new Set([...going, ...uppy.getFiles().flatMap((file) => serverId(file) ?? [])]);
+      const ids = new Set([...going, ...manyIds(), ...uppy.getFiles().flatMap((file) => serverId(file) ?? [])]);
       setHere((before) => ([...before].join() === [...ids].join() ? before : ids));
     };
     const removed = (file: Parameters<typeof isUnderWay>[0]) => {
@@ -99,7 +114,9 @@ function useHere(): ReadonlySet<string> {
     };
     uppy.on("state-update", look);
     uppy.on("file-removed", removed);
+    const stop = onMany({ progress: look });
     return () => {
+      stop();
       uppy.off("state-update", look);
       uppy.off("file-removed", removed);
     };
@@ -107,23 +124,34 @@ function useHere(): ReadonlySet<string> {
   return here;
 }
 
-/** Accepts files that are dropped beside the Dashboard. Otherwise the browser would open them. */
+/** What of a dropped folder could not be read; the detail has its paths. */
+const UNREAD = "lading-unread";
+const UNREADABLE = "The browser may not read it, so it is not uploaded. Check its permissions, then drop it again.";
+
+/**
+ * Takes what is dropped anywhere on the page, also beside the Dashboard. The Dashboard itself would
+ * leave out every folder if one of its entries cannot be read.
+ */
 function useDrops(): void {
   useEffect(() => {
     const over = (event: DragEvent) => {
       if (event.dataTransfer?.types.includes("Files")) event.preventDefault();
     };
     const drop = async (event: DragEvent) => {
-      if (event.defaultPrevented || !event.dataTransfer?.types.includes("Files")) return;
+      if (!event.dataTransfer?.types.includes("Files")) return;
       event.preventDefault();
-      const files = await getDroppedFiles(event.dataTransfer);
-      uppy.getPlugin<Dashboard<Meta, Record<string, unknown>>>("Dashboard")?.addFiles(files);
+      event.stopPropagation();
+      const dashboard = uppy.getPlugin<Dashboard<Meta, Record<string, unknown>>>("Dashboard");
+      dashboard?.setPluginState({ isDraggingOver: false });
+      const { files, unreadable } = await readDrop(event.dataTransfer);
+      if (unreadable.length > 0) document.dispatchEvent(new CustomEvent(UNREAD, { detail: unreadable }));
+      if (files.length > 0) dashboard?.addFiles(files);
     };
     document.addEventListener("dragover", over);
-    document.addEventListener("drop", drop);
+    document.addEventListener("drop", drop, { capture: true });
     return () => {
       document.removeEventListener("dragover", over);
-      document.removeEventListener("drop", drop);
+      document.removeEventListener("drop", drop, { capture: true });
     };
   }, []);
 }
@@ -158,7 +186,7 @@ function giveRoles(place: HTMLElement | null): void {
   place?.querySelector(".uppy-Dashboard-files:not([role])")?.setAttribute("role", "list");
 }
 
-export function Uploader() {
+export function Uploader({ onOpen }: { onOpen: (id: string) => void }) {
   const place = useRef<HTMLDivElement>(null);
   const [failures, dismiss] = useFailures();
   const offline = useOffline();
@@ -201,11 +229,15 @@ export function Uploader() {
         </p>
       )}
       <div ref={place} class="dashboard" />
+      <Many />
       {failures.length > 0 && (
         <ul class="failures" aria-label="Failed uploads">
-          {failures.map(({ id, name, text }) => (
+          {failures.map(({ id, name, text, error }) => (
             <li key={id} class="problem">
-              <div><strong class="breakable" dir="auto">{name}</strong> {text}</div>
+              <div>
+                <strong class="breakable" dir="auto">{name}</strong> {text}
+                {hasCode(error, "quota-exceeded") && <Holding error={error} />}
+              </div>
               {uppy.getFile(id)?.error && (
                 <button type="button" aria-label={`Try again: ${name}`} onClick={() => void uppy.retryUpload(id)}>Try again</button>
               )}
@@ -217,7 +249,7 @@ export function Uploader() {
         </ul>
       )}
       <Losing />
-      <Unfinished here={here} />
+      <Unfinished here={here} onOpen={onOpen} />
     </div>
   );
 }

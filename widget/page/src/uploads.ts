@@ -1,10 +1,12 @@
 /** The uploads of this tab: Uppy with the Lading plugin, and what screen readers announce about them. */
 
 import Uppy, { type Meta, type UppyFile } from "@uppy/core";
+import type { BatchFile } from "../../src/upload/batch.js";
 import { Emitter } from "../../src/upload/emitter.js";
 import { UploadError } from "../../src/protocol/errors.js";
-import Lading from "../../src/uppy.js";
+import Lading, { directoryOf } from "../../src/uppy.js";
 import { home } from "./api.js";
+import { addMany, isManyUnderWay, pauseMany } from "./batch.js";
 import { announce } from "./live.js";
 import { tell } from "./news.js";
 import { Rate } from "./rate.js";
@@ -25,8 +27,22 @@ export interface Loss {
 /** The listener asks the user, and calls `abort` if the user agrees. */
 export const losses = new Emitter<{ loss: Loss }>();
 
-/** Uppy, but its buttons ask before they delete. */
+/** Uppy's work for one file grows with the number of its files: it gets at most so many unfinished ones. */
+const MANY = 50;
+/** And so many at all. */
+const MOST = 300;
+
+type Descriptors = Parameters<Uppy<Meta, Body>["addFiles"]>[0];
+
+/** Uppy, but its buttons ask before they delete, and many files at once become a batch. */
 class Asking extends Uppy<Meta, Body> {
+  override addFiles(files: Descriptors): void {
+    const known = this.getFiles();
+    const running = known.reduce((sum, { progress }) => sum + (progress.uploadComplete ? 0 : 1), 0);
+    if (running + files.length <= MANY && known.length + files.length <= MOST) super.addFiles(files);
+    else addMany(files.map(asBatchFile));
+  }
+
   override cancelAll(): void {
     this.ask(this.getFiles(), () => super.cancelAll());
   }
@@ -41,6 +57,11 @@ class Asking extends Uppy<Meta, Body> {
     if (bytes <= LITTLE) abort();
     else losses.emit("loss", { names: running.map(({ name }) => name), bytes, abort });
   }
+}
+
+function asBatchFile({ data, meta }: Descriptors[number]): BatchFile {
+  const path = (meta as { relativePath?: string | null } | undefined)?.relativePath;
+  return { file: data as File, directory: directoryOf(path) };
 }
 
 export const uppy = new Asking({
@@ -65,7 +86,7 @@ export function serverId(file: object): string | undefined {
 }
 
 /** Whether leaving the page would interrupt an upload. */
-export const underWay = () => uppy.getFiles().some(isUnderWay);
+export const underWay = () => isManyUnderWay() || uppy.getFiles().some(isUnderWay);
 
 export function isUnderWay({ progress, error }: UppyFile<Meta, Body>): boolean {
   return Boolean(progress.uploadStarted) && !progress.uploadComplete && !error;
@@ -88,8 +109,12 @@ export function pauseRunning(): () => void {
   const toggle = () => {
     for (const { id } of running) if (uppy.getFile(id)) uppy.pauseResume(id);
   };
+  const resumeMany = pauseMany();
   toggle();
-  return toggle;
+  return () => {
+    toggle();
+    resumeMany();
+  };
 }
 
 // A file that is chosen again replaces a failed one of the same name, even if it changed.

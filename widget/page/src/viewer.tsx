@@ -3,6 +3,7 @@
 import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { changeFile, deleteFile, downloadUrl, fileUrl, getFile, type Manifest, mintLink } from "./api.js";
 import { Confirm, Dialog } from "./dialog.js";
+import { Growing, useGrowing } from "./growing.js";
 import { Icon, kindOf } from "./icons.js";
 import { announce } from "./live.js";
 import { tell } from "./news.js";
@@ -29,7 +30,8 @@ export function Viewer({ id, onClose, onDeleted }: ViewerProps) {
   return (
     <Dialog title={file?.name ?? "File"} onClose={onClose} wide>
       {failure && <p class="problem" role="alert">{failure}</p>}
-      {file && (
+      {file?.state === "uploading" && <Arriving file={file} onChanged={setFile} />}
+      {file && file.state !== "uploading" && (
         <>
           <Media file={file} />
           <Actions file={file} onDeleted={onDeleted} />
@@ -42,6 +44,12 @@ export function Viewer({ id, onClose, onDeleted }: ViewerProps) {
       )}
     </Dialog>
   );
+}
+
+/** When it is whole, the dialog shows it as a file. */
+function Arriving({ file, onChanged }: ChangeProps) {
+  useGrowing(file, onChanged);
+  return <Growing file={file} />;
 }
 
 function Media({ file }: { file: Manifest }) {

@@ -8,6 +8,16 @@ export { size };
 const when = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 export const moment = (time: string | number) => when.format(new Date(time));
 
+const relative = new Intl.RelativeTimeFormat("en", { numeric: "always" });
+const UNITS = [["day", 86_400], ["hour", 3600], ["minute", 60]] as const;
+
+/** How long ago a time was. A device whose clock is behind shows "just now". */
+export function ago(time: string, now = Date.now()): string {
+  const seconds = (now - Date.parse(time)) / 1000;
+  const [unit, length] = UNITS.find(([, length]) => seconds >= length) ?? ["minute", 0];
+  return length === 0 ? "just now" : relative.format(-Math.floor(seconds / length), unit);
+}
+
 /** Progress from 0 to 100; 100 only when everything is stored. */
 export function percent(done: number, total: number | null): number {
   if (total === null) return 0;
@@ -45,8 +55,6 @@ function quotaSentence({ message, facts }: UploadError): string {
   const { limit, used, reserved } = facts;
   if (typeof limit !== "number" || typeof used !== "number") return message;
   const free = Math.max(0, limit - used - (typeof reserved === "number" ? reserved : 0));
-  return (
-    `The file does not fit into your quota: ${size(free)} of ${size(limit)} are free. ` +
-    "Delete files that you no longer need, or ask for a larger quota."
-  );
+  const advice = used > 0 ? "Delete files that you no longer need, or ask for a larger quota." : "Ask for a larger quota.";
+  return `The file does not fit into your quota: ${size(free)} of ${size(limit)} are free. ${advice}`;
 }

@@ -49,7 +49,9 @@ const SENTENCES: Readonly<Record<string, string>> = {
   // our own
   network: "The server cannot be reached. Check the network, then try again.",
   "no-server": "No Lading server answers at this address. Check the address.",
-  "source-changed": "The file was changed, moved or deleted during the upload. Choose it again.",
+  "source-changed":
+    "The file was changed, moved or deleted during the upload. Choose it again. " +
+    "If its content is the same, the upload resumes. Files on a phone, a USB drive or in a cloud folder must stay available.",
   "source-failed": "The data to upload cannot be read. Start the upload again.",
   cancelled: "The upload was cancelled. Start it again if you still want it.",
 };

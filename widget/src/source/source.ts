@@ -2,7 +2,8 @@
 
 import { Checksums, crc32cHere, summedHere } from "./checksum.js";
 import { UploadError } from "../protocol/errors.js";
-import { fingerprintOf, randomFingerprint } from "./fingerprint.js";
+import { sha256Of } from "./digest.js";
+import { fingerprintOf, randomFingerprint, sameButTime, timelessFingerprintOf } from "./fingerprint.js";
 import type { OpenedUpload } from "../protocol/messages.js";
 import type { Summed } from "./sums.js";
 
@@ -18,6 +19,10 @@ export interface Source {
   readonly rereadable: boolean;
   /** The text by which an unfinished upload is found again. */
   fingerprint(): Promise<string>;
+  /** Whether samples of the content fit a fingerprint, whatever the time of the last change. */
+  resembles(fingerprint: unknown): Promise<boolean>;
+  /** The SHA-256 of all bytes, read once more; undefined where they can be read only once. */
+  sha256(signal: AbortSignal): Promise<string | undefined>;
   /** A transport opened the upload. `wake` is called when more can be read, or the source ended. */
   opened(upload: OpenedUpload, window: number, wake: () => void): void;
   /** Throws when the source failed. */
@@ -51,6 +56,7 @@ class BlobSource implements Source {
   private readonly modified: number;
   private checksums: Checksums | undefined;
   private known: Promise<string> | undefined;
+  private timeless: Promise<string> | undefined;
 
   constructor(
     private readonly blob: Blob,
@@ -76,6 +82,23 @@ class BlobSource implements Source {
     } catch (error) {
       if (isUnreadable(error)) throw changed(error);
       return randomFingerprint(); // hashing is not possible here: the upload is found by its id only
+    }
+  }
+
+  async resembles(fingerprint: unknown): Promise<boolean> {
+    if (!isFile(this.blob)) return false;
+    if (sameButTime(await this.fingerprint(), fingerprint)) return true;
+    if (typeof fingerprint !== "string" || !fingerprint.startsWith(`file-2:${this.size}:`)) return false;
+    this.timeless ??= timelessFingerprintOf(this.blob, this.name);
+    return fingerprint === (await this.timeless);
+  }
+
+  async sha256(signal: AbortSignal): Promise<string> {
+    try {
+      return await sha256Of(this.blob, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      throw changed(error);
     }
   }
 
@@ -149,6 +172,14 @@ class StreamSource implements Source {
 
   fingerprint(): Promise<string> {
     return Promise.resolve(this.known);
+  }
+
+  resembles(): Promise<boolean> {
+    return Promise.resolve(false);
+  }
+
+  sha256(): Promise<undefined> {
+    return Promise.resolve(undefined);
   }
 
   opened(upload: OpenedUpload, window: number, wake: () => void): void {

@@ -92,6 +92,11 @@ export class Connection {
     this.socket.send(data);
   }
 
+  /** Bytes that the socket has not passed to the network yet. */
+  get backlog(): number {
+    return this.socket.bufferedAmount;
+  }
+
   /** Resolves when the socket can take another piece, or is closed. */
   async writable(): Promise<void> {
     while (this.socket.bufferedAmount > BACKLOG && !this.over.signal.aborted) {

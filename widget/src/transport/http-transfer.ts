@@ -162,7 +162,8 @@ export class HttpTransfer {
   }
 }
 
-function fileOf(manifest: Json): CompleteFile {
+/** The finished file that a manifest describes. */
+export function fileOf(manifest: Json): CompleteFile {
   const id = String(manifest["_id"]);
   return completeFile({ ...manifest, id, url: `/v1/files/${id}` });
 }

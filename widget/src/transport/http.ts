@@ -63,8 +63,15 @@ export class Api {
     } catch (error) {
       if (error instanceof UploadError) throw this.noted(error);
       if (error instanceof SyntaxError) throw notALadingServer();
-      throw networkError(String(error), error);
+      throw networkError(`${String(error)}${this.hint()}`, error);
     }
+  }
+
+  /** What to check on another site's server: browsers do not tell a refusal from a lost network. */
+  private hint(): string {
+    const own = (globalThis.location as Location | undefined)?.origin;
+    if (own === undefined || new URL(this.base).origin === own) return "";
+    return ` (If the server runs, check that its LADING_ALLOWED_ORIGINS contains ${own}.)`;
   }
 
   private noted(error: UploadError): UploadError {
@@ -73,16 +80,28 @@ export class Api {
   }
 }
 
+/** Codes for responses of proxies, which are not problem documents. */
 const BY_STATUS: Readonly<Record<number, string>> = {
   401: "unauthorized",
   403: "forbidden",
   404: "not-found",
+  408: "request-timeout",
   413: "too-large",
+  425: "unavailable",
   429: "rate-limited",
+  500: "unavailable",
   502: "unavailable",
   503: "unavailable",
   504: "unavailable",
 };
+
+/** Statuses by which proxies in front of a site report that they cannot reach it. */
+const UNREACHED = { first: 520, last: 530 };
+
+function codeOf(status: number): string {
+  if (status >= UNREACHED.first && status <= UNREACHED.last) return "unavailable";
+  return BY_STATUS[status] ?? "internal";
+}
 
 /** The error for a response. One that is not a problem document comes from a proxy in between. */
 function refusal(response: Response, text: string): UploadError {
@@ -93,7 +112,7 @@ function refusal(response: Response, text: string): UploadError {
     return new UploadError(problem.code, { ...waits, ...problem });
   }
   const detail = `The server answered with HTTP status ${response.status}.`;
-  return new UploadError(BY_STATUS[response.status] ?? "internal", { ...waits, detail });
+  return new UploadError(codeOf(response.status), { ...waits, detail });
 }
 
 function notALadingServer(): UploadError {

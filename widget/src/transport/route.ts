@@ -6,25 +6,49 @@ export type Transport = "auto" | "websocket" | "http";
 /** How many times in a row a WebSocket may fail to open: before one has opened, and afterwards. */
 const ALLOWED_AT_FIRST = 1;
 const ALLOWED_LATER = 3;
+/** How many WebSockets in a row may open and bring no byte further: a proxy swallows what is sent. */
+const ALLOWED_FRUITLESS = 2;
+/** Milliseconds after which WebSocket is tried again where one swallowed everything. */
+export const AVOIDED = 600_000;
+
+/** Until when WebSocket is avoided, in milliseconds since 1970, for each server. All uploads share it. */
+export type Avoided = Map<string, number>;
+
+const everywhere: Avoided = new Map();
 
 export class Route {
   private allowed = ALLOWED_AT_FIRST;
   private left = ALLOWED_AT_FIRST;
+  private fruitless = 0;
 
   constructor(
     private readonly transport: Transport,
     private readonly canOpenSockets: boolean,
+    private readonly server: string,
+    private readonly now: () => number,
+    private readonly avoided: Avoided = everywhere,
   ) {}
 
   /** The transport of the next attempt. */
   get transportNow(): "websocket" | "http" {
     if (!this.canOpenSockets || this.transport === "http") return "http";
-    return this.transport === "websocket" || this.left > 0 ? "websocket" : "http";
+    if (this.transport === "websocket") return "websocket";
+    return this.left > 0 && !this.isAvoided ? "websocket" : "http";
+  }
+
+  private get isAvoided(): boolean {
+    return this.now() < (this.avoided.get(this.server) ?? 0);
   }
 
   /** An upload was opened by the present transport. */
   opened(): void {
     if (this.transportNow === "websocket") this.left = this.allowed = ALLOWED_LATER;
+  }
+
+  /** More bytes than ever before are stored. */
+  progressed(): void {
+    this.fruitless = 0;
+    if (this.transportNow === "websocket") this.avoided.delete(this.server);
   }
 
   /** A WebSocket did not open. */
@@ -34,6 +58,14 @@ export class Route {
 
   /** The present transport lost the server. If that was plain HTTP, WebSocket is tried again. */
   lostServer(): void {
-    if (this.transportNow === "http") this.left = this.allowed;
+    if (this.transportNow === "http") {
+      this.left = this.allowed;
+      this.avoided.delete(this.server);
+      return;
+    }
+    this.fruitless += 1;
+    if (this.fruitless < ALLOWED_FRUITLESS) return;
+    this.fruitless = 0;
+    this.avoided.set(this.server, this.now() + AVOIDED);
   }
 }

@@ -18,6 +18,9 @@ import type { Payload } from "./transfer.js";
 
 /** Milliseconds to wait for WELCOME, and for CLOSED after ABORT. */
 const PATIENCE = 10_000;
+/** Milliseconds between two looks at the pieces in flight, and how many see no step before it ends. */
+const LOOK = 15_000;
+const STALLED = 8;
 
 export class SocketTransfer {
   private connection: Connection | undefined;
@@ -25,6 +28,8 @@ export class SocketTransfer {
   private readonly over = new AbortController();
   /** Bytes of pieces that are being read and are not yet passed to the connection. */
   private taken = 0;
+  /** How many pieces were sent or answered. */
+  private steps = 0;
   /** Whether the WebSocket takes blobs. */
   private blobs = false;
   /** Why nothing more is sent, while the server still answers pieces in flight. */
@@ -65,6 +70,7 @@ export class SocketTransfer {
       this.connection = await Connection.open(constructor, url, timing, listener, signal);
       if (signal.aborted) stop();
       void this.watchGreeting();
+      void this.watchPieces(this.connection);
       this.pump();
       return await this.ended;
     } finally {
@@ -112,6 +118,7 @@ export class SocketTransfer {
         );
         return listener.opened(event.upload);
       case "stored":
+        this.steps += 1;
         source.release(event.start);
         return listener.stored(this.sender.pieces?.stored ?? 0);
       case "verifying":
@@ -182,6 +189,7 @@ export class SocketTransfer {
       await connection?.writable();
       this.taken -= end - start;
       if (this.leaving === undefined && sender.open) {
+        this.steps += 1;
         connection?.send(this.joined(chunkHeader(REF, start, crc32c, end - start), data));
       } else {
         sender.pieces?.answered(start);
@@ -214,6 +222,20 @@ export class SocketTransfer {
   private async watchGreeting(): Promise<void> {
     await this.payload.timing.sleep(PATIENCE, this.over.signal);
     if (!this.sender.welcomed) this.reject(explainClose(TABLES.close_codes.LOST, this.parting));
+  }
+
+  /** A proxy may pass PONG and swallow pieces, so heartbeats do not prove that they arrive. */
+  private async watchPieces(connection: Connection): Promise<void> {
+    let [seen, stalled] = ["", 0];
+    while (stalled < STALLED) {
+      await this.payload.timing.sleep(LOOK, this.over.signal);
+      if (this.over.signal.aborted) return;
+      const now = `${this.steps} ${connection.backlog}`;
+      const waits = this.sender.inFlight > this.taken;
+      stalled = waits && now === seen ? stalled + 1 : 0;
+      seen = now;
+    }
+    this.reject(explainClose(TABLES.close_codes.LOST, undefined));
   }
 
   /** Send the server a new token before the old one expires. */

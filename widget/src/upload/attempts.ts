@@ -15,6 +15,7 @@ import type { SocketConstructor } from "../transport/connection.js";
 import type { Api, Json } from "../transport/http.js";
 import { HttpTransfer } from "../transport/http-transfer.js";
 import { Route, type Transport } from "../transport/route.js";
+import { SmallFile } from "../transport/small-file.js";
 import { SocketTransfer } from "../transport/socket-transfer.js";
 import type { Payload, TransferListener } from "../transport/transfer.js";
 import { advance, idOf, mustLook, type Standing } from "./standing.js";
@@ -34,8 +35,16 @@ export interface Plan {
   readonly transport: Transport;
   readonly socket: SocketConstructor | undefined;
   readonly timing: Timing;
+  /** The most bytes of a file that is sent by one request; 0: every file is an upload in pieces. */
+  readonly small: number;
   /** Seconds to wait in total, without progress, before the upload fails. */
   readonly patience: number;
+}
+
+/** What the attempts report. */
+export interface AttemptsListener extends TransferListener {
+  /** A small file is being sent by one request. */
+  sending(): void;
 }
 
 export class Attempts implements TransferListener {
@@ -46,6 +55,10 @@ export class Attempts implements TransferListener {
   private readonly backoff: Backoff;
   private readonly random = randomFingerprint();
   private current: SocketTransfer | undefined;
+  /** Set while one request is to carry the whole file. */
+  private small: SmallFile | undefined;
+  /** The SHA-256 that decides whether what is stored belongs to this file, if that is in doubt. */
+  private sha256: string | undefined;
   /** An upload starts over once at most. */
   private restarts = 0;
   /** Failures in a row that are tolerated a limited number of times. */
@@ -55,12 +68,14 @@ export class Attempts implements TransferListener {
 
   constructor(
     private readonly plan: Plan,
-    private readonly listener: TransferListener,
+    private readonly listener: AttemptsListener,
   ) {
     const { id, patience, timing, transport, socket } = plan;
     this.standing = id === undefined ? { state: "unknown" } : { state: "remembered", id };
-    this.route = new Route(transport, socket !== undefined);
+    this.route = new Route(transport, socket !== undefined, plan.api.base, timing.now);
     this.backoff = new Backoff(patience, timing.random);
+    this.sha256 = plan.request.sha256;
+    this.small = smallOf(plan);
   }
 
   /** The absolute form of an address that the server sent. */
@@ -72,6 +87,8 @@ export class Attempts implements TransferListener {
   async attempt(signal: AbortSignal): Promise<CompleteFile> {
     const { api, socket } = this.plan;
     const token = await this.token();
+    const file = await this.sendSmall(signal);
+    if (file !== null) return file;
     if (mustLook(this.standing)) await this.look(signal);
     const payload = await this.payload(signal);
     if (this.route.transportNow === "http" || socket === undefined) {
@@ -89,8 +106,8 @@ export class Attempts implements TransferListener {
   async recover(failure: unknown): Promise<number> {
     this.noteRoute(failure);
     if (await this.startOver(failure)) return 0;
-    // The digest of the whole file differs: sending the same bytes again does not help.
-    if (hasCode(failure, "checksum-mismatch")) throw failure;
+    // The digest of the whole upload differs: sending the same bytes again does not help.
+    if (hasCode(failure, "checksum-mismatch") && this.small === undefined) throw failure;
     const retry = judge(failure);
     if (retry.limit !== undefined) {
       this.doubts += 1;
@@ -107,6 +124,7 @@ export class Attempts implements TransferListener {
 
   /** Delete the upload over the connection that has it open. Returns whether the server did so. */
   async abort(): Promise<boolean> {
+    if (this.small !== undefined) return this.removeSmall(this.small);
     return (await this.current?.abort()) ?? false;
   }
 
@@ -154,6 +172,7 @@ export class Attempts implements TransferListener {
   private progressed(bytes: number): void {
     if (bytes <= this.reached) return;
     this.reached = bytes;
+    this.route.progressed();
     this.backoff.progressed();
     this.doubts = 0;
   }
@@ -176,10 +195,10 @@ export class Attempts implements TransferListener {
   }
 
   private async payload(signal: AbortSignal): Promise<Payload> {
-    const { source, timing, api, request } = this.plan;
+    const { source, timing, api } = this.plan;
     const id = idOf(this.standing);
     const entry: Entry = id === undefined ? await this.create() : { id };
-    const { sha256 } = request;
+    const { sha256 } = this;
     return { entry, source, listener: this, credential: api.credential, timing, sha256, signal };
   }
 
@@ -199,19 +218,62 @@ export class Attempts implements TransferListener {
     this.standing = advance(this.standing, { type: "looked", id });
   }
 
-  /** The id of the newest unfinished upload with the same fingerprint. */
+  /**
+   * The id of the newest unfinished upload with the same fingerprint.
+   *
+   * One that differs in the file's time alone, or that the command line began, is resumed, too. Only samples of the content are equal
+   * then, so the server compares the SHA-256 of the whole before it publishes the file.
+   */
   private async unfinished(signal: AbortSignal): Promise<string | undefined> {
+    const fingerprint = await this.fingerprint();
+    const exact = await this.listed(`?fingerprint=${encodeURIComponent(fingerprint)}`, signal);
+    const [found] = exact;
+    if (found !== undefined) return String(found["_id"]);
+    if (this.plan.fingerprint !== undefined || this.plan.api.credential.isGrant) return undefined;
+    const { source } = this.plan;
+    for (const upload of await this.listed("", signal)) {
+      if (!(await source.resembles(upload["fingerprint"]))) continue;
+      this.sha256 ??= await source.sha256(signal);
+      return String(upload["_id"]);
+    }
+    return undefined;
+  }
+
+  /** The caller's unfinished uploads of the same name, size and directory, the newest first. */
+  private async listed(query: string, signal: AbortSignal): Promise<readonly Json[]> {
     const { api, request, source } = this.plan;
-    const query = encodeURIComponent(await this.fingerprint());
-    const answer = await api.json("GET", `/v1/uploads?fingerprint=${query}`, { signal });
-    const uploads = (answer["uploads"] ?? []) as readonly Json[];
+    const answer = await api.json("GET", `/v1/uploads${query}`, { signal });
     // A grant may have given the upload another name and directory.
     const fits = ({ size, name, directory }: Json): boolean =>
       size === source.size &&
       (api.credential.isGrant ||
         (name === request.name && directory === (request.directory ?? "")));
-    const found = uploads.find((upload) => upload["state"] === "uploading" && fits(upload));
-    return found === undefined ? undefined : String(found["_id"]);
+    const uploads = (answer["uploads"] ?? []) as readonly Json[];
+    return uploads.filter((upload) => upload["state"] === "uploading" && fits(upload));
+  }
+
+  // -- a small file
+
+  /** The finished file; null when it must be sent in pieces. */
+  private async sendSmall(signal: AbortSignal): Promise<CompleteFile | null> {
+    if (this.small === undefined) return null;
+    // A grant's token is for one upload, which has a route of its own.
+    let file: CompleteFile | null = null;
+    if (!this.plan.api.credential.isGrant) {
+      this.listener.sending();
+      file = await this.small.send(signal);
+    }
+    if (file === null) this.small = undefined;
+    return file;
+  }
+
+  /** Delete the file that the running request has stored. Returns whether nothing is left to delete. */
+  private async removeSmall(small: SmallFile): Promise<boolean> {
+    const file = await small.ended();
+    if (file === undefined) return true;
+    const refusal = await this.deleteFile(file.id, new UploadError("already-complete"));
+    if (refusal !== undefined) throw refusal;
+    return true;
   }
 
   // -- what a failure means
@@ -274,4 +336,11 @@ export class Attempts implements TransferListener {
 
 function isGone(error: unknown): boolean {
   return hasCode(error, "not-found") || hasCode(error, "gone");
+}
+
+function smallOf({ api, source, request, small, id, fingerprint }: Plan): SmallFile | undefined {
+  const plain = source.rereadable && source.size !== null && request.chunk_size === undefined;
+  if (!plain || id !== undefined || fingerprint !== undefined) return undefined;
+  if (!SmallFile.fits(source.size, request, small)) return undefined;
+  return new SmallFile(api, source, request);
 }

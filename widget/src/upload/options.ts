@@ -26,6 +26,8 @@ export interface UploadOptions {
   readonly chunkSize?: number | undefined;
   /** The text by which an unfinished upload is found again. Null: always start a new one. */
   readonly fingerprint?: string | null | undefined;
+  /** Files of at most so many bytes go by one request, without resuming. Default: 0, none. */
+  readonly small?: number | undefined;
   /** Resume this upload, if the server still has it. */
   readonly id?: string | undefined;
   readonly transport?: Transport | undefined;
@@ -73,11 +75,13 @@ export function requestOf(source: Uploadable, name: string, options: UploadOptio
 }
 
 /** How the bytes travel, and how long to keep trying. */
-export function routeOf(options: UploadOptions): Pick<Plan, "transport" | "socket" | "patience"> {
+export function routeOf(options: UploadOptions): Pick<Plan, "transport" | "socket" | "patience" | "small"> {
   return {
     transport: options.transport ?? "auto",
     socket: options.WebSocket ?? (globalThis.WebSocket as SocketConstructor | undefined),
     patience: options.patience ?? PATIENCE,
+    // Whoever asks for one transport wants it for every file.
+    small: (options.transport ?? "auto") === "auto" ? (options.small ?? 0) : 0,
   };
 }
 

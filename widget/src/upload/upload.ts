@@ -67,6 +67,7 @@ export class Upload {
         ...routeOf(options),
       },
       {
+        sending: () => this.report("uploading"),
         opened: (upload) => this.opened(upload),
         stored: (total) => this.progressed(total),
         verifying: (done) => this.verifying(done),

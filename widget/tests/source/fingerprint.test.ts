@@ -1,6 +1,11 @@
 import { afterEach, expect, test, vi } from "vitest";
 
-import { fingerprintOf, randomFingerprint } from "../../src/source/fingerprint.js";
+import {
+  fingerprintOf,
+  randomFingerprint,
+  sameButTime,
+  timelessFingerprintOf,
+} from "../../src/source/fingerprint.js";
 import { someBytes } from "../support/helpers.js";
 
 afterEach(() => vi.unstubAllGlobals());
@@ -39,4 +44,29 @@ test("on a page without TLS it is the same", async () => {
 test("for what cannot be known again it is never the same", () => {
   expect(randomFingerprint()).toMatch(/^once-1:[0-9a-f]{32}$/);
   expect(randomFingerprint()).not.toBe(randomFingerprint());
+});
+
+test("the time is a hint: fingerprints that differ in it alone are alike, others are not", async () => {
+  const at = (lastModified: number, size = 47, name = "a"): Promise<string> =>
+    fingerprintOf(new File([someBytes(size)], name, { lastModified }), name);
+  const one = await at(1);
+  expect(one).not.toBe(await at(2));
+  expect(sameButTime(one, await at(2))).toBe(true);
+  expect(sameButTime(one, await at(1, 48))).toBe(false);
+  expect(sameButTime(one, await at(1, 47, "b"))).toBe(false);
+  for (const other of [null, undefined, "", "file-1:47:1", `${one}:more`, randomFingerprint()]) {
+    expect(sameButTime(one, other)).toBe(false);
+  }
+});
+
+/** Made by the command line for files whose SHA-256 it knows. */
+const TIMELESS = [
+  [0, "a", "file-2:0:6aa98e17c109dd8e2ae23a478ceb48e193c730289ba48d741388a3cc8b38ef4f"],
+  [47, "film.mp4", "file-2:47:02cb44bc6ca9706033d159999245501c0cb616d4a7d2efb72decf8cfca2b0f83"],
+  [4097, "b", "file-2:4097:5678c58884530d7fe19dd17297222488a1d78268c51e43d1db4294e7ba94f0fa"],
+  [100_000, "grün 🎬.mp4", "file-2:100000:6a8431b387caa0172b697f7faefa67643188d46112e628c959ab36bd31690e2d"],
+] as const;
+
+test.each(TIMELESS)("without a time, of %i bytes it is that of the Python client", async (size, name, expected) => {
+  expect(await timelessFingerprintOf(new File([someBytes(size)], name), name)).toBe(expected);
 });

@@ -3,6 +3,8 @@
  * client but the msgpack library. `tests/server/agreement.test.ts` compares it with the real server.
  */
 
+import { createHash } from "node:crypto";
+
 import { type Items, PeerSocket } from "./peer-socket.js";
 
 type Facts = Record<string, unknown>;
@@ -13,6 +15,8 @@ export interface Kept {
   readonly pieces: Map<number, Uint8Array>;
   state: "uploading" | "ready";
   size: number | null;
+  /** Known for files that came by one request. */
+  sha256?: string;
 }
 
 /** Called with each message. Returns `true` when the test handled it. */
@@ -29,14 +33,18 @@ const NAMES: Record<number, string> = {
   9: "PING",
 };
 
+let peers = 0;
+
 export class Peer {
-  readonly url = "http://peer.test";
+  /** Another one for each: all uploads to one server share what they found out about the network. */
+  readonly url = `http://peer${++peers}.test`;
   chunkSize = 10;
   window = 20;
   heartbeat = 20;
   /** The tokens that are valid; null: all are. */
   tokens: Set<string | undefined> | null = null;
   readonly uploads = new Map<string, Kept>();
+  private created = 0;
   readonly sockets: PeerSocket[] = [];
   /** The messages and requests in order: `CREATE`, `PUT /v1/uploads/…`. */
   readonly heard: string[] = [];
@@ -70,7 +78,7 @@ export class Peer {
   }
 
   create(request: Facts): Kept {
-    const id = (this.uploads.size + 1).toString(16).padStart(24, "0");
+    const id = (this.created += 1).toString(16).padStart(24, "0");
     const upload: Kept = {
       id,
       request,
@@ -109,12 +117,12 @@ export class Peer {
     };
   }
 
-  file({ id, size }: Kept): Facts {
+  file({ id, size, sha256 = null as string | null }: Pick<Kept, "id" | "size"> & { sha256?: string | null }): Facts {
     return {
       id,
       size,
       mime_type: "text/plain",
-      sha256: null,
+      sha256,
       crc32c: 1,
       url: `/v1/files/${id}`,
     };
@@ -219,6 +227,7 @@ export class Peer {
     { body, headers }: RequestInit,
   ): Promise<Response> {
     const [, , , id, what, start] = path.split("/");
+    if (path === "/v1/files") return method === "POST" ? this.small(query, body as Blob) : this.files(query);
     if (id === undefined && method === "GET") return this.list(query.get("fingerprint"));
     if (id === undefined) return this.shown(this.create(JSON.parse(body as string) as Facts), 201);
     const upload = this.uploads.get(id);
@@ -247,9 +256,32 @@ export class Peer {
     return this.shown(upload);
   }
 
+  private async small(query: URLSearchParams, body: Blob): Promise<Response> {
+    const data = new Uint8Array(await new Response(body).arrayBuffer());
+    const upload = this.create({
+      name: query.get("name"),
+      directory: query.get("directory") ?? "",
+      tags: query.getAll("tag"),
+      size: data.length,
+    });
+    upload.pieces.set(0, data);
+    upload.state = "ready";
+    upload.sha256 = createHash("sha256").update(data).digest("hex");
+    return this.shown(upload, 201);
+  }
+
+  private files(query: URLSearchParams): Response {
+    const found = [...this.uploads.values()].filter(
+      ({ request, state }) =>
+        state === "ready" && (request["directory"] ?? "") === (query.get("directory") ?? ""),
+    );
+    return Response.json({ files: found.map((upload) => this.manifest(upload)), cursor: null });
+  }
+
   private list(fingerprint: string | null): Response {
     const found = [...this.uploads.values()].filter(
-      ({ request, state }) => request["fingerprint"] === fingerprint && state === "uploading",
+      ({ request, state }) =>
+        state === "uploading" && (fingerprint === null || request["fingerprint"] === fingerprint),
     );
     return Response.json({ uploads: found.map((upload) => this.manifest(upload)), cursor: null });
   }
@@ -259,7 +291,8 @@ export class Peer {
   }
 
   private manifest(upload: Kept): Facts {
-    return { ...this.facts(upload), ...this.file(upload), _id: upload.id };
+    const { fingerprint } = upload.request;
+    return { ...this.facts(upload), ...this.file(upload), _id: upload.id, fingerprint };
   }
 }
 

@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 
 import { Credential } from "../../src/transport/credential.js";
 import { Api } from "../../src/transport/http.js";
@@ -24,6 +24,19 @@ test("a request carries the token and a JSON body", async () => {
   expect(request?.headers.get("Authorization")).toBe("Bearer a token");
   expect(await request?.json()).toEqual({ name: "n" });
   expect(api.channel).toBe("ws://peer.test/below/v1/ws");
+});
+
+test("a request to another site's server says what to check when nothing is known of its failure", async () => {
+  vi.stubGlobal("location", { origin: "https://site.test", href: "https://site.test/a" });
+  const lost = (): never => {
+    throw new TypeError("Failed to fetch");
+  };
+  await expect(failing(lost)).rejects.toMatchObject({
+    code: "network",
+    detail: expect.stringContaining("LADING_ALLOWED_ORIGINS contains https://site.test") as unknown,
+  });
+  vi.unstubAllGlobals();
+  await expect(failing(lost)).rejects.toMatchObject({ detail: "TypeError: Failed to fetch" });
 });
 
 test("without a token there is no Authorization header", async () => {
@@ -55,12 +68,17 @@ describe("a refusal", () => {
     [401, "unauthorized"],
     [403, "forbidden"],
     [404, "not-found"],
+    [408, "request-timeout"],
     [413, "too-large"],
+    [425, "unavailable"],
     [429, "rate-limited"],
+    [500, "unavailable"],
     [502, "unavailable"],
     [503, "unavailable"],
     [504, "unavailable"],
-    [500, "internal"],
+    [520, "unavailable"],
+    [530, "unavailable"],
+    [531, "internal"],
     [418, "internal"],
   ])("with status %i from a proxy is %s", async (status, code) => {
     await expect(failing(() => new Response("<html>", { status }))).rejects.toMatchObject({ code });

@@ -36,10 +36,23 @@ describe("time", () => {
     peer.look = ([number]) => number === CHUNK;
     const { upload } = begun(FILE, { ...clock });
     await until(() => peer.count("CHUNK") === 2);
-    await clock.advance(200_000);
+    await clock.advance(100_000);
     expect(peer.sockets.length).toBe(1);
-    expect(peer.count("PING")).toBe(10);
+    expect(peer.count("PING")).toBe(5);
     await upload.cancel();
+  });
+
+  test("pieces that nobody answers end the connection, although pings are answered", async () => {
+    const clock = new Clock();
+    let swallows = true;
+    peer.look = ([number]) => swallows && number === CHUNK;
+    const { end } = begun(FILE, { ...clock });
+    await until(() => peer.count("CHUNK") === 2);
+    await clock.advance(110_000);
+    swallows = false;
+    await clock.advance(40_000);
+    await end;
+    expect([peer.sockets.length, peer.bytes]).toEqual([2, BYTES]);
   });
 
   test("a server that sends no WELCOME is given up after 10 s", async () => {
