@@ -22,19 +22,19 @@ _NOT_NAMED = frozenset(
     }
 )
 
-_TOKEN = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
+_WORD = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
 _QUOTED = r'"(?:[\t !#-\[\]-~]|\\[\t -~])*"'
 # Chromium's MediaRecorder reports `video/webm;codecs=vp8,opus`: a comma that should be quoted.
-_BARE = rf"{_TOKEN}(?:[ \t]*,[ \t]*{_TOKEN})*"
-_PARAMETER = rf"({_TOKEN})=({_BARE}|{_QUOTED})"
+_BARE = rf"{_WORD}(?:[ \t]*,[ \t]*{_WORD})*"
+_PARAMETER = rf"({_WORD})=({_BARE}|{_QUOTED})"
 
 MEDIA_TYPE = re.compile(
-    rf"(?:{_TOKEN}/{_TOKEN}(?:[ \t]*;(?:[ \t]*{_TOKEN}=(?:{_BARE}|{_QUOTED}))?)*)?"
+    rf"(?:{_WORD}/{_WORD}(?:[ \t]*;(?:[ \t]*{_WORD}=(?:{_BARE}|{_QUOTED}))?)*)?"
 )
 """What is accepted: a type with parameters, some of them empty, or nothing for an unknown type."""
 
 _EACH_PARAMETER = re.compile(_PARAMETER)
-_WHOLE_TOKEN = re.compile(_TOKEN)
+_WHOLE_WORD = re.compile(_WORD)
 _ESCAPED = re.compile(r"\\(.)")
 
 _SAME = {
@@ -86,7 +86,7 @@ def normalized(value: str) -> str:
 def _written(text: str) -> str:
     """A parameter's value, with quotes where it needs them."""
     plain = _ESCAPED.sub(r"\1", text[1:-1]) if text.startswith('"') else text
-    if _WHOLE_TOKEN.fullmatch(plain):
+    if _WHOLE_WORD.fullmatch(plain):
         return plain
     return '"' + plain.replace("\\", "\\\\").replace('"', '\\"') + '"'
 

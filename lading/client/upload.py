@@ -16,7 +16,6 @@ from lading.client.api import Api
 from lading.client.channel import Channel
 from lading.client.errors import NotALadingServer, SourceChanged, Unreachable
 from lading.client.http_channel import HttpChannel
-from lading.client.local import guess_type
 from lading.client.lookup import already_there, unfinished
 from lading.client.phase import Event, Phase, after
 from lading.client.retry import Again, NoChannel, Retry
@@ -25,6 +24,7 @@ from lading.client.transfer import Transfer
 from lading.client.types import File, Manifest, Progress, State, Upload, UploadRequest
 from lading.protocol import messages as m
 from lading.protocol.errors import ChecksumMismatch, Forbidden, Gone, LadingError, NotFound
+from lading.protocol.media_types import by_name
 from lading.protocol.spec import UploadSpec
 
 CLEANING_SECONDS = 5.0
@@ -209,7 +209,7 @@ class UploadTask:
             UploadSpec(
                 name=source.name,
                 size=source.size,
-                mime_type=request.mime_type or guess_type(source.name),
+                mime_type=request.mime_type or by_name(source.name),
                 directory=request.directory,
                 tags=request.tags,
                 fingerprint=source.fingerprint,

@@ -47,7 +47,7 @@ _SENT = {
         "For a medium: the bytes are stored, but not yet published.", {JSON: schemas.files.Manifest}
     ),
     **common.created(
-        schemas.files.Manifest, "The file is durable.", "The address of the file's bytes."
+        schemas.files.StoredFiles, "The file is durable.", "The address of the file's bytes."
     ),
 }
 _UPLOAD_REFUSED = (*common.FILE_REFUSED, Incomplete, ChunkConflict, AlreadyComplete, OutOfBounds)
