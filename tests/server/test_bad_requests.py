@@ -59,7 +59,7 @@ async def test_what_is_no_id_is_refused(http: httpx.AsyncClient, path: str, valu
         "directory=a%00b",
         "name=" + "x" * 2000,
         "tag=%24ne",
-        "tag=a.b",
+        "tag=..",
         "tag=%00",
         "limit=0",
         "limit=1001",

@@ -124,7 +124,7 @@ async def test_pages(mine: httpx.AsyncClient) -> None:
         params["cursor"] = page["cursor"]
     assert found == names
     assert await listed(mine, limit=5) == [(name, 0) for name in names]
-    for wrong in ({"limit": "0"}, {"limit": "x"}, {"cursor": ""}, {"cursor": "$a"}):
+    for wrong in ({"limit": "0"}, {"limit": "x"}, {"cursor": ""}, {"cursor": ".."}):
         answer = await mine.get("/v1/tags", params=wrong)
         assert refusal(answer) == (400, "invalid-argument")
 
