@@ -58,7 +58,7 @@ async def test_what_is_no_id_is_refused(http: httpx.AsyncClient, path: str, valu
         "name=%00",
         "directory=a%00b",
         "name=" + "x" * 2000,
-        "tag=%24ne",
+        "tag=.",
         "tag=..",
         "tag=%00",
         "limit=0",
