@@ -72,7 +72,8 @@ def essence(value: str) -> str:
 def normalized(value: str) -> str:
     """The one way to write a type: `VIDEO/webm;Codecs=vp8,opus` is `video/webm; codecs="vp8,opus"`.
 
-    Of a parameter that is given twice, the first counts. Text that is no type, or is too long, is
+    Of a parameter that is given twice, the first counts. The last ones are left out where the quotes
+    that others need would make the type too long. Text that is no type, or is too long, is
     returned as it is: `MEDIA_TYPE` and `MAX_MEDIA_TYPE` tell.
     """
     if len(value) > MAX_MEDIA_TYPE or not value or not MEDIA_TYPE.fullmatch(value):
@@ -80,7 +81,13 @@ def normalized(value: str) -> str:
     parameters: dict[str, str] = {}
     for name, text in _EACH_PARAMETER.findall(value.partition(";")[2]):
         parameters.setdefault(name.lower(), _written(text))
-    return "; ".join([essence(value), *(f"{name}={text}" for name, text in parameters.items())])
+    written = essence(value)
+    for name, text in parameters.items():
+        longer = f"{written}; {name}={text}"
+        if len(longer) > MAX_MEDIA_TYPE:
+            break
+        written = longer
+    return written
 
 
 def _written(text: str) -> str:

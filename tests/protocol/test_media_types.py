@@ -74,6 +74,12 @@ def test_a_hostile_type_costs_no_time(filling: str) -> None:
     assert time.process_time() - began < 0.05
 
 
+def test_quotes_never_make_a_type_too_long() -> None:
+    long = "0/0;a=b;c=d," + "0" * (MAX_MEDIA_TYPE - 12)
+    assert len(long) == MAX_MEDIA_TYPE
+    assert normalized(long) == "0/0; a=b"
+
+
 def test_a_type_that_is_too_long_is_not_shortened() -> None:
     long = "A/" + "b" * MAX_MEDIA_TYPE
     assert normalized(long) == long
