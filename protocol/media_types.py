@@ -72,8 +72,8 @@ def essence(value: str) -> str:
 def normalized(value: str) -> str:
     """The one way to write a type: `VIDEO/webm;Codecs=vp8,opus` is `video/webm; codecs="vp8,opus"`.
 
-    Of a parameter that is given twice, the first counts. The last ones are left out where the quotes
-    that others need would make the type too long. Text that is no type, or is too long, is
+    Of a parameter that is given twice, the first counts. The last ones are left out where quotes
+    would make the type too long. Text that is no type, or is too long, is
     returned as it is: `MEDIA_TYPE` and `MAX_MEDIA_TYPE` tell.
     """
     if len(value) > MAX_MEDIA_TYPE or not value or not MEDIA_TYPE.fullmatch(value):

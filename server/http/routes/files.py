@@ -23,10 +23,10 @@ from lading.server.access.principal import Principal
 from lading.server.http import schemas
 from lading.server.http.body import arriving, declared_length
 from lading.server.http.download import respond
-from lading.server.http.endpoints import Answer
+from lading.server.http.endpoints import adapter
 from lading.server.http.multipart import FilePart, Form
 from lading.server.http.openapi import common
-from lading.server.http.openapi.operation import Operations
+from lading.server.http.openapi.operation import JSON, Operations
 from lading.server.services import Services, services
 from lading.server.uploads import OpenUpload
 from lading.server.uploads.intake import Intake, Taken
@@ -48,7 +48,7 @@ api = Operations("Files")
     body=common.FILE_BODY,
     problems=common.FILE_REFUSED,
 )
-async def create(request: Request) -> Answer:
+async def create(request: Request) -> Response:
     """Store one small file, or the files of a form.
 
     All of it or nothing. Larger files are sent as uploads, or over WebSocket.
@@ -65,7 +65,7 @@ class _Stored:
     taken: Taken | None = None
 
 
-async def take(request: Request, server: Services, principal: Principal) -> Answer:
+async def take(request: Request, server: Services, principal: Principal) -> Response:
     """Store the body as a file of the principal, or all files of a form; all of it or nothing."""
     stored: list[_Stored] = []
     try:
@@ -85,15 +85,14 @@ async def take(request: Request, server: Services, principal: Principal) -> Answ
             await asyncio.shield(discarding)
         raise
     shown = [schemas.files.manifest_of(manifest) for manifest in manifests]
+    headers = {"Cache-Control": "no-store"}
     if len(shown) > 1:
-        return Answer(_shown(schemas.files.SeveralFiles(files=shown)), 201)
-    return Answer(_shown(shown[0]), 201, file_url(server.settings, manifests[0].id))
-
-
-def _shown(
-    content: schemas.files.Manifest | schemas.files.SeveralFiles,
-) -> schemas.files.StoredFiles:
-    return schemas.files.StoredFiles.model_construct(content)
+        several = schemas.files.SeveralFiles(files=shown)
+        body = adapter(schemas.files.SeveralFiles).dump_json(several)
+    else:
+        body = adapter(schemas.files.Manifest).dump_json(shown[0])
+        headers["Location"] = file_url(server.settings, manifests[0].id)
+    return Response(body, 201, headers, media_type=JSON)
 
 
 def _check_several(request: Request) -> None:

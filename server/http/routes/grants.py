@@ -216,7 +216,7 @@ async def _bearer(request: Request, server: Services, *actions: Action) -> tuple
     problems=_UPLOAD_REFUSED,
     public=True,
 )
-async def upload(request: Request) -> Answer | schemas.files.Manifest:
+async def upload(request: Request) -> Response | schemas.files.Manifest:
     """Upload with a grant.
 
     No other credential is needed. The grant's name and directory replace those of the request.

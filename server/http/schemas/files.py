@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Discriminator, Field, RootModel, Tag
+from pydantic import Field, RootModel
 from typing_extensions import TypedDict
 
 from lading.protocol import manifest as domain
@@ -64,17 +64,7 @@ class SeveralFiles(TypedDict):
     files: list[Manifest]
 
 
-def _which(answer: Manifest | SeveralFiles) -> str:
-    return "several" if "files" in answer else "one"
-
-
-_OneOrSeveral = Annotated[
-    Annotated[Manifest, Tag("one")] | Annotated[SeveralFiles, Tag("several")],
-    Discriminator(_which),
-]
-
-
-class StoredFiles(RootModel[_OneOrSeveral]):
+class StoredFiles(RootModel[Manifest | SeveralFiles]):
     """One file, or the list of a form with several."""
 
 
