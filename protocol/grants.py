@@ -14,6 +14,13 @@ from enum import StrEnum
 
 from lading.protocol.errors import Forbidden, InvalidArgument, TooLarge, UnsupportedMediaType
 from lading.protocol.manifest import MAX_INTEGER, Manifest
+from lading.protocol.media_types import (
+    MAX_MEDIA_TYPE,
+    UNNAMED,
+    by_name,
+    essence,
+    is_named,
+)
 from lading.protocol.spec import (
     MAX_NAME,
     MAX_USER_ID,
@@ -112,16 +119,17 @@ class Grant:
     def admit(self, spec: UploadSpec) -> UploadSpec:
         """The upload that the bearer asks for, as the grant has it.
 
+        A type that nobody named is not judged here: the first bytes decide.
         Raises TooLarge, UnsupportedMediaType, Forbidden where it lies outside of the bounds.
         """
         self.check_size(spec.size)
         if None not in (self.sha256, spec.sha256) and spec.sha256 != self.sha256:
             raise Forbidden("This grant is for a file with another SHA-256.")
         mime_type = spec.mime_type
-        if mime_type is not None:
+        if mime_type is not None and is_named(mime_type):
             self.check_type(mime_type)
-        elif len(self.mime_types) == 1 and not self.mime_types[0].endswith("/*"):
-            mime_type = self.mime_types[0]
+        else:
+            mime_type = self._assumed(self.name or spec.name)
         return replace(
             spec,
             name=spec.name if self.name is None else self.name,
@@ -140,15 +148,30 @@ class Grant:
         if self.size is not None and size != self.size:
             raise Forbidden(f"This grant is for a file of {self.size} bytes, not {size}.")
 
+    def _assumed(self, name: str) -> str | None:
+        """The type of an upload that nobody named, until its first bytes decide.
+
+        The one that the name suggests, if it is allowed; else the only one that is.
+        """
+        exact = [each for each in self.mime_types if not each.endswith("/*")]
+        only = exact[0] if len(self.mime_types) == len(exact) == 1 else UNNAMED
+        for mime_type in (by_name(name), only, UNNAMED):
+            if mime_type is not None and self._allows(mime_type):
+                return mime_type
+        return None
+
+    def _allows(self, mime_type: str) -> bool:
+        plain = essence(mime_type)
+        return any(
+            plain == essence(allowed) or (allowed.endswith("/*") and plain.startswith(allowed[:-1]))
+            for allowed in self.mime_types
+        )
+
     def check_type(self, mime_type: str) -> None:
         """Raise UnsupportedMediaType unless the type, its parameters aside, is allowed."""
-        plain = mime_type.partition(";")[0].strip().lower()
-        for allowed in self.mime_types:
-            if plain == allowed or (allowed.endswith("/*") and plain.startswith(allowed[:-1])):
-                return
-        if self.mime_types:
+        if self.mime_types and not self._allows(mime_type):
             shown = ", ".join(self.mime_types)
-            raise UnsupportedMediaType(f"This grant is for {shown}, not for {plain}.")
+            raise UnsupportedMediaType(f"This grant is for {shown}, not for {essence(mime_type)}.")
 
     # -- what exists already
 
@@ -171,6 +194,7 @@ def _check_pattern(value: str) -> None:
     if _ANY_OF_A_KIND.fullmatch(value):
         return
     try:
+        check_text("mime_types", value, MAX_MEDIA_TYPE, empty=False)
         check_mime_type(value.replace("*", "\0"))  # a star anywhere else would mean nothing
     except InvalidArgument:
         raise InvalidArgument(

@@ -1,7 +1,7 @@
 """What a client may ask for when it creates an upload, and which values are allowed.
 
-The limits of names, tags and the other fields hold for every transport. Names are data: no path is
-ever built from them.
+The limits of names, tags and the other fields hold for every transport, and so does the one form in
+which directories, tags and media types are kept. Names are data: no path is ever built from them.
 Source: page 3 of the design (CREATE), page 5 ("Bad inputs").
 """
 
@@ -13,23 +13,27 @@ from dataclasses import dataclass
 from lading.protocol.digests import is_sha256
 from lading.protocol.errors import InvalidArgument
 from lading.protocol.manifest import MAX_CHUNK_SIZE, MAX_INTEGER, MIN_CHUNK_SIZE
+from lading.protocol.media_types import MAX_MEDIA_TYPE, MEDIA_TYPE, normalized
+from lading.protocol.names import canonical_directory, composed
 
 MAX_NAME = 1024
 MAX_TAGS = 64
 MAX_TAG = 128
-MAX_MIME_TYPE = 255
 MAX_FINGERPRINT = 512
 MAX_USER_ID = 256
 
-_WORD = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
-MIME_TYPE = re.compile(rf'{_WORD}/{_WORD}([ \t]*;[ \t]*{_WORD}=({_WORD}|"[ -!#-~]*"))*')
-TAG = re.compile(r"[^\x00-\x1f\x7f$.][^\x00-\x1f\x7f.]*")
+# No control characters; `.` and `..` alone cannot stand in a URL.
+TAG = re.compile(r"(?:[^\x00-\x1f\x7f.]|\.[^\x00-\x1f\x7f.]|\.\.[^\x00-\x1f\x7f])[^\x00-\x1f\x7f]*")
 ID = re.compile(r"[0-9a-f]{24}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UploadSpec:
-    """The fields of CREATE. `size` in bytes, None while unknown; `sha256` in hexadecimal."""
+    """The fields of CREATE. `size` in bytes, None while unknown; `sha256` in hexadecimal.
+
+    The directory, the tags and the type are brought into their one form; `check` refuses what has
+    none.
+    """
 
     name: str
     size: int | None = None
@@ -42,6 +46,9 @@ class UploadSpec:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tags", each_once(self.tags))
+        object.__setattr__(self, "directory", one_directory(self.directory))
+        if self.mime_type is not None:
+            object.__setattr__(self, "mime_type", normalized(self.mime_type))
 
     def check(self) -> None:
         """Raise InvalidArgument for the first value that is not allowed."""
@@ -74,27 +81,42 @@ def check_text(what: str, value: str, most: int, *, empty: bool = True) -> None:
         raise InvalidArgument(f"{what} is not valid Unicode.") from error
 
 
+def one_directory(directory: str) -> str:
+    """The one form of a directory. One that is too long stays too long, for `check_text`."""
+    return directory if len(directory) > MAX_NAME else canonical_directory(directory)
+
+
 def each_once(tags: tuple[str, ...]) -> tuple[str, ...]:
-    """The tags without those that came before. Too many stay too many, for `check_tags`."""
-    return tags if len(tags) > MAX_TAGS else tuple(dict.fromkeys(tags))
+    """The tags in their one form, without those that came before.
+
+    Too many stay too many, and too long ones too long, for `check_tags`.
+    """
+    if len(tags) > MAX_TAGS:
+        return tags
+    return tuple(dict.fromkeys(tag if len(tag) > MAX_TAG else composed(tag) for tag in tags))
 
 
 def check_tags(tags: tuple[str, ...]) -> None:
     """Raise InvalidArgument for too many tags or one that is not allowed.
 
-    Tags stand in URLs and filters: no control characters, no `.`, no leading `$`.
+    Tags stand in URLs: no control characters, and neither `.` nor `..`, which a URL cannot hold.
     """
     if len(tags) > MAX_TAGS:
         raise InvalidArgument(f"An upload may have at most {MAX_TAGS} tags.")
     for tag in tags:
         check_text("tag", tag, MAX_TAG, empty=False)
         if not TAG.fullmatch(tag):
-            raise InvalidArgument("A tag must not hold control characters, '.' or a leading '$'.")
+            raise InvalidArgument("A tag must not hold control characters, nor be '.' or '..'.")
 
 
 def check_mime_type(value: str) -> None:
-    """Raise InvalidArgument unless `value` is a media type such as `video/mp4` (RFC 9110)."""
-    if len(value) > MAX_MIME_TYPE or not MIME_TYPE.fullmatch(value):
+    """Raise InvalidArgument unless `value` is a media type such as `video/mp4`, or empty.
+
+    Browsers report the empty type for a file whose type they do not know.
+    """
+    if len(value) > MAX_MEDIA_TYPE:
+        raise InvalidArgument(f"mime_type may have at most {MAX_MEDIA_TYPE} characters.")
+    if not MEDIA_TYPE.fullmatch(value):
         raise InvalidArgument("mime_type must be a media type such as video/mp4.")
 
 

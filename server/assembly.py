@@ -37,7 +37,12 @@ class Assembly:
     def background(self) -> list[Coroutine[Any, Any, None]]:
         """What runs in a server beside the requests, each for as long as its task lives."""
         settings, storage = self.settings, self.storage
-        work = [storage.free_space.watch(), storage.clock.keep(), self.uploads.todo.run()]
+        work = [
+            storage.free_space.watch(),
+            storage.clock.keep(),
+            self.uploads.todo.run(),
+            storage.corrections.run(),
+        ]
         if settings.janitor:
             interval = settings.janitor_interval or min(60.0, settings.upload_ttl / 4)
             work.append(self.janitor.loop(interval, compact=self.embedded).run())

@@ -24,6 +24,7 @@ from lading.storage.collections.manifests import Manifests
 from lading.storage.collections.quotas import Quotas
 from lading.storage.collections.tags import Tags
 from lading.storage.contents import Contents
+from lading.storage.corrections import Corrections
 from lading.storage.database import Database, connect
 from lading.storage.free_space import FreeSpace
 
@@ -44,6 +45,7 @@ class Storage:
     grants: Grants
     tags: Tags
     idempotency: IdempotencyKeys
+    corrections: Corrections
 
 
 def assemble_storage(
@@ -63,19 +65,21 @@ def assemble_storage(
     if observe is not None:
         mongo = Measured(mongo, observe)
     blobs = {mongo.name: mongo}
+    manifests, tags = Manifests(database), Tags(database)
     return Storage(
         database,
         clock,
         free_space,
-        Manifests(database),
+        manifests,
         chunks,
         blobs,
         Contents(chunks, blobs),
         Quotas(database, default_quota),
         Leases(database),
         Grants(database),
-        Tags(database),
+        tags,
         IdempotencyKeys(database),
+        Corrections(database, manifests, tags),
     )
 
 

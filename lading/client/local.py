@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import io
-import mimetypes
 import os
 import stat
 import threading
@@ -153,12 +152,3 @@ def _read_block(file: BinaryIO) -> bytes:
     while len(data) < PIPE_BLOCK and (more := file.read(PIPE_BLOCK - len(data))):
         data += more
     return bytes(data)
-
-
-_ENCODINGS = {"gzip": "application/gzip", "bzip2": "application/x-bzip2", "xz": "application/x-xz"}
-
-
-def guess_type(name: str) -> str | None:
-    """The media type that a file's name suggests, or None."""
-    kind, encoding = mimetypes.guess_type(name)
-    return kind if encoding is None else _ENCODINGS.get(encoding)

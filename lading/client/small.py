@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from lading.client.api import Api
-from lading.client.local import SMALL, file_name, guess_type, open_file, read_exactly, signature
+from lading.client.local import SMALL, file_name, open_file, read_exactly, signature
 from lading.client.types import UploadRequest
 from lading.protocol.digests import format_digest_field
+from lading.protocol.media_types import by_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ def read_small(path: str | os.PathLike[str], request: UploadRequest) -> SmallFil
 async def post(api: Api, file: SmallFile, request: UploadRequest) -> dict[str, Any]:
     """Store the file; one attempt. Returns its manifest as the server sends it."""
     headers = {}
-    if kind := request.mime_type or guess_type(file.name):
+    if kind := request.mime_type or by_name(file.name):
         headers["content-type"] = kind
     if file.sha256 is not None:
         headers["repr-digest"] = format_digest_field("sha-256", bytes.fromhex(file.sha256))

@@ -17,7 +17,6 @@ from lading.client.api import Api
 from lading.client.channel import Channel
 from lading.client.errors import NotALadingServer, Unreachable
 from lading.client.http_channel import HttpChannel, create
-from lading.client.local import guess_type
 from lading.client.lookup import Listing, Named, already_there, manifest_of, unfinished
 from lading.client.phase import Event, Phase, after
 from lading.client.retry import Again, NoChannel, Retry
@@ -34,6 +33,7 @@ from lading.protocol.errors import (
     NotFound,
     TooLarge,
 )
+from lading.protocol.media_types import by_name
 from lading.protocol.spec import UploadSpec
 
 CLEANING_SECONDS = 5.0
@@ -276,7 +276,7 @@ class UploadTask:
         return UploadSpec(
             name=source.name,
             size=source.size,
-            mime_type=request.mime_type or guess_type(source.name),
+            mime_type=request.mime_type or by_name(source.name),
             directory=request.directory,
             tags=request.tags,
             fingerprint=source.fingerprint,

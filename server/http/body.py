@@ -1,4 +1,7 @@
-"""Reading request bodies within limits: JSON by a model, and one piece of a file."""
+"""Reading request bodies within limits: JSON by a model, and one piece of a file.
+
+A body is taken as it is: one that is encoded, or a part of something, is refused on every route.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,12 @@ from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect, Request
 
 from lading.protocol.digests import parse_digest_field
-from lading.protocol.errors import InvalidArgument, RequestTimeout, TooLarge
+from lading.protocol.errors import (
+    InvalidArgument,
+    RequestTimeout,
+    TooLarge,
+    UnsupportedMediaType,
+)
 from lading.server.validation import sentence, shown
 
 MAX_JSON = 64 * 1024
@@ -31,8 +39,43 @@ async def read_body(request: Request, most: int) -> bytes:
     return bytes(body)
 
 
-async def arriving(request: Request) -> AsyncIterator[bytes]:
-    """The body as it arrives; raises RequestTimeout if the connection closes before its end."""
+def check_plain(request: Request) -> None:
+    """Raise unless the body is what it stands for, whole and not encoded.
+
+    UnsupportedMediaType for a `Content-Encoding` (RFC 9110, 15.5.16), InvalidArgument for a
+    `Content-Range` (14.5) and for a transfer coding beside `chunked` (RFC 9112, 6.1).
+    """
+    headers = request.headers
+    codings = [each.strip().lower() for each in _listed(headers.getlist("content-encoding"))]
+    if any(coding not in ("", "identity") for coding in codings):
+        raise UnsupportedMediaType(
+            "The body is encoded; send it as it is, without Content-Encoding.",
+            accept_encoding="identity",
+        )
+    if "content-range" in headers:
+        raise InvalidArgument(
+            "A body with Content-Range is not taken; send the pieces of a file to "
+            "/v1/uploads/{id}/chunks/{slice_start}."
+        )
+    transfer = [each.strip().lower() for each in _listed(headers.getlist("transfer-encoding"))]
+    if any(coding not in ("", "identity", "chunked") for coding in transfer):
+        raise InvalidArgument("Of the transfer codings only `chunked` is known.")
+
+
+def _listed(fields: list[str]) -> list[str]:
+    return ",".join(fields).split(",")
+
+
+def arriving(request: Request) -> AsyncIterator[bytes]:
+    """The body as it arrives; raises at once what `check_plain` raises.
+
+    Raises RequestTimeout if the connection closes before its end.
+    """
+    check_plain(request)
+    return _arriving(request)
+
+
+async def _arriving(request: Request) -> AsyncIterator[bytes]:
     try:
         async for data in request.stream():
             yield data

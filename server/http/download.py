@@ -18,6 +18,7 @@ from starlette.responses import Response, StreamingResponse
 from lading.protocol.digests import format_digest_field
 from lading.protocol.errors import RangeNotSatisfiable
 from lading.protocol.manifest import MISSING_SHOWN, Manifest, Range, State
+from lading.protocol.names import saved_name
 from lading.protocol.ranges import content_range, parse
 from lading.server.net.problems import problem_response
 from lading.server.uploads import Uploads
@@ -35,16 +36,18 @@ def etag(manifest: Manifest) -> str:
 
 
 def disposition(manifest: Manifest, *, download: bool) -> str:
-    """The `Content-Disposition` of a file, for any name (RFC 6266, RFC 8187)."""
+    """The `Content-Disposition` of a file, for any name (RFC 6266, RFC 8187).
+
+    A long name is cut to what can be saved: proxies refuse headers of more than 4 KiB.
+    """
     plain_type = manifest.mime_type.partition(";")[0].strip().lower()
     shown = plain_type.startswith(SHOWN_INLINE) and plain_type not in NEVER_INLINE
     kind = "inline" if shown and not download else "attachment"
-    plain = "".join(
-        c if c.isascii() and c.isprintable() and c not in '"\\%' else "_" for c in manifest.name
-    )
+    name = saved_name(manifest.name)
+    plain = "".join(c if c.isascii() and c.isprintable() and c not in '"\\%' else "_" for c in name)
     field = f'{kind}; filename="{plain}"'
-    if plain != manifest.name:
-        field += f"; filename*=UTF-8''{quote(manifest.name, safe='')}"
+    if plain != name:
+        field += f"; filename*=UTF-8''{quote(name, safe='')}"
     return field
 
 

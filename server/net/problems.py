@@ -26,6 +26,8 @@ def problem_response(
     status = status or STATUS[error.code]
     body = {"type": f"urn:lading:problem:{error.code}", "status": status, **error.problem()}
     more: dict[str, str] = {"Cache-Control": "no-store", **(headers or {})}
+    if "accept_encoding" in error.extra:
+        more["Accept-Encoding"] = error.extra["accept_encoding"]  # RFC 9110, 12.5.3
     if status == 401:
         more["WWW-Authenticate"] = 'Bearer realm="lading"'
     if error.retryable and status in RETRY_AFTER:

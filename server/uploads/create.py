@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import mimetypes
 from dataclasses import dataclass
 
 from lading.protocol.errors import LadingError, QuotaExceeded, StorageFull
 from lading.protocol.manifest import Manifest
+from lading.protocol.media_types import assumed
 from lading.protocol.spec import UploadSpec, choose_chunk_size
 from lading.server.access.principal import Principal
 from lading.server.uploads.open_uploads import OpenUpload, OpenUploads
@@ -33,10 +33,11 @@ class Creator:
         spec.check()
         self.storage.free_space.check()
         now, grant = self.storage.clock(), principal.grant
-        if grant is not None:
+        if grant is None:
+            mime_type = assumed(spec.mime_type, spec.name)
+        else:
             spec = grant.admit(spec)
-        guessed, _ = mimetypes.guess_type(spec.name)
-        mime_type = spec.mime_type or guessed or "application/octet-stream"
+            mime_type = spec.mime_type or assumed(None, spec.name)
         manifest = Manifest(
             id=new_id(now),
             user_id=principal.user_id,
@@ -55,7 +56,6 @@ class Creator:
             expires_at=now + self.upload_ttl,
         )
         if grant is not None:
-            grant.check_type(mime_type)
             await self.storage.grants.use(grant, manifest.id, now)
         await self._create(manifest)
         return self.uploads.share(manifest, 0)

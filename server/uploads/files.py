@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from lading.protocol.errors import NotFound
+from lading.protocol.errors import InvalidArgument, NotFound
 from lading.protocol.manifest import Manifest
+from lading.protocol.names import canonical_directory
 from lading.protocol.spec import UploadSpec
 from lading.server.access.principal import Principal
 from lading.server.uploads.uploads import Uploads
@@ -58,13 +59,22 @@ class Library:
         changed.check()
         now = self._clock()
         found = await self._manifests.change(
-            manifest.id, name=name, directory=directory, tags=tags, now=now
+            manifest.id,
+            name=name,
+            directory=None if directory is None else changed.directory,
+            tags=None if tags is None else changed.tags,
+            now=now,
         )
-        await self._tags.note(manifest.user_id, tags or (), now)
+        await self._tags.note(manifest.user_id, () if tags is None else changed.tags, now)
         return found or await self._uploads.get(principal, manifest.id)
 
     async def remove_directory(self, principal: Principal, directory: str) -> int:
-        """Delete the finished files of a directory and of those below it; returns how many."""
+        """Delete the finished files of a directory and of those below it; returns how many.
+
+        Raises InvalidArgument for the root, however it is written: nobody deletes all by a slash.
+        """
+        if not canonical_directory(directory):
+            raise InvalidArgument("Name the directory: DELETE /v1/files?directory=a/b.")
         deleted = 0
         for wanted in (FileFilter(directory=directory), FileFilter(below=directory)):
             while found := await self.files(principal, wanted=wanted):

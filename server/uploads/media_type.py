@@ -2,47 +2,53 @@
 
 The bytes win over the name only where a browser would act on the type. Source: page 5 of the
 design, security list, 22 and 23; the order of markup tests follows the WHATWG's MIME sniffing,
-section 7.1.
+section 7.1; brands of ISO media files: ISO/IEC 14496-12 and 23008-12.
 """
 
 from __future__ import annotations
 
 import puremagic
 
+from lading.protocol.media_types import UNNAMED, essence
+
 HEAD_BYTES = 4096
+
+ENOUGH_BYTES = 1024
+"""So many first bytes show the type: what is looked for stands at their beginning."""
 
 _BELIEVED = frozenset(
     {
         "application/pdf",
         "audio/flac",
         "audio/mpeg",
-        "audio/ogg",
-        "audio/wave",
-        "audio/x-wav",
-        "image/avif",
         "image/gif",
-        "image/heic",
         "image/jpeg",
+        "image/jxl",
         "image/png",
         "image/tiff",
-        "image/webp",
-        "video/mp4",
-        "video/quicktime",
-        "video/webm",
-        "video/x-matroska",
-        "application/x-matroska",
     }
 )
 """Types with signatures so long that other bytes do not match them by chance."""
 
 _KIN = (
-    {"video/webm", "video/x-matroska", "application/x-matroska", "audio/webm"},
-    {"audio/wave", "audio/x-wav", "audio/wav"},
-    {"video/mp4", "audio/mp4", "video/quicktime", "image/avif", "image/heic", "image/heif"},
+    {"video/webm", "video/x-matroska", "audio/webm", "audio/x-matroska"},
+    {"video/mp4", "audio/mp4", "video/quicktime", "video/3gpp", "video/3gpp2"},
+    {"image/avif", "image/heic", "image/heif"},
     {"audio/ogg", "video/ogg", "application/ogg"},
+    {"image/png", "image/apng"},
 )
 """Types that share a container: the first bytes alone do not tell them apart, the name does."""
 
+_BRANDS = (
+    ("image/avif", (b"avif", b"avis")),
+    ("image/heic", (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx")),
+    ("image/heif", (b"mif1", b"msf1")),
+    ("audio/mp4", (b"M4A ", b"M4B ", b"M4P ")),
+    ("video/quicktime", (b"qt  ",)),
+)
+_RIFF = {b"WEBP": "image/webp", b"WAVE": "audio/wav", b"AVI ": "video/x-msvideo"}
+_PACKETS = ((0, 188), (4, 192))
+"""Where the first packet of an MPEG transport stream begins, and how far it is to the next."""
 
 _BINARY = frozenset({*range(0x09), 0x0B, *range(0x0E, 0x1B), *range(0x1C, 0x20)})
 """Bytes that no text holds (WHATWG MIME sniffing, section 3)."""
@@ -54,15 +60,17 @@ def content_type(claimed: str, head: bytes) -> str:
     if markup is not None:
         # Text that a browser would run keeps its declared type only if that is a type of text.
         return claimed if _is_text(claimed) else markup
-    found = _candidates(head)
-    plain = claimed.partition(";")[0].strip().lower()
-    if not found or plain in found or any(plain in kin and kin & set(found) for kin in _KIN):
+    found, plain = _candidates(head), essence(claimed)
+    if plain in found or any(plain in kin and kin & set(found) for kin in _KIN):
         return claimed
-    return found[0]
+    if not found and head and plain == "video/mp2t":
+        # Browsers call every `.ts` that, and most are written in TypeScript.
+        return "text/plain" if _BINARY.isdisjoint(head) else UNNAMED
+    return found[0] if found else claimed
 
 
 def _is_text(claimed: str) -> bool:
-    plain = claimed.partition(";")[0].strip().lower()
+    plain = essence(claimed)
     return not plain.startswith(("image/", "video/", "audio/")) or plain == "image/svg+xml"
 
 
@@ -78,8 +86,40 @@ def _markup(head: bytes) -> str | None:
 
 
 def _candidates(head: bytes) -> list[str]:
+    container = _container(head)
+    if container is not None:
+        return [container]
     try:
         matches = puremagic.magic_string(head)
     except (puremagic.PureError, ValueError):
         return []
-    return [match.mime_type for match in matches if match.mime_type in _BELIEVED]
+    found = [essence(match.mime_type) for match in matches]
+    return [each for each in found if each in _BELIEVED]
+
+
+def _container(head: bytes) -> str | None:
+    """The type of a file whose first bytes name what is inside."""
+    if head[4:8] == b"ftyp":
+        return _iso_media(head)
+    if head.startswith(b"\x1aE\xdf\xa3"):
+        return "video/webm" if b"webm" in head[:64] else "video/x-matroska"
+    if head.startswith(b"RIFF"):
+        return _RIFF.get(head[8:12])
+    if head.startswith(b"OggS"):
+        return "video/ogg" if b"\x80theora" in head[:128] else "audio/ogg"
+    for start, step in _PACKETS:
+        if len(head) > 2 * step + start and head[start : 2 * step + start + 1 : step] == b"GGG":
+            return "video/mp2t"
+    return None
+
+
+def _iso_media(head: bytes) -> str:
+    """The kind of an ISO media file: its own brand first, then those that it agrees with."""
+    size = min(int.from_bytes(head[:4], "big"), len(head), 256)
+    brands = [head[8:12], *(head[at : at + 4] for at in range(16, size, 4))]
+    own = [kind for kind, names in _BRANDS if brands[0] in names]
+    if own and own[0] != "image/heif":
+        return own[0]
+    if own:  # a brand for any picture: the others say how it is coded
+        return next(kind for kind, names in _BRANDS if not set(names).isdisjoint(brands))
+    return "video/mp4"

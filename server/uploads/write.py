@@ -29,6 +29,7 @@ from lading.protocol.manifest import (
     check_bounds,
     fills_cell,
 )
+from lading.server.uploads.media_type import ENOUGH_BYTES, HEAD_BYTES, content_type
 from lading.server.uploads.open_uploads import OpenUpload, OpenUploads, Written, refuse_tombstone
 from lading.server.uploads.quota import explain
 from lading.storage.open import Storage
@@ -55,7 +56,7 @@ class Writer:
 
         `whole_cells` is for transports that fill cells: the piece must reach the end of its cell.
         Raises ChecksumMismatch, OutOfBounds, TooLarge, ChunkConflict, AlreadyComplete, Gone,
-        NotFound, StorageFull, Unavailable; then nothing was stored.
+        NotFound, StorageFull, UnsupportedMediaType, Unavailable; then nothing was stored.
         """
         size = len(data)
         if crc32c(data) != checksum:
@@ -69,6 +70,7 @@ class Writer:
         if whole_cells and not fills_cell(slice_start, size, manifest.chunk_size, manifest.size):
             raise OutOfBounds("A piece must reach the end of its cell.")
         await self._check_chain(manifest, slice_start)
+        await self._check_type(manifest, slice_start, data)
         self.storage.free_space.check(size)
         if manifest.size is None and not await self._grow(manifest, piece.end):
             upload.manifest = await self.uploads.after_end(manifest.id)
@@ -140,6 +142,19 @@ class Writer:
             raise OutOfBounds(
                 "A piece must begin at the start of its cell or where a stored piece ends."
             )
+
+    async def _check_type(self, manifest: Manifest, slice_start: int, data: bytes) -> None:
+        """Raise UnsupportedMediaType when the first bytes show a type that the grant refuses.
+
+        FINISH checks it too; here it is known before the rest of a large file is sent.
+        """
+        if slice_start or manifest.grant_id is None:
+            return
+        if len(data) < ENOUGH_BYTES and len(data) != manifest.size:
+            return
+        grant = await self.storage.grants.get(manifest.grant_id)
+        if grant is not None and grant.mime_types:
+            grant.check_type(content_type(manifest.mime_type, data[:HEAD_BYTES]))
 
     async def begin_again(self, upload: OpenUpload) -> None:
         """Give up the bytes of an upload; others are then stored as into a new one.

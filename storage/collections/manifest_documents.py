@@ -1,4 +1,8 @@
-"""A manifest as MongoDB stores it: id, times and document; filters of lists of files."""
+"""A manifest as MongoDB stores it: id, times and document; filters of lists of files.
+
+Names are kept as they were given and compared in NFC. Beside a name that is in another form stands
+`name_nfc`; most documents have none.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,9 @@ from typing import Any
 from bson import ObjectId
 
 from lading.protocol.manifest import Manifest, State
+from lading.protocol.media_types import essence
+from lading.protocol.names import canonical_directory, composed
+from lading.protocol.spec import each_once
 
 _TIMES = ("created_at", "updated_at", "expires_at")
 _FIELDS = tuple(field.name for field in fields(Manifest) if field.name != "id")
@@ -42,6 +49,31 @@ def _seconds(moment: datetime | None) -> float | None:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
+def name_change(name: str) -> dict[str, dict[str, Any]]:
+    """The update that gives a manifest this name."""
+    compared = composed(name)
+    if compared == name:
+        return {"$set": {"name": name}, "$unset": {"name_nfc": ""}}
+    return {"$set": {"name": name, "name_nfc": compared}}
+
+
+def correction(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields to set in a document that was written before names had one form; empty if none."""
+    compared = composed(document["name"])
+    tags = list(document.get("tags", ()))
+    wanted = {
+        "directory": canonical_directory(document.get("directory", "")),
+        "tags": list(each_once(tuple(tags))),
+        "name_nfc": None if compared == document["name"] else compared,
+    }
+    usual: dict[str, Any] = {"directory": "", "tags": [], "name_nfc": None}
+    return {
+        field: value
+        for field, value in wanted.items()
+        if value != document.get(field, usual[field])
+    }
+
+
 def to_document(manifest: Manifest) -> dict[str, Any]:
     """The manifest as MongoDB stores it."""
     document = {name: getattr(manifest, name) for name in _FIELDS}
@@ -49,6 +81,9 @@ def to_document(manifest: Manifest) -> dict[str, Any]:
     document["state"] = str(manifest.state)
     document["tags"] = list(manifest.tags)
     document["todo"] = list(manifest.todo)
+    compared = composed(manifest.name)
+    if compared != manifest.name:
+        document["name_nfc"] = compared
     return {"_id": ObjectId(manifest.id), **document}
 
 
@@ -67,7 +102,8 @@ class FileFilter:
     """Which files a list holds; None and () leave a field open.
 
     `name` is a prefix, `directory` exact, `below` a directory whose subdirectories are meant;
-    `mime_type` exact, or all of a kind as in `video/*`; every one of `tags` must be there.
+    `mime_type` one type, whatever its parameters, or all of a kind as in `video/*`; every one of
+    `tags` must be there. The form in which a value is written does not matter.
     """
 
     name: str | None = None
@@ -79,18 +115,23 @@ class FileFilter:
     def query(self) -> dict[str, Any]:
         """The filter for MongoDB. Every value is text, so none can be an operator."""
         query: dict[str, Any] = {}
+        either: list[list[dict[str, Any]]] = []
         if self.name is not None:
-            query["name"] = _begins(self.name)
+            begins = _begins(composed(self.name))
+            either.append([{"name": begins, "name_nfc": None}, {"name_nfc": begins}])
         if self.directory is not None:
-            query["directory"] = self.directory
+            query["directory"] = canonical_directory(self.directory)
         if self.below is not None:
-            query["directory"] = _begins(f"{self.below}/")
+            query["directory"] = _begins(f"{canonical_directory(self.below)}/")
         if self.mime_type is not None and self.mime_type.endswith("/*"):
-            query["mime_type"] = _begins(self.mime_type[:-1])
+            query["mime_type"] = _begins(self.mime_type[:-1].lower())
         elif self.mime_type is not None:
-            query["mime_type"] = self.mime_type
+            plain = essence(self.mime_type)
+            either.append([{"mime_type": plain}, {"mime_type": _begins(f"{plain};")}])
         if self.tags:
-            query["tags"] = {"$all": list(self.tags)}
+            query["tags"] = {"$all": list(each_once(self.tags))}
+        if either:
+            query["$and"] = [{"$or": branches} for branches in either]
         return query
 
 

@@ -24,8 +24,10 @@ from lading.storage.collections.manifest_documents import (
     ANY_FILE,
     FileFilter,
     born,
+    correction,
     from_document,
     moment,
+    name_change,
     new_id,
     to_document,
 )
@@ -133,11 +135,35 @@ class Manifests:
 
         Returns None when it is neither any more.
         """
-        given: dict[str, Any] = {"name": name, "directory": directory}
-        given["tags"] = None if tags is None else list(tags)
-        change = {field: value for field, value in given.items() if value is not None}
-        change["updated_at"] = moment(now)
-        return await self._update(upload_id, _LIVING, {"$set": change})
+        change = {"$set": {}} if name is None else name_change(name)
+        given = {"directory": directory, "tags": None if tags is None else list(tags)}
+        change["$set"] |= {field: value for field, value in given.items() if value is not None}
+        change["$set"]["updated_at"] = moment(now)
+        return await self._update(upload_id, _LIVING, change)
+
+    async def correct_names(self, after: ObjectId | None, most: int) -> ObjectId | None:
+        """Bring the names of up to `most` manifests with larger ids than `after` into their form.
+
+        For documents that were written before there was one. Returns the last id that was looked
+        at, None when there is none. It can be done twice.
+        """
+        query = {} if after is None else {"_id": {"$gt": after}}
+        fields = dict.fromkeys(("name", "name_nfc", "directory", "tags"), 1)
+        found = await self._read(
+            lambda: self._collection.find(query, fields).sort("_id", 1).limit(most).to_list(most)
+        )
+        for document in found:
+            await self._correct(document)
+        return found[-1]["_id"] if found else None
+
+    async def _correct(self, document: dict[str, Any]) -> None:
+        wanted = correction(document)
+        if not wanted:
+            return
+        # A change by somebody else in the meantime wins: it wrote the one form itself.
+        same = {field: document.get(field) for field in ("name", "directory", "tags")}
+        query = {"_id": document["_id"], **same}
+        await persist(lambda: self._collection.update_one(query, {"$set": wanted}))
 
     async def _list(self, query: dict[str, Any], most: int) -> list[Manifest]:
         found = await self._read(

@@ -18,6 +18,7 @@ from pymongo.errors import DuplicateKeyError
 
 from lading.protocol.errors import NameTaken, NotFound
 from lading.protocol.manifest import State
+from lading.protocol.names import composed
 from lading.storage.database import Database, persist
 
 
@@ -94,6 +95,28 @@ class Tags:
             found = await self._find(user_id, name)
             return found is not None and found["_id"] == fresh["_id"]
         return True
+
+    async def correct_names(self, after: ObjectId | None, most: int) -> ObjectId | None:
+        """The same as `Manifests.correct_names`, for tags."""
+        query = {} if after is None else {"_id": {"$gt": after}}
+        found = await self._read(
+            lambda: self._collection.find(query).sort("_id", 1).limit(most).to_list(most)
+        )
+        for document in found:
+            if composed(document["name"]) != document["name"]:
+                await self._correct(document["_id"])
+        return found[-1]["_id"] if found else None
+
+    async def _correct(self, tag_id: ObjectId) -> None:
+        this = {"_id": tag_id}
+        old = await self._read(lambda: self._collection.find_one(this))
+        if old is None:
+            return
+        form = {"$set": {"name": composed(old["name"])}}
+        try:
+            await persist(lambda: self._collection.update_one(this, form))
+        except DuplicateKeyError:  # both forms were there
+            await persist(lambda: self._collection.delete_one(this))
 
     # -- changing all files that have it
 

@@ -139,6 +139,16 @@ def test_a_type_is_not_guessed_among_several(types: tuple[str, ...]) -> None:
     assert grant(mime_types=types).admit(spec()).mime_type is None
 
 
+@pytest.mark.parametrize("claimed", [None, "", "application/octet-stream", "image/*"])
+def test_a_type_that_nobody_named_is_left_to_the_first_bytes(claimed: str | None) -> None:
+    asked = UploadSpec(name="photo.jpg", mime_type=claimed)
+    assert grant(mime_types=("image/*",)).admit(asked).mime_type == "image/jpeg"
+    assert grant(mime_types=("video/*", "audio/*")).admit(asked).mime_type is None
+    assert grant(mime_types=("a/b", "application/octet-stream")).admit(asked).mime_type == (
+        "application/octet-stream"
+    )
+
+
 def test_an_upload_that_meets_the_bounds_is_admitted() -> None:
     asked = spec(size=7, sha256=SHA, mime_type="image/png")
     bound = grant(size=7, max_size=9, sha256=SHA, mime_types=("image/png",))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Any
 
 import pytest
@@ -10,9 +11,9 @@ from hypothesis import strategies as st
 
 from lading.protocol.errors import InvalidArgument
 from lading.protocol.manifest import MAX_CHUNK_SIZE, MAX_INTEGER, MIN_CHUNK_SIZE
+from lading.protocol.media_types import MAX_MEDIA_TYPE
 from lading.protocol.spec import (
     MAX_FINGERPRINT,
-    MAX_MIME_TYPE,
     MAX_NAME,
     MAX_TAG,
     MAX_TAGS,
@@ -38,9 +39,12 @@ ALLOWED: list[dict[str, Any]] = [
     {"tags": ("holiday", "2026", "a$b", "grün", "two words")},
     {"tags": tuple(str(n) for n in range(MAX_TAGS))},
     {"tags": ("t" * MAX_TAG,)},
+    {"tags": ("v1.2", "$5", "node.js", "$ne", ".x", "..x", "...", ". .", "a/b", "ends.")},
     {"mime_type": "video/mp4"},
     {"mime_type": "text/plain; charset=utf-8"},
     {"mime_type": 'text/plain ;charset="u t f"; a=b'},
+    {"mime_type": "video/webm;codecs=vp8,opus"},
+    {"mime_type": ""},  # a browser's `File.type` where it knows none
     {"sha256": "0" * 64},
     {"fingerprint": "f" * MAX_FINGERPRINT},
     {"chunk_size": 1},
@@ -56,16 +60,14 @@ REFUSED: list[dict[str, Any]] = [
     {"directory": "d" * (MAX_NAME + 1)},
     {"directory": "nul\0"},
     {"tags": ("",)},
-    {"tags": ("$ne",)},
-    {"tags": ("a.b",)},
     {"tags": (".",)},
+    {"tags": ("..",)},
     {"tags": ("nul\0",)},
     {"tags": ("line\nbreak",)},
     {"tags": ("delete\x7f",)},
     {"tags": ("t" * (MAX_TAG + 1),)},
     {"tags": tuple(str(n) for n in range(MAX_TAGS + 1))},
     {"tags": ("t",) * (MAX_TAGS + 1)},
-    {"mime_type": ""},
     {"mime_type": "video"},
     {"mime_type": "video/"},
     {"mime_type": "video/mp4\r\nSet-Cookie: a=b"},
@@ -73,7 +75,7 @@ REFUSED: list[dict[str, Any]] = [
     {"mime_type": "video/mp4\n"},
     {"mime_type": "video/mp4;\u2003a=b"},
     {"mime_type": "video/mp4; a"},
-    {"mime_type": "text/plain; a=" + "b" * MAX_MIME_TYPE},
+    {"mime_type": "text/plain; a=" + "b" * MAX_MEDIA_TYPE},
     {"sha256": "0" * 63},
     {"sha256": "F" * 64},
     {"fingerprint": ""},
@@ -96,6 +98,18 @@ def test_allowed(fields: dict[str, Any]) -> None:
 def test_a_tag_that_is_given_twice_counts_once_and_where_it_stood_first() -> None:
     spec = UploadSpec(name="film.mp4", tags=("b", "a", "b", "c", "a"))
     assert spec.tags == ("b", "a", "c")
+
+
+def test_the_forms_of_one_directory_one_tag_and_one_type_are_one() -> None:
+    decomposed = unicodedata.normalize("NFD", "é")
+    spec = UploadSpec(
+        name=decomposed,
+        directory=f"/{decomposed}//./b/",
+        tags=("é", decomposed),
+        mime_type="A/B;C=d",
+    )
+    assert spec.name == decomposed  # a name is data
+    assert (spec.directory, spec.tags, spec.mime_type) == ("é/b", ("é",), "a/b; c=d")
 
 
 @pytest.mark.parametrize("fields", REFUSED, ids=label)

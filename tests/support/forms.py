@@ -21,3 +21,6 @@ def form(*parts: tuple[str, bytes]) -> tuple[bytes, dict[str, str]]:
 
 FILE = 'Content-Disposition: form-data; name="f"; filename="cat.png"\r\nContent-Type: image/png'
 FIELD = 'Content-Disposition: form-data; name="note"'
+OTHER = 'Content-Disposition: form-data; name="g"; filename="dog.txt"\r\nContent-Type: text/plain'
+EMPTY = FILE.replace("cat.png", "").replace("image/png", "application/octet-stream")
+"""What a browser sends for an input in which nobody chose a file."""

@@ -189,7 +189,7 @@ FILE_BODY = Body(
             "required": ["file"],
         },
     },
-    "The file itself, with its own media type, or a form with exactly one file part.",
+    "The file itself, with its own media type, or a form with one file or several.",
     required=False,
 )
 PIECE_BODY = Body({BYTES: {"type": "string", "format": "binary"}}, "The bytes of the piece.")

@@ -21,6 +21,7 @@ from lading.protocol.errors import (
     TooManyConnections,
     Unauthorized,
     Unavailable,
+    UnsupportedMediaType,
 )
 from lading.server.http import schemas
 from lading.server.http.endpoints import adapter
@@ -214,6 +215,7 @@ def _all_problems(operation: Operation) -> Iterator[type[LadingError]]:
         yield from _WITH_CREDENTIAL
     if operation.body is not None:
         yield TooLarge
+        yield UnsupportedMediaType  # it is encoded
     yield from operation.problems
 
 

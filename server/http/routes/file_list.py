@@ -16,6 +16,9 @@ from lading.storage.collections.manifests import FileFilter
 
 api = Operations("Files")
 
+NOT_THE_ROOT = r"^(?:\.?/)*(?:[^./\x00]|\.[^/\x00])[^\x00]*$"
+"""A directory with a segment that is neither empty nor `.`."""
+
 LISTED = 100
 MOST_LISTED = 1000
 
@@ -30,7 +33,11 @@ MOST_LISTED = 1000
         Parameter(
             "tag", "Only files with this tag. Repeat it to require several tags.", common.TAGS
         ),
-        Parameter("mime_type", "Only this type, such as `image/png` or `image/*`.", common.TEXT),
+        Parameter(
+            "mime_type",
+            "Only this type, such as `image/png` or `image/*`, with any parameters.",
+            common.TEXT,
+        ),
         common.LIMIT,
         common.CURSOR,
         common.USER,
@@ -117,7 +124,7 @@ async def remove(request: Request) -> None:
         Parameter(
             "directory",
             "The directory.",
-            {**common.TEXT, "minLength": 1},
+            {**common.TEXT, "minLength": 1, "pattern": NOT_THE_ROOT},
             required=True,
             example="2025",
         ),

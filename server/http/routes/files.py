@@ -6,7 +6,9 @@ A body is stored in pieces of the upload's own cells, so memory does not grow wi
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing, suppress
+from dataclasses import dataclass
 from functools import partial
 
 from starlette.requests import Request
@@ -21,27 +23,24 @@ from lading.server.access.principal import Principal
 from lading.server.http import schemas
 from lading.server.http.body import arriving, declared_length
 from lading.server.http.download import respond
-from lading.server.http.endpoints import Answer
-from lading.server.http.multipart import FilePart, file_part
+from lading.server.http.endpoints import adapter
+from lading.server.http.multipart import FilePart, Form
 from lading.server.http.openapi import common
-from lading.server.http.openapi.operation import Operations
+from lading.server.http.openapi.operation import JSON, Operations
 from lading.server.services import Services, services
 from lading.server.uploads import OpenUpload
-from lading.server.uploads.intake import Intake
+from lading.server.uploads.intake import Intake, Taken
 from lading.server.urls import file_url
 
 api = Operations("Files")
-
-CURL_DEFAULT = "application/x-www-form-urlencoded"
-"""The `Content-Type` that curl sends unless it is told otherwise; no file has this type."""
 
 
 @api.operation(
     "POST /v1/files",
     "createFile",
     common.created(
-        schemas.files.Manifest,
-        "The file is durable.",
+        schemas.files.StoredFiles,
+        "The file is durable. For a form with several files the answer is a list.",
         "The address of the file's bytes.",
         dict.fromkeys(("getFile", "changeFile", "deleteFile", "getManifest"), "/_id"),
     ),
@@ -50,8 +49,8 @@ CURL_DEFAULT = "application/x-www-form-urlencoded"
     problems=common.FILE_REFUSED,
     keyed=True,
 )
-async def create(request: Request) -> Answer:
-    """Store one small file.
+async def create(request: Request) -> Response:
+    """Store one small file, or the files of a form.
 
     All of it or nothing. Larger files are sent as uploads, or over WebSocket.
     """
@@ -59,9 +58,57 @@ async def create(request: Request) -> Answer:
     return await take(request, server, await server.acting(request, Action.UPLOAD))
 
 
-async def take(request: Request, server: Services, principal: Principal) -> Answer:
-    """Store the body as a file of the principal, all of it or nothing."""
-    part = await _body(request)
+@dataclass(slots=True)
+class _Stored:
+    """One file of a request: its upload, and what its bytes were once they are stored."""
+
+    upload: OpenUpload
+    taken: Taken | None = None
+
+
+async def take(request: Request, server: Services, principal: Principal) -> Response:
+    """Store the body as a file of the principal, or all files of a form; all of it or nothing."""
+    stored: list[_Stored] = []
+    try:
+        async with aclosing(_files(request)) as parts:
+            async for part in parts:
+                if stored:
+                    _check_several(request)
+                stored.append(_Stored(await _create(request, server, principal, part)))
+                stored[-1].taken = await _take(request, server, principal, stored[-1].upload, part)
+        # Published when all of them are stored, so that one which is refused leaves none behind.
+        manifests = [await _finish(server, principal, each) for each in stored]
+    except BaseException as error:
+        # Also when the client disconnects: half of a small file is useless.
+        discarding = server.spawn(_discard(server, principal, stored))
+        if isinstance(error, LadingError):
+            # The client may retry at once: quota and grant must be released before the answer.
+            await asyncio.shield(discarding)
+        raise
+    shown = [schemas.files.manifest_of(manifest) for manifest in manifests]
+    headers = {"Cache-Control": "no-store"}
+    if len(shown) > 1:
+        several = schemas.files.SeveralFiles(files=shown)
+        body = adapter(schemas.files.SeveralFiles).dump_json(several)
+    else:
+        body = adapter(schemas.files.Manifest).dump_json(shown[0])
+        headers["Location"] = file_url(server.settings, manifests[0].id)
+    return Response(body, 201, headers, media_type=JSON)
+
+
+def _check_several(request: Request) -> None:
+    """Raise InvalidArgument where what is said of one file would be said of several."""
+    for what, said in (
+        ("The parameter `name`", "name" in request.query_params),
+        ("Repr-Digest", "repr-digest" in request.headers),
+    ):
+        if said:
+            raise InvalidArgument(f"{what} is for one file, and the form has several.")
+
+
+async def _create(
+    request: Request, server: Services, principal: Principal, part: FilePart
+) -> OpenUpload:
     length = declared_length(request) if part.raw else None
     if length is not None:
         _check_length(server, principal, length)
@@ -72,17 +119,7 @@ async def take(request: Request, server: Services, principal: Principal) -> Answ
         directory=request.query_params.get("directory", ""),
         tags=tuple(request.query_params.getlist("tag")),
     )
-    upload = await server.uploads.create(principal, spec)
-    try:
-        manifest = await _take(request, server, principal, upload, part)
-    except BaseException as error:
-        # Also when the client disconnects: half of a small file is useless.
-        discarding = server.spawn(_discard(server, principal, upload.manifest.id))
-        if isinstance(error, LadingError):
-            # The client may retry at once: quota and grant must be released before the answer.
-            await asyncio.shield(discarding)
-        raise
-    return Answer(schemas.files.manifest_of(manifest), 201, file_url(server.settings, manifest.id))
+    return await server.uploads.create(principal, spec)
 
 
 def _check_length(server: Services, principal: Principal, length: int) -> None:
@@ -100,25 +137,33 @@ def _check_whole(principal: Principal, length: int) -> None:
         principal.grant.check_size(length)
 
 
-async def _body(request: Request) -> FilePart:
+async def _files(request: Request) -> AsyncGenerator[FilePart, None]:
+    """The files of a request: those of a form, or its body."""
     content_type = request.headers.get("content-type", "")
-    plain = content_type.partition(";")[0].strip().lower()
-    if plain == "multipart/form-data":
-        return await file_part(content_type, arriving(request))
-    if plain == CURL_DEFAULT:
-        content_type = ""
-    return FilePart(None, content_type or None, arriving(request), raw=True)
+    body = arriving(request)
+    if content_type.partition(";")[0].strip().lower() == "multipart/form-data":
+        async with aclosing(Form(content_type, body).files()) as parts:
+            async for part in parts:
+                yield part
+    else:
+        yield FilePart(None, content_type or None, body, raw=True)
 
 
 async def _take(
     request: Request, server: Services, principal: Principal, upload: OpenUpload, part: FilePart
-) -> Manifest:
+) -> Taken:
     check, end = partial(_check_length, server, principal), partial(_check_whole, principal)
     body = _counted(part.stream, check, end)
     taken = await Intake(server.uploads, upload, server.budget).store(body)
     _check_digests(request, part, taken.sha256)
+    return taken
+
+
+async def _finish(server: Services, principal: Principal, stored: _Stored) -> Manifest:
+    taken = stored.taken
+    assert taken is not None
     return await server.uploads.finish(
-        principal, upload.manifest.id, taken.size, hashed=taken.sha256, head=taken.head
+        principal, stored.upload.manifest.id, taken.size, hashed=taken.sha256, head=taken.head
     )
 
 
@@ -150,11 +195,10 @@ def _check_digests(request: Request, part: FilePart, sha256: str) -> None:
             )
 
 
-async def _discard(server: Services, principal: Principal, upload_id: str) -> None:
-    try:
-        await server.uploads.discard(principal, upload_id)
-    except LadingError:
-        return  # the janitor removes it later
+async def _discard(server: Services, principal: Principal, stored: list[_Stored]) -> None:
+    for each in stored:
+        with suppress(LadingError):  # the janitor removes it later
+            await server.uploads.discard(principal, each.upload.manifest.id)
 
 
 @api.operation(

@@ -46,7 +46,7 @@ _SENT = {
         "For a medium: the bytes are stored, but not yet published.", {JSON: schemas.files.Manifest}
     ),
     **common.created(
-        schemas.files.Manifest, "The file is durable.", "The address of the file's bytes."
+        schemas.files.StoredFiles, "The file is durable.", "The address of the file's bytes."
     ),
 }
 _UPLOAD_REFUSED = (*common.FILE_REFUSED, Incomplete, ChunkConflict, AlreadyComplete, OutOfBounds)
@@ -218,7 +218,7 @@ async def _bearer(request: Request, server: Services, *actions: Action) -> tuple
     public=True,
     keyed=True,
 )
-async def upload(request: Request) -> Answer | schemas.files.Manifest:
+async def upload(request: Request) -> Response | schemas.files.Manifest:
     """Upload with a grant.
 
     No other credential is needed. The grant's name and directory replace those of the request.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.requests import Request
 
 from lading.protocol.errors import NameTaken, NotFound
-from lading.protocol.spec import check_tags
+from lading.protocol.spec import check_tags, each_once
 from lading.server.http import schemas
 from lading.server.http.body import read_json
 from lading.server.http.endpoints import Answer
@@ -24,9 +24,13 @@ def _shown(tag: Tag) -> schemas.tags.Tag:
 
 
 def _name(request: Request) -> str:
-    name: str = request.path_params["name"]
+    return _one(request.path_params["name"])
+
+
+def _one(name: str) -> str:
+    """The one form of a tag; raises InvalidArgument unless it may be one."""
     check_tags((name,))
-    return name
+    return each_once((name,))[0]
 
 
 @api.operation(
@@ -46,8 +50,7 @@ async def create(request: Request) -> Answer:
     """Create a tag that no file has yet."""
     server = services(request)
     principal = await server.acting(request)
-    name = (await read_json(request, schemas.tags.NameTag)).name
-    check_tags((name,))
+    name = _one((await read_json(request, schemas.tags.NameTag)).name)
     tag = await server.tags.create(principal.user_id, name, server.clock())
     return Answer(_shown(tag), 201, tag_url(server.settings, name))
 
@@ -65,7 +68,7 @@ async def listing(request: Request) -> schemas.tags.TagList:
     principal = await server.acting(request)
     cursor = request.query_params.get("cursor")
     if cursor is not None:
-        check_tags((cursor,))
+        cursor = _one(cursor)
     most = page_size(request.query_params.get("limit"))
     found = await server.tags.list(principal.user_id, after=cursor, most=most + 1)
     tags = found[:most]
@@ -99,8 +102,7 @@ async def rename(request: Request) -> schemas.tags.Tag:
     """Rename a tag on all files that have it."""
     server = services(request)
     principal = await server.acting(request)
-    name, new = _name(request), (await read_json(request, schemas.tags.NameTag)).name
-    check_tags((new,))
+    name, new = _name(request), _one((await read_json(request, schemas.tags.NameTag)).name)
     tag = await server.tags.rename(principal.user_id, name, new, server.clock())
     return _shown(tag)
 

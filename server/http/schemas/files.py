@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, RootModel
 from typing_extensions import TypedDict
 
 from lading.protocol import manifest as domain
@@ -56,6 +56,16 @@ class FileList(TypedDict):
 
     files: list[Manifest]
     cursor: Annotated[types.Id | None, Field(description="null on the last page")]
+
+
+class SeveralFiles(TypedDict):
+    """The files of a form, in its order."""
+
+    files: list[Manifest]
+
+
+class StoredFiles(RootModel[Manifest | SeveralFiles]):
+    """One file, or the list of a form with several."""
 
 
 class DeletedDirectory(TypedDict):

@@ -7,14 +7,13 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from lading.protocol.media_types import MAX_MEDIA_TYPE, MEDIA_TYPE
 from lading.protocol.spec import (
     MAX_FINGERPRINT,
-    MAX_MIME_TYPE,
     MAX_NAME,
     MAX_TAG,
     MAX_TAGS,
     MAX_USER_ID,
-    MIME_TYPE,
     TAG,
     each_once,
 )
@@ -58,7 +57,7 @@ Directory = Annotated[str, _described("The file's directory.", maxLength=MAX_NAM
 Tag = Annotated[
     str,
     _described(
-        "A word without dots.", minLength=1, maxLength=MAX_TAG, pattern=f"^(?:{TAG.pattern})$"
+        "A word to find files by.", minLength=1, maxLength=MAX_TAG, pattern=f"^(?:{TAG.pattern})$"
     ),
 ]
 Tags = Annotated[
@@ -69,7 +68,7 @@ Tags = Annotated[
 MimeType = Annotated[
     str,
     _described(
-        "Detected, if not given.", maxLength=MAX_MIME_TYPE, pattern=f"^(?:{MIME_TYPE.pattern})$"
+        "Detected, if not given.", maxLength=MAX_MEDIA_TYPE, pattern=f"^(?:{MEDIA_TYPE.pattern})$"
     ),
 ]
 MimeTypes = Annotated[

@@ -11,6 +11,7 @@ from lading.server.uploads.media_type import HEAD_BYTES, content_type
 PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + bytes(32)
 JPEG = b"\xff\xd8\xff\xe0\0\x10JFIF\0" + bytes(32)
 MP4 = b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom" + bytes(32)
+HEIC = b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic" + bytes(32)
 MOV = b"\0\0\0\x14ftypqt  " + bytes(32)
 WEBM = b"\x1aE\xdf\xa3\x01\0\0\0\0\0\0\x1fB\x86\x81\x01B\x82\x84webm"
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg"><script/></svg>'
@@ -27,6 +28,14 @@ SVG = b'<svg xmlns="http://www.w3.org/2000/svg"><script/></svg>'
         ("video/mp4", MOV, "video/mp4"),
         ("video/webm", WEBM, "video/webm"),
         ("video/x-matroska", WEBM, "video/x-matroska"),
+        ("application/octet-stream", HEIC, "image/heic"),
+        ("application/octet-stream", b"\0\0\0\x18ftypiso5\0\0\0\0avc1" + bytes(32), "video/mp4"),
+        ("application/octet-stream", b"\0\0\0\x18ftypM4A \0\0\0\0isom" + bytes(32), "audio/mp4"),
+        ("image/heic", MP4, "video/mp4"),
+        ("audio/mp4", MP4, "audio/mp4"),
+        ("application/octet-stream", (b"G" + bytes(187)) * 4, "video/mp2t"),
+        ("video/mp2t", (b"\0\0\0\0G" + bytes(187)) * 4, "video/mp2t"),
+        ("video/mp2t", b"export const x = 1;", "text/plain"),
         ("image/png", SVG, "image/svg+xml"),
         ("image/svg+xml", SVG, "image/svg+xml"),
         ("image/png", b"<?xml version='1.0'?>" + SVG, "image/svg+xml"),

@@ -124,7 +124,7 @@ async def test_pages(mine: httpx.AsyncClient) -> None:
         params["cursor"] = page["cursor"]
     assert found == names
     assert await listed(mine, limit=5) == [(name, 0) for name in names]
-    for wrong in ({"limit": "0"}, {"limit": "x"}, {"cursor": ""}, {"cursor": "$a"}):
+    for wrong in ({"limit": "0"}, {"limit": "x"}, {"cursor": ""}, {"cursor": ".."}):
         answer = await mine.get("/v1/tags", params=wrong)
         assert refusal(answer) == (400, "invalid-argument")
 
@@ -144,7 +144,7 @@ async def test_any_other_word_is_a_tag(mine: httpx.AsyncClient, name: str) -> No
     assert (await mine.delete(where(name))).status_code == 204
 
 
-@pytest.mark.parametrize("name", ["", "a.b", ".", "$x", "$ne", "a\0b", "\n", "\x7f", "x" * 129])
+@pytest.mark.parametrize("name", ["", ".", "..", "a\0b", "\n", "\x7f", "x" * 129])
 async def test_what_is_no_tag_is_refused(mine: httpx.AsyncClient, name: str) -> None:
     await mine.post("/v1/tags", json={"name": "x"})
     path = where(name).replace(".", "%2E")
