@@ -33,6 +33,7 @@ class Assembly:
         """What runs in a server beside the requests, each for as long as its task lives."""
         settings, storage = self.settings, self.storage
         work = [storage.free_space.watch(), storage.clock.keep(), self.uploads.todo.run()]
+        work.append(self.uploads.arrivals.watch())
         if settings.janitor:
             interval = settings.janitor_interval or min(60.0, settings.upload_ttl / 4)
             work.append(self.janitor.loop(interval).run())

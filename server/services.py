@@ -138,6 +138,7 @@ class Services:
         and was closed.
         """
         self.draining = True
+        self.uploads.arrivals.stop()
         for channel in list(self.channels):
             channel.drain(retry_after=1)
         loop = asyncio.get_running_loop()
