@@ -1,6 +1,6 @@
 """Whoever has begun to watch may end: a download grant that expires during a film.
 
-A player asks for the rest of a film by ranges, at one address, which a page cannot change meanwhile.
+A player asks for the rest of a film by ranges, at an address that a page cannot change meanwhile.
 So an expired grant is good for ranges for some more hours, for those who received bytes
 while it was good. Why that is safe: docs/decisions/0038.
 """

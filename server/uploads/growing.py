@@ -11,6 +11,7 @@ from lading.protocol.errors import ShuttingDown, Unavailable
 from lading.protocol.manifest import MAX_INTEGER, Manifest, State
 from lading.server.limits import UploadLimits
 from lading.server.uploads.arrivals import Arrivals
+from lading.server.uploads.fragments import HEAD_BYTES, is_fragmented
 from lading.server.uploads.open_uploads import REPLACED, OpenUploads
 from lading.server.uploads.reader import Reader
 from lading.storage.open import Storage
@@ -34,6 +35,11 @@ class Growing:
         Returns `start` where that byte is not stored. Of a very long run it is the end of a part.
         """
         return min(end, await self.storage.contents.run_end(manifest, start, end))
+
+    async def is_fragmented(self, manifest: Manifest, stored: int) -> bool:
+        """Whether this is a film in fragments, by the first bytes of the `stored` ones."""
+        end = min(stored, HEAD_BYTES)
+        return is_fragmented(b"".join([part async for part in self.reader.read(manifest, 0, end)]))
 
     async def until_stored(self, manifest: Manifest, offset: int, seconds: float) -> Manifest:
         """Wait until the byte at `offset` is stored or the upload is finished, at most `seconds`.

@@ -2,13 +2,15 @@
 
 A range is answered with the stored run that begins where it begins, so it may be shorter than asked
 for (RFC 9110, 15.3.7). Without a range the file is sent as it arrives. A player, which cannot be
-told to wait, waits as long as the upload is alive; others wait only if they ask to (RFC 7240).
+told to wait, waits as long as the upload is alive; others wait only if they ask to (RFC 7240). And a
+player that would not begin before it knows the end gets one stream, whose length is not told.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from dataclasses import replace
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -65,6 +67,9 @@ async def respond_unfinished(
         not_yet = RangeNotSatisfiable("These bytes have not arrived yet.")
         return await _not_there(request, uploads, manifest, not_yet)
     start, end = found
+    from_begin = is_player(request) and ranges[0] == (0, size)
+    if from_begin and await uploads.growing.is_fragmented(manifest, end):
+        return await _whole(request, uploads, replace(manifest, size=None), headers)
     headers["Content-Range"] = content_range(start, end, manifest.size)
     return stream(request, uploads.read(manifest, start, end), end - start, 206, headers)
 
