@@ -95,6 +95,8 @@ async def test_wget_goes_on(url: str, tmp_path: Path) -> None:
 async def test_aria2_takes_four_parts_over_a_network_that_breaks(
     server: Process, url: str, tmp_path: Path
 ) -> None:
+    cuts = 6
+
     async def broken(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal cuts
         onward, back = await asyncio.open_connection("127.0.0.1", server.port)
@@ -116,7 +118,6 @@ async def test_aria2_takes_four_parts_over_a_network_that_breaks(
             end.close()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    cuts = 6
     async with await asyncio.start_server(broken, "127.0.0.1", 0) as proxy:
         port = proxy.sockets[0].getsockname()[1]
         cut = url.replace(f":{server.port}/", f":{port}/")

@@ -21,8 +21,8 @@ LOCKED = "default-src 'none'; sandbox"
 """The policy of everything that a browser could run, and of what needs nothing else."""
 
 MEDIA = "default-src 'none'; media-src 'self'; style-src 'unsafe-inline'"
-"""A tab that shows a film is a page made by the browser, which fetches the film once more. It has no
-sandbox, which would make that the request of another origin."""
+"""A tab that shows a film is a page made by the browser, which fetches the film once more. It has
+no sandbox, which would make that the request of another origin."""
 
 IMAGE = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 """The browser's page around an image has styles of its own, and fetches nothing."""

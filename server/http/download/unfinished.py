@@ -2,15 +2,15 @@
 
 A range is answered with the stored run that begins where it begins, so it may be shorter than asked
 for (RFC 9110, 15.3.7). Without a range the file is sent as it arrives. A player, which cannot be
-told to wait, waits as long as the upload is alive; others wait only if they ask to (RFC 7240). And a
+told to wait, waits as long as the upload is alive; others wait only if they ask to (RFC 7240). A
 player that would not begin before it knows the end gets one stream, whose length is not told.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
-from dataclasses import replace
+from collections.abc import Callable, Coroutine
+from functools import partial
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -43,35 +43,38 @@ async def respond_unfinished(
     except RangeNotSatisfiable as error:
         return await _not_there(request, uploads, manifest, error)
     # A browser takes the end of a range of unknown total size for the end of the file.
-    if ranges is None or (growing and is_player(request) and ranges[0] == (0, size)):
-        return await _whole(request, uploads, manifest, headers)
+    from_begin = ranges is not None and ranges[0] == (0, size) and is_player(request)
+    if ranges is None or (growing and from_begin):
+        return await _whole(request, uploads, manifest, manifest.size, headers)
     found = await _first_stored(uploads, manifest, ranges)
-    wait = parse_wait(request.headers.get("prefer"))
-    if wait is not None:
-        wait = min(wait, int(uploads.growing.limits.longest_wait))
-        headers["Preference-Applied"] = f"wait={wait}"
-    if found is None and (wait is not None or is_player(request)):
-        waiting = (
-            uploads.growing.while_live(manifest, ranges[0][0])
-            if wait is None
-            else uploads.growing.until_stored(manifest, ranges[0][0], wait)
-        )
-        fresh = await _while_connected(request, waiting)
-        if fresh is None:
-            return Response(status_code=GONE_AWAY)
-        if fresh.state is State.READY:
-            return fresh
+    waiting = _wait(request, uploads, manifest, ranges[0][0], headers)
+    if found is None and waiting is not None:
+        fresh = await _while_connected(request, waiting())
+        if fresh is None or fresh.state is State.READY:
+            return fresh or Response(status_code=GONE_AWAY)
         manifest = fresh
         found = await _first_stored(uploads, manifest, ranges)
     if found is None:
         not_yet = RangeNotSatisfiable("These bytes have not arrived yet.")
         return await _not_there(request, uploads, manifest, not_yet)
     start, end = found
-    from_begin = is_player(request) and ranges[0] == (0, size)
     if from_begin and await uploads.growing.is_fragmented(manifest, end):
-        return await _whole(request, uploads, replace(manifest, size=None), headers)
+        return await _whole(request, uploads, manifest, None, headers)
     headers["Content-Range"] = content_range(start, end, manifest.size)
     return stream(request, uploads.read(manifest, start, end), end - start, 206, headers)
+
+
+def _wait(
+    request: Request, uploads: Uploads, manifest: Manifest, offset: int, headers: dict[str, str]
+) -> Callable[[], Coroutine[None, None, Manifest]] | None:
+    """The wait for the byte at `offset` that the request asks for; None where it asks for none."""
+    growing = uploads.growing
+    seconds = parse_wait(request.headers.get("prefer"))
+    if seconds is not None:
+        seconds = min(seconds, int(growing.limits.longest_wait))
+        headers["Preference-Applied"] = f"wait={seconds}"
+        return partial(growing.until_stored, manifest, offset, seconds)
+    return partial(growing.while_live, manifest, offset) if is_player(request) else None
 
 
 async def _first_stored(uploads: Uploads, manifest: Manifest, ranges: list[Range]) -> Range | None:
@@ -84,9 +87,16 @@ async def _first_stored(uploads: Uploads, manifest: Manifest, ranges: list[Range
 
 
 async def _whole(
-    request: Request, uploads: Uploads, manifest: Manifest, headers: dict[str, str]
+    request: Request,
+    uploads: Uploads,
+    manifest: Manifest,
+    size: int | None,
+    headers: dict[str, str],
 ) -> Response | Manifest:
-    """The file as it arrives. Nothing is answered before there is a first byte to send."""
+    """The file as it arrives, of a `size` that is told if it is given.
+
+    Nothing is answered before there is a first byte to send.
+    """
     if request.method == "GET" and manifest.size != 0:
         waiting = uploads.growing.while_live(manifest, 0)
         first = await _while_connected(request, waiting)
@@ -95,7 +105,7 @@ async def _whole(
         if first.state is State.READY:
             return first
         manifest = first
-    return stream(request, uploads.growing.follow(manifest), manifest.size, 200, headers)
+    return stream(request, uploads.growing.follow(manifest), size, 200, headers)
 
 
 async def _while_connected(
