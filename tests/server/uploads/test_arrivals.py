@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import pytest
 
 from lading.server.limits import UploadLimits
 from lading.server.uploads.arrivals import Arrivals
+from tests.support.servers import until
 
 LIMITS = UploadLimits(arrival_poll_seconds=0.01, watermark_seconds=0.02)
 
@@ -19,6 +21,9 @@ class Database:
     def __init__(self) -> None:
         self.shown: dict[str, Any] = {}
         self.asked = 0
+
+    def reached(self, target: int) -> bool:
+        return self.asked >= target
 
     async def activity(self, upload_ids: list[str]) -> dict[str, Any]:
         self.asked += 1
@@ -70,10 +75,9 @@ async def test_one_question_for_all_who_wait(arrivals: Arrivals, database: Datab
 
     everyone = [asyncio.create_task(wait("ab"[number % 2])) for number in range(1000)]
     while not all(each.done() for each in everyone):
-        before = database.asked
+        target = database.asked + 1
         database.shown = {key: value + 1 for key, value in database.shown.items()}
-        while database.asked == before:
-            await asyncio.sleep(0.001)
+        await until(partial(database.reached, target))
     assert database.asked < 60
     watching.cancel()
     await asyncio.gather(watching, return_exceptions=True)
@@ -83,11 +87,9 @@ async def test_quiet_uploads_wake_nobody(arrivals: Arrivals, database: Database)
     watching = asyncio.create_task(arrivals.watch())
     database.shown = {"a": 1}
     with arrivals.waiting("a", 0) as waiter:
-        while database.asked < 8:
-            await asyncio.sleep(0.005)
+        await until(lambda: database.asked >= 8)
         waiter.woken.clear()
-        while database.asked < 12:
-            await asyncio.sleep(0.005)
+        await until(lambda: database.asked >= 12)
         assert not waiter.woken.is_set()
         database.shown = {"a": 2}
         await waiter.wait(1000)
