@@ -22,7 +22,8 @@ from lading.protocol.errors import (
 CODES = {
     "invalid-message", "invalid-argument", "unauthorized", "forbidden", "not-found",
     "method-not-allowed", "request-timeout", "chunk-conflict", "incomplete", "already-complete",
-    "offset-mismatch", "name-taken", "gone", "precondition-failed", "too-large", "unsupported-media-type",
+    "offset-mismatch", "name-taken", "gone", "precondition-failed", "too-large",
+    "unsupported-media-type",
     "range-not-satisfiable", "out-of-bounds", "unprocessable-image", "checksum-mismatch",
     "rate-limited", "too-many-connections", "window-exceeded", "internal", "unavailable",
     "shutting-down", "quota-exceeded", "storage-full",
