@@ -34,6 +34,7 @@ STATUSES: Mapping[str, Statuses] = {
     "name-taken": Statuses(409),
     "in-progress": Statuses(409),
     "gone": Statuses(410),
+    "precondition-failed": Statuses(412),
     "too-large": Statuses(413),
     "unsupported-media-type": Statuses(415),
     "range-not-satisfiable": Statuses(416),

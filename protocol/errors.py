@@ -118,6 +118,11 @@ class Gone(UploadEnded):
     title = "The upload expired and was removed."
 
 
+class PreconditionFailed(LadingError):
+    code = "precondition-failed"
+    title = "The file is not as the request expects it."
+
+
 class TooLarge(LadingError):
     code = "too-large"
     title = "The content is larger than allowed."
@@ -211,6 +216,7 @@ CATALOGUE: Mapping[str, type[LadingError]] = {
         InProgress,
         KeyReused,
         Gone,
+        PreconditionFailed,
         TooLarge,
         UnsupportedMediaType,
         RangeNotSatisfiable,

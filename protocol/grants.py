@@ -76,6 +76,8 @@ class Grant:
     used: int = 0
     file_id: str | None = None
     quality: int | None = None
+    watchers: tuple[str, ...] = ()
+    """Who received bytes while the grant was good; see `server/access/watching.py`."""
 
     def check(self) -> None:
         """Raise InvalidArgument for the first value that is not allowed."""

@@ -85,6 +85,8 @@ class Manifest:
     """The most bytes that the grant allows, for as long as the size is not known."""
     attempt: int = 0
     """How often its bytes were given up for others; pieces of earlier attempts do not count."""
+    revision: int = 0
+    """Grows with each change that is made on request; it tells two states of a manifest apart."""
     emptied: bool = False
     """Of a tombstone: its bytes are deleted and its quota is given back."""
     todo: tuple[str, ...] = ()

@@ -23,7 +23,7 @@ _BEYOND = 10**_DIGITS
 def parse(field: str | None, size: int, *, growing: bool = False) -> list[Range] | None:
     """The ranges that `field` asks for in a file of `size` bytes, each `[start, end)`, in order.
 
-    Of a file that is `growing`, `size` is how far it has come: it has no last bytes yet.
+    Of a file that is `growing`, `size` is how far it may come: it has no last bytes yet.
 
     None when there is no range to honour: no field, another unit, or a malformed one, which the
     RFC tells us to ignore. Raises RangeNotSatisfiable when none of the ranges lies in the file,
@@ -51,8 +51,9 @@ def parse(field: str | None, size: int, *, growing: bool = False) -> list[Range]
         if found is not None:
             ranges.append(found)
     if not ranges:
-        has = f"is still growing, and has come to {size}" if growing else f"has {size}"
-        raise RangeNotSatisfiable(f"The file {has} bytes.", **facts)
+        if growing:
+            raise RangeNotSatisfiable("The file is still growing: it has no last bytes yet.")
+        raise RangeNotSatisfiable(f"The file has {size} bytes.", **facts)
     return ranges
 
 

@@ -41,6 +41,7 @@ class Assembly:
             storage.free_space.watch(),
             storage.clock.keep(),
             self.uploads.todo.run(),
+            self.uploads.arrivals.watch(),
             storage.corrections.run(),
         ]
         if settings.janitor:

@@ -100,6 +100,16 @@ class UploadLimits:
     all_readers_ahead: int = 64 * 2**20
     """The same for all readers of a process together. Further readers do not read ahead."""
 
+    live_seconds: float = 90.0
+    """An upload that received nothing for this time has stalled: nobody waits for its next bytes.
+    Longer than a channel takes to note that a piece is arriving (`activity_seconds`)."""
+
+    longest_wait: float = 60.0
+    """The longest that a request may ask to wait for bytes: less than most proxies wait."""
+
+    arrival_poll_seconds: float = 1.0
+    """How often the database is asked for pieces that other processes stored."""
+
     todo_poll_seconds: float = 5.0
     """How often a server looks for steps that another process left undone."""
 

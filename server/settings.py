@@ -88,6 +88,7 @@ class Settings(BaseSettings):
     small_file_limit: Size = Field(default=32 * 10**6, ge=1, le=2 * 10**9)
     upload_ttl: Duration = Field(default=24 * 3600.0, gt=0)
     tombstone_ttl: Duration = Field(default=24 * 3600.0, ge=0)
+    watch_grace: Duration = Field(default=4 * 3600.0, ge=0, le=24 * 3600)
     janitor: bool = True
     janitor_interval: Duration | None = Field(default=None, gt=0)
     janitor_pace: Duration = Field(default=0.01, ge=0)

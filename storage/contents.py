@@ -11,11 +11,12 @@ Source: page 2 of the design, "The data".
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing
 
 from lading.protocol.manifest import MAX_INTEGER, Manifest, Piece, Range
 from lading.storage.blobs.base import Blobs
-from lading.storage.collections.chunks import Chunks, object_id
+from lading.storage.collections.chunks import LISTED_AT_ONCE, Chunks, object_id
 
 SPAN = MAX_INTEGER + 1
 """How far the places of two attempts are apart; no file is larger."""
@@ -46,7 +47,7 @@ class Contents:
 
     async def pieces(
         self, manifest: Manifest, start: int = 0, end: int = SPAN
-    ) -> AsyncIterator[Piece]:
+    ) -> AsyncGenerator[Piece, None]:
         """The stored pieces that begin in `[start, end)`, by place, from the index alone."""
         zero = base(manifest)
         async for piece in self._chunks.pieces(manifest.id, zero + start, zero + end):
@@ -69,6 +70,23 @@ class Contents:
         zero = base(manifest)
         found = await self._chunks.before(manifest.id, zero + offset)
         return None if found is None or found.slice_start < zero else _moved(found, -zero)
+
+    async def run_end(self, manifest: Manifest, start: int, end: int) -> int:
+        """Where the stored bytes from `start` on end; `start` where that byte is not stored.
+
+        Looks no further than `end`, and no further than at one page of the index.
+        """
+        first = await self.before(manifest, start + 1)
+        if first is None or first.end <= start:
+            return start
+        position, seen = first.end, 0
+        async with aclosing(self.pieces(manifest, position, max(position, end))) as pieces:
+            async for piece in pieces:
+                seen += 1
+                if piece.slice_start != position or seen == LISTED_AT_ONCE:
+                    break
+                position = piece.end
+        return position
 
     async def write(self, manifest: Manifest, piece: Piece, data: bytes) -> bool:
         """Make a piece durable; returns and raises as `Blobs.write`."""

@@ -59,6 +59,7 @@ async def drain(server: Services, seconds: float) -> None:
     channel is closed.
     """
     server.draining = True
+    server.uploads.arrivals.stop()
     for channel in list(server.channels):
         channel.drain(retry_after=1)
     loop = asyncio.get_running_loop()

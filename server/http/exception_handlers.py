@@ -17,12 +17,14 @@ from lading.protocol.errors import (
     LadingError,
     MethodNotAllowed,
     NotFound,
+    PreconditionFailed,
     RequestTimeout,
     TooLarge,
     Unauthorized,
     UnsupportedMediaType,
 )
 from lading.server.access.grants import redact
+from lading.server.http.download.refusal import refusal
 from lading.server.net.cross_origin import answer_fields
 from lading.server.net.problems import problem_response
 
@@ -37,15 +39,16 @@ _FROM_STATUS: dict[int, type[LadingError]] = {
     404: NotFound,
     405: MethodNotAllowed,
     408: RequestTimeout,
+    412: PreconditionFailed,
     413: TooLarge,
     415: UnsupportedMediaType,
 }
 
 
-async def lading_error(_request: Request, error: Exception) -> Response:
+async def lading_error(request: Request, error: Exception) -> Response:
     """The handler for errors of Lading."""
     assert isinstance(error, LadingError)
-    return problem_response(error)
+    return refusal(request, error)
 
 
 async def http_error(_request: Request, error: Exception) -> Response:

@@ -7,6 +7,7 @@ process. So whatever breaks here, another server or the janitor deletes the byte
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -19,6 +20,9 @@ from lading.server.uploads.open_uploads import OpenUploads
 from lading.server.uploads.todo import Todo
 from lading.storage.collections.manifests import Claim
 from lading.storage.open import Storage
+
+Expected = Callable[[Manifest], None]
+"""Raises an error for a manifest that the caller does not want changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +37,24 @@ class Deletion:
     tombstone_ttl: float
 
     async def delete(
-        self, principal: Principal, upload_id: str, *, unfinished_only: bool = False
+        self,
+        principal: Principal,
+        upload_id: str,
+        *,
+        unfinished_only: bool = False,
+        expected: Expected | None = None,
     ) -> Manifest:
         """Delete an upload, or the file that it became. Returns the manifest as it was before.
 
         It is gone, and its quota free, on return; the bytes of a very large one go in the
         background. Raises NotFound, Gone; for a file also Forbidden where the credential is a
-        grant, and AlreadyComplete with `unfinished_only`.
+        grant, and AlreadyComplete with `unfinished_only`. What `expected` lets pass is deleted only
+        if nothing changed since.
         """
         refusal = _refusal(principal, unfinished_only=unfinished_only)
         manifest = await self.uploads.get(principal, upload_id)
+        if expected is not None:
+            expected(manifest)
         now = self.storage.clock()
         claimed_until = now + self.limits.todo_lease_seconds
         marked = await self.storage.manifests.mark_deleted(
@@ -52,8 +64,13 @@ class Deletion:
             until=now + self.tombstone_ttl,
             only=(State.UPLOADING, State.READY) if refusal is None else (State.UPLOADING,),
             claimed_until=claimed_until,
+            seen=None if expected is None else manifest,
         )
         if marked is None:
+            if expected is not None and refusal is None and await self._lives(manifest.id):
+                return await self.delete(
+                    principal, upload_id, unfinished_only=unfinished_only, expected=expected
+                )
             await self._check_file(manifest.id, refusal)
             # Another call deleted it just now, or ours did and the answer was lost: its `todo`
             # makes sure of the bytes.
@@ -63,6 +80,10 @@ class Deletion:
             upload.manifest = marked
         await self._empty(Claim(marked, claimed_until))
         return manifest
+
+    async def _lives(self, upload_id: str) -> bool:
+        current = await self.storage.manifests.get(upload_id)
+        return current is not None and current.state in (State.UPLOADING, State.READY)
 
     async def _check_file(self, upload_id: str, refusal: LadingError | None) -> None:
         """Raise the refusal if the upload has become a file in the meantime."""

@@ -12,6 +12,7 @@ from lading.protocol.manifest import Manifest
 from lading.protocol.names import canonical_directory
 from lading.protocol.spec import UploadSpec
 from lading.server.access.principal import Principal
+from lading.server.uploads.deletion import Expected
 from lading.server.uploads.uploads import Uploads
 from lading.storage.collections.manifests import ANY_FILE, FileFilter
 from lading.storage.open import Storage
@@ -45,10 +46,11 @@ class Library:
         name: str | None = None,
         directory: str | None = None,
         tags: tuple[str, ...] | None = None,
+        expected: Expected | None = None,
     ) -> Manifest:
         """Change name, directory or tags of a file or upload; None leaves a field as it is.
 
-        Raises NotFound, Gone.
+        Raises NotFound, Gone. What `expected` lets pass is changed only if nothing changed since.
         """
         manifest = await self._uploads.get(principal, upload_id)
         changed = UploadSpec(
@@ -57,6 +59,10 @@ class Library:
             tags=manifest.tags if tags is None else tags,
         )
         changed.check()
+        only = None
+        if expected is not None:
+            expected(manifest)
+            only = manifest
         now = self._clock()
         found = await self._manifests.change(
             manifest.id,
@@ -64,9 +70,22 @@ class Library:
             directory=None if directory is None else changed.directory,
             tags=None if tags is None else changed.tags,
             now=now,
+            only=only,
         )
+        if found is None:
+            found = await self._uploads.get(principal, manifest.id)
+            wanted = (changed.name, changed.directory, changed.tags)
+            if only is not None and (found.name, found.directory, found.tags) != wanted:
+                return await self.change(
+                    principal,
+                    upload_id,
+                    name=name,
+                    directory=directory,
+                    tags=tags,
+                    expected=expected,
+                )
         await self._tags.note(manifest.user_id, () if tags is None else changed.tags, now)
-        return found or await self._uploads.get(principal, manifest.id)
+        return found
 
     async def remove_directory(self, principal: Principal, directory: str) -> int:
         """Delete the finished files of a directory and of those below it; returns how many.

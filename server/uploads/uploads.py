@@ -14,9 +14,11 @@ from lading.protocol.spec import UploadSpec
 from lading.server.access.principal import Principal
 from lading.server.limits import UploadLimits
 from lading.server.settings import Settings
+from lading.server.uploads.arrivals import Arrivals
 from lading.server.uploads.create import Creator
-from lading.server.uploads.deletion import Deletion
+from lading.server.uploads.deletion import Deletion, Expected
 from lading.server.uploads.finish import Finisher
+from lading.server.uploads.growing import Growing
 from lading.server.uploads.open_uploads import (
     REPLACED,
     OpenUpload,
@@ -50,10 +52,15 @@ class Uploads:
             storage, opened, settings.chunk_size, settings.largest_chunk, settings.upload_ttl
         )
         self._resumer = Resumer(storage, opened)
+        self.arrivals = Arrivals(storage.manifests, limits)
         self._writer = Writer(
-            storage, opened, late_pieces=settings.tombstone_ttl < limits.late_write_seconds
+            storage,
+            opened,
+            self.arrivals,
+            late_pieces=settings.tombstone_ttl < limits.late_write_seconds,
         )
         self._reader = Reader(storage.contents, self._replaced, limits)
+        self.growing = Growing(storage, opened, self._reader, self.arrivals, limits)
         self._finisher = Finisher(storage, opened, Verifier(storage.contents, self._reader, limits))
         self.todo = Todo(storage.manifests, {EMPTY: sweeper.empty}, storage.clock, limits)
         self._deletion = Deletion(
@@ -111,9 +118,11 @@ class Uploads:
         head: bytes | None = None,
     ) -> Manifest:
         """Prove that the upload is whole and publish it; see `Finisher.finish`."""
-        return await self._finisher.finish(
+        finished = await self._finisher.finish(
             principal, upload_id, size, sha256, progress=progress, hashed=hashed, head=head
         )
+        self.arrivals.note(upload_id)
+        return finished
 
     async def abort(
         self, principal: Principal, upload_id: str, *, unfinished_only: bool = False
@@ -123,15 +132,34 @@ class Uploads:
         Raises NotFound, Gone; for a file also Forbidden where the credential is a grant, and
         AlreadyComplete with `unfinished_only`.
         """
-        await self._deletion.delete(principal, upload_id, unfinished_only=unfinished_only)
+        await self._delete(principal, upload_id, unfinished_only=unfinished_only)
 
     async def discard(self, principal: Principal, upload_id: str) -> None:
         """Abort an upload that takes all or nothing: its grant counts as not used."""
-        await self._creator.give_back(await self._deletion.delete(principal, upload_id))
+        await self._creator.give_back(await self._delete(principal, upload_id))
 
-    async def delete(self, principal: Principal, file_id: str) -> None:
-        """Delete a file, or an upload under way; raises NotFound, Gone."""
-        await self._deletion.delete(principal, file_id)
+    async def delete(
+        self, principal: Principal, file_id: str, expected: Expected | None = None
+    ) -> None:
+        """Delete a file, or an upload under way; raises NotFound, Gone.
+
+        `expected` raises when the manifest is not what the caller expects: see `Deletion.delete`.
+        """
+        await self._delete(principal, file_id, expected=expected)
+
+    async def _delete(
+        self,
+        principal: Principal,
+        upload_id: str,
+        *,
+        unfinished_only: bool = False,
+        expected: Expected | None = None,
+    ) -> Manifest:
+        deleted = await self._deletion.delete(
+            principal, upload_id, unfinished_only=unfinished_only, expected=expected
+        )
+        self.arrivals.note(upload_id)
+        return deleted
 
     # -- looking
 

@@ -29,6 +29,7 @@ from lading.protocol.manifest import (
     check_bounds,
     fills_cell,
 )
+from lading.server.uploads.arrivals import Arrivals
 from lading.server.uploads.media_type import ENOUGH_BYTES, HEAD_BYTES, content_type
 from lading.server.uploads.open_uploads import OpenUpload, OpenUploads, Written, refuse_tombstone
 from lading.server.uploads.quota import explain
@@ -41,6 +42,7 @@ class Writer:
 
     storage: Storage
     uploads: OpenUploads
+    arrivals: Arrivals
     late_pieces: bool
 
     async def write(
@@ -80,6 +82,7 @@ class Writer:
             # A RESUME at this moment may have counted the piece already.
             upload.stored = min(upload.stored + size, manifest.size or MAX_INTEGER)
         await self._confirm(upload, manifest, piece, fresh)
+        self.arrivals.note(manifest.id, slice_start, piece.end)
         if upload.manifest.attempt != manifest.attempt:
             return await self.write(upload, slice_start, data, checksum, whole_cells=whole_cells)
         return Written(size, upload.stored)
@@ -171,6 +174,7 @@ class Writer:
         begun = await self.storage.manifests.begin_again(manifest.id, manifest.attempt, now)
         begun = begun or await self.uploads.after_end(manifest.id)
         upload.know(begun, begun.upload_size)
+        self.arrivals.note(manifest.id)
         await self.storage.contents.forget(manifest)
 
 

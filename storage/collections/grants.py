@@ -37,6 +37,9 @@ KEPT_ELSE_SECONDS = 24 * 3600.0
 NOTED = 256
 """Uploads noted with their grant: far more than are created in the time of one retry."""
 
+WATCHERS = 256
+"""Noted with a download grant. Those who come later must end before the grant does."""
+
 _FIELDS = tuple(field.name for field in fields(Grant) if field.name != "id")
 
 
@@ -45,6 +48,7 @@ def to_document(grant: Grant, token: str) -> dict[str, Any]:
     document = {name: getattr(grant, name) for name in _FIELDS}
     document["action"] = str(grant.action)
     document["mime_types"] = list(grant.mime_types)
+    document["watchers"] = list(grant.watchers)
     kept = KEPT_SECONDS if grant.action is Action.UPLOAD else KEPT_ELSE_SECONDS
     return {
         "_id": ObjectId(grant.id),
@@ -59,7 +63,8 @@ def from_document(document: Mapping[str, Any]) -> Grant:
     """The grant that `to_document` made `document` of."""
     values = {name: document[name] for name in _FIELDS if name in document}
     values["action"] = Action(values["action"])
-    values["mime_types"] = tuple(values.get("mime_types", ()))
+    for name in ("mime_types", "watchers"):
+        values[name] = tuple(values.get(name, ()))
     return Grant(id=str(document["_id"]), **values)
 
 
@@ -174,6 +179,14 @@ class Grants:
         result = await persist(lambda: self._collection.delete_many(minted))
         await persist(lambda: self._collection.delete_many(query))
         return int(result.deleted_count)
+
+    async def note_watcher(self, grant: Grant, watcher: str) -> None:
+        """Note who uses a download grant; applied once, and for the first `WATCHERS` only."""
+        if watcher in grant.watchers or len(grant.watchers) >= WATCHERS:
+            return
+        fresh = {"_id": ObjectId(grant.id), "watchers": {"$ne": watcher}}
+        change = {"$push": {"watchers": {"$each": [watcher], "$slice": WATCHERS}}}
+        await persist(lambda: self._collection.update_one(fresh, change))
 
     async def revoke(self, grant_id: str) -> None:
         """Delete a grant; its token is invalid at once."""

@@ -11,7 +11,7 @@ Source: page 2 of the design, "The data" and "the manifest is the outbox".
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -75,6 +75,17 @@ def _same(attempt: int) -> int | dict[str, list[int | None]]:
     return attempt or {"$in": [0, None]}
 
 
+def _unchanged(seen: Manifest | None) -> dict[str, Any]:
+    """The condition that nothing was changed since; activity of an upload is a change, too."""
+    if seen is None:
+        return {}
+    return {
+        "revision": seen.revision or {"$in": [0, None]},
+        "attempt": _same(seen.attempt),
+        "updated_at": moment(seen.updated_at),
+    }
+
+
 class Claim(NamedTuple):
     """The right of one process to work off a manifest's `todo`, `until` then."""
 
@@ -130,16 +141,18 @@ class Manifests:
         directory: str | None = None,
         tags: tuple[str, ...] | None = None,
         now: float,
+        only: Manifest | None = None,
     ) -> Manifest | None:
         """Change name, directory or tags of a file or upload; None leaves a field as it is.
 
-        Returns None when it is neither any more.
+        Returns None when it is neither any more, or is not as `only` shows it.
         """
         change = {"$set": {}} if name is None else name_change(name)
         given = {"directory": directory, "tags": None if tags is None else list(tags)}
         change["$set"] |= {field: value for field, value in given.items() if value is not None}
         change["$set"]["updated_at"] = moment(now)
-        return await self._update(upload_id, _LIVING, change)
+        change["$inc"] = {"revision": 1}
+        return await self._update(upload_id, _LIVING, change, **_unchanged(only))
 
     async def correct_names(self, after: ObjectId | None, most: int) -> ObjectId | None:
         """Bring the names of up to `most` manifests with larger ids than `after` into their form.
@@ -253,13 +266,15 @@ class Manifests:
         until: float,
         only: tuple[State, ...],
         claimed_until: float = 0.0,
+        seen: Manifest | None = None,
     ) -> Manifest | None:
-        """Turn an upload into a tombstone, kept `until` then. None when its state was not `only`.
+        """Turn an upload into a tombstone, kept `until` then.
 
+        None when its state was not `only`, or it is not as `seen` shows it.
         Its bytes are to be deleted: that is its `todo`, claimed by the caller `claimed_until` then.
         """
         change = _dead(becomes, now, until, claimed_until)
-        return await self._update(upload_id, only, change)
+        return await self._update(upload_id, only, change, **_unchanged(seen))
 
     async def expire(
         self, manifest: Manifest, *, now: float, until: float, claimed_until: float = 0.0
@@ -283,6 +298,13 @@ class Manifests:
         """Note that a tombstone's bytes are deleted and its quota is given back."""
         change = {"$set": {"emptied": True}, "$pull": {"todo": EMPTY}}
         await self._update(upload_id, (State.EXPIRED, State.DELETED), change)
+
+    async def activity(self, upload_ids: Collection[str]) -> dict[str, Any]:
+        """Of each of these uploads what changes when pieces are stored of it, or it ends."""
+        query = {"_id": {"$in": [ObjectId(each) for each in upload_ids]}}
+        shown = {"state": 1, "attempt": 1, "upload_size": 1, "updated_at": 1}
+        found = await self._read(lambda: self._collection.find(query, shown).to_list(None))
+        return {str(document.pop("_id")): document for document in found}
 
     # -- what must follow a change
 

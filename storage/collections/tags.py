@@ -172,7 +172,8 @@ class Tags:
             await self._update(both, {"$pull": {"tags": name}})
 
     async def _update(self, query: dict[str, Any], change: dict[str, Any]) -> int:
-        result = await persist(lambda: self._manifests.update_many(query, change))
+        counted = {**change, "$inc": {"revision": 1}}
+        result = await persist(lambda: self._manifests.update_many(query, counted))
         return int(result.matched_count)
 
 

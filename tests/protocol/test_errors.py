@@ -22,8 +22,8 @@ from lading.protocol.errors import (
 CODES = {
     "invalid-message", "invalid-argument", "unauthorized", "forbidden", "not-found",
     "method-not-allowed", "request-timeout", "chunk-conflict", "incomplete", "already-complete",
-    "offset-mismatch", "name-taken", "gone", "too-large", "unsupported-media-type",
-    "in-progress", "key-reused",
+    "offset-mismatch", "name-taken", "gone", "precondition-failed", "too-large",
+    "unsupported-media-type", "in-progress", "key-reused",
     "range-not-satisfiable", "out-of-bounds", "unprocessable-image", "checksum-mismatch",
     "rate-limited", "too-many-connections", "window-exceeded", "internal", "unavailable",
     "shutting-down", "quota-exceeded", "storage-full",

@@ -10,6 +10,7 @@ from lading.protocol.errors import (
     ChecksumMismatch,
     Gone,
     NotFound,
+    PreconditionFailed,
     QuotaExceeded,
     RangeNotSatisfiable,
     StorageFull,
@@ -150,7 +151,25 @@ CONDITIONS = (
     header("If-Range", "An `ETag` or date. If the file has changed, all of it is sent."),
     header("If-None-Match", "The `ETag` of the client's copy."),
     header("If-Modified-Since", "The `Last-Modified` of the client's copy."),
+    header("If-Match", "The `ETag` that the file must have."),
+    header("If-Unmodified-Since", "The file must not have changed since."),
 )
+PRECONDITIONS = (
+    header("If-Match", "The `ETag` that the file or its manifest must have."),
+    header("If-Unmodified-Since", "The file must not have changed since."),
+    header("If-None-Match", "The `ETag` that neither of them may have."),
+)
+MANIFEST_CONDITIONS = (
+    header("If-None-Match", "The `ETag` of the client's copy."),
+    header("If-Match", "The `ETag` that the manifest must have."),
+)
+PLAY = Parameter(
+    "play",
+    "`1` waits like a browser's player for bytes of an upload that is still arriving.",
+    {"type": "string"},
+)
+PREFER = header("Prefer", "`wait=N`: wait for bytes that have not arrived yet (RFC 7240).")
+BYTES_WANTED = (DOWNLOAD, PLAY, PREFER, *CONDITIONS)
 
 NEW_FILE = (NAME, DIRECTORY, FILE_TAG, REPR_DIGEST, CONTENT_DIGEST)
 OWN_FILE = (*NEW_FILE, USER)
@@ -210,7 +229,10 @@ FILE_BYTES = {
     206: Reply(
         "The requested ranges; several are sent as `multipart/byteranges`.",
         ANYTHING,
-        {"Content-Range": "The range that is sent; the total is `*` while it is not known."},
+        {
+            "Content-Range": "The range that is sent; the total is `*` while it is not known.",
+            "Preference-Applied": "The seconds that the request would have waited.",
+        },
     ),
     304: Reply("The client's copy is current.", {}, {"ETag": "The tag of that copy."}),
 }
@@ -219,6 +241,7 @@ FILE_BYTES = {
 
 NO_SPACE = (QuotaExceeded, StorageFull)
 NO_FILE = (NotFound, Gone)
-BYTES_REFUSED = (*NO_FILE, RangeNotSatisfiable)
+BYTES_REFUSED = (*NO_FILE, RangeNotSatisfiable, PreconditionFailed)
+CHANGE_REFUSED = (*NO_FILE, PreconditionFailed)
 FILE_REFUSED = (ChecksumMismatch, TooLarge, UnsupportedMediaType, *NO_FILE, *NO_SPACE)
 """A file in one request; somebody may delete it while it arrives."""

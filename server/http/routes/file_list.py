@@ -9,6 +9,7 @@ from lading.protocol.errors import InvalidArgument, NotFound
 from lading.protocol.spec import MAX_NAME, check_id, check_tags, check_text
 from lading.server.http import schemas
 from lading.server.http.body import read_json, whole_number
+from lading.server.http.download.conditions import expected
 from lading.server.http.openapi import common
 from lading.server.http.openapi.operation import Operations, Parameter
 from lading.server.services import services
@@ -84,7 +85,8 @@ def _filter(query: QueryParams) -> FileFilter:
     body=common.json_body(
         schemas.files.ChangeFile, {"name": "sea.jpg", "tags": ["holiday"]}, required=False
     ),
-    problems=common.NO_FILE,
+    parameters=common.PRECONDITIONS,
+    problems=common.CHANGE_REFUSED,
 )
 async def change(request: Request) -> schemas.files.Manifest:
     """Change a file's name, directory or tags.
@@ -100,6 +102,7 @@ async def change(request: Request) -> schemas.files.Manifest:
         name=body.name,
         directory=body.directory,
         tags=None if body.tags is None else tuple(body.tags),
+        expected=expected(request),
     )
     return schemas.files.manifest_of(manifest)
 
@@ -108,12 +111,14 @@ async def change(request: Request) -> schemas.files.Manifest:
     "DELETE /v1/files/{id}",
     "deleteFile",
     common.no_content("It is deleted."),
-    problems=common.NO_FILE,
+    parameters=common.PRECONDITIONS,
+    problems=common.CHANGE_REFUSED,
 )
 async def remove(request: Request) -> None:
     """Delete a file or an unfinished upload."""
     server = services(request)
-    await server.uploads.delete(await server.principal(request), request.path_params["id"])
+    principal = await server.principal(request)
+    await server.uploads.delete(principal, request.path_params["id"], expected(request))
 
 
 @api.operation(

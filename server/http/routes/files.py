@@ -205,7 +205,7 @@ async def _discard(server: Services, principal: Principal, stored: list[_Stored]
     "GET /v1/files/{id}",
     "getFile",
     common.FILE_BYTES,
-    parameters=(common.DOWNLOAD, *common.CONDITIONS),
+    parameters=common.BYTES_WANTED,
     problems=common.BYTES_REFUSED,
     head=True,
 )

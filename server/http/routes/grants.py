@@ -26,6 +26,7 @@ from lading.protocol.spec import check_id
 from lading.server.access.authenticate import authenticate
 from lading.server.access.grants import check_token, new_token
 from lading.server.access.principal import Principal
+from lading.server.access.watching import check_watching, watcher
 from lading.server.http import schemas
 from lading.server.http.body import read_json
 from lading.server.http.download import respond
@@ -259,7 +260,7 @@ async def check(request: Request) -> Response:
     "GET /v1/g/{token}",
     "downloadWithGrant",
     common.FILE_BYTES,
-    parameters=(common.DOWNLOAD, *common.CONDITIONS),
+    parameters=common.BYTES_WANTED,
     problems=common.BYTES_REFUSED,
     public=True,
     head=True,
@@ -269,7 +270,7 @@ async def check(request: Request) -> Response:
     "downloadQualityWithGrant",
     common.FILE_BYTES,
     summary="Download in one quality",
-    parameters=(common.DOWNLOAD, *common.CONDITIONS),
+    parameters=common.BYTES_WANTED,
     problems=common.BYTES_REFUSED,
     public=True,
     head=True,
@@ -294,7 +295,7 @@ async def fetch(request: Request) -> Response:
 
 async def _file(request: Request, server: Services) -> tuple[int, Manifest, Grant]:
     """The requested quality, and the file of a download grant, which comes last."""
-    principal, grant = await _bearer(request, server, Action.DOWNLOAD)
+    principal, grant = await _watcher(request, server)
     asked = request.path_params.get("quality")
     quality = grant.quality or ORIGINAL
     if asked is not None:
@@ -303,4 +304,18 @@ async def _file(request: Request, server: Services) -> tuple[int, Manifest, Gran
         quality = int(asked)
     grant.check_quality(quality)
     assert grant.file_id is not None
-    return quality, await server.uploads.get(principal, grant.file_id), grant
+    manifest = await server.uploads.get(principal, grant.file_id)
+    if request.method == "GET":
+        await server.grants.note_watcher(grant, watcher(request, grant))
+    return quality, manifest, grant
+
+
+async def _watcher(request: Request, server: Services) -> tuple[Principal, Grant]:
+    """The bearer of a download grant, also of one that expired during a film."""
+    try:
+        return await _bearer(request, server, Action.DOWNLOAD)
+    except Forbidden as error:
+        now = server.clock()
+        found = await server.grants.find(request.path_params["token"], now)
+        grant = check_watching(request, found, now, server.settings.watch_grace, error)
+        return Principal(grant.user_id, expires=grant.expires_at, grant=grant), grant

@@ -7,11 +7,14 @@ from collections.abc import AsyncIterator
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from lading.protocol.manifest import Manifest
+from lading.protocol.conditions import Validators
+from lading.protocol.manifest import Manifest, State
 from lading.server.http import schemas
+from lading.server.http.download.conditions import unchanged
+from lading.server.http.download.headers import manifest_etag
 from lading.server.http.endpoints import adapter
 from lading.server.http.openapi import common
-from lading.server.http.openapi.operation import JSON, Operations
+from lading.server.http.openapi.operation import JSON, Operations, Reply
 from lading.server.services import services
 from lading.server.uploads import Uploads
 
@@ -26,19 +29,34 @@ _write_chunk = adapter(schemas.files.Chunk).dump_json
 @api.operation(
     "GET /v1/manifests/{id}",
     "getManifest",
-    common.ok(schemas.files.ManifestWithChunks, "The manifest, streamed."),
-    problems=common.NO_FILE,
+    {
+        200: Reply(
+            "The manifest, streamed.",
+            {JSON: schemas.files.ManifestWithChunks},
+            {"ETag": "Strong; absent while the upload is in progress."},
+        ),
+        304: Reply("The client's copy is current.", {}, {"ETag": "The tag of that copy."}),
+    },
+    parameters=common.MANIFEST_CONDITIONS,
+    problems=common.CHANGE_REFUSED,
 )
 async def show(request: Request) -> Response:
     """Return the manifest of a file or an upload, with its chunks."""
     server = services(request)
     manifest = await server.uploads.get(await server.principal(request), request.path_params["id"])
+    headers, current = {"Cache-Control": "no-store"}, Validators()
+    if manifest.state is State.READY:
+        headers["Cache-Control"] = "private, no-cache"
+        headers["ETag"] = manifest_etag(manifest)
+        current = Validators((headers["ETag"],))
+    if unchanged(request, current):
+        return Response(status_code=304, headers=headers)
     stored = None
     if not manifest.upload_end:
         stored = (await server.uploads.coverage(manifest)).upload_size
     return StreamingResponse(
         _text(server.uploads, manifest, schemas.files.manifest_of(manifest, stored)),
-        headers={"Cache-Control": "no-store"},
+        headers=headers,
         media_type=JSON,
     )
 

@@ -23,7 +23,21 @@ from tests.support.servers import Process, process
 ORDINARY = 2
 EXAMPLES = int(os.environ.get("LADING_SCHEMATHESIS_EXAMPLES", ORDINARY))
 
-STATE_REFUSES = ["2xx", "304", "401", "403", "404", "409", "410", "413", "415", "416", "422", "507"]
+STATE_REFUSES = [
+    "2xx",
+    "304",
+    "401",
+    "403",
+    "404",
+    "409",
+    "410",
+    "412",
+    "413",
+    "415",
+    "416",
+    "422",
+    "507",
+]
 """What valid requests may hear, by what is stored and allowed; 400 is for invalid ones only."""
 
 REFUSED_THOUGH_VALID = {

@@ -249,6 +249,10 @@ export const TABLES = {
       "title": "The upload expired and was removed.",
       "retryable": false
     },
+    "precondition-failed": {
+      "title": "The file is not as the request expects it.",
+      "retryable": false
+    },
     "too-large": {
       "title": "The content is larger than allowed.",
       "retryable": false

@@ -15,7 +15,7 @@ import httpx
 import pytest
 from starlette.requests import Request
 
-from lading.server.http.download import _paced
+from lading.server.http.download.stream import paced
 from tests.support.servers import Process
 from tests.support.wire import channel
 
@@ -47,7 +47,7 @@ async def test_a_file_with_its_headers(http: httpx.AsyncClient, url: str) -> Non
     assert headers["last-modified"].endswith("GMT")
     assert headers["content-disposition"] == 'inline; filename="film.mp4"'
     assert headers["x-content-type-options"] == "nosniff"
-    assert headers["content-security-policy"] == "default-src 'none'; sandbox"
+    assert headers["content-security-policy"].startswith("default-src 'none'; media-src 'self';")
     assert "private" in headers["cache-control"]
 
 
@@ -225,7 +225,7 @@ async def test_the_next_piece_is_taken_when_the_one_before_is_on_its_way() -> No
             closed.set()
 
     request = Request({"type": "http", "lading.sent": sent.wait})
-    body = _paced(request, pieces())
+    body = paced(request, pieces())
     assert await anext(body) == b"\0"
     waiting = asyncio.ensure_future(anext(body))
     for _ in range(10):
@@ -235,5 +235,5 @@ async def test_the_next_piece_is_taken_when_the_one_before_is_on_its_way() -> No
     assert await waiting == b"\1"
     await body.aclose()
     assert closed.is_set()
-    unpaced = _paced(Request({"type": "http"}), pieces())
+    unpaced = paced(Request({"type": "http"}), pieces())
     assert [data async for data in unpaced] == [b"\0", b"\1", b"\2"]

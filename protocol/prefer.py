@@ -1,0 +1,16 @@
+"""The `Prefer` field: how long a client would wait for its answer (RFC 7240)."""
+
+from __future__ import annotations
+
+import re
+
+_WAIT = re.compile(
+    r"""(?:^|,)[ \t]*wait[ \t]*=[ \t]*(?:"([0-9]{1,9})"|([0-9]{1,9}))[ \t]*(?=[;,]|$)""",
+    re.IGNORECASE,
+)
+
+
+def parse_wait(field: str | None) -> int | None:
+    """The seconds of `wait`; the first counts, and None stands for a field without a valid one."""
+    match = _WAIT.search(field or "")
+    return None if match is None else int(match[1] or match[2])

@@ -1,0 +1,31 @@
+"""The answer to a request for a file: conditions first, then ranges, then bytes."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from lading.protocol.manifest import Manifest, State
+from lading.server.http.download.conditions import range_field, unchanged
+from lading.server.http.download.finished import respond_finished
+from lading.server.http.download.headers import file_headers, validators
+from lading.server.http.download.unfinished import respond_unfinished
+from lading.server.uploads import Uploads
+
+
+async def respond(request: Request, uploads: Uploads, manifest: Manifest) -> Response:
+    """The answer to GET or HEAD of a file, or of an upload in progress.
+
+    Raises PreconditionFailed.
+    """
+    current = validators(manifest)
+    download = request.query_params.get("download") == "1"
+    headers = file_headers(manifest, download=download)
+    if unchanged(request, current):
+        return Response(status_code=304, headers=headers)
+    field = range_field(request, current)
+    if manifest.state is State.READY:
+        return respond_finished(request, uploads, manifest, field, headers)
+    answer = await respond_unfinished(request, uploads, manifest, field, headers)
+    # It was finished while the request waited: now it has a tag, and all ranges can be had.
+    return answer if isinstance(answer, Response) else await respond(request, uploads, answer)
