@@ -324,6 +324,17 @@ def test_paths_in_code_spans_exist(page: Path) -> None:
     assert {span for span in named - built if not (ROOT / span).exists()} == set()
 
 
+def test_tests_that_the_field_notes_name_exist() -> None:
+    named = re.findall(r"`([\w./-]+)::(\w+)`", page_text("docs/field-notes.md"))
+    assert len(named) > 100
+    missing = [
+        f"{file}::{test}"
+        for file, test in named
+        if f"def {test}(" not in (ROOT / file).read_text("utf-8")
+    ]
+    assert missing == []
+
+
 @pytest.mark.parametrize("page", DECISIONS, ids=name_of)
 def test_decision_is_short_and_has_its_three_parts(page: Path) -> None:
     lines = page.read_text("utf-8").splitlines()
