@@ -10,7 +10,9 @@ from __future__ import annotations
 import re
 from urllib.parse import unquote_to_bytes
 
-_PARAMETER = re.compile(rb';[ \t]*([^=;"\s]+)[ \t]*=[ \t]*("(?:\\["\\]|[^"])*"|[^;]*)')
+# `*+` never tries a backslash in another way: the number of ways doubles with each of them. A text
+# that ends with a backslash, which old browsers do not escape, is matched by the second branch.
+_PARAMETER = re.compile(rb';[ \t]*([^=;"\s]+)[ \t]*=[ \t]*("(?:\\["\\]|[^"])*+"|"[^"]*"|[^;]*)')
 _ESCAPED = re.compile(r'\\(["\\])')
 _EXTENDED = re.compile(r"([A-Za-z0-9-]+)'[^']*'([A-Za-z0-9!#$&+.^_`|~%-]*)")
 _CHARSETS = ("utf-8", "iso-8859-1")
@@ -35,7 +37,8 @@ def disposition(value: bytes) -> dict[str, str]:
         found["filename"] = found.pop("filename*")
     if "filename" in found:
         # Old browsers send the whole path of the user's disk.
-        found["filename"] = _PATH.sub(r"\1", found["filename"])
+        if path := _PATH.fullmatch(found["filename"]):
+            found["filename"] = path[1]
     return found
 
 
