@@ -35,10 +35,9 @@ def disposition(value: bytes) -> dict[str, str]:
             found.setdefault(name, _plain(text))
     if "filename*" in found:
         found["filename"] = found.pop("filename*")
-    if "filename" in found:
-        # Old browsers send the whole path of the user's disk.
-        if path := _PATH.fullmatch(found["filename"]):
-            found["filename"] = path[1]
+    # Old browsers send the whole path of the user's disk.
+    if path := _PATH.fullmatch(found.get("filename", "")):
+        found["filename"] = path[1]
     return found
 
 
