@@ -60,8 +60,10 @@ class ServerSecret:
         from joserfc.jwk import OctKey
 
         key = OctKey.import_key(self.mac("seal", ""))
+        registry = jwe.JWERegistry()
+        registry.max_ciphertext_length = len(sealed)  # it is our own, so it may be long
         try:
-            return jwe.decrypt_compact(sealed, key).plaintext
+            return jwe.decrypt_compact(sealed, key, registry=registry).plaintext
         except (JoseError, ValueError):
             return None
 

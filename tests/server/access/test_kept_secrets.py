@@ -61,3 +61,9 @@ def test_what_is_sealed_is_read_with_the_same_secret_alone() -> None:
     changed = sealed[:-1] + ("A" if sealed[-1] != "A" else "B")
     for broken in (changed, "", "a.b.c.d.e", sealed[:40]):
         assert secret.unseal(broken) is None
+
+
+def test_what_is_sealed_may_be_long() -> None:
+    """As the answer for a form with many files: the library's own bound is 64 KiB."""
+    secret, answer = ServerSecret("one"), bytes(range(256)) * 4096
+    assert secret.unseal(secret.seal(answer)) == answer
