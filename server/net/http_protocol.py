@@ -110,17 +110,20 @@ class RequestProtocol(ClosesUnread, HttpToolsProtocol):
             self._refuse(InvalidArgument(f"The headers may have at most {most} bytes."), 431)
 
     def _feed(self, data: bytes) -> None:
-        try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade as end:
-            if self._refused:
+        while data:
+            try:
+                self.parser.feed_data(data)
                 return
-            if self._should_upgrade():
-                self.handle_websocket_upgrade()
-            elif rest := data[end.args[0] :]:
-                self._feed(rest)  # an Upgrade that was ignored; further requests may follow
-        except httptools.HttpParserError:
-            self._refuse(InvalidArgument("This is not a valid request of HTTP/1.1 (RFC 9112)."))
+            except httptools.HttpParserUpgrade as end:
+                if self._refused:
+                    return
+                if self._should_upgrade():
+                    self.handle_websocket_upgrade()
+                    return
+                data = data[end.args[0] :]  # an Upgrade that was ignored; others may follow
+            except httptools.HttpParserError:
+                self._refuse(InvalidArgument("This is not a valid request of HTTP/1.1 (RFC 9112)."))
+                return
 
     def _should_upgrade(self) -> bool:
         return is_handshake(self.parser.get_method(), self.headers)

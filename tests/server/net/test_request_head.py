@@ -116,6 +116,12 @@ async def test_requests_behind_an_upgrade_that_is_ignored_are_answered(server: I
     assert answer.count(b"HTTP/1.1 200 ") == 3
 
 
+async def test_many_of_them_at_once_are_no_deep_recursion(server: Inside) -> None:
+    upgrade = b"GET / HTTP/1.1\r\nHost:a\r\nConnection:upgrade\r\nUpgrade:x\r\n\r\n"
+    answer = await talk(server, upgrade * 3000 + GET + b"Connection: close\r\n\r\n")
+    assert answer.count(b"HTTP/1.1 200 ") == 3001
+
+
 async def test_the_host_of_the_target_counts_and_not_the_field(
     tmp_path: Path, database_url: str
 ) -> None:
