@@ -80,7 +80,7 @@ async def take(request: Request, server: Services, principal: Principal) -> Resp
         manifests = [await _finish(server, principal, each) for each in stored]
     except BaseException as error:
         # Also when the client disconnects: half of a small file is useless.
-        discarding = server.spawn(_discard(server, principal, stored))
+        discarding = server.spawn(_discard(server, principal.user_id, stored))
         if isinstance(error, LadingError):
             # The client may retry at once: quota and grant must be released before the answer.
             await asyncio.shield(discarding)
@@ -195,10 +195,11 @@ def _check_digests(request: Request, part: FilePart, sha256: str) -> None:
             )
 
 
-async def _discard(server: Services, principal: Principal, stored: list[_Stored]) -> None:
+async def _discard(server: Services, user_id: str, stored: list[_Stored]) -> None:
+    owner = Principal(user_id)  # some may be published already, which a grant cannot delete
     for each in stored:
         with suppress(LadingError):  # the janitor removes it later
-            await server.uploads.discard(principal, each.upload.manifest.id)
+            await server.uploads.discard(owner, each.upload.manifest.id)
 
 
 @api.operation(

@@ -129,6 +129,19 @@ async def test_what_is_said_of_one_file_is_not_said_of_several(
     assert kept() == (0, 0)
 
 
+async def test_of_a_form_for_a_grant_nothing_is_left_when_its_last_file_is_refused(
+    http: httpx.AsyncClient, kept: Kept
+) -> None:
+    """Only the first bytes of the second show that it is no image; the first is published then."""
+    wanted = {"action": "upload", "uses": 2, "mime_types": ["image/png"]}
+    grant = (await http.post("/v1/grants", json=wanted)).json()
+    body, headers = form((FILE, b"\x89PNG\r\n\x1a\n"), (FILE, b"<html>"))
+    refused = await http.post(f"/v1/g/{grant['token']}", content=body, headers=headers)
+    assert (refused.status_code, refused.json()["code"]) == (415, "unsupported-media-type")
+    assert kept() == (0, 0)
+    assert (await http.get(f"/v1/grants/{grant['id']}")).json()["used"] == 0
+
+
 async def test_one_file_that_is_too_large_leaves_none_of_the_form(
     http: httpx.AsyncClient, kept: Kept
 ) -> None:
