@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 
 import structlog
 from bson import ObjectId
@@ -23,6 +24,10 @@ log = structlog.get_logger()
 AT_ONCE = 500
 PAUSE_SECONDS = 0.1
 RETRY_SECONDS = 30.0
+
+LATE = timedelta(hours=1)
+"""A server of the version before, which still runs beside this one, may write a document with an
+id that lies before the mark: its clock may be behind, and ids are older than their documents."""
 
 Correct = Callable[[ObjectId | None, int], Awaitable[ObjectId | None]]
 
@@ -53,7 +58,9 @@ class Corrections:
     async def _walk(self, name: str, correct: Correct, pause: float) -> None:
         mark = {"_id": name}
         found = await self._database.read(lambda: self._database.marks.find_one(mark))
-        last = None if found is None else found["last"]
+        last = None
+        if found is not None:
+            last = ObjectId.from_datetime(found["last"].generation_time - LATE)
         while (reached := await correct(last, AT_ONCE)) is not None:
             last = reached
             await self._note(mark, last)

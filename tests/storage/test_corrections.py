@@ -71,6 +71,17 @@ async def test_it_goes_on_where_it_stopped(parts: Parts, database: Database) -> 
     assert mark["last"] < (await database.marks.find_one({"_id": "names"}))["last"]
 
 
+async def test_what_an_older_server_beside_it_wrote_late_is_found(parts: Parts) -> None:
+    """Its id lies before the mark that another document has left."""
+    late = await old(parts, NFD, "/late")
+    document = await parts.database.manifests.find_one_and_delete({"_id": late})
+    await old(parts, NFD, "/a")
+    await parts.storage.corrections.once(pause=0)
+    await parts.database.manifests.insert_one(document)
+    await parts.storage.corrections.once(pause=0)
+    assert await names(parts, directory="late") == [str(late)]
+
+
 async def test_a_change_in_the_meantime_wins(parts: Parts) -> None:
     file = await old(parts, NFD, "/a")
     read = await parts.database.manifests.find_one({"_id": file})
