@@ -228,6 +228,13 @@ class RequestProtocol(ClosesUnread, HttpToolsProtocol):
             if not cycle.more_body:
                 cycle.keep_alive = False  # an earlier request, whose answer must not be cut
                 return
+            if self.pipeline:
+                # It is the last that waits for the answers to earlier ones: it never begins.
+                self.pipeline.popleft()
+                if self.pipeline:
+                    self.cycle = self.pipeline[0][0]
+                    self.cycle.keep_alive = False
+                return
             cycle.disconnected = True
             cycle.message_event.set()
             if cycle.response_started:

@@ -116,6 +116,15 @@ async def test_requests_behind_an_upgrade_that_is_ignored_are_answered(server: I
     assert answer.count(b"HTTP/1.1 200 ") == 3
 
 
+@pytest.mark.parametrize("before", [1, 2, 3])
+async def test_a_refused_body_does_not_answer_the_requests_before_it(
+    server: Inside, capsys: pytest.CaptureFixture[str], before: int
+) -> None:
+    answer = await talk(server, (GET + b"\r\n") * before + CHUNKED + b"zz\r\n")
+    assert answer.count(b"HTTP/1.1 200 ") == answer.count(b"HTTP/1.1 ") == before
+    assert "fault" not in capsys.readouterr().out
+
+
 async def test_many_of_them_at_once_are_no_deep_recursion(server: Inside) -> None:
     upgrade = b"GET / HTTP/1.1\r\nHost:a\r\nConnection:upgrade\r\nUpgrade:x\r\n\r\n"
     answer = await talk(server, upgrade * 3000 + GET + b"Connection: close\r\n\r\n")
