@@ -13,16 +13,16 @@ from bench.uploads import NOTHING_WRITTEN
 from bench.workspace import LadingServer, Workspace
 
 FILES = 1_000
-"""Of a list: one query for the database, and much to do for the server."""
+"""Files of a list: one query for the database, much work for the server."""
 
 CONNECTIONS = 16
-"""Enough that the kernel, which deals them out by lot, gives some to each process."""
+"""Enough connections that the kernel, which spreads them at random, gives some to each process."""
 ALLOWED = "most that the cores allow, ratio"
 
 
 @dataclass(frozen=True, slots=True)
 class Servers:
-    """Servers of the same files, one and several processes of them."""
+    """Servers of the same files: one with one process, one with several."""
 
     workspace: Workspace
     one: LadingServer
@@ -65,7 +65,7 @@ def measure(options: Options) -> Measure:
 async def serving(
     workspace: Workspace, processes: Sequence[int], files: int
 ) -> AsyncIterator[list[LadingServer]]:
-    """Servers with so many processes each, on one database that has so many files of one user."""
+    """Servers with these numbers of processes, on one database with `files` files of one user."""
     source = await workspace.source(MIB)
     await workspace.clear()
     async with AsyncExitStack() as stack:
@@ -79,7 +79,7 @@ async def serving(
 
 
 async def load(workspace: Workspace, server: LadingServer, files: int, requests: int) -> Sample:
-    """Ask a server for lists of so many files; lists per second."""
+    """Ask a server for lists of files; returns lists per second."""
     job = {**server.job, "path": f"/v1/files?limit={files}"}
     whole, own = machine_cpu_seconds(), cpu_seconds(server.pid)
     mongod = cpu_seconds(workspace.mongo_pid)
@@ -102,7 +102,7 @@ async def load(workspace: Workspace, server: LadingServer, files: int, requests:
 
 
 def allowed(cores: int, server: float, others: float) -> float:
-    """How many times faster two processes can be at most, on so many cores.
+    """How many times faster two processes can be at most, on this number of cores.
 
     A request costs the server process and the others so much CPU time. One process is kept busy
     by one core; with two the cores are shared by all.

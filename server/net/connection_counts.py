@@ -1,11 +1,11 @@
 """How many connections there are, in all and of each user, over all processes that serve a port.
 
-The processes share a table of numbers in memory, with a row for each of them. A process
-writes its own row only and adds up all of them, so there is no lock, and nothing to mend when one
-is killed: whoever starts it again clears its row.
+The processes share a table of numbers in memory, with one row each. A process writes only its own
+row and adds up all rows, so no lock is needed. When a process is killed, the supervisor clears its
+row.
 
-Users have no names in it, only places, chosen by a keyed digest: two users that share a place are
-counted together, and nobody can choose a place.
+A user's column is chosen by a keyed digest of the name, so nobody can choose a column. Two users
+that share one are counted together.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ _ROW = 4 * (1 + PLACES)
 
 
 def table_size(processes: int) -> int:
-    """The bytes that the table for so many processes takes."""
+    """The size of the table in bytes, for this number of processes."""
     return KEY + processes * _ROW
 
 
 class ConnectionCounts:
-    """One process's view of the table; alone in a table of its own when none is given."""
+    """One process's view of the table; without a table, a new one for this process alone."""
 
     def __init__(
         self, table: memoryview | None = None, *, processes: int = 1, number: int = 0
@@ -49,7 +49,7 @@ class ConnectionCounts:
         return sum(row[0] for row in self._rows)
 
     def note_connections(self, count: int) -> None:
-        """This process has so many connections now."""
+        """Set the number of this process's connections."""
         self._mine[0] = count
 
     def of(self, user_id: str) -> int:

@@ -1,7 +1,7 @@
 """`lading serve`: from the environment to a running server.
 
-It owns the process: its log, its socket, its ready lines, `server.json`, and its end. It refuses
-to know what the routes do. Source: page 7 of the design, "First run".
+The log, the listening socket, the lines that say that the server is ready, `server.json`, and the
+exit code. Source: page 7 of the design, "First run".
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ USAGE = 2
 
 
 class Output:
-    """Standard output, for the log. What cannot be written to it is lost and stops nothing.
+    """Standard output, for the log. A line that cannot be written is lost; the server continues.
 
-    Its disk may be the one that is full, or nobody reads it any more; the server must go on, or at
-    least bring its database up again when there is room.
+    The disk may be full, or nobody may read the output. The server must survive that, and start its
+    database again when there is space.
     """
 
     def write(self, text: str) -> int:
@@ -53,14 +53,14 @@ class Output:
 
 
 def configure_log() -> None:
-    """Structured lines on standard output: JSON, or for eyes when a terminal is there."""
+    """Structured lines on standard output: JSON, or readable text on a terminal."""
     shared: list[structlog.types.Processor] = [
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     renderer: structlog.types.Processor
     if sys.stdout.isatty():
-        # It makes the trace itself: a plain one, for one with local variables would show tokens.
+        # A plain traceback: one with local variables would show tokens.
         plain = structlog.dev.plain_traceback
         renderer = structlog.dev.ConsoleRenderer(exception_formatter=plain)
     else:
@@ -79,9 +79,9 @@ def configure_log() -> None:
 
 
 def listen(settings: Settings) -> list[socket.socket]:
-    """A listening socket for each worker; with port 0 the system chooses one for all of them."""
+    """A listening socket for each worker; with port 0 the system chooses one port for all."""
     try:
-        # Without SO_REUSEPORT: where another server listens, this one must not join it.
+        # Without SO_REUSEPORT: this server must not share the port of another one.
         first = _bind(settings.host, settings.port)
         if settings.workers == 1:
             return [first]
@@ -110,7 +110,7 @@ def _bind(host: str, port: int, *, shared: bool = False) -> socket.socket:
 
 
 def address(listener: socket.socket) -> str:
-    """The URL under which the server is reached from this machine."""
+    """The server's URL on this machine."""
     host, port = listener.getsockname()[:2]
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
@@ -120,14 +120,14 @@ class Note:
     """`server.json` in the data directory, and the lines that say that the server is ready."""
 
     def __init__(self, settings: Settings, url: str) -> None:
-        """`url` is for programs on this machine; people hear the public one, where there is one."""
+        """`url` is for this machine; the ready lines show the public one if there is one."""
         self._settings = settings
         self._url = url
         self._path = settings.data / "server.json"
         self._written: str | None = None
 
     def write(self) -> None:
-        """Tell programs and people."""
+        """Write the file and print the ready lines."""
         token = admin_token(self._settings.data) if self._settings.auth == "token" else None
         note = {"url": self._url, "token": token, "pid": os.getpid()}
         self._written = json.dumps(note) + "\n"
@@ -136,14 +136,14 @@ class Note:
         print(ready_lines(shown, token, self._settings), flush=True)
 
     def remove(self) -> None:
-        """The server is gone. A note that another server wrote is left to that one."""
+        """Remove the file, unless another server has written it since."""
         with suppress(OSError, ValueError):
             if self._path.read_text(encoding="utf-8") == self._written:
                 self._path.unlink()
 
 
 def ready_lines(url: str, token: str | None, settings: Settings) -> str:
-    """What is printed when the server is ready."""
+    """The lines that are printed when the server is ready."""
     page = f"{url}/?token={token}" if token else f"{url}/"
     program = Path(sys.argv[0])
     command = f"{program if program.name == 'lading' else 'lading'} put FILE"
@@ -159,7 +159,7 @@ def ready_lines(url: str, token: str | None, settings: Settings) -> str:
 
 
 def _write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner can read, all at once."""
+    """Write a file atomically; only its owner can read it."""
     draft = path.with_name(f".{path.name}-{os.getpid()}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
@@ -168,7 +168,7 @@ def _write_private(path: Path, text: str) -> None:
 
 
 def serve() -> int:
-    """Run the server until it is told to stop; gives the exit code."""
+    """Run the server until it is stopped; returns the exit code."""
     try:
         settings = load()
         if settings.auth == "jwt":
@@ -193,11 +193,11 @@ def serve() -> int:
 
 
 def run(server: Server, app: Starlette, listener: socket.socket) -> int:
-    """Run a server in a loop of its own until it is told to stop; gives the exit code."""
+    """Run a server in its own event loop until it is stopped; returns the exit code."""
 
     def matters(record: logging.LogRecord) -> bool:
-        # Of a start that failed uvicorn logs the trace; where the reason is known, it says all.
-        # Nor is it a fault that what is under way ends in the middle, when that was asked for.
+        # Uvicorn logs a traceback when the start fails; `failure` says it better. And requests that
+        # are cancelled by a second signal are no faults.
         cut = record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError)
         return not (cut or server.force_exit or hasattr(app.state, "failure"))
 
@@ -206,7 +206,7 @@ def run(server: Server, app: Starlette, listener: socket.socket) -> int:
         with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
             runner.run(server.serve(sockets=[listener]))
     except SystemExit:
-        # Uvicorn's word for a lifespan that failed; a reason that is not known was logged.
+        # Uvicorn exits like this when the start failed. An unknown reason was logged.
         if hasattr(app.state, "failure"):
             print(app.state.failure, file=sys.stderr)
         return FAILED

@@ -1,7 +1,7 @@
-"""Uvicorn as Lading runs it: ready when it says so, and gone when nothing is under way any more.
+"""Uvicorn as Lading runs it: it reports when it is ready, and drains before it ends.
 
-It owns the order in which a server ends, and uvicorn's configuration. It refuses to know where it
-listens and what its routes do. Source: page 2 of the design, "Choices"; facts, "uvicorn".
+The order in which a server ends, and uvicorn's configuration. Source: page 2 of the design,
+"Choices"; facts, "uvicorn".
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from lading.server.settings import Settings
 log = structlog.get_logger()
 
 CLEANING_SECONDS = 5
-"""After its drain a server waits for so long until what was cut has tidied up."""
+"""After the drain, how long the server waits for cancelled requests to clean up."""
 
 
 class Server(uvicorn.Server):
-    """Uvicorn, telling when it is ready and draining before it goes."""
+    """Uvicorn, which calls `ready` when it serves and drains before it ends."""
 
     def __init__(
         self, config: uvicorn.Config, settings: Settings, ready: Callable[[], None]
@@ -60,7 +60,7 @@ class Server(uvicorn.Server):
         for request in self._requests():
             request.shutdown()  # closed now or after its answer, so that none is asked again
         channels = asyncio.create_task(drain(services, self._settings.drain_seconds))
-        # Polled for a bounded time, once in a server's life: simpler than an event for each.
+        # Polling, once in a server's life and for a limited time, is simpler than events.
         while loop.time() < end and (self._requests() or not channels.done()):
             if self.force_exit:
                 break
@@ -70,13 +70,13 @@ class Server(uvicorn.Server):
         await asyncio.gather(channels, return_exceptions=self.force_exit)
 
     def _requests(self) -> list[RequestProtocol]:
-        """The connections over which HTTP is spoken."""
+        """The HTTP connections."""
         found = self.server_state.connections
         return [each for each in found if isinstance(each, RequestProtocol)]
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Stop on SIGTERM and SIGINT and exit 0: an asked-for end is not a failure."""
+        """Stop on SIGTERM and SIGINT with exit code 0: a requested end is no failure."""
         kinds = (signal.SIGTERM, signal.SIGINT)
         before = {kind: signal.signal(kind, self.handle_exit) for kind in kinds}
         try:
@@ -86,7 +86,7 @@ class Server(uvicorn.Server):
                 signal.signal(kind, handler)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        # A second Ctrl-C or SIGTERM says: now.
+        # A second Ctrl-C or SIGTERM ends the server at once.
         if self.should_exit:
             self.force_exit = True
         super().handle_exit(sig, frame)

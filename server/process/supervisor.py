@@ -1,12 +1,12 @@
 """Several server processes on one port: starts them, watches over them, and ends them.
 
-It owns the embedded mongod, `server.json`, a listening socket for each worker, and the table that
-the workers count their connections in. It refuses to know requests: `worker.py` is what serves.
+The supervisor starts the embedded mongod, opens a listening socket for each worker, and holds the
+table in which the workers count their connections. `worker.py` serves the requests.
 
-Each worker has a socket of its own on the same port, and the kernel spreads connections over them.
-The sockets stay open here, so that connections to a worker that died wait for the next one. A
-worker holds the reading end of a pipe whose other end is here: when it ends, however this process
-went, the worker drains and goes.
+All sockets listen on the same port, and the kernel spreads connections over them. They stay open
+here, so that connections to a worker that died wait for the next one. Each worker reads from a pipe
+whose other end is here: when this process ends, for whatever reason, the pipe ends, and the worker
+drains and ends.
 """
 
 from __future__ import annotations
@@ -34,19 +34,19 @@ log = structlog.get_logger()
 
 LONGEST_PAUSE = 10.0
 STEADY_SECONDS = 30.0
-"""A worker that lived for so long is started again at once."""
+"""A worker that lived longer than this is started again at once."""
 
 END_SECONDS = 10.0
-"""How much longer than its drain a worker may take to end."""
+"""How long a worker may take to end after its drain."""
 
 
 class WorkerFailed(Exception):
-    """A worker ended before it was ready; it has said why."""
+    """A worker ended before it was ready, and printed why."""
 
 
 @dataclass(slots=True)
 class Worker:
-    """A process, and the pipe that it lives as long as."""
+    """A process, and the pipe that keeps it alive."""
 
     process: asyncio.subprocess.Process
     lifeline: int
@@ -70,7 +70,7 @@ class Workers:
         self._workers: dict[int, Worker] = {}
         self._ending = False
         count = len(listeners)
-        # No `with`: the workers use it for as long as they live, and `end` closes it.
+        # No `with`: the workers use the file while they live; `end` closes it.
         self._file = tempfile.TemporaryFile(prefix="lading-")  # noqa: SIM115
         self._file.truncate(table_size(count))
         self._map = mmap.mmap(self._file.fileno(), table_size(count))
@@ -79,7 +79,7 @@ class Workers:
         self._keepers: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Start all and wait until they serve; raises WorkerFailed. `end` is due in any case."""
+        """Start all and wait until they serve; raises WorkerFailed. Call `end` in any case."""
         numbers = range(len(self._listeners))
         await asyncio.gather(*(self._start(number) for number in numbers))
         self._keepers = [asyncio.create_task(self._keep(number)) for number in numbers]
@@ -102,7 +102,7 @@ class Workers:
         self._file.close()
 
     def kill(self) -> None:
-        """End them now, with whatever they are doing."""
+        """Kill them at once."""
         for worker in self._workers.values():
             with suppress(ProcessLookupError):
                 worker.process.kill()
@@ -154,7 +154,7 @@ class Workers:
 
 
 async def _told(ready: int) -> bool:
-    """Wait for the byte with which a worker says that it serves; False when it ends without."""
+    """Wait for the byte that a worker writes when it serves; False if it ends before."""
     loop = asyncio.get_running_loop()
     found: asyncio.Future[bool] = loop.create_future()
 
@@ -173,7 +173,7 @@ async def _told(ready: int) -> bool:
 
 @asynccontextmanager
 async def database(settings: Settings) -> AsyncIterator[str]:
-    """The address of the database: that of the settings, or of a private one's that is started."""
+    """The database's address: from the settings, or of a private one that is started here."""
     async with AsyncExitStack() as stack:
         if settings.database_url is not None:
             yield settings.database_url

@@ -1,7 +1,7 @@
-"""One of several server processes: started by `workers.py`, serves a port together with others.
+"""One of several server processes: started by `supervisor.py`, serves a port together with others.
 
-It owns what differs from a server that is alone: its listening socket is given to it, it is told
-of its end by a pipe, and it may use its part of what the settings allow.
+Unlike a single server it inherits its listening socket, ends when a pipe ends, and uses its share
+of the memory that the settings allow.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from lading.server.settings import Settings, load
 
 
 class Job(TypedDict):
-    """What a worker is told: which one it is of how many, and four file descriptors."""
+    """A worker's number, how many workers there are, and four file descriptors."""
 
     number: int
     count: int
@@ -37,7 +37,7 @@ LEAST_BUDGET = 2**20
 
 
 def share(settings: Settings, count: int) -> Settings:
-    """The settings of one of `count` workers: the memory for bytes on their way is divided."""
+    """The settings of one of `count` workers: the memory for pieces is divided among them."""
     total, each = settings.byte_budget // count, settings.user_byte_budget
     return settings.model_copy(
         update={
@@ -48,7 +48,7 @@ def share(settings: Settings, count: int) -> Settings:
 
 
 def work(job: Job) -> int:
-    """Serve until the pipe ends or a signal comes; gives the exit code."""
+    """Serve until the pipe ends or a signal comes; returns the exit code."""
     configure_log()
     settings = share(load(), job["count"])
     keep_freed(settings.byte_budget // 4)

@@ -1,6 +1,6 @@
 """A client of `lading.v1` for the tests, written from page 3 of the design alone.
 
-It sends what it is told, right or wrong, so it shares no line with the protocol's own code.
+It sends whatever a test asks for, right or wrong, so it shares no code with `protocol/`.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Wire:
             assert message[0] in (WINDOW, VERIFYING), message
 
     async def rest(self) -> tuple[list[Message], Closing]:
-        """What still comes, and the close after it."""
+        """The remaining messages, and the close after them."""
         heard: list[Message] = []
         while True:
             try:
@@ -81,7 +81,7 @@ class Wire:
                 return heard, end
 
     async def closing(self) -> Closing:
-        """Wait for the close; whatever comes before it is passed over."""
+        """Wait for the close, and skip the messages before it."""
         _, end = await self.rest()
         return end
 
@@ -99,7 +99,7 @@ class Wire:
         return self.welcome
 
     async def create(self, ref: int, size: int | None, **fields: Any) -> dict[str, Any]:
-        """CREATE; gives what OPENED says."""
+        """CREATE; returns the content of OPENED."""
         await self.send(CREATE, ref, {"name": "a.bin", "size": size, **fields})
         return await self.opened(ref)
 
@@ -117,7 +117,7 @@ class Wire:
         await self.send(CHUNK, ref, start, checksum(data), data)
 
     async def stored(self, count: int) -> tuple[set[tuple[int, int, int]], int]:
-        """Wait for so many pieces to be durable: (ref, start, size) of each, and the last
+        """Wait until this many pieces are durable: (ref, start, size) of each, and the last
         `upload_size`."""
         pieces: set[tuple[int, int, int]] = set()
         upload_size = 0
@@ -134,7 +134,7 @@ class Wire:
         return found
 
     async def finish(self, ref: int, **fields: Any) -> dict[str, Any]:
-        """FINISH; gives what COMPLETE says."""
+        """FINISH; returns the content of COMPLETE."""
         await self.send(FINISH, ref, fields)
         return await self.complete(ref)
 
@@ -145,7 +145,7 @@ class Wire:
         return found
 
     async def upload(self, ref: int, data: bytes, **fields: Any) -> dict[str, Any]:
-        """A whole upload, piece by piece; gives what COMPLETE says."""
+        """A whole upload, piece by piece; returns the content of COMPLETE."""
         upload = await self.create(ref, len(data), **fields)
         for start, piece in cells(data, upload["chunk_size"]):
             await self.chunk(ref, start, piece)
