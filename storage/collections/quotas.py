@@ -246,7 +246,7 @@ def _exceeded(account: Account, more: int) -> QuotaExceeded:
     )
     return QuotaExceeded(
         f"This needs {more} bytes. The limit is {account.most} bytes; files use {account.used}, "
-        f"unfinished uploads reserve {account.reserved}. {advice} for a larger quota.",
+        f"unfinished uploads reserve {account.reserved}. {advice}",
         limit=account.most,
         used=account.used,
         reserved=account.reserved,
