@@ -8,10 +8,13 @@ import typer
 
 from lading.commands.common import DONE, Json, Server, Token, User, confirmed, run, worst
 from lading.commands.output import Output, printable
-from lading.protocol.errors import LadingError
+from lading.protocol.errors import InvalidArgument, LadingError
 
 if TYPE_CHECKING:
     from lading.client.client import Client
+
+NOT_AN_ID = "`lading ls` and `lading ls --uploads` print the ids."
+"""Advice for a name: several files may have it, so it does not say what to delete."""
 
 
 def rm(
@@ -57,6 +60,7 @@ async def _delete(client: Client, output: Output, file_id: str) -> int:
     try:
         await client.delete(file_id)
     except LadingError as error:
-        return output.failed(error, file_id)
+        advice = NOT_AN_ID if isinstance(error, InvalidArgument) else None
+        return output.failed(error, file_id, advice)
     output.data(file_id, event="deleted", id=file_id)
     return DONE

@@ -93,7 +93,9 @@ class Library:
         Raises InvalidArgument for the root, however it is written: nobody deletes all by a slash.
         """
         if not canonical_directory(directory):
-            raise InvalidArgument("Name the directory: DELETE /v1/files?directory=a/b.")
+            raise InvalidArgument(
+                "The root cannot be deleted. Name a directory in it, such as a/b."
+            )
         deleted = 0
         for wanted in (FileFilter(directory=directory), FileFilter(below=directory)):
             while found := await self.files(principal, wanted=wanted):

@@ -41,7 +41,7 @@ async def respond_unfinished(
     try:
         ranges = parse(field, size, growing=growing)
     except RangeNotSatisfiable as error:
-        return await _not_there(request, uploads, manifest, error)
+        return await _not_there(request, uploads, manifest, error, {})
     # A browser takes the end of a range of unknown total size for the end of the file.
     from_begin = ranges is not None and ranges[0] == (0, size) and is_player(request)
     if ranges is None or (growing and from_begin):
@@ -56,7 +56,7 @@ async def respond_unfinished(
         found = await _first_stored(uploads, manifest, ranges)
     if found is None:
         not_yet = RangeNotSatisfiable("These bytes have not arrived yet.")
-        return await _not_there(request, uploads, manifest, not_yet)
+        return await _not_there(request, uploads, manifest, not_yet, headers)
     start, end = found
     if from_begin and await uploads.growing.is_fragmented(manifest, end):
         return await _whole(request, uploads, manifest, None, headers)
@@ -128,11 +128,18 @@ async def _disconnect(request: Request) -> None:
 
 
 async def _not_there(
-    request: Request, uploads: Uploads, manifest: Manifest, error: RangeNotSatisfiable
+    request: Request,
+    uploads: Uploads,
+    manifest: Manifest,
+    error: RangeNotSatisfiable,
+    headers: dict[str, str],
 ) -> Response:
-    """416, with what is stored."""
+    """416, with what is stored, and whether a wait was applied."""
     stored = await uploads.coverage(manifest)
     error.extra["upload_size"] = stored.upload_size
     error.extra["missing"] = [list(gap) for gap in stored.missing[:MISSING_SHOWN]]
     total = "*" if manifest.size is None else str(manifest.size)
-    return refusal(request, error, {"Content-Range": f"bytes */{total}"})
+    more = {"Content-Range": f"bytes */{total}"}
+    if "Preference-Applied" in headers:
+        more["Preference-Applied"] = headers["Preference-Applied"]
+    return refusal(request, error, more)

@@ -230,6 +230,7 @@ def _problem(status: int, kinds: Mapping[str, type[LadingError]]) -> dict[str, A
         headers["WWW-Authenticate"] = "`Bearer`"
     if status == 416:
         headers["Content-Range"] = "The size of the file: `bytes */size`."
+        headers["Preference-Applied"] = "The seconds that the request waited; if it asked to."
     if status in RETRY_AFTER:
         headers["Retry-After"] = "Seconds; present if the problem is retryable."
     found: dict[str, Any] = {"description": text, "content": {PROBLEM: {"schema": schema}}}

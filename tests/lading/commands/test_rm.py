@@ -33,7 +33,21 @@ def test_one_that_fails_does_not_stop_the_others(shell: Shell, movie: Path) -> N
     assert result.exit_code == 1
     assert result.stdout == f"{made}\n"
     assert "There is no upload or file" in result.stderr
-    assert shell.run("rm", "nonsense").exit_code == 2
+
+
+def test_a_name_is_told_where_ids_are_found(shell: Shell) -> None:
+    result = shell.run("rm", "film.mp4")
+    assert result.exit_code == 2
+    assert "`lading ls` and `lading ls --uploads` print the ids." in result.stderr
+
+
+def test_the_root_is_refused_in_words_of_the_command(shell: Shell, movie: Path) -> None:
+    kept = shell.put(movie, "--name", "rm-root")
+    result = shell.run("rm", "--directory", "/")
+    assert result.exit_code == 2
+    assert "The root cannot be deleted." in result.stderr
+    assert "/v1/files" not in result.stderr
+    assert shell.lines("rm", kept) == [kept]
 
 
 def test_a_directory(shell: Shell, movie: Path) -> None:

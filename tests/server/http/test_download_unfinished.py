@@ -174,7 +174,9 @@ async def test_a_wait_is_no_longer_than_asked_for(server: Process, http: httpx.A
         address = await unfinished(wire, SIZE, 0)
         for wait in ("wait=0", "wait=1"):
             headers = {"Range": f"bytes={CELL}-", "Prefer": wait}
-            assert (await http.get(address, headers=headers)).status_code == 416
+            response = await http.get(address, headers=headers)
+            assert response.status_code == 416
+            assert response.headers["preference-applied"] == wait
 
 
 @pytest.mark.parametrize("size", [SIZE, None])

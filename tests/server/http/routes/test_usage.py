@@ -52,6 +52,7 @@ async def test_a_refusal_names_the_unfinished_uploads_that_take_the_space(site: 
         assert named["updated_at"][:16] == upload["updated_at"][:16]
         assert f"`lading rm {upload['_id']}`" in problem["detail"]
         assert "elete files" not in problem["detail"], "there are none"
+        assert problem["detail"].count("a larger quota") == 1
         async with dial(site) as wire:
             await wire.hello(user("stuck"))
             await wire.send(CREATE, 1, {"name": "b", "size": 300})
