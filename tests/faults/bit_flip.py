@@ -71,7 +71,7 @@ async def trial(context: Context, trial: Trial) -> None:
         damage = await harm(setup, random, data, upload_id)
         if early and damage.kind != "deleted":
             await refused_finish(wire, data, sha256_of(data))
-        await served_right(setup, random, data, damage)
+        await served_right(setup, random, data, damage, early=early)
         if not early:
             await downloaded(context, data, damage)
         await audited(context, damage, early=early, by_command=trial.number % 10 == 0)
@@ -133,7 +133,9 @@ async def refused_finish(wire: Wire, data: bytes, sha256: str) -> None:
     assert problem["code"] in ("checksum-mismatch", "internal"), problem
 
 
-async def served_right(setup: Setup, random: Random, data: bytes, damage: Damage) -> None:
+async def served_right(
+    setup: Setup, random: Random, data: bytes, damage: Damage, *, early: bool
+) -> None:
     """Every answer fails loudly where the damage is, and is right elsewhere."""
     inside = random.randrange(damage.start, damage.end)
     over = (random.randint(0, inside), random.randint(inside + 1, len(data)))
@@ -142,7 +144,9 @@ async def served_right(setup: Setup, random: Random, data: bytes, damage: Damage
         touching.append((inside, inside + 1))
     async with setup.server.http() as http:
         for wanted in touching:
-            await loud(http, damage.upload_id, data, wanted)
+            await loud(
+                http, damage.upload_id, data, wanted, hole=early and damage.kind == "deleted"
+            )
         for low, high in ((0, damage.start), (damage.end, len(data))):
             if low == high:
                 continue
@@ -157,9 +161,17 @@ async def served_right(setup: Setup, random: Random, data: bytes, damage: Damage
 
 
 async def loud(
-    http: httpx.AsyncClient, upload_id: str, data: bytes, wanted: tuple[int, int] | None
+    http: httpx.AsyncClient,
+    upload_id: str,
+    data: bytes,
+    wanted: tuple[int, int] | None,
+    *,
+    hole: bool,
 ) -> None:
-    """The answer fails, or breaks off after correct bytes; it never ends as if complete."""
+    """The answer fails, or breaks off after correct bytes; it never ends as if complete.
+
+    With a `hole`, a deleted piece of an unfinished upload, a range is answered up to it.
+    """
     start, end = wanted or (0, len(data))
     headers = {} if wanted is None else {"Range": f"bytes={start}-{end - 1}"}
     got = b""
@@ -170,6 +182,11 @@ async def loud(
             assert answer.status_code in (200, 206), answer.status_code
             async for block in answer.aiter_raw():
                 got += block
+            if hole and answer.status_code == 206 and len(got) < end - start:
+                told = f"bytes {start}-{start + len(got) - 1}/{len(data)}"
+                assert answer.headers["content-range"] == told
+                assert got == data[start : start + len(got)], "wrong bytes before the hole"
+                return
     except httpx.TransportError:
         assert data[start:end].startswith(got), "wrong bytes before the answer broke off"
         assert len(got) < end - start

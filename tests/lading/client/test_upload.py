@@ -292,7 +292,7 @@ async def test_goaway_waits_for_what_is_in_flight(fake: Fake, file: Path, data: 
 
 async def test_goaway_says_when_to_come_back(fake: Fake, file: Path, clock: Clock) -> None:
     fake.gate.clear()
-    async with client(fake.url, clock.timing()) as lading:
+    async with client(fake.url, clock.timing(chance=0.5)) as lading:
         upload = lading.upload(file)
         task = asyncio.ensure_future(_done(upload))
         await until(lambda: fake.bytes_received == fake.window)

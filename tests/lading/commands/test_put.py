@@ -295,7 +295,7 @@ def test_no_server(shell: Shell, movie: Path) -> None:
 def test_usage(shell: Shell) -> None:
     for arguments in [("put",), ("put", "a", "--jobs", "0"), ("put", "a", "--wrong"), ("putt",)]:
         assert shell.run(*arguments).exit_code == 2
-    assert shell.run("put", __file__, "--tag", "$x").exit_code == 2
+    assert shell.run("put", __file__, "--tag", "..").exit_code == 2
     for file in (__file__, "-"):
         result = shell.run("put", file, "--name", "")
         assert result.exit_code == 2

@@ -22,6 +22,9 @@ async def addresses(http: httpx.AsyncClient) -> dict[str, tuple[str, str, Any]]:
     file = (await http.post("/v1/files", content=DATA)).json()["_id"]
     upload = (await http.post("/v1/uploads", json={"name": "x", "size": 11})).json()["_id"]
     granted = (await http.post("/v1/grants", json={"action": "upload", "user_id": "admin"})).json()
+    medium = (await http.post("/v1/media", json={"size": 1, "sha256": "0" * 64})).json()["media"][
+        "_id"
+    ]
     await http.post("/v1/tags", json={"name": "encoded"})
     return {
         "createFile": ("POST", "/v1/files", DATA),
@@ -33,6 +36,8 @@ async def addresses(http: httpx.AsyncClient) -> dict[str, tuple[str, str, Any]]:
         "uploadWithGrant": ("PUT", granted["url"], DATA),
         "postWithGrant": ("POST", granted["url"], DATA),
         "createMedium": ("POST", "/v1/media", {"size": 1, "sha256": "0" * 64}),
+        "finalizeMedium": ("POST", f"/v1/media/{medium}/finalize", {}),
+        "beginSession": ("POST", "/v1/session", {}),
         "createTag": ("POST", "/v1/tags", {"name": "encoded2"}),
         "renameTag": ("PATCH", "/v1/tags/encoded", {"name": "encoded3"}),
         "setQuota": ("PUT", "/v1/users/encoded/quota", {"quota": 1}),

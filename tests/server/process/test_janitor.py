@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from lading.cli import app
 from lading.protocol.digests import crc32c
 from lading.protocol.spec import UploadSpec
 from lading.server.process import janitor as maintenance
+from lading.storage.clock import DatabaseClock
 from lading.storage.collections.manifests import new_id
 from lading.storage.database import Database, connect
 from tests.support.clock import Clock
@@ -154,7 +156,8 @@ def test_it_waits_where_the_clock_may_have_been_set(
 
     shell.prepare(something_due, age=2 * HOUR)
     shell.prepare(last_look_was_long_ago)
-    monkeypatch.setattr("lading.storage.clock.SYNC_SECONDS", 0.3)
+    quick = partial(DatabaseClock, sync_seconds=0.3)
+    monkeypatch.setattr("lading.storage.open.DatabaseClock", quick)
     result = shell.run("sweep")
     assert result.stderr == f"{maintenance.WAITING}\n"
     assert result.stdout.startswith("2 expired, 2 emptied, 1 purged;")
