@@ -179,6 +179,7 @@ class FileSource(_Hashing):
         if self._sha is None:
             return None
         while (at := self._sha.size) < self.size:
+            # mypy finds no type for a lambda with a default, which binds `at` as it is now.
             await self._work(lambda at=at: self._read(at, min(at + BLOCK, self.size)))  # type: ignore[misc]
             on_hashed(self._sha.size)
         return self._sha.hexdigest()

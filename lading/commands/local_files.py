@@ -42,6 +42,7 @@ def find(arguments: Sequence[str], directory: str, exclude: Sequence[str] = ()) 
     found = Found()
     for argument in arguments:
         size = _size(argument)
+        # `os`, not `Path`: an argument that is no path at all (a NUL in it) is not a directory.
         if argument == "-" or size is not None or not os.path.isdir(argument):  # noqa: PTH112
             found.files.append(LocalFile(argument, directory, size))
         else:
@@ -85,7 +86,7 @@ def _is_special(entry: os.DirEntry[str]) -> bool:
 def _size(path: str) -> int | None:
     """The size of a regular file."""
     try:
-        facts = os.stat(path)  # noqa: PTH116
+        facts = os.stat(path)  # noqa: PTH116 - thousands of files: no Path for each
     except (OSError, ValueError):
         return None
     return facts.st_size if stat.S_ISREG(facts.st_mode) else None

@@ -65,7 +65,7 @@ async def drain(server: Services, seconds: float) -> None:
     loop = asyncio.get_running_loop()
     end = loop.time() + seconds
     # Polling, once in a server's life and for a limited time, is simpler than events.
-    while loop.time() < end and not all(c.idle for c in server.channels):  # noqa: ASYNC110
+    while loop.time() < end and not all(c.idle for c in server.channels):  # noqa: ASYNC110 - see above
         await asyncio.sleep(0.02)
     for channel in list(server.channels):
         channel.restart()

@@ -116,6 +116,7 @@ class Form:
         self._parts = _Parts()
         names = [name for name in dir(self._parts) if name.startswith("on_")]
         callbacks = {name: getattr(self._parts, name) for name in names}
+        # Its callbacks are a TypedDict; the names here are read from the class that has them all.
         self._parser = MultipartParser(boundary, callbacks)  # type: ignore[arg-type]
         self._body = _without_preamble(boundary, body)
         self._ended = False

@@ -65,6 +65,7 @@ class RequestProtocol(ClosesUnread, HttpToolsProtocol):
 
     # -- the connection
 
+    # The type is uvicorn's own; asyncio's is wider.
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         connection_counts = self._bounds.connection_counts

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from lading.protocol.errors import Gone, Internal
@@ -59,12 +61,14 @@ def test_a_step_follows_the_table_or_raises(state: Upload, event: UploadEvent) -
         lambda r: r.rejected(Internal()),
     ],
 )
-def test_an_answer_to_nothing_raises_and_changes_nothing(answer: object) -> None:
+def test_an_answer_to_nothing_raises_and_changes_nothing(
+    answer: Callable[[Receiver], None],
+) -> None:
     desk = Desk()
     desk.play(OPEN)
     receiver, deadline = desk.receiver, desk.receiver.deadline()
     with pytest.raises(IllegalEvent):
-        answer(receiver)  # type: ignore[operator]
+        answer(receiver)
     assert receiver.effects() == []
     assert (receiver.in_flight, receiver.deadline()) == (0, deadline)
     assert desk.feed('> CHUNK ref=1 slice_start=0 data="aaaaaaaaaa"')[0].startswith("! Write")

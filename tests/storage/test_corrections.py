@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from typing import Any
 
 import pytest
 from bson import ObjectId
@@ -34,8 +35,8 @@ async def old(parts: Parts, name: str, directory: str, *tags: str) -> ObjectId:
     return found
 
 
-async def names(parts: Parts, **wanted: object) -> list[str]:
-    files = await parts.library.files(ANN, wanted=FileFilter(**wanted))  # type: ignore[arg-type]
+async def names(parts: Parts, **wanted: Any) -> list[str]:
+    files = await parts.library.files(ANN, wanted=FileFilter(**wanted))
     return sorted(file.id for file in files)
 
 

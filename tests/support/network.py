@@ -6,6 +6,7 @@ import asyncio
 import ipaddress
 import re
 import ssl
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -19,25 +20,12 @@ from cryptography.x509.oid import NameOID
 BLOCK = 64 * 1024
 
 
-class Network:
-    """Forwards connections to `port`.
+class Listener(ABC):
+    """Accepts connections on a port of its own, for the `port` behind it."""
 
-    Each connection is cut after the next number of `cuts`, counted in bytes of its client (or of
-    its server, for `deaf` ones); when they run out, connections live. `damage` may change bytes of
-    the client on their way, `damage_back` those of the server. A connection that became a WebSocket
-    carries `swallow_after` bytes of its client, and then nothing in either direction.
-    """
-
-    def __init__(self, port: int, cuts: Iterable[int] = (), deaf: Iterable[int] = ()) -> None:
-        self.cuts: Iterator[int] = iter(cuts)
-        self.deaf: Iterator[int] = iter(deaf)
-        self.damage: Callable[[bytes], bytes] = bytes
-        self.damage_back: Callable[[bytes], bytes] = bytes
-        self.swallow_after: int | None = None
-        self.cut_count = 0
+    def __init__(self, port: int) -> None:
         self.port = 0
         self._target = port
-        self._open: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -48,6 +36,29 @@ class Network:
         server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
         self.port = server.sockets[0].getsockname()[1]
         return server
+
+    @abstractmethod
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None: ...
+
+
+class Network(Listener):
+    """Forwards connections to `port`.
+
+    Each connection is cut after the next number of `cuts`, counted in bytes of its client (or of
+    its server, for `deaf` ones); when they run out, connections live. `damage` may change bytes of
+    the client on their way, `damage_back` those of the server. A connection that became a WebSocket
+    carries `swallow_after` bytes of its client, and then nothing in either direction.
+    """
+
+    def __init__(self, port: int, cuts: Iterable[int] = (), deaf: Iterable[int] = ()) -> None:
+        super().__init__(port)
+        self.cuts: Iterator[int] = iter(cuts)
+        self.deaf: Iterator[int] = iter(deaf)
+        self.damage: Callable[[bytes], bytes] = bytes
+        self.damage_back: Callable[[bytes], bytes] = bytes
+        self.swallow_after: int | None = None
+        self.cut_count = 0
+        self._open: set[asyncio.StreamWriter] = set()
 
     def cut(self) -> None:
         """End all connections now, without a word to either side."""
@@ -148,7 +159,7 @@ async def network(
         await between.settle()
 
 
-class Proxy:
+class Proxy(Listener):
     """An HTTP proxy that sends every request to `port`, whatever host it names.
 
     With `forbids_connect` it tunnels nothing, as proxies that inspect all traffic do. With
@@ -157,22 +168,11 @@ class Proxy:
     """
 
     def __init__(self, port: int) -> None:
+        super().__init__(port)
         self.methods: list[str] = []
         self.forbids_connect = False
         self.wants_password = False
         self.buffers = False
-        self.port = 0
-        self._target = port
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    async def run(self) -> asyncio.Server:
-        server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        self.port = server.sockets[0].getsockname()[1]
-        return server
 
     async def settle(self) -> None:
         for task in self._tasks:

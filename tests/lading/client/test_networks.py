@@ -61,6 +61,7 @@ async def test_http_and_websocket_trust_what_the_environment_names(
 ) -> None:
     path = certificate(tmp_path)
     asked = ["openssl", "x509", "-noout", "-hash", "-in", str(path)]
+    # Nothing else runs in this loop yet.
     name = subprocess.run(asked, capture_output=True, check=True, text=True).stdout.strip()  # noqa: ASYNC221
     trusted = tmp_path / "trusted"
     trusted.mkdir()

@@ -4,9 +4,11 @@ import io
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from websockets.http11 import Response
 
 from lading.client.client import Client
 from lading.client.local import SMALL
@@ -100,14 +102,14 @@ async def test_a_directory_is_listed_once(
     asked: list[str] = []
     usual = httpx.AsyncClient.build_request
 
-    def count(self: httpx.AsyncClient, method: str, *rest: object, **more: object) -> object:
+    def count(self: httpx.AsyncClient, method: str, *rest: Any, **more: Any) -> httpx.Request:
         asked.append(method)
-        return usual(self, method, *rest, **more)  # type: ignore[arg-type]
+        return usual(self, method, *rest, **more)
 
     monkeypatch.setattr(httpx.AsyncClient, "build_request", count)
     listing = lading.listing({"listed": [path.name for path in paths]})
-    options = {"one_request": True, "directory": "listed", "listing": listing}
-    uploads = [lading.upload(path, **options) for path in paths]  # type: ignore[arg-type]
+    options: dict[str, Any] = {"one_request": True, "directory": "listed", "listing": listing}
+    uploads = [lading.upload(path, **options) for path in paths]
     for upload in uploads:
         await upload
     assert [upload.skipped for upload in uploads] == [True] * 10 + [False] * 10
@@ -115,10 +117,10 @@ async def test_a_directory_is_listed_once(
 
 
 async def test_a_directory_with_many_more_files_is_not_listed_to_its_end(fake: Fake) -> None:
-    def answer(_path: str) -> object:
+    def answer(_path: str) -> Response:
         return respond({"files": [{"name": "other"}] * 1001, "cursor": None})
 
-    fake.on_request = answer  # type: ignore[assignment]
+    fake.on_request = answer
     async with Client(fake.url, "t", timing=AT_ONCE) as lading:
         listing = lading.listing({"d": ["a", "b"], "e": ["a"]})
         assert await listing.find("a", "d") is None

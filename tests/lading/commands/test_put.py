@@ -139,7 +139,7 @@ def test_files_and_directories_as_a_pattern_names_them(shell: Shell, tree: Path)
 
 def test_names_that_are_not_utf_8(shell: Shell, tmp_path: Path) -> None:
     top = os.fsencode(tmp_path) + b"/d\xe9"
-    os.mkdir(top)  # noqa: PTH102
+    os.mkdir(top)  # noqa: PTH102 - a Path holds no bytes
     for name in (b"a\xe9", b"b"):
         fd = os.open(top + b"/" + name, os.O_CREAT | os.O_WRONLY)
         os.write(fd, name)

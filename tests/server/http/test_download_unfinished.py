@@ -222,6 +222,7 @@ async def test_a_body_of_an_upload_that_ends_does_not_look_whole(
         async with channel(server) as wire:
             address = await unfinished(wire, size, 0)
             received = b""
+            # The break may come at any read of the body.
             with pytest.raises(httpx.RemoteProtocolError):  # noqa: PT012
                 async with http.stream("GET", address) as response:
                     async for data in response.aiter_raw():
@@ -259,6 +260,7 @@ async def test_damaged_bytes_are_never_served(
     flipped = bytes([piece[0] ^ 1]) + piece[1:]
     await damage(mongo, url, start, {"$set": {"data": flipped}})
     received = b""
+    # It is refused at once, or breaks off at any read of the body.
     with pytest.raises((httpx.RemoteProtocolError, httpx.HTTPStatusError)):  # noqa: PT012
         async with http.stream("GET", url) as response:
             response.raise_for_status()
@@ -275,6 +277,7 @@ async def test_a_lost_piece_is_a_fault_and_no_hole(
     http: httpx.AsyncClient, url: str, mongo: Mongo
 ) -> None:
     mongo["shared"]["chunks"].delete_one({"_id": object_id(url[-24:], CELL)})
+    # It is refused at once, or breaks off at any read of the body.
     with pytest.raises((httpx.RemoteProtocolError, httpx.HTTPStatusError)):  # noqa: PT012
         async with http.stream("GET", url) as response:
             response.raise_for_status()
