@@ -77,9 +77,11 @@ test("screen readers hear the progress of an upload", async ({ library, page, se
   expect(await server.files()).toHaveLength(1);
   const heard = () => page.evaluate(() => (window as unknown as { told: string[] }).told);
   await expect.poll(async () => (await heard()).at(-1)).toBe("film.mp4 is uploaded.");
-  const told = await heard();
-  expect(told[0]).toBe("Uploading film.mp4.");
-  expect(told).toEqual(expect.arrayContaining(["25 percent uploaded.", "50 percent uploaded.", "75 percent uploaded."]));
+  // A machine that stands still for a moment leaves out a quarter that has passed: what is told is where the upload is now.
+  const [first, ...quarters] = (await heard()).slice(0, -1);
+  expect(first).toBe("Uploading film.mp4.");
+  expect(quarters.length).toBeGreaterThan(0);
+  expect(["25 percent uploaded.", "50 percent uploaded.", "75 percent uploaded."].filter((quarter) => quarters.includes(quarter))).toEqual(quarters);
 });
 
 test("everything can be done by keyboard", async ({ library, page, server, folder }) => {
