@@ -114,6 +114,7 @@ def _spec(value: Any) -> UploadSpec:
         sha256=_maybe(_text, fields.get("sha256"), "sha256"),
         fingerprint=_maybe(_text, fields.get("fingerprint"), "fingerprint"),
         chunk_size=_maybe(_integer, fields.get("chunk_size"), "chunk_size"),
+        kind=_maybe(_text, fields.get("kind"), "kind"),
     )
 
 
@@ -167,6 +168,7 @@ def _read_opened(ref: Any, options: Any) -> Opened:
         _pairs(fields.get("missing"), "missing"),
         _maybe(_integer, fields.get("expires_at"), "expires_at"),
         _text(fields.get("state"), "state"),
+        _maybe(_mapping, fields.get("kind_rules"), "kind_rules"),
     )
 
 
@@ -325,6 +327,7 @@ def _spec_fields(spec: UploadSpec) -> dict[str, Any]:
         sha256=spec.sha256,
         fingerprint=spec.fingerprint,
         chunk_size=spec.chunk_size,
+        kind=spec.kind,
     )
     if spec.directory:
         fields["directory"] = spec.directory
@@ -346,7 +349,9 @@ def _items(message: ClientMessage | ServerMessage) -> tuple[Any, ...]:
         case Finish():
             return (message.ref, _given(size=message.size, sha256=message.sha256))
         case Opened() | Complete():
-            return (message.ref, _fields(message, "ref"))
+            plain = isinstance(message, Opened) and message.kind_rules is None
+            left_out = ("ref", "kind_rules") if plain else ("ref",)
+            return (message.ref, _fields(message, *left_out))
         case Welcome() | GoAway():
             return (_fields(message),)
         case _:

@@ -8,38 +8,28 @@ Source: page 4 of the design (grants), page 5, security list, item 19.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from lading.protocol.allowed_types import Allowed, check_allowed, is_allowed
 from lading.protocol.errors import Forbidden, InvalidArgument, TooLarge, UnsupportedMediaType
 from lading.protocol.manifest import MAX_INTEGER, Manifest
-from lading.protocol.media_types import (
-    MAX_MEDIA_TYPE,
-    UNNAMED,
-    by_name,
-    essence,
-    is_named,
-)
+from lading.protocol.media_types import essence, is_named
 from lading.protocol.spec import (
     MAX_NAME,
     MAX_USER_ID,
     UploadSpec,
     check_id,
-    check_mime_type,
     check_sha256,
     check_text,
 )
 
-MAX_MIME_TYPES = 64
 MAX_SECONDS = 366 * 24 * 3600
 """The longest that a grant may be good for."""
 
 ORIGINAL = 0
 HIGHEST_QUALITY = 6
 """Renditions of a file: 0 is what was uploaded, 1 to 6 are images made of it."""
-
-_ANY_OF_A_KIND = re.compile(r"[a-z0-9!#$&^_.+-]+/\*")
 
 
 class Action(StrEnum):
@@ -71,7 +61,8 @@ class Grant:
     size: int | None = None
     max_size: int | None = None
     sha256: str | None = None
-    mime_types: tuple[str, ...] = ()
+    mime_types: Allowed = ()
+    kind: str | None = None
     uses: int = 1
     used: int = 0
     file_id: str | None = None
@@ -91,10 +82,7 @@ class Grant:
         if self.sha256 is not None:
             check_sha256(self.sha256)
         self._check_numbers()
-        if len(self.mime_types) > MAX_MIME_TYPES:
-            raise InvalidArgument(f"mime_types may have at most {MAX_MIME_TYPES} entries.")
-        for each in self.mime_types:
-            _check_pattern(each)
+        check_allowed(self.mime_types)
         if self.file_id is not None:
             check_id(self.file_id)
 
@@ -127,18 +115,17 @@ class Grant:
         self.check_size(spec.size)
         if None not in (self.sha256, spec.sha256) and spec.sha256 != self.sha256:
             raise Forbidden("This grant is for a file with another SHA-256.")
-        mime_type = spec.mime_type
-        if mime_type is not None and is_named(mime_type):
-            self.check_type(mime_type)
-        else:
-            mime_type = self._assumed(self.name or spec.name)
+        if None not in (self.kind, spec.kind) and spec.kind != self.kind:
+            raise Forbidden(f"This grant is for a file of the kind {self.kind}.")
+        if spec.mime_type is not None and is_named(spec.mime_type):
+            self.check_type(spec.mime_type)
         return replace(
             spec,
             name=spec.name if self.name is None else self.name,
             directory=spec.directory if self.directory is None else self.directory,
             size=spec.size if self.size is None else self.size,
             sha256=spec.sha256 if self.sha256 is None else self.sha256,
-            mime_type=mime_type,
+            kind=spec.kind if self.kind is None else self.kind,
         )
 
     def check_size(self, size: int | None) -> None:
@@ -150,28 +137,9 @@ class Grant:
         if self.size is not None and size != self.size:
             raise Forbidden(f"This grant is for a file of {self.size} bytes, not {size}.")
 
-    def _assumed(self, name: str) -> str | None:
-        """The type of an upload that nobody named, until its first bytes decide.
-
-        The one that the name suggests, if it is allowed; else the only one that is.
-        """
-        exact = [each for each in self.mime_types if not each.endswith("/*")]
-        only = exact[0] if len(self.mime_types) == len(exact) == 1 else UNNAMED
-        for mime_type in (by_name(name), only, UNNAMED):
-            if mime_type is not None and self._allows(mime_type):
-                return mime_type
-        return None
-
-    def _allows(self, mime_type: str) -> bool:
-        plain = essence(mime_type)
-        return any(
-            plain == essence(allowed) or (allowed.endswith("/*") and plain.startswith(allowed[:-1]))
-            for allowed in self.mime_types
-        )
-
     def check_type(self, mime_type: str) -> None:
         """Raise UnsupportedMediaType unless the type, its parameters aside, is allowed."""
-        if self.mime_types and not self._allows(mime_type):
+        if not is_allowed(mime_type, self.mime_types):
             shown = ", ".join(self.mime_types)
             raise UnsupportedMediaType(f"This grant is for {shown}, not for {essence(mime_type)}.")
 
@@ -187,18 +155,3 @@ class Grant:
         """Raise Forbidden unless the bearer may have the file in this quality."""
         if self.quality is not None and quality != self.quality:
             raise Forbidden(f"This grant is for the quality {self.quality}.")
-
-
-def _check_pattern(value: str) -> None:
-    """Raise InvalidArgument unless it is a type without parameters, or all types of a kind."""
-    if value != value.lower() or ";" in value:
-        raise InvalidArgument("mime_types must be in lower case and without parameters.")
-    if _ANY_OF_A_KIND.fullmatch(value):
-        return
-    try:
-        check_text("mime_types", value, MAX_MEDIA_TYPE, empty=False)
-        check_mime_type(value.replace("*", "\0"))  # a star anywhere else would mean nothing
-    except InvalidArgument:
-        raise InvalidArgument(
-            "mime_types must be media types such as image/png, or image/* for all of a kind."
-        ) from None

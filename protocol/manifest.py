@@ -83,7 +83,9 @@ class Manifest:
     grant_id: str | None = None
     """The grant that it was created with; its bearer may go on with it."""
     max_size: int | None = None
-    """The most bytes that the grant allows, for as long as the size is not known."""
+    """The most bytes that its grant and its kind allow, for as long as the size is not known."""
+    kind: str | None = None
+    """The kind of files that it was created as; see `kinds.py`."""
     attempt: int = 0
     """How often its bytes were given up for others; pieces of earlier attempts do not count."""
     revision: int = 0

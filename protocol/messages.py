@@ -105,6 +105,8 @@ class Opened:
     missing: tuple[Range, ...]
     expires_at: int | None
     state: str
+    kind_rules: Mapping[str, Any] | None = None
+    """What the kind of the file asks for; only in the answer to a CREATE that names one."""
 
 
 @dataclass(frozen=True, slots=True)

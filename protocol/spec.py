@@ -21,6 +21,7 @@ MAX_TAGS = 64
 MAX_TAG = 128
 MAX_FINGERPRINT = 512
 MAX_USER_ID = 256
+MAX_KIND = 64
 
 # No control characters; `.` and `..` alone cannot stand in a URL.
 TAG = re.compile(r"(?:[^\x00-\x1f\x7f.]|\.[^\x00-\x1f\x7f.]|\.\.[^\x00-\x1f\x7f])[^\x00-\x1f\x7f]*")
@@ -43,6 +44,7 @@ class UploadSpec:
     sha256: str | None = None
     fingerprint: str | None = None
     chunk_size: int | None = None
+    kind: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tags", each_once(self.tags))
@@ -65,6 +67,8 @@ class UploadSpec:
             check_text("fingerprint", self.fingerprint, MAX_FINGERPRINT, empty=False)
         if self.chunk_size is not None and self.chunk_size <= 0:
             raise InvalidArgument("chunk_size must be at least 1.")
+        if self.kind is not None:
+            check_text("kind", self.kind, MAX_KIND, empty=False)
 
 
 def check_text(what: str, value: str, most: int, *, empty: bool = True) -> None:

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from pydantic import (
     BeforeValidator,
     Field,
+    PlainValidator,
     SecretStr,
     ValidationError,
     field_validator,
@@ -23,8 +24,10 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from lading.protocol.kinds import Kind
 from lading.protocol.manifest import MAX_CHUNK_SIZE, MIN_CHUNK_SIZE
 from lading.protocol.units import parse_duration, parse_size
+from lading.server.kinds import read_kinds
 from lading.server.validation import reason
 from lading.storage.database import is_address
 
@@ -71,6 +74,7 @@ class Settings(BaseSettings):
     data: Path = Path("lading-data")
     database_url: str | None = None
     blobs: str = "mongo"
+    kinds: Annotated[tuple[Kind, ...], NoDecode, PlainValidator(read_kinds)] = ()
     mongod: str | None = None
     auth: Literal["token", "jwt", "none"] = "token"
     jwt_secret: SecretStr | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from lading.protocol import effects as e
@@ -293,9 +293,18 @@ class Receiver:
 
     # -- answers about uploads
 
-    def opened(self, ref: int, manifest: Manifest, stored: Coverage) -> None:
-        """The upload of `ref` exists; `stored` is what is durable of it."""
-        self._uploads.opened(ref, manifest, stored)
+    def opened(
+        self,
+        ref: int,
+        manifest: Manifest,
+        stored: Coverage,
+        kind_rules: Mapping[str, Any] | None = None,
+    ) -> None:
+        """The upload of `ref` exists; `stored` is what is durable of it.
+
+        `kind_rules` is what the kind asks for that a CREATE named.
+        """
+        self._uploads.opened(ref, manifest, stored, kind_rules)
 
     def failed(self, ref: int, error: LadingError, now: float) -> None:
         """What `ref` asked for was refused; an upload that was open stays open."""

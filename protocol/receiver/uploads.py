@@ -7,7 +7,9 @@ checked.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from lading.protocol import effects as e
 from lading.protocol import messages as m
@@ -171,7 +173,13 @@ class Uploads:
 
     # -- answers of the driver
 
-    def opened(self, ref: int, manifest: Manifest, stored: Coverage) -> None:
+    def opened(
+        self,
+        ref: int,
+        manifest: Manifest,
+        stored: Coverage,
+        kind_rules: Mapping[str, Any] | None = None,
+    ) -> None:
         ready = manifest.state is State.READY
         slot = self._asked(ref)
         slot.move(UploadEvent.OPENED_READY if ready else UploadEvent.OPENED)
@@ -187,6 +195,7 @@ class Uploads:
                 tuple(stored.missing),
                 None if manifest.expires_at is None else int(manifest.expires_at),
                 str(manifest.state),
+                kind_rules,
             )
         )
         if ready:

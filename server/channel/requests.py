@@ -70,11 +70,13 @@ class Requests:
             self._receiver.authenticated(principal.user_id, expires, now, outlived=outlived)
 
     async def open(self, effect: e.Create | e.Resume) -> None:
-        uploads = self._server.uploads
+        uploads, rules = self._server.uploads, None
         try:
             if isinstance(effect, e.Create):
                 upload = await uploads.create(self._principal, effect.spec)
                 stored = nothing_stored(upload.manifest)
+                kind = uploads.kinds.get(upload.manifest.kind)
+                rules = None if kind is None else kind.rules()
             else:
                 upload, stored = await uploads.resume(self._principal, effect.upload_id)
         except Exception as error:
@@ -87,7 +89,7 @@ class Requests:
         if self._socket is not None:
             longest = upload.manifest.chunk_size + OVERHEAD
             self._socket.longest = max(self._socket.longest, longest)
-        self._receiver.opened(effect.ref, upload.manifest, stored)
+        self._receiver.opened(effect.ref, upload.manifest, stored, rules)
 
     async def write(
         self, effect: e.Write, upload: OpenUpload | None, reservation: Reservation | None

@@ -25,9 +25,12 @@ MAX_PREAMBLE = 16 * 1024
 _AS_IT_IS = ("", "7bit", "8bit", "binary")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class FilePart:
-    """A file that arrives: its declared name and type, and its bytes. `raw`: it is the body."""
+    """A file that arrives: its declared name and type, and its bytes. `raw`: it is the body.
+
+    In JSON the name may come behind the bytes.
+    """
 
     name: str | None
     mime_type: str | None

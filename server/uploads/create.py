@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from lading.protocol.allowed_types import assumed_type
 from lading.protocol.errors import LadingError, QuotaExceeded, StorageFull
+from lading.protocol.grants import Grant
+from lading.protocol.kinds import Kind, Kinds
 from lading.protocol.manifest import Manifest
-from lading.protocol.media_types import assumed
+from lading.protocol.media_types import is_named
 from lading.protocol.spec import UploadSpec, choose_chunk_size
 from lading.server.access.principal import Principal
 from lading.server.uploads.open_uploads import OpenUpload, OpenUploads
@@ -21,6 +24,7 @@ class Creator:
 
     storage: Storage
     uploads: OpenUploads
+    kinds: Kinds
     chunk_size: int
     largest_chunk: int
     upload_ttl: float
@@ -28,30 +32,29 @@ class Creator:
     async def create(self, principal: Principal, spec: UploadSpec) -> OpenUpload:
         """A new upload of the principal's; raises InvalidArgument, QuotaExceeded, Unavailable.
 
-        With a grant also Forbidden, TooLarge, UnsupportedMediaType, and one use of it is counted.
+        With a kind also TooLarge and UnsupportedMediaType. With a grant also Forbidden, and one use
+        of it is counted.
         """
         spec.check()
         self.storage.free_space.check()
         now, grant = self.storage.clock(), principal.grant
-        if grant is None:
-            mime_type = assumed(spec.mime_type, spec.name)
-        else:
-            spec = grant.admit(spec)
-            mime_type = spec.mime_type or assumed(None, spec.name)
+        spec, kind = self._admit(spec, grant)
         manifest = Manifest(
             id=new_id(now),
             user_id=principal.user_id,
             name=spec.name,
             directory=spec.directory,
             size=spec.size,
-            mime_type=mime_type,
+            mime_type=_mime_type(spec, grant, kind),
             chunk_size=choose_chunk_size(spec.chunk_size, self.chunk_size, self.largest_chunk),
             sha256=spec.sha256,
             tags=spec.tags,
             fingerprint=spec.fingerprint,
             blobs=self.storage.blobs.ingest,
             grant_id=None if grant is None else grant.id,
-            max_size=None if grant is None else grant.limit,
+            max_size=_largest_size(grant, kind),
+            kind=spec.kind,
+            public=kind is not None and kind.public,
             created_at=now,
             updated_at=now,
             expires_at=now + self.upload_ttl,
@@ -60,6 +63,21 @@ class Creator:
             await self.storage.grants.use(grant, manifest.id, now)
         await self._create(manifest)
         return self.uploads.share(manifest, 0)
+
+    def _admit(self, spec: UploadSpec, grant: Grant | None) -> tuple[UploadSpec, Kind | None]:
+        """The upload as its grant and its kind have it, and that kind."""
+        if grant is not None:
+            spec = grant.admit(spec)
+        kind = self.kinds.find(spec.kind)
+        if kind is None:
+            return spec, None
+        kind.check_size(spec.size)
+        if spec.mime_type is not None and is_named(spec.mime_type):
+            kind.check_type(spec.mime_type)
+        # What one grant says is closer to the file than what holds for all files of a kind.
+        if kind.directory is not None and (grant is None or grant.directory is None):
+            spec = replace(spec, directory=kind.directory)
+        return spec, kind
 
     async def _create(self, manifest: Manifest) -> None:
         """Reserve, then insert. On failure a use of a grant that was counted is given back."""
@@ -87,3 +105,17 @@ class Creator:
         """Give the upload's use of its grant back, if it has one."""
         if manifest.grant_id is not None:
             await self.storage.grants.give_back(manifest.grant_id, manifest.id)
+
+
+def _mime_type(spec: UploadSpec, grant: Grant | None, kind: Kind | None) -> str:
+    """The type that somebody named, else the one that is assumed until the first bytes decide."""
+    if spec.mime_type is not None and is_named(spec.mime_type):
+        return spec.mime_type
+    lists = [bounds.mime_types for bounds in (grant, kind) if bounds is not None]
+    return assumed_type(spec.name, *lists)
+
+
+def _largest_size(grant: Grant | None, kind: Kind | None) -> int | None:
+    """The smaller of their limits in bytes; None where there is none."""
+    limits = [None if grant is None else grant.limit, None if kind is None else kind.max_size]
+    return min((limit for limit in limits if limit is not None), default=None)

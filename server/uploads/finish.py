@@ -13,6 +13,7 @@ from lading.protocol.errors import (
     LadingError,
     Unavailable,
 )
+from lading.protocol.kinds import Kinds
 from lading.protocol.manifest import Manifest, State
 from lading.protocol.spec import check_sha256
 from lading.server.access.principal import Principal
@@ -26,9 +27,12 @@ from lading.storage.open import Storage
 class Finisher:
     """Publishes uploads."""
 
-    def __init__(self, storage: Storage, uploads: OpenUploads, verifier: Verifier) -> None:
+    def __init__(
+        self, storage: Storage, uploads: OpenUploads, kinds: Kinds, verifier: Verifier
+    ) -> None:
         self._storage = storage
         self._uploads = uploads
+        self._kinds = kinds
         self._verifier = verifier
         self._publishing = Tasks()
 
@@ -73,6 +77,9 @@ class Finisher:
             mime_type = content_type(manifest.mime_type, head)
             if principal.grant is not None:
                 principal.grant.check_type(mime_type)
+            kind = self._kinds.get(manifest.kind)
+            if kind is not None:
+                kind.check_type(mime_type)
             now = self._storage.clock()
             await self._storage.tags.note(manifest.user_id, manifest.tags, now)
             await self._storage.contents.forget(manifest)

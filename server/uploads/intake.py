@@ -17,7 +17,7 @@ from lading.protocol.manifest import cell_end
 from lading.server.uploads.media_type import HEAD_BYTES
 from lading.server.uploads.open_uploads import OpenUpload, Written
 from lading.server.uploads.uploads import Uploads
-from lading.server.uploads.write import check_grant_size
+from lading.server.uploads.write import check_limit
 
 
 class Share(Protocol):
@@ -119,7 +119,7 @@ class Intake:
             if manifest.size is not None and start + arrived > manifest.size:
                 limit = manifest.size
                 raise TooLarge(f"The file was announced with {limit} bytes.", limit=limit)
-            check_grant_size(manifest, start + arrived)
+            check_limit(manifest, start + arrived)
 
         async with aclosing(self._arriving(body, check)) as parts:
             try:

@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 
 from lading.janitor.sweep import Sweeper
 from lading.protocol.errors import Unavailable
+from lading.protocol.kinds import Kinds
 from lading.protocol.manifest import Coverage, Manifest, Piece
 from lading.protocol.spec import UploadSpec
 from lading.server.access.principal import Principal
@@ -48,8 +49,14 @@ class Uploads:
     ) -> None:
         self._storage = storage
         self._open = opened = OpenUploads(storage, settings.upload_ttl, limits)
+        self.kinds = kinds = Kinds(settings.kinds)
         self._creator = Creator(
-            storage, opened, settings.chunk_size, settings.largest_chunk, settings.upload_ttl
+            storage,
+            opened,
+            kinds,
+            chunk_size=settings.chunk_size,
+            largest_chunk=settings.largest_chunk,
+            upload_ttl=settings.upload_ttl,
         )
         self._resumer = Resumer(storage, opened)
         self.arrivals = Arrivals(storage.manifests, limits)
@@ -57,11 +64,14 @@ class Uploads:
             storage,
             opened,
             self.arrivals,
+            kinds,
             late_pieces=settings.tombstone_ttl < limits.late_write_seconds,
         )
         self._reader = Reader(storage.contents, self._replaced, limits)
         self.growing = Growing(storage, opened, self._reader, self.arrivals, limits)
-        self._finisher = Finisher(storage, opened, Verifier(storage.contents, self._reader, limits))
+        self._finisher = Finisher(
+            storage, opened, kinds, Verifier(storage.contents, self._reader, limits)
+        )
         self.todo = Todo(storage.manifests, {EMPTY: sweeper.empty}, storage.clock, limits)
         self._deletion = Deletion(
             storage, opened, sweeper, self.todo, limits, settings.tombstone_ttl

@@ -19,6 +19,7 @@ from lading.protocol.errors import (
     QuotaExceeded,
     TooLarge,
 )
+from lading.protocol.kinds import Kinds
 from lading.protocol.manifest import (
     MAX_ATTEMPT,
     MAX_INTEGER,
@@ -43,6 +44,7 @@ class Writer:
     storage: Storage
     uploads: OpenUploads
     arrivals: Arrivals
+    kinds: Kinds
     late_pieces: bool
 
     async def write(
@@ -65,7 +67,7 @@ class Writer:
             raise ChecksumMismatch("The piece was damaged on its way; send it again.")
         manifest = await self._look(upload)
         check_bounds(slice_start, size, manifest.chunk_size, manifest.size)
-        check_grant_size(manifest, slice_start + size)
+        check_limit(manifest, slice_start + size)
         piece = Piece(slice_start, size, checksum)
         if manifest.state is State.READY:
             return await self._write_again(upload, piece)
@@ -147,17 +149,22 @@ class Writer:
             )
 
     async def _check_type(self, manifest: Manifest, slice_start: int, data: bytes) -> None:
-        """Raise UnsupportedMediaType when the first bytes show a type that the grant refuses.
+        """Raise UnsupportedMediaType for first bytes of a type that the grant or kind refuses.
 
         FINISH checks it too; here it is known before the rest of a large file is sent.
         """
-        if slice_start or manifest.grant_id is None:
+        kind = self.kinds.get(manifest.kind)
+        if slice_start or (manifest.grant_id is None and kind is None):
             return
         if len(data) < ENOUGH_BYTES and len(data) != manifest.size:
             return
-        grant = await self.storage.grants.get(manifest.grant_id)
-        if grant is not None and grant.mime_types:
-            grant.check_type(content_type(manifest.mime_type, data[:HEAD_BYTES]))
+        mime_type = content_type(manifest.mime_type, data[:HEAD_BYTES])
+        if kind is not None:
+            kind.check_type(mime_type)
+        if manifest.grant_id is not None:
+            grant = await self.storage.grants.get(manifest.grant_id)
+            if grant is not None:
+                grant.check_type(mime_type)
 
     async def begin_again(self, upload: OpenUpload) -> None:
         """Give up the bytes of an upload; others are then stored as into a new one.
@@ -178,8 +185,8 @@ class Writer:
         await self.storage.contents.forget(manifest)
 
 
-def check_grant_size(manifest: Manifest, end: int) -> None:
-    """Raise TooLarge when an upload that ends at `end` is larger than its grant allows."""
+def check_limit(manifest: Manifest, end: int) -> None:
+    """Raise TooLarge when an upload that ends at `end` is larger than is allowed."""
     if manifest.max_size is not None and end > manifest.max_size:
         limit = manifest.max_size
-        raise TooLarge(f"The grant allows at most {limit} bytes.", limit=limit)
+        raise TooLarge(f"This upload may have at most {limit} bytes.", limit=limit)

@@ -103,7 +103,7 @@ class FileFilter:
 
     `name` is a prefix, `directory` exact, `below` a directory whose subdirectories are meant;
     `mime_type` one type, whatever its parameters, or all of a kind as in `video/*`; every one of
-    `tags` must be there. The form in which a value is written does not matter.
+    `tags` must be there; `kind` is exact. The form in which a value is written does not matter.
     """
 
     name: str | None = None
@@ -111,6 +111,7 @@ class FileFilter:
     below: str | None = None
     mime_type: str | None = None
     tags: tuple[str, ...] = ()
+    kind: str | None = None
 
     def query(self) -> dict[str, Any]:
         """The filter for MongoDB. Every value is text, so none can be an operator."""
@@ -128,6 +129,8 @@ class FileFilter:
         elif self.mime_type is not None:
             plain = essence(self.mime_type)
             either.append([{"mime_type": plain}, {"mime_type": _begins(f"{plain};")}])
+        if self.kind is not None:
+            query["kind"] = self.kind
         if self.tags:
             query["tags"] = {"$all": list(each_once(self.tags))}
         if either:

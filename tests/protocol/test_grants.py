@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lading.protocol.allowed_types import MAX_MIME_TYPES
 from lading.protocol.errors import (
     Forbidden,
     InvalidArgument,
@@ -15,7 +16,7 @@ from lading.protocol.errors import (
     TooLarge,
     UnsupportedMediaType,
 )
-from lading.protocol.grants import MAX_MIME_TYPES, MAX_SECONDS, Action, Grant
+from lading.protocol.grants import MAX_SECONDS, Action, Grant
 from lading.protocol.manifest import MAX_INTEGER, Manifest
 from lading.protocol.spec import UploadSpec
 
@@ -130,23 +131,19 @@ def test_a_name_and_a_directory_replace_the_bearers() -> None:
 
 
 def test_what_the_bearer_leaves_open_is_filled_in() -> None:
-    admitted = grant(size=7, sha256=SHA, mime_types=("image/png",)).admit(spec())
-    assert (admitted.size, admitted.sha256, admitted.mime_type) == (7, SHA, "image/png")
+    admitted = grant(size=7, sha256=SHA, kind="avatar").admit(spec())
+    assert (admitted.size, admitted.sha256, admitted.kind) == (7, SHA, "avatar")
 
 
-@pytest.mark.parametrize("types", [("image/*",), ("image/png", "image/gif")])
-def test_a_type_is_not_guessed_among_several(types: tuple[str, ...]) -> None:
-    assert grant(mime_types=types).admit(spec()).mime_type is None
+def test_the_bearer_may_name_a_kind_that_is_open_or_the_same() -> None:
+    assert grant().admit(spec(kind="avatar")).kind == "avatar"
+    assert grant(kind="avatar").admit(spec(kind="avatar")).kind == "avatar"
 
 
 @pytest.mark.parametrize("claimed", [None, "", "application/octet-stream", "image/*"])
 def test_a_type_that_nobody_named_is_left_to_the_first_bytes(claimed: str | None) -> None:
     asked = UploadSpec(name="photo.jpg", mime_type=claimed)
-    assert grant(mime_types=("image/*",)).admit(asked).mime_type == "image/jpeg"
-    assert grant(mime_types=("video/*", "audio/*")).admit(asked).mime_type is None
-    assert grant(mime_types=("a/b", "application/octet-stream")).admit(asked).mime_type == (
-        "application/octet-stream"
-    )
+    assert grant(mime_types=("video/*",)).admit(asked) == asked
 
 
 def test_an_upload_that_meets_the_bounds_is_admitted() -> None:
@@ -164,6 +161,7 @@ def test_an_upload_that_meets_the_bounds_is_admitted() -> None:
         ({"size": 0}, {"size": 1}, TooLarge),
         ({"size": 7}, {"size": 6}, Forbidden),
         ({"sha256": SHA}, {"sha256": OTHER_SHA}, Forbidden),
+        ({"kind": "avatar"}, {"kind": "film"}, Forbidden),
         ({"mime_types": ("image/png",)}, {"mime_type": "image/gif"}, UnsupportedMediaType),
         ({"mime_types": ("image/*",)}, {"mime_type": "imagex/png"}, UnsupportedMediaType),
         ({"mime_types": ("image/*",)}, {"mime_type": "text/html"}, UnsupportedMediaType),

@@ -30,6 +30,7 @@ def test_names_of_the_fields_that_travel_by_name() -> None:
     assert names(m.Welcome) == ["user_id", "window", "max_chunk_size", "heartbeat", "server"]
     assert names(m.Opened)[1:] == [
         "id", "name", "size", "chunk_size", "upload_size", "missing", "expires_at", "state",
+        "kind_rules",
     ]  # fmt: skip
     assert names(m.Complete)[1:] == ["id", "size", "mime_type", "sha256", "crc32c", "url"]
     assert names(m.GoAway) == ["reason", "retry_after"]

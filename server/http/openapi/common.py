@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from lading.protocol.errors import (
@@ -19,9 +20,10 @@ from lading.protocol.errors import (
 )
 from lading.protocol.grants import HIGHEST_QUALITY
 from lading.protocol.manifest import MAX_INTEGER
-from lading.protocol.spec import ID, MAX_NAME, MAX_TAG, MAX_TAGS, MAX_USER_ID, TAG
+from lading.protocol.spec import ID, MAX_KIND, MAX_NAME, MAX_TAG, MAX_TAGS, MAX_USER_ID, TAG
 from lading.server.access.grants import TOKEN
 from lading.server.http.openapi.operation import JSON, Body, Model, Parameter, Reply, Schema
+from lading.server.http.schemas.grants import FileInJson
 from lading.server.http.schemas.types import NO_NUL
 
 BYTES = "application/octet-stream"
@@ -123,6 +125,11 @@ FILE_TAG = Parameter("tag", "A tag of the file; may be repeated.", TAGS, example
 NAME = Parameter(
     "name", "The file's name; it replaces the name in a form.", TEXT, example="photo.jpg"
 )
+KIND = Parameter(
+    "kind",
+    "The kind of the file, whose limits hold for it.",
+    {"type": "string", "minLength": 1, "maxLength": MAX_KIND, "pattern": NO_NUL},
+)
 DOWNLOAD = Parameter(
     "download", "`1` sends the file as an attachment, to be saved.", {"enum": ["0", "1"]}
 )
@@ -171,7 +178,7 @@ PLAY = Parameter(
 PREFER = header("Prefer", "`wait=N`: wait for bytes that have not arrived yet (RFC 7240).")
 BYTES_WANTED = (DOWNLOAD, PLAY, PREFER, *CONDITIONS)
 
-NEW_FILE = (NAME, DIRECTORY, FILE_TAG, REPR_DIGEST, CONTENT_DIGEST)
+NEW_FILE = (NAME, DIRECTORY, FILE_TAG, KIND, REPR_DIGEST, CONTENT_DIGEST)
 OWN_FILE = (*NEW_FILE, USER)
 
 # -- bodies and replies
@@ -211,6 +218,7 @@ FILE_BODY = Body(
     "The file itself, with its own media type, or a form with one file or several.",
     required=False,
 )
+FORM_OR_JSON = replace(FILE_BODY, content={**FILE_BODY.content, JSON: FileInJson})
 PIECE_BODY = Body({BYTES: {"type": "string", "format": "binary"}}, "The bytes of the piece.")
 
 ANYTHING: dict[str, Schema] = {"*/*": {}}

@@ -39,6 +39,7 @@ MOST_LISTED = 1000
             "Only this type, such as `image/png` or `image/*`, with any parameters.",
             common.TEXT,
         ),
+        Parameter("kind", "Only files of this kind.", common.TEXT),
         common.LIMIT,
         common.CURSOR,
         common.USER,
@@ -68,13 +69,14 @@ async def listing(request: Request) -> schemas.files.FileList:
 def _filter(query: QueryParams) -> FileFilter:
     tags = tuple(query.getlist("tag"))
     check_tags(tags)
-    for what in ("name", "directory", "mime_type"):
+    for what in ("name", "directory", "mime_type", "kind"):
         check_text(what, query.get(what, ""), MAX_NAME)
     return FileFilter(
         name=query.get("name"),
         directory=query.get("directory"),
         mime_type=query.get("mime_type"),
         tags=tags,
+        kind=query.get("kind"),
     )
 
 

@@ -22,6 +22,7 @@ from lading.protocol.spec import UploadSpec
 from lading.server.access.principal import Principal
 from lading.server.http import schemas
 from lading.server.http.body import arriving, declared_length
+from lading.server.http.data_url import DataUrl
 from lading.server.http.download import respond
 from lading.server.http.endpoints import adapter
 from lading.server.http.multipart import FilePart, Form
@@ -66,11 +67,16 @@ class _Stored:
     taken: Taken | None = None
 
 
-async def take(request: Request, server: Services, principal: Principal) -> Response:
-    """Store the body as a file of the principal, or all files of a form; all of it or nothing."""
+async def take(
+    request: Request, server: Services, principal: Principal, *, in_json: bool = False
+) -> Response:
+    """Store the body as a file of the principal, or all files of a form; all of it or nothing.
+
+    With `in_json` the body is a JSON object that holds the file.
+    """
     stored: list[_Stored] = []
     try:
-        async with aclosing(_files(request)) as parts:
+        async with aclosing(_files(request, in_json)) as parts:
             async for part in parts:
                 if stored:
                     _check_several(request)
@@ -118,6 +124,7 @@ async def _create(
         mime_type=part.mime_type,
         directory=request.query_params.get("directory", ""),
         tags=tuple(request.query_params.getlist("tag")),
+        kind=request.query_params.get("kind"),
     )
     return await server.uploads.create(principal, spec)
 
@@ -125,8 +132,12 @@ async def _create(
 def _check_length(server: Services, principal: Principal, length: int) -> None:
     """Raise TooLarge for more bytes than one body may have: the grant's bound, else the setting."""
     limit, hint = server.settings.small_file_limit, "; send larger files to /v1/uploads"
-    if principal.grant is not None and principal.grant.limit is not None:
-        limit, hint = principal.grant.limit, ""
+    if principal.grant is not None:
+        kind = server.uploads.kinds.get(principal.grant.kind)
+        bounds = [principal.grant.limit, None if kind is None else kind.max_size]
+        known = [bound for bound in bounds if bound is not None]
+        if known:
+            limit, hint = min(known), ""
     if length > limit:
         raise TooLarge(f"A file sent this way may have at most {limit} bytes{hint}.", limit=limit)
 
@@ -137,12 +148,17 @@ def _check_whole(principal: Principal, length: int) -> None:
         principal.grant.check_size(length)
 
 
-async def _files(request: Request) -> AsyncGenerator[FilePart, None]:
-    """The files of a request: those of a form, or its body."""
+async def _files(request: Request, in_json: bool) -> AsyncGenerator[FilePart, None]:
+    """The files of a request: those of a form, that of a JSON object, or its body."""
     content_type = request.headers.get("content-type", "")
     body = arriving(request)
-    if content_type.partition(";")[0].strip().lower() == "multipart/form-data":
-        async with aclosing(Form(content_type, body).files()) as parts:
+    wrapped: Form | DataUrl | None = None
+    if in_json:
+        wrapped = DataUrl(body)
+    elif content_type.partition(";")[0].strip().lower() == "multipart/form-data":
+        wrapped = Form(content_type, body)
+    if wrapped is not None:
+        async with aclosing(wrapped.files()) as parts:
             async for part in parts:
                 yield part
     else:
@@ -153,9 +169,13 @@ async def _take(
     request: Request, server: Services, principal: Principal, upload: OpenUpload, part: FilePart
 ) -> Taken:
     check, end = partial(_check_length, server, principal), partial(_check_whole, principal)
-    body = _counted(part.stream, check, end)
+    name, body = part.name, _counted(part.stream, check, end)
     taken = await Intake(server.uploads, upload, server.budget).store(body)
     _check_digests(request, part, taken.sha256)
+    bound = principal.grant is not None and principal.grant.name is not None
+    if part.name and part.name != name and not (bound or request.query_params.get("name")):
+        owner = Principal(upload.manifest.user_id)  # the bearer of a grant changes nothing later
+        await server.library.change(owner, upload.manifest.id, name=part.name)
     return taken
 
 

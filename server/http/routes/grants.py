@@ -11,6 +11,7 @@ from dataclasses import replace
 from starlette.requests import Request
 from starlette.responses import Response
 
+from lading.protocol.allowed_types import is_allowed
 from lading.protocol.errors import (
     AlreadyComplete,
     ChunkConflict,
@@ -22,6 +23,7 @@ from lading.protocol.errors import (
 )
 from lading.protocol.grants import HIGHEST_QUALITY, ORIGINAL, Action, Grant
 from lading.protocol.manifest import Manifest, State
+from lading.protocol.media_types import essence
 from lading.protocol.spec import check_id
 from lading.server.access.authenticate import authenticate
 from lading.server.access.grants import check_token, new_token
@@ -92,6 +94,7 @@ async def mint(request: Request) -> Answer:
     body = (await read_json(request, schemas.grants.NewGrant)).root
     grant = _grant(body, minter, server.clock())
     grant.check()
+    kind = server.uploads.kinds.find(grant.kind)
     if grant.file_id is not None:
         # A creator of grants acts for every user, so the file may be anyone's.
         file = await server.uploads.find(grant.file_id, body.user_id)
@@ -104,6 +107,7 @@ async def mint(request: Request) -> Answer:
         url=grant_url(server.settings, token),
         ws_url=channel_url(server.settings),
         expires_at=schemas.types.moment(grant.expires_at),
+        kind_rules=schemas.kinds.rules_of(kind),
     )
     return Answer(shown, 201, minted_grant_url(server.settings, grant.id))
 
@@ -212,9 +216,9 @@ async def _bearer(request: Request, server: Services, *actions: Action) -> tuple
     "POST /v1/g/{token}",
     "postWithGrant",
     _SENT,
-    summary="Upload with a grant, from a form",
+    summary="Upload with a grant, from a form or a script",
     parameters=common.NEW_FILE,
-    body=common.FILE_BODY,
+    body=common.FORM_OR_JSON,
     problems=_UPLOAD_REFUSED,
     public=True,
     keyed=True,
@@ -228,7 +232,19 @@ async def upload(request: Request) -> Response | schemas.files.Manifest:
     principal, grant = await _bearer(request, server, Action.UPLOAD, Action.MEDIA_UPLOAD)
     if grant.action is Action.MEDIA_UPLOAD:
         return await take_media(request, server, principal)
-    return await take(request, server, principal)
+    return await take(request, server, principal, in_json=_is_in_json(request, server, grant))
+
+
+def _is_in_json(request: Request, server: Services, grant: Grant) -> bool:
+    """Whether a body of JSON holds a file, and is not itself one.
+
+    PUT sends the file itself. Where the grant takes no file of that type, it can only hold one.
+    """
+    if essence(request.headers.get("content-type", "")) != JSON:
+        return False
+    kind = server.uploads.kinds.get(grant.kind)
+    lists = [bounds.mime_types for bounds in (grant, kind) if bounds is not None]
+    return request.method == "POST" or not all(is_allowed(JSON, each) for each in lists)
 
 
 @api.operation("GET /v1/g/{token}/check", "checkGrant", _CHECKED, public=True)

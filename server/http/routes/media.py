@@ -11,7 +11,14 @@ from typing import TypedDict
 
 from starlette.requests import Request
 
-from lading.protocol.errors import ChecksumMismatch, Incomplete, LadingError, NotFound, TooLarge
+from lading.protocol.errors import (
+    ChecksumMismatch,
+    Incomplete,
+    LadingError,
+    NotFound,
+    TooLarge,
+    UnsupportedMediaType,
+)
 from lading.protocol.grants import Action, Grant
 from lading.protocol.manifest import MISSING_SHOWN, Manifest, State
 from lading.server.access.grants import new_token
@@ -55,7 +62,7 @@ class _Presigned(TypedDict):
             "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
         },
     ),
-    problems=(NotFound, *common.NO_SPACE),
+    problems=(NotFound, *common.NO_SPACE, TooLarge, UnsupportedMediaType),
     keyed=True,
 )
 async def create(request: Request) -> Answer:
@@ -75,7 +82,12 @@ async def create(request: Request) -> Answer:
     upload = schemas.media.MediaUpload(
         method="PUT", headers={"Content-Type": manifest.mime_type}, **presigned
     )
-    medium = schemas.media.NewMedium(media=schemas.files.manifest_of(manifest), upload=upload)
+    kind = server.uploads.kinds.get(manifest.kind)
+    medium = schemas.media.NewMedium(
+        media=schemas.files.manifest_of(manifest),
+        upload=upload,
+        kind_rules=schemas.kinds.rules_of(kind),
+    )
     return Answer(medium, 201, medium_url(server.settings, manifest.id))
 
 

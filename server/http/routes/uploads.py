@@ -44,13 +44,13 @@ _FOLLOWING = ("getUpload", "putPiece", "finishUpload", "abortUpload", "getFile",
     "POST /v1/uploads",
     "createUpload",
     common.created(
-        schemas.uploads.Upload,
+        schemas.uploads.CreatedUpload,
         "The upload; all of it is missing.",
         "The address of the upload.",
         dict.fromkeys(_FOLLOWING, "/_id"),
     ),
     body=common.json_body(schemas.uploads.NewUpload, {"name": "film.mp4", "size": 9437184}),
-    problems=(NotFound, *common.NO_SPACE, UnsupportedMediaType),
+    problems=(NotFound, *common.NO_SPACE, TooLarge, UnsupportedMediaType),
     keyed=True,
 )
 async def create(request: Request) -> Answer:
@@ -59,7 +59,11 @@ async def create(request: Request) -> Answer:
     principal = await server.principal(request, Action.UPLOAD)
     body = await read_json(request, schemas.uploads.NewUpload)
     upload = await server.uploads.create(principal.acting_for(body.user_id), body.spec())
-    shown = schemas.uploads.upload_of(upload.manifest, nothing_stored(upload.manifest))
+    kind = server.uploads.kinds.get(upload.manifest.kind)
+    shown = schemas.uploads.CreatedUpload(
+        **schemas.uploads.upload_of(upload.manifest, nothing_stored(upload.manifest)),
+        kind_rules=schemas.kinds.rules_of(kind),
+    )
     return Answer(shown, 201, upload_url(server.settings, upload.manifest.id))
 
 

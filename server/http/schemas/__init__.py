@@ -4,6 +4,15 @@ Requests are pydantic models, which validate. Answers are typed dicts, which cos
 and which pydantic writes as JSON. `/openapi.json` is made of both.
 """
 
-from lading.server.http.schemas import files, grants, media, service, tags, types, uploads
+from lading.server.http.schemas import (
+    files,
+    grants,
+    kinds,
+    media,
+    service,
+    tags,
+    types,
+    uploads,
+)
 
-__all__ = ["files", "grants", "media", "service", "tags", "types", "uploads"]
+__all__ = ["files", "grants", "kinds", "media", "service", "tags", "types", "uploads"]

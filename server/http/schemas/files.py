@@ -32,6 +32,7 @@ class Manifest(TypedDict):
         int | None, Field(ge=0, le=0xFFFFFFFF, description="null until the file is ready")
     ]
     tags: list[str]
+    kind: Annotated[str | None, Field(description="The kind that it was uploaded as.")]
     created_at: types.Moment
     updated_at: types.Moment
     expires_at: Annotated[types.Moment | None, Field(description="null for a file")]
@@ -99,6 +100,7 @@ def manifest_of(manifest: domain.Manifest, upload_size: int | None = None) -> Ma
         sha256=manifest.sha256,
         crc32c=manifest.crc32c,
         tags=list(manifest.tags),
+        kind=manifest.kind,
         created_at=types.moment(manifest.created_at),
         updated_at=types.moment(manifest.updated_at),
         expires_at=None if manifest.expires_at is None else types.moment(manifest.expires_at),

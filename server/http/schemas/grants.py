@@ -8,9 +8,11 @@ from pydantic import Field, RootModel, model_validator
 from typing_extensions import TypeAliasType, TypedDict
 
 from lading.protocol import grants as domain
-from lading.protocol.grants import HIGHEST_QUALITY, MAX_MIME_TYPES, MAX_SECONDS, ORIGINAL
+from lading.protocol.allowed_types import MAX_MIME_TYPES
+from lading.protocol.grants import HIGHEST_QUALITY, MAX_SECONDS, ORIGINAL
 from lading.protocol.manifest import MAX_INTEGER
 from lading.server.http.schemas import types
+from lading.server.http.schemas.kinds import Kind
 
 HOUR = 3600.0
 SHORTEST = 0.001
@@ -38,6 +40,7 @@ class NewUploadGrant(_NewGrant):
     mime_types: list[types.MimeTypes] | None = Field(
         default=None, min_length=1, json_schema_extra={"maxItems": MAX_MIME_TYPES}
     )
+    kind: types.KindName | None = None
     uses: types.Whole | None = Field(default=None, ge=1, le=MAX_INTEGER)
 
 
@@ -62,6 +65,16 @@ class NewGrant(RootModel[NewUploadGrant | NewDownloadGrant]):
         return value
 
 
+class FileInJson(types.RequestBody):
+    """A file as a page's script has it; it is decoded as it arrives."""
+
+    data: str = Field(
+        description="A data URL in Base64.",
+        pattern="^data:[^,]*;base64,[A-Za-z0-9+/]*=*$",
+    )
+    name: types.Name | None = None
+
+
 class MintedGrant(TypedDict):
     """A new grant. Its token is shown only here."""
 
@@ -70,6 +83,7 @@ class MintedGrant(TypedDict):
     url: Annotated[str, Field(description="The address to use it at, over HTTP.")]
     ws_url: Annotated[str, Field(description="The address to use it at, over WebSocket.")]
     expires_at: types.Moment
+    kind_rules: Annotated[Kind | None, Field(description="null for a grant without a kind")]
 
 
 # -- showing
@@ -93,6 +107,7 @@ class UploadGrant(_AnyGrant):
     max_size: types.Size | None
     sha256: types.Sha256 | None
     mime_types: list[str]
+    kind: str | None
     uses: Annotated[int, Field(ge=1)]
     used: Annotated[int, Field(ge=0)]
 
@@ -140,6 +155,7 @@ def grant_of(grant: domain.Grant) -> Grant:
             max_size=grant.max_size,
             sha256=grant.sha256,
             mime_types=list(grant.mime_types),
+            kind=grant.kind,
             uses=grant.uses,
             used=grant.used,
         )

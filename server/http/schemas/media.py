@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 from typing_extensions import TypedDict
@@ -11,6 +11,7 @@ from lading.protocol.manifest import MAX_INTEGER
 from lading.protocol.spec import UploadSpec
 from lading.server.http.schemas import types
 from lading.server.http.schemas.files import Manifest
+from lading.server.http.schemas.kinds import Kind
 
 
 class NewMedia(types.RequestBody):
@@ -22,6 +23,7 @@ class NewMedia(types.RequestBody):
     mime_type: types.MimeType | None = None
     directory: types.Directory = ""
     tags: types.Tags = Field(default_factory=list)
+    kind: types.KindName | None = None
     user_id: types.UserId | None = None
 
     def spec(self) -> UploadSpec:
@@ -43,6 +45,7 @@ class NewMedium(TypedDict):
 
     media: Manifest
     upload: MediaUpload
+    kind_rules: Annotated[Kind | None, Field(description="null for a medium without a kind")]
 
 
 class MediaDownload(TypedDict):

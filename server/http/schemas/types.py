@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from lading.protocol.media_types import MAX_MEDIA_TYPE, MEDIA_TYPE
 from lading.protocol.spec import (
     MAX_FINGERPRINT,
+    MAX_KIND,
     MAX_NAME,
     MAX_TAG,
     MAX_TAGS,
@@ -92,6 +93,10 @@ Fingerprint = Annotated[
         maxLength=MAX_FINGERPRINT,
         pattern=NO_NUL,
     ),
+]
+KindName = Annotated[
+    str,
+    _described("The kind of the file; see `GET /v1/kinds`.", minLength=1, maxLength=MAX_KIND),
 ]
 UserId = Annotated[
     str,

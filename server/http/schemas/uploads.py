@@ -12,6 +12,7 @@ from lading.protocol.manifest import MAX_INTEGER
 from lading.protocol.spec import UploadSpec
 from lading.server.http.schemas import types
 from lading.server.http.schemas.files import Manifest, manifest_of
+from lading.server.http.schemas.kinds import Kind
 
 
 class NewUpload(types.RequestBody):
@@ -25,6 +26,7 @@ class NewUpload(types.RequestBody):
     sha256: types.Digest | None = None
     fingerprint: types.Fingerprint | None = None
     chunk_size: types.Whole | None = Field(default=None, json_schema_extra={"minimum": 1})
+    kind: types.KindName | None = None
     user_id: types.UserId | None = None
 
     def spec(self) -> UploadSpec:
@@ -44,6 +46,12 @@ class Upload(Manifest):
 
     fingerprint: str | None
     missing: list[types.Gap]
+
+
+class CreatedUpload(Upload):
+    """A new upload, with what its kind asks for."""
+
+    kind_rules: Annotated[Kind | None, Field(description="null for an upload without a kind")]
 
 
 class UploadList(TypedDict):

@@ -41,7 +41,8 @@ export const TABLES = {
           "tags",
           "sha256",
           "fingerprint",
-          "chunk_size"
+          "chunk_size",
+          "kind"
         ]
       },
       "RESUME": {
@@ -115,7 +116,8 @@ export const TABLES = {
           "upload_size",
           "missing",
           "expires_at",
-          "state"
+          "state",
+          "kind_rules"
         ]
       },
       "STORED": {
