@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from lading.janitor.sweep import Check
+from lading.storage.blobs.base import Check
 from lading.storage.database import Space
 
 log = structlog.get_logger()

@@ -11,8 +11,9 @@ import structlog
 
 from lading.janitor.compaction import Compactor
 from lading.janitor.loop import JanitorLoop
-from lading.janitor.sweep import Check, Report, Sweeper, always
+from lading.janitor.sweep import Report, Sweeper, always
 from lading.janitor.verify import Auditor, recount
+from lading.storage.blobs.base import Check
 from lading.storage.open import Storage
 
 log = structlog.get_logger()

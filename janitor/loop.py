@@ -13,8 +13,9 @@ from contextlib import suppress
 
 import structlog
 
-from lading.janitor.sweep import Check, Lost, Report
+from lading.janitor.sweep import Lost, Report
 from lading.protocol.errors import LadingError
+from lading.storage.blobs.base import Check
 from lading.storage.collections.leases import Lease, Leases
 
 log = structlog.get_logger()

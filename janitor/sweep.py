@@ -18,11 +18,12 @@ from dataclasses import asdict, dataclass
 import structlog
 
 from lading.janitor.policy import Action, decide
-from lading.protocol.errors import Internal, LadingError
+from lading.protocol.errors import LadingError
 from lading.protocol.manifest import Manifest
-from lading.storage.blobs.base import Blobs
+from lading.storage.blobs.base import Blobs, Check
 from lading.storage.collections.manifests import Manifests
 from lading.storage.collections.quotas import Quotas
+from lading.storage.contents import driver_of
 
 log = structlog.get_logger()
 
@@ -37,9 +38,6 @@ CLAIMED_SECONDS = 30.0
 OF_AGE = (Action.EXPIRE, Action.PURGE)
 
 Pause = Callable[[float], Awaitable[None]]
-
-Check = Callable[[], Awaitable[None]]
-"""Awaited before each action and each batch of deletions; raises Lost when it must not be done."""
 
 
 @dataclass(slots=True)
@@ -156,13 +154,16 @@ class Sweeper:
         The quota is given back in any case.
         """
         await self._free(tombstone)
-        if await self._driver(tombstone).delete(tombstone.id, DELETED_AT_ONCE) == DELETED_AT_ONCE:
+        if (
+            await driver_of(self._blobs, tombstone).delete(tombstone.id, DELETED_AT_ONCE)
+            == DELETED_AT_ONCE
+        ):
             return False
         await self._note_emptied(tombstone)
         return True
 
     async def _delete(self, tombstone: Manifest, check: Check) -> int:
-        blobs = self._driver(tombstone)
+        blobs = driver_of(self._blobs, tombstone)
         pieces = 0
         while True:
             deleted = await blobs.delete(tombstone.id, DELETED_AT_ONCE)
@@ -171,14 +172,6 @@ class Sweeper:
                 return pieces
             await self._pause(self._pace)
             await check()
-
-    def _driver(self, tombstone: Manifest) -> Blobs:
-        blobs = self._blobs.get(tombstone.blobs)
-        if blobs is None:
-            raise Internal(
-                f"Its bytes are in the store {tombstone.blobs!r}, which is not set up here."
-            )
-        return blobs
 
     async def _free(self, tombstone: Manifest) -> None:
         """Take an upload or file off its owner's account, once however many processes try."""

@@ -75,6 +75,7 @@ class Manifest:
     upload_end: bool = False
     state: State = State.UPLOADING
     blobs: str = "mongo"
+    """Where its bytes are: `mongo`, or the address of a directory or bucket."""
     sha256: str | None = None
     crc32c: int | None = None
     tags: tuple[str, ...] = field(default=())
@@ -87,6 +88,10 @@ class Manifest:
     """How often its bytes were given up for others; pieces of earlier attempts do not count."""
     revision: int = 0
     """Grows with each change that is made on request; it tells two states of a manifest apart."""
+    public: bool = False
+    """Anyone may fetch it, without a credential."""
+    move_to: str | None = None
+    """The home that its bytes are on their way to; until they arrived they are at `blobs`."""
     emptied: bool = False
     """Of a tombstone: its bytes are deleted and its quota is given back."""
     todo: tuple[str, ...] = ()

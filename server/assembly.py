@@ -79,6 +79,7 @@ async def open_assembly(
         url=url,
         client=client,
         upload_ttl=settings.upload_ttl,
+        home=settings.blobs,
         default_quota=settings.default_quota,
         free_space_floor=settings.free_space_floor,
     )

@@ -70,7 +70,7 @@ class Settings(BaseSettings):
     port: int = Field(default=8080, ge=0, le=65535)
     data: Path = Path("lading-data")
     database_url: str | None = None
-    blobs: Literal["mongo"] = "mongo"
+    blobs: str = "mongo"
     mongod: str | None = None
     auth: Literal["token", "jwt", "none"] = "token"
     jwt_secret: SecretStr | None = None
@@ -105,6 +105,16 @@ class Settings(BaseSettings):
     def _is_address(cls, value: str | None) -> str | None:
         if value is not None and not is_address(value):
             raise ValueError("must be an address such as mongodb://host:27017/lading")
+        return value
+
+    @field_validator("blobs")
+    @classmethod
+    def _is_home(cls, value: str) -> str:
+        if not re.fullmatch(r"mongo|file:///.*[^/]|s3://[a-z0-9][a-z0-9.-]+(/.*[^/])?", value):
+            raise ValueError(
+                "must be mongo, a directory such as file:///srv/lading, or a bucket such as "
+                "s3://bucket/prefix"
+            )
         return value
 
     @field_validator("public_url")

@@ -14,8 +14,9 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
 
+from lading.protocol.errors import Internal
 from lading.protocol.manifest import MAX_INTEGER, Manifest, Piece, Range
-from lading.storage.blobs.base import Blobs
+from lading.storage.blobs.base import Blobs, Ingest
 from lading.storage.collections.chunks import LISTED_AT_ONCE, Chunks, object_id
 
 SPAN = MAX_INTEGER + 1
@@ -38,12 +39,28 @@ def _moved(piece: Piece, by: int) -> Piece:
     return piece._replace(slice_start=piece.slice_start + by) if by else piece
 
 
+def driver_of(blobs: Mapping[str, Blobs], manifest: Manifest) -> Blobs:
+    """The driver that has a manifest's bytes; raises Internal when it is not set up here."""
+    driver = blobs.get(manifest.blobs)
+    if driver is None:
+        raise Internal(f"Its bytes are in {manifest.blobs!r}, which is not set up here.")
+    return driver
+
+
 class Contents:
     """The pieces of uploads by their manifests. `slice_start` is counted from the file's start."""
 
     def __init__(self, chunks: Chunks, blobs: Mapping[str, Blobs]) -> None:
         self._chunks = chunks
         self._blobs = blobs
+
+    def _driver(self, manifest: Manifest) -> Blobs:
+        return driver_of(self._blobs, manifest)
+
+    def _ingest(self, manifest: Manifest) -> Ingest:
+        driver = self._driver(manifest)
+        assert isinstance(driver, Ingest)
+        return driver
 
     async def pieces(
         self, manifest: Manifest, start: int = 0, end: int = SPAN
@@ -90,13 +107,13 @@ class Contents:
 
     async def write(self, manifest: Manifest, piece: Piece, data: bytes) -> bool:
         """Make a piece durable; returns and raises as `Blobs.write`."""
-        blobs = self._blobs[manifest.blobs]
-        return await blobs.write(manifest.id, _moved(piece, base(manifest)), data)
+        ingest = self._ingest(manifest)
+        return await ingest.write(manifest.id, _moved(piece, base(manifest)), data)
 
     async def read(self, manifest: Manifest, slice_start: int) -> tuple[Piece, bytes] | None:
         """A piece and its bytes, verified; returns and raises as `Blobs.read`."""
         zero = base(manifest)
-        found = await self._blobs[manifest.blobs].read(manifest.id, zero + slice_start)
+        found = await self._driver(manifest).read(manifest.id, zero + slice_start)
         return None if found is None else (_moved(found[0], -zero), found[1])
 
     async def strays(self, manifest: Manifest) -> AsyncIterator[Piece]:
@@ -114,11 +131,10 @@ class Contents:
 
     async def remove(self, manifest: Manifest, piece: Piece) -> None:
         """Delete a piece that came too late."""
-        await self._blobs[manifest.blobs].remove(manifest.id, base(manifest) + piece.slice_start)
+        await self._ingest(manifest).remove(manifest.id, base(manifest) + piece.slice_start)
 
     async def forget(self, manifest: Manifest) -> None:
         """Delete the pieces of the attempts before the one that `manifest` is in."""
         zero, deleted = base(manifest), DELETED_AT_ONCE
         while zero and deleted == DELETED_AT_ONCE:
-            blobs = self._blobs[manifest.blobs]
-            deleted = await blobs.delete(manifest.id, DELETED_AT_ONCE, zero)
+            deleted = await self._driver(manifest).delete(manifest.id, DELETED_AT_ONCE, zero)

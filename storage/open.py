@@ -6,7 +6,6 @@ and knows no settings.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +26,7 @@ from lading.storage.contents import Contents
 from lading.storage.corrections import Corrections
 from lading.storage.database import Database, connect
 from lading.storage.free_space import FreeSpace
+from lading.storage.homes import MONGO, Homes, scheme
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Storage:
     free_space: FreeSpace
     manifests: Manifests
     chunks: Chunks
-    blobs: Mapping[str, Blobs]
+    blobs: Homes
     contents: Contents
     quotas: Quotas
     leases: Leases
@@ -53,18 +53,29 @@ def assemble_storage(
     clock: Clock,
     free_space: FreeSpace,
     *,
+    home: str = MONGO,
     default_quota: int | None = None,
     observe: Observe | None = None,
 ) -> Storage:
     """Put the storage of a database together; nothing is read or written.
 
-    `default_quota` is in bytes, None for no limit. `observe` hears of each operation on bytes.
+    `home` is the address where finished files live. `default_quota` is in bytes, None for no limit.
+    `observe` hears of each operation on bytes.
     """
     chunks = Chunks(database)
-    mongo: Blobs = Limited(MongoBlobs(chunks))
-    if observe is not None:
-        mongo = Measured(mongo, observe)
-    blobs = {mongo.name: mongo}
+
+    def open_driver(address: str) -> Blobs:
+        match scheme(address):
+            case "mongo":
+                return MongoBlobs(chunks)
+            case _:
+                raise KeyError(address)
+
+    def wrap(driver: Blobs) -> Blobs:
+        limited = Limited(driver)
+        return limited if observe is None else Measured(limited, observe)
+
+    blobs = Homes(home, open_driver, wrap)
     manifests, tags = Manifests(database), Tags(database)
     return Storage(
         database,
@@ -89,6 +100,7 @@ async def open_storage(
     url: str | None = None,
     client: Any = None,
     upload_ttl: float,
+    home: str = MONGO,
     default_quota: int | None = None,
     free_space_floor: int = 0,
     observe: Observe | None = None,
@@ -105,6 +117,8 @@ async def open_storage(
     await clock.sync()
     free_space = FreeSpace(database, free_space_floor)
     await free_space.look()
-    return assemble_storage(
-        database, clock, free_space, default_quota=default_quota, observe=observe
+    storage = assemble_storage(
+        database, clock, free_space, home=home, default_quota=default_quota, observe=observe
     )
+    stack.push_async_callback(storage.blobs.close)
+    return storage

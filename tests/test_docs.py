@@ -43,8 +43,6 @@ CHANGELOG = ROOT / "CHANGELOG.md"
 FOLDERS = {path.name for path in ROOT.iterdir() if path.is_dir()}
 PAGES = [
     ROOT / "README.md",
-    ROOT / "SECURITY.md",
-    ROOT / "CONTRIBUTING.md",
     CHANGELOG,
     *sorted((ROOT / "docs").glob("*.md")),
     *sorted((ROOT / "docs" / "decisions").glob("*.md")),

@@ -49,6 +49,7 @@ class Creator:
             sha256=spec.sha256,
             tags=spec.tags,
             fingerprint=spec.fingerprint,
+            blobs=self.storage.blobs.ingest,
             grant_id=None if grant is None else grant.id,
             max_size=None if grant is None else grant.limit,
             created_at=now,

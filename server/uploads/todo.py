@@ -14,11 +14,12 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
 
-from lading.janitor.sweep import Check, Lost
+from lading.janitor.sweep import Lost
 from lading.protocol.errors import LadingError
 from lading.protocol.manifest import Manifest
 from lading.server.background import Tasks, ignore_result
 from lading.server.limits import UploadLimits
+from lading.storage.blobs.base import Check
 from lading.storage.clock import Clock
 from lading.storage.collections.manifests import Claim, Manifests
 

@@ -1,19 +1,30 @@
 """The interface of each driver of bytes, and the check that each read passes through.
 
-A driver makes a piece durable and commits it by its document in `chunks`, in that order. Retries,
-a limit of concurrency and measurement are wrappers around this interface (`retry`, `limit`,
-`measure`), never part of a driver. `tests/storage/blobs/contract.py` is what every driver must
-pass, bare and wrapped. Source: page 9 of the design, "The interface".
+Every driver is a home: finished files live there. One that is also an ingest store takes pieces
+while they arrive; it makes a piece durable and commits it by its document in `chunks`, in that
+order. The documents stay in MongoDB wherever the bytes are, so every read is checked by piece.
+A place is `attempt * 2**53 + slice_start`, see `storage/contents.py`.
+
+Retries, a limit of concurrency and measurement are wrappers around this interface (`retry`,
+`limit`, `measure`), never part of a driver. `tests/storage/blobs/contract.py` is what every driver
+must pass, bare and wrapped. Source: page 9 of the design, "The interface".
 """
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from lading.protocol.digests import crc32c
 from lading.protocol.errors import Internal
-from lading.protocol.manifest import Piece
+from lading.protocol.manifest import Manifest, Piece
+
+Pieces = AsyncIterator[tuple[Piece, bytes]]
+"""The pieces of a finished file in order, `slice_start` counted from the file's start."""
+
+Check = Callable[[], Awaitable[None]]
+"""Awaited now and then during long work; raises when the work is another process's by now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +35,7 @@ class Traits:
     """A piece survives a crash of every process as soon as `write` has returned."""
 
     ranges_while_uploading: bool
-    """Pieces can be read before the upload is finished."""
+    """It is an ingest store, and pieces can be read before the upload is finished."""
 
     presigns: bool = False
     """It can make addresses at which clients send and fetch bytes without the server."""
@@ -34,7 +45,7 @@ class Traits:
 
 
 class Blobs(Protocol):
-    """Bytes of pieces, durable and verified."""
+    """A home: the bytes of finished files, durable and verified."""
 
     @property
     def name(self) -> str:
@@ -46,30 +57,73 @@ class Blobs(Protocol):
         """What the driver can do beyond this interface."""
         ...
 
-    async def write(self, upload_id: str, piece: Piece, data: bytes) -> bool:
-        """Make the piece durable. False when the very same piece was there before.
+    async def read(self, upload_id: str, place: int) -> tuple[Piece, bytes] | None:
+        """The piece that begins at `place` and its bytes, verified; None when none does.
 
-        Raises ChunkConflict when other bytes are stored at this place, StorageFull, Unavailable.
-        """
-        ...
-
-    async def read(self, upload_id: str, slice_start: int) -> tuple[Piece, bytes] | None:
-        """The piece that begins at `slice_start` and its bytes, verified; None when none does.
-
-        Raises Internal when the stored bytes are gone or damaged, Unavailable.
+        Raises Moved when the piece is listed but its bytes are not here, Internal when they are
+        damaged, Unavailable.
         """
         ...
 
     async def delete(self, upload_id: str, most: int, before: int | None = None) -> int:
         """Delete up to `most` pieces of an upload, bytes and documents; returns how many.
 
-        With `before` only those that begin before that place.
+        With `before` only those that begin before that place. Without it nothing of the upload is
+        left here when the last call returned less than `most`.
         """
         ...
 
-    async def remove(self, upload_id: str, slice_start: int) -> None:
-        """Delete the piece that begins at `slice_start`, if there is one."""
+    async def place(self, manifest: Manifest) -> None:
+        """Bring the bytes of a finished file of this driver to their final place there.
+
+        It may be repeated, and follows each change of `manifest.public`.
+        """
         ...
+
+    async def take(self, manifest: Manifest, pieces: Pieces) -> None:
+        """Store a finished file that has lived elsewhere so far.
+
+        On return all of it is durable and was compared. It may be repeated. Raises Unavailable,
+        StorageFull, Internal when what is stored is not what was sent, and what `pieces` raises.
+        """
+        ...
+
+    async def drop(self, manifest: Manifest, check: Check) -> None:
+        """Delete the bytes of a file that lives elsewhere by now. Its pieces stay listed."""
+        ...
+
+    def uploads(self) -> AsyncIterator[str]:
+        """For the audit: the ids of the uploads whose bytes are here, each once or more often."""
+        ...
+
+
+@runtime_checkable
+class Ingest(Blobs, Protocol):
+    """A home that also takes pieces while they arrive."""
+
+    async def write(self, upload_id: str, piece: Piece, data: bytes) -> bool:
+        """Make the piece durable. False when the very same piece was there before.
+
+        Its `slice_start` is its place. Raises ChunkConflict when other bytes are stored there,
+        StorageFull, Unavailable.
+        """
+        ...
+
+    async def remove(self, upload_id: str, place: int) -> None:
+        """Delete the piece that begins at `place`, if there is one."""
+        ...
+
+
+class Moved(Internal):
+    """The bytes of a listed piece are not in this driver: they moved, or are lost."""
+
+
+def moved(upload_id: str, place: int) -> Moved:
+    return Moved(
+        f"The stored bytes of upload {upload_id} at {place} are gone.",
+        upload_id=upload_id,
+        slice_start=place,
+    )
 
 
 def verify(upload_id: str, piece: Piece, data: bytes) -> None:

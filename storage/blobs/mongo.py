@@ -6,9 +6,15 @@ The limits are MongoDB's: a document holds at most 16 MiB. With `chunks` sharded
 
 from __future__ import annotations
 
-from lading.protocol.manifest import Piece
-from lading.storage.blobs.base import Traits, verify
+from collections.abc import AsyncIterator
+
+from lading.protocol.errors import Internal
+from lading.protocol.manifest import MAX_INTEGER, Manifest, Piece
+from lading.storage.blobs.base import Check, Pieces, Traits, moved, verify
 from lading.storage.collections.chunks import Chunks
+
+STRIPPED_AT_ONCE = 64
+"""Pieces whose bytes are deleted in one batch, so that uploads beside it are not held up."""
 
 
 class MongoBlobs:
@@ -23,14 +29,36 @@ class MongoBlobs:
     async def write(self, upload_id: str, piece: Piece, data: bytes) -> bool:
         return await self._chunks.write(upload_id, piece, data)
 
-    async def read(self, upload_id: str, slice_start: int) -> tuple[Piece, bytes] | None:
-        found = await self._chunks.data(upload_id, slice_start)
-        if found is not None:
-            verify(upload_id, *found)
-        return found
+    async def read(self, upload_id: str, place: int) -> tuple[Piece, bytes] | None:
+        found = await self._chunks.data(upload_id, place)
+        if found is None:
+            return None
+        piece, data = found
+        if data is None:
+            raise moved(upload_id, place)
+        verify(upload_id, piece, data)
+        return piece, data
 
     async def delete(self, upload_id: str, most: int, before: int | None = None) -> int:
         return await self._chunks.delete(upload_id, most, before)
 
-    async def remove(self, upload_id: str, slice_start: int) -> None:
-        await self._chunks.remove(upload_id, slice_start)
+    async def remove(self, upload_id: str, place: int) -> None:
+        await self._chunks.remove(upload_id, place)
+
+    async def place(self, manifest: Manifest) -> None:
+        """Nothing to do: the documents are in their place."""
+
+    async def take(self, manifest: Manifest, pieces: Pieces) -> None:
+        zero = manifest.attempt * (MAX_INTEGER + 1)
+        async for piece, data in pieces:
+            place = zero + piece.slice_start
+            if not await self._chunks.put_data(manifest.id, place, data):
+                raise Internal(f"The piece of {manifest.id} at {piece.slice_start} is not listed.")
+
+    async def drop(self, manifest: Manifest, check: Check) -> None:
+        while await self._chunks.strip(manifest.id, STRIPPED_AT_ONCE) == STRIPPED_AT_ONCE:
+            await check()
+
+    async def uploads(self) -> AsyncIterator[str]:
+        async for upload_id in self._chunks.uploads():
+            yield upload_id

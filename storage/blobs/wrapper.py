@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TypeVar
 
-from lading.protocol.manifest import Piece
-from lading.storage.blobs.base import Blobs, Traits
+from lading.protocol.manifest import Manifest, Piece
+from lading.storage.blobs.base import Blobs, Check, Ingest, Pieces, Traits
 
 T = TypeVar("T")
 
@@ -32,16 +32,36 @@ class Wrapper(ABC):
     async def _around(self, operation: str, size: int, call: Call[T]) -> T:
         """Carry out `call`; `size` is the number of bytes that are written, if any."""
 
-    async def write(self, upload_id: str, piece: Piece, data: bytes) -> bool:
-        return await self._around(
-            "write", len(data), lambda: self._inner.write(upload_id, piece, data)
-        )
-
-    async def read(self, upload_id: str, slice_start: int) -> tuple[Piece, bytes] | None:
-        return await self._around("read", 0, lambda: self._inner.read(upload_id, slice_start))
+    async def read(self, upload_id: str, place: int) -> tuple[Piece, bytes] | None:
+        return await self._around("read", 0, lambda: self._inner.read(upload_id, place))
 
     async def delete(self, upload_id: str, most: int, before: int | None = None) -> int:
         return await self._around("delete", 0, lambda: self._inner.delete(upload_id, most, before))
 
-    async def remove(self, upload_id: str, slice_start: int) -> None:
-        await self._around("remove", 0, lambda: self._inner.remove(upload_id, slice_start))
+    async def place(self, manifest: Manifest) -> None:
+        await self._around("place", 0, lambda: self._inner.place(manifest))
+
+    async def take(self, manifest: Manifest, pieces: Pieces) -> None:
+        # Not repeated as a whole: the pieces can be read once. The step of the outbox is repeated.
+        await self._inner.take(manifest, pieces)
+
+    async def drop(self, manifest: Manifest, check: Check) -> None:
+        await self._around("drop", 0, lambda: self._inner.drop(manifest, check))
+
+    def uploads(self) -> AsyncIterator[str]:
+        return self._inner.uploads()
+
+    # -- of an ingest store
+
+    @property
+    def _ingest(self) -> Ingest:
+        assert isinstance(self._inner, Ingest)
+        return self._inner
+
+    async def write(self, upload_id: str, piece: Piece, data: bytes) -> bool:
+        return await self._around(
+            "write", len(data), lambda: self._ingest.write(upload_id, piece, data)
+        )
+
+    async def remove(self, upload_id: str, place: int) -> None:
+        await self._around("remove", 0, lambda: self._ingest.remove(upload_id, place))

@@ -94,12 +94,34 @@ class Chunks:
             await self._read(lambda: self._collection.find_one(query, _INDEXED, sort=sort))
         )
 
-    async def data(self, upload_id: str, slice_start: int) -> tuple[Piece, bytes] | None:
-        """The piece that begins at `slice_start`, with its bytes."""
+    async def data(self, upload_id: str, slice_start: int) -> tuple[Piece, bytes | None] | None:
+        """The piece that begins at `slice_start`, with its bytes where they are kept here."""
         key = _key(upload_id, slice_start)
         document = await self._read(lambda: self._collection.find_one(key))
         piece = _piece(document)
-        return None if piece is None else (piece, bytes(document["data"]))
+        if piece is None:
+            return None
+        data = document.get("data")
+        return piece, None if data is None else bytes(data)
+
+    async def put_data(self, upload_id: str, slice_start: int, data: bytes) -> bool:
+        """Keep the bytes of a piece that is listed already; False when it is not."""
+        key, change = _key(upload_id, slice_start), {"$set": {"data": data}}
+        result = await persist(lambda: self._collection.update_one(key, change))
+        return bool(result.matched_count)
+
+    async def strip(self, upload_id: str, most: int) -> int:
+        """Delete the bytes of up to `most` pieces and leave them listed; returns how many."""
+        query = {"upload_id": ObjectId(upload_id), "data": {"$exists": True}}
+        found = await self._read(
+            lambda: self._collection.find(query, {"_id": 1}).limit(most).to_list(most)
+        )
+        if found:
+            keys = [document["_id"] for document in found]
+            these = {"upload_id": ObjectId(upload_id), "_id": {"$in": keys}}
+            change = {"$unset": {"data": ""}}
+            await persist(lambda: self._collection.update_many(these, change))
+        return len(found)
 
     async def pieces(
         self, upload_id: str, start: int = 0, end: int | None = None

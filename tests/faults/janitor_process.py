@@ -14,7 +14,8 @@ import sys
 from typing import Any
 
 from lading.janitor.loop import NAME, JanitorLoop
-from lading.janitor.sweep import Check, Report
+from lading.janitor.sweep import Report
+from lading.storage.blobs.base import Check
 from lading.storage.collections.leases import Leases
 from tests.faults.inspector import Inspector
 

@@ -7,8 +7,9 @@ import asyncio
 import pytest
 
 from lading.janitor.loop import NAME, JanitorLoop, Sweep
-from lading.janitor.sweep import Check, Report
+from lading.janitor.sweep import Report
 from lading.protocol.errors import Unavailable
+from lading.storage.blobs.base import Check
 from lading.storage.collections.leases import Leases
 from lading.storage.database import Database
 from tests.support.clock import Clock

@@ -103,7 +103,7 @@ WRONG = [
     ("TRUSTED_PROXIES", "foo", "10.0.0.0/8"),
     ("TRUSTED_PROXIES", "*", "10.0.0.0/8"),
     ("TRUSTED_PROXIES", "10.0.0.1/8", "10.0.0.0/8"),
-    ("BLOBS", "file:///srv/files", "'mongo'"),
+    ("BLOBS", "ftp://srv/files", "file:///srv/lading"),
 ]
 
 

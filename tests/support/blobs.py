@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 
 from lading.protocol.errors import Unavailable
-from lading.protocol.manifest import Piece
-from lading.storage.blobs.base import Blobs, Traits
+from lading.protocol.manifest import Manifest, Piece
+from lading.storage.blobs.base import Check, Ingest, Pieces, Traits
 from lading.storage.blobs.limit import Limited
 from lading.storage.blobs.measure import Measured
 from lading.storage.blobs.retry import Retried
@@ -14,7 +15,7 @@ from lading.storage.blobs.retry import Retried
 WRAPPED = ["bare", "retried", "limited", "measured", "all", "all, failing"]
 
 
-def wrap(driver: Blobs, how: str) -> Blobs:
+def wrap(driver: Ingest, how: str) -> Ingest:
     """The driver with the wrappers that a test of the contract asks for."""
     match how:
         case "bare":
@@ -31,7 +32,7 @@ def wrap(driver: Blobs, how: str) -> Blobs:
             return _all(Failing(driver))
 
 
-def _all(driver: Blobs) -> Blobs:
+def _all(driver: Ingest) -> Ingest:
     return Measured(Limited(Retried(driver, (0.0, 0.0)), 2, 1), _ignore)
 
 
@@ -42,7 +43,7 @@ def _ignore(_operation: str, _seconds: float, _size: int, _outcome: str) -> None
 class Failing:
     """A driver whose every second call fails before it reaches the store."""
 
-    def __init__(self, inner: Blobs) -> None:
+    def __init__(self, inner: Ingest) -> None:
         self._inner = inner
         self._calls = 0
 
@@ -74,6 +75,20 @@ class Failing:
     async def remove(self, upload_id: str, slice_start: int) -> None:
         self._fail()
         await self._inner.remove(upload_id, slice_start)
+
+    async def place(self, manifest: Manifest) -> None:
+        self._fail()
+        await self._inner.place(manifest)
+
+    async def take(self, manifest: Manifest, pieces: Pieces) -> None:
+        await self._inner.take(manifest, pieces)
+
+    async def drop(self, manifest: Manifest, check: Check) -> None:
+        self._fail()
+        await self._inner.drop(manifest, check)
+
+    def uploads(self) -> AsyncIterator[str]:
+        return self._inner.uploads()
 
 
 class Idle:
@@ -113,3 +128,17 @@ class Idle:
 
     async def remove(self, upload_id: str, slice_start: int) -> None:
         await self._call("remove")
+
+    async def place(self, manifest: Manifest) -> None:
+        await self._call("place")
+
+    async def take(self, manifest: Manifest, pieces: Pieces) -> None:
+        await self._call("take")
+
+    async def drop(self, manifest: Manifest, check: Check) -> None:
+        await self._call("drop")
+
+    async def uploads(self) -> AsyncIterator[str]:
+        nothing: tuple[str, ...] = ()
+        for upload_id in nothing:
+            yield upload_id

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +10,7 @@ from lading.janitor.sweep import Sweeper
 from lading.janitor.verify import Auditor, Finding
 from lading.protocol.digests import crc32c
 from lading.protocol.manifest import Manifest, Piece, State, prove
+from lading.storage.blobs.base import Blobs
 from lading.storage.collections.manifests import new_id
 from lading.storage.database import Database
 from lading.storage.free_space import FreeSpace
@@ -31,7 +33,8 @@ class Scene:
         self.manifests = storage.manifests
         self.chunks = storage.chunks
         self.quotas = storage.quotas
-        self.blobs = storage.blobs
+        self.storage = storage
+        self.blobs: Mapping[str, Blobs] = storage.blobs
 
     def sweeper(self, **options: Any) -> Sweeper:
         usual: dict[str, Any] = {"clock": self.clock, "tombstone_ttl": TOMBSTONE_TTL}
@@ -69,7 +72,7 @@ class Scene:
         """Write a piece, whatever the upload's state: as one does that comes late."""
         data = bytes([cell % 256]) * CELL
         piece = Piece(cell * CELL, CELL, crc32c(data))
-        await self.blobs[manifest.blobs].write(manifest.id, piece, data)
+        await self.storage.contents.write(manifest, piece, data)
 
     async def publish(self, manifest: Manifest) -> Manifest:
         assert manifest.size is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from lading.server.assembly import assemble
 from lading.server.limits import UploadLimits
 from lading.server.net.byte_budget import ByteBudget
 from lading.server.settings import Settings, load
+from lading.storage.blobs.base import Blobs
 from lading.storage.database import Database
 from lading.storage.free_space import FreeSpace
 from lading.storage.open import assemble_storage
@@ -50,11 +52,13 @@ class Parts:
     def __post_init__(self) -> None:
         quota = self.chosen.default_quota
         free_space = FreeSpace(self.database)
-        self.storage = assemble_storage(self.database, self.clock, free_space, default_quota=quota)
+        self.storage = assemble_storage(
+            self.database, self.clock, free_space, home=self.chosen.blobs, default_quota=quota
+        )
         self.manifests = self.storage.manifests
         self.chunks = self.storage.chunks
         self.quotas = self.storage.quotas
-        self.blobs = self.storage.blobs
+        self.blobs: Mapping[str, Blobs] = self.storage.blobs
         assembly = assemble(self.storage, self.chosen, self.limits)
         self.janitor = assembly.janitor
         self.sweeper = assembly.janitor.sweeper

@@ -7,13 +7,14 @@ from itertools import pairwise
 
 import pytest
 
-from lading.janitor.sweep import Check, Lost
+from lading.janitor.sweep import Lost
 from lading.protocol.digests import crc32c
 from lading.protocol.errors import NotFound, Unavailable
 from lading.protocol.manifest import Manifest, State
 from lading.protocol.spec import UploadSpec
 from lading.server.limits import UploadLimits
 from lading.server.uploads.todo import Step, Todo
+from lading.storage.blobs.base import Check
 from lading.storage.database import Database
 from tests.support.parts import ANN, CELL, TOMBSTONE_TTL, TTL, Parts
 from tests.support.servers import until

@@ -15,7 +15,7 @@ import pytest
 from lading.protocol.digests import crc32c
 from lading.protocol.errors import ChunkConflict, Internal
 from lading.protocol.manifest import Piece
-from lading.storage.blobs.base import Blobs
+from lading.storage.blobs.base import Ingest
 from lading.storage.collections.chunks import Chunks
 from lading.storage.collections.manifests import new_id
 from tests.support.database_faults import BreakingCollection
@@ -25,7 +25,7 @@ class Rig(Protocol):
     """A driver on a store of its own, and the ways in which that store can fail."""
 
     @property
-    def blobs(self) -> Blobs: ...
+    def blobs(self) -> Ingest: ...
 
     @property
     def chunks(self) -> Chunks: ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from bson import ObjectId
 
-from lading.storage.blobs.base import Blobs, Traits
+from lading.storage.blobs.base import Ingest, Traits
 from lading.storage.blobs.mongo import MongoBlobs
 from lading.storage.collections.chunks import Chunks, object_id
 from lading.storage.database import Database
@@ -19,7 +19,7 @@ class MongoRig:
         self._pieces = database.chunks
         self.commits = break_chunks(database)
         self.chunks = Chunks(database)
-        self.blobs: Blobs = wrap(MongoBlobs(self.chunks), wrapped)
+        self.blobs: Ingest = wrap(MongoBlobs(self.chunks), wrapped)
 
     async def damage(self, upload_id: str, slice_start: int) -> None:
         _, data = await self._stored(upload_id, slice_start)
@@ -36,7 +36,9 @@ class MongoRig:
     async def _stored(self, upload_id: str, slice_start: int) -> tuple[object, bytes]:
         found = await self.chunks.data(upload_id, slice_start)
         assert found is not None
-        return found
+        piece, data = found
+        assert data is not None
+        return piece, data
 
     async def _put(self, upload_id: str, slice_start: int, data: bytes) -> None:
         key = {"_id": object_id(upload_id, slice_start)}
