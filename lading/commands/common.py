@@ -126,6 +126,11 @@ def confirmed(question: str) -> bool:
     return not sys.stdin.isatty() or typer.confirm(question, err=True)
 
 
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: `1 file`, `2 files`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def worst(codes: list[int]) -> int:
     """One exit code for many: that of the failures if they agree, else 1."""
     bad = {code for code in codes if code != DONE}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lading.commands.common import DONE, Json, Server, Token, User, confirmed, run, worst
+from lading.commands.common import DONE, Json, Server, Token, User, confirmed, counted, run, worst
 from lading.commands.output import Output, printable
 from lading.protocol.errors import InvalidArgument, LadingError
 
@@ -49,7 +49,10 @@ def rm(
         if directory:
             deleted = await client.delete_directory(directory)
             output.data(
-                f"{deleted} files deleted", event="deleted", directory=directory, files=deleted
+                f"{counted(deleted, 'file')} deleted",
+                event="deleted",
+                directory=directory,
+                files=deleted,
             )
         return worst(codes)
 

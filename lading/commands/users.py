@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lading.commands.common import DONE, Json, Server, Token, confirmed, run
+from lading.commands.common import (
+    DONE,
+    FAILED,
+    Json,
+    Server,
+    Token,
+    confirmed,
+    counted,
+    run,
+)
 from lading.commands.output import Output, printable
 from lading.commands.usage import show
 
@@ -38,24 +48,35 @@ def listing(
 def rm(
     context: typer.Context,
     name: Annotated[str, typer.Argument(metavar="NAME", help="The user.")],
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     server: Server = None,
     token: Token = None,
     as_json: Json = False,
 ) -> None:
     """Delete a user with all files, unfinished uploads, tags and grants.
 
-    On a terminal it asks first. The user's tokens stay valid.
+    It asks first; without a terminal --yes is needed. The user's tokens stay valid.
     """
-    if not confirmed(f"Delete {printable(name)} with all files?"):
+    if not yes and not sys.stdin.isatty():
+        raise typer.BadParameter("There is no terminal to ask at; say --yes.", param_hint="--yes")
+    if not yes and not confirmed(f"Delete {printable(name)} with all files?"):
         raise typer.Abort
 
     async def work(client: Client, output: Output) -> int:
         found = await client.delete_user(name)
+        counts = (
+            (found.files, "file"),
+            (found.uploads, "unfinished upload"),
+            (found.tags, "tag"),
+            (found.grants, "grant"),
+        )
+        if not any(number for number, _ in counts):
+            output.note(f"lading: {printable(name)} has nothing here.")
+            return FAILED
+        deleted = ", ".join(counted(number, noun) for number, noun in counts)
         output.data(
-            printable(
-                f"{name}: {found.files} files, {found.uploads} unfinished uploads, {found.tags} "
-                f"tags, {found.grants} grants deleted"
-            ),
+            printable(f"{name}: {deleted} deleted"),
             event="deleted",
             **found.raw,
         )

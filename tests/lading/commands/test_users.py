@@ -35,7 +35,7 @@ def test_an_admin_uploads_for_a_user(shell: Shell, tmp_path: Path, size: int) ->
 def test_an_admin_deletes_a_directory_of_a_user(shell: Shell, movie: Path) -> None:
     shell.put(movie, "--user", "rm-ann", "--directory", "d")
     assert shell.lines("rm", "--directory", "d", "--user", "rm-bob") == ["0 files deleted"]
-    assert shell.lines("rm", "--directory", "d", "--user", "rm-ann") == ["1 files deleted"]
+    assert shell.lines("rm", "--directory", "d", "--user", "rm-ann") == ["1 file deleted"]
 
 
 def test_users_are_listed_and_deleted(shell: Shell, movie: Path) -> None:
@@ -45,8 +45,8 @@ def test_users_are_listed_and_deleted(shell: Shell, movie: Path) -> None:
     assert {"user_id": "gone-jo", "used": size, "reserved": 0, "quota": None} in shell.events(
         "users"
     )
-    assert shell.lines("users", "rm", "gone-jo") == [
-        "gone-jo: 1 files, 0 unfinished uploads, 0 tags, 0 grants deleted"
+    assert shell.lines("users", "rm", "gone-jo", "--yes") == [
+        "gone-jo: 1 file, 0 unfinished uploads, 0 tags, 0 grants deleted"
     ]
     assert names(shell, "--user", "gone-jo") == []
     assert not [line for line in shell.lines("users") if line.startswith("gone-jo\t")]
@@ -56,6 +56,12 @@ def test_users_are_listed_and_deleted(shell: Shell, movie: Path) -> None:
 def test_a_terminal_is_asked_first(program: dict[str, str], answer: bytes, code: int) -> None:
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "lading", "users", "rm", "asked-jo"]
+    subprocess.run(
+        [sys.executable, "-m", "lading", "put", __file__, "--user", "asked-jo"],
+        env=program,
+        check=True,
+        capture_output=True,
+    )
     child = subprocess.Popen(
         command, env=program, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
@@ -66,6 +72,19 @@ def test_a_terminal_is_asked_first(program: dict[str, str], answer: bytes, code:
         assert child.stderr is not None
         assert b"Delete asked-jo with all files? [y/N]" in child.stderr.read()
     os.close(ours)
+
+
+def test_without_a_terminal_nobody_is_deleted_by_a_slip(shell: Shell, movie: Path) -> None:
+    shell.put(movie, "--user", "kept-jo")
+    refused = shell.run("users", "rm", "kept-jo")
+    assert refused.exit_code == 2
+    assert "say --yes" in refused.stderr
+    assert names(shell, "--user", "kept-jo") == [movie.name]
+
+
+def test_a_user_who_has_nothing_is_reported(shell: Shell) -> None:
+    refused = shell.run("users", "rm", "nobody", "--yes")
+    assert (refused.exit_code, refused.stderr) == (1, "lading: nobody has nothing here.\n")
 
 
 def test_the_user_is_named_once(shell: Shell) -> None:
