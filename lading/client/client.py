@@ -102,6 +102,7 @@ class Client:
         directory: str = "",
         tags: Iterable[str] = (),
         mime_type: str | None = None,
+        kind: str | None = None,
         sha256: bool = True,
         resume: bool = True,
         chunk_size: int | None = None,
@@ -114,7 +115,7 @@ class Client:
         Await the result for the finished `File`, or iterate it for its `Progress`.
 
         `name` is required where the source has none. `mime_type` is guessed from the name if not
-        given. With `sha256` the server proves that it stored the bytes that were read here. With
+        given. `kind` is one of the server's kinds of files, whose limits then hold. With `sha256` the server proves that it stored the bytes that were read here. With
         `resume` an unfinished upload of the same file is resumed, and a file that is already on
         the server is not sent again; either gets those of the `tags` that it lacks. `chunk_size`,
         in bytes, asks for another cell size than the server's default. An upload that fails and
@@ -133,6 +134,7 @@ class Client:
             resume=resume,
             chunk_size=chunk_size,
             one_request=one_request,
+            kind=kind,
         )
         return UploadTask(
             self._api,
@@ -181,6 +183,7 @@ class Client:
         directory: str | None = None,
         tags: Iterable[str] = (),
         mime_type: str | None = None,
+        kind: str | None = None,
         limit: int | None = None,
     ) -> AsyncIterator[Manifest]:
         """The finished files that match, the newest first.
@@ -190,7 +193,7 @@ class Client:
         """
         left = sys.maxsize if limit is None else limit
         params: dict[str, Any] = {"limit": min(lookup.PAGE, max(left, 1)), "tag": sorted(set(tags))}
-        asked = {"name": name, "directory": directory, "mime_type": mime_type}
+        asked = {"name": name, "directory": directory, "mime_type": mime_type, "kind": kind}
         params |= {key: value for key, value in asked.items() if value is not None}
         if left > 0:
             async for raw in lookup.pages(self._api, params, patience=self._request_patience):
@@ -285,6 +288,7 @@ class Client:
         max_size: int | None = None,
         sha256: str | None = None,
         mime_types: Iterable[str] = (),
+        kind: str | None = None,
         uses: int | None = None,
         user_id: str | None = None,
         expires_in: float = 3600.0,
@@ -306,6 +310,7 @@ class Client:
             "max_size": max_size,
             "sha256": sha256,
             "mime_types": [*mime_types] or None,
+            "kind": kind,
             "uses": uses,
             "user_id": user_id,
             "expires_in": expires_in,
@@ -322,6 +327,11 @@ class Client:
             "ws_url": self.address.socket_url if socket.startswith("/") else socket,
         }
         return Grant.of({**raw, **absolute})
+
+    async def kinds(self) -> tuple[Mapping[str, Any], ...]:
+        """The kinds of files that the server knows, with their limits, as it sends them."""
+        answer = await self._request("GET", "/v1/kinds")
+        return tuple(lookup.entries(self._api, answer, "kinds"))
 
     async def usage(self, user_id: str | None = None) -> Usage:
         """What a user has stored and may store; without `user_id`, the one that this client acts

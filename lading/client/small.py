@@ -64,6 +64,8 @@ async def post(api: Api, file: SmallFile, request: UploadRequest) -> dict[str, A
     params: dict[str, Any] = {"name": file.name, **api.for_user}
     if request.directory:
         params["directory"] = request.directory
+    if request.kind is not None:
+        params["kind"] = request.kind
     if request.tags:
         params["tag"] = list(request.tags)
     return await api.json(

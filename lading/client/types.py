@@ -226,6 +226,7 @@ class UploadRequest:
     resume: bool
     chunk_size: int | None
     one_request: bool = False
+    kind: str | None = None
 
 
 def moment(text: str) -> datetime:

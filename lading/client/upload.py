@@ -281,6 +281,7 @@ class UploadTask:
             tags=request.tags,
             fingerprint=source.fingerprint,
             chunk_size=request.chunk_size,
+            kind=request.kind,
         )
 
     def _file(self, done: m.Complete) -> File:

@@ -74,6 +74,10 @@ def put(
         list[str] | None,
         typer.Option("--tag", help="A tag for the files. Repeat it for several tags."),
     ] = None,
+    kind: Annotated[
+        str | None,
+        typer.Option("--kind", help="The kind of the files, one of those that the server knows."),
+    ] = None,
     exclude: Annotated[
         list[str] | None,
         typer.Option(
@@ -108,7 +112,7 @@ def put(
         raise typer.BadParameter("--name can be used with a single file only.")
     if name == "":
         raise typer.BadParameter("--name is empty.")
-    options = {"tags": tag or (), "sha256": sha256}
+    options = {"tags": tag or (), "sha256": sha256, "kind": kind}
 
     async def work(client: Client, output: Output) -> int:
         found = await in_daemon(lambda: local_files.find(files, directory, exclude or ()))

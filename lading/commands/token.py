@@ -54,6 +54,10 @@ def token(
             "--mime-type", help="An allowed media type, such as image/*. Repeat it for several."
         ),
     ] = None,
+    kind: Annotated[
+        str | None,
+        typer.Option("--kind", help="The kind of the files, one of those that the server knows."),
+    ] = None,
     uses: Annotated[
         int | None, typer.Option("--uses", min=1, help="How many uploads are allowed. Default: 1.")
     ] = None,
@@ -73,6 +77,7 @@ def token(
         "max_size": parsed("--max-size", parse_size, max_size),
         "sha256": sha256,
         "mime_types": mime_type,
+        "kind": kind,
         "uses": uses,
     }
     given = {key: value for key, value in bounds.items() if value not in (None, [])}

@@ -35,6 +35,7 @@ class Finisher:
         uploads: OpenUploads,
         kinds: Kinds,
         verifier: Verifier,
+        *,
         todo: Todo,
         lease: float,
     ) -> None:

@@ -78,8 +78,8 @@ class Uploads:
             opened,
             kinds,
             Verifier(storage.contents, self._reader, limits),
-            self.todo,
-            limits.todo_lease_seconds,
+            todo=self.todo,
+            lease=limits.todo_lease_seconds,
         )
         self._deletion = Deletion(
             storage, opened, sweeper, self.todo, limits, settings.tombstone_ttl

@@ -127,7 +127,7 @@ async def test_answers_on_files_are_as_described(http: httpx.AsyncClient) -> Non
 
 async def test_answers_on_uploads_are_as_described(http: httpx.AsyncClient) -> None:
     begun = await http.post("/v1/uploads", json={"name": "a", "size": 5})
-    upload = check(schemas.uploads.Upload, begun, 201)
+    upload = check(schemas.uploads.CreatedUpload, begun, 201)
     address = f"/v1/uploads/{upload['_id']}"
     check(schemas.uploads.Upload, await http.get(address))
     assert check(schemas.uploads.UploadList, await http.get("/v1/uploads"))["uploads"]

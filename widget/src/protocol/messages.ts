@@ -24,6 +24,7 @@ export interface UploadRequest {
   readonly sha256?: string | undefined;
   readonly fingerprint?: string | undefined;
   readonly chunk_size?: number | undefined;
+  readonly kind?: string | undefined;
 }
 
 export type ClientMessage =

@@ -25,6 +25,7 @@ export interface SmallRequest {
   readonly mime_type?: string | undefined;
   readonly directory?: string | undefined;
   readonly tags?: readonly string[] | undefined;
+  readonly kind?: string | undefined;
   readonly sha256?: string | undefined;
 }
 
@@ -100,9 +101,10 @@ export class SmallFile {
   }
 }
 
-function queryOf({ name, directory, tags }: SmallRequest): string {
+function queryOf({ name, directory, tags, kind }: SmallRequest): string {
   const query = new URLSearchParams({ name });
   if (directory) query.set("directory", directory);
+  if (kind !== undefined) query.set("kind", kind);
   for (const tag of tags ?? []) query.append("tag", tag);
   return query.toString();
 }

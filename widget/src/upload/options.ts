@@ -20,6 +20,8 @@ export interface UploadOptions {
   readonly type?: string | undefined;
   readonly directory?: string | undefined;
   readonly tags?: readonly string[] | undefined;
+  /** One of the kinds of files that the server knows; its limits hold. */
+  readonly kind?: string | undefined;
   /** 64 hexadecimal digits, if known. The server checks them before it publishes the file. */
   readonly sha256?: string | undefined;
   /** Bytes of a piece, if smaller than the server's default: for very slow networks. */
@@ -69,6 +71,7 @@ export function requestOf(source: Uploadable, name: string, options: UploadOptio
     mime_type: options.type ?? own,
     directory: options.directory,
     tags: options.tags,
+    kind: options.kind,
     sha256: options.sha256,
     chunk_size: options.chunkSize,
   };

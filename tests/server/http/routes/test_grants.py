@@ -22,7 +22,7 @@ ABSENT = "0" * 24
 async def test_a_back_end_or_an_admin_mints(users_server: Process) -> None:
     for scope in ("grant", "admin", "read grant"):
         minted = await mint(users_server, user("site", scope))
-        assert set(minted) == {"id", "token", "url", "ws_url", "expires_at"}
+        assert set(minted) == {"id", "token", "url", "ws_url", "expires_at", "kind_rules"}
         assert re.fullmatch("[0-9a-f]{24}", minted["id"])
         assert minted["url"] == f"/v1/g/{minted['token']}"
         assert minted["ws_url"] == "/v1/ws"
@@ -141,7 +141,7 @@ async def test_a_grant_is_shown_with_its_bounds_and_uses_but_not_its_token(
     shape = httpx.Response(200, text=text).json()
     assert minted["token"] not in text
     created = shape.pop("created_at")
-    told = {"id": minted["id"], "action": "upload", "minter": "site", "used": 0}
+    told = {"id": minted["id"], "action": "upload", "minter": "site", "used": 0, "kind": None}
     assert shape == {**bounds, **told, "expires_at": minted["expires_at"]}
     assert listed["grants"] == [{**shape, "created_at": created}]
     assert listed["cursor"] == minted["id"]

@@ -141,6 +141,7 @@ NO_DOOR = {"/v1/ws", "/v1/session"}
 """Routes that lead to nothing without a message, or do nothing but forget a cookie."""
 
 OPEN_TO_UPLOADS = {
+    ("GET", "/v1/kinds"),
     ("POST", "/v1/files"),
     ("GET", "/v1/uploads"),
     ("POST", "/v1/uploads"),
