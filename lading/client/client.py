@@ -115,7 +115,8 @@ class Client:
         Await the result for the finished `File`, or iterate it for its `Progress`.
 
         `name` is required where the source has none. `mime_type` is guessed from the name if not
-        given. `kind` is one of the server's kinds of files, whose limits then hold. With `sha256` the server proves that it stored the bytes that were read here. With
+        given. `kind` is one of the server's kinds of files, whose limits then hold. With
+        `sha256` the server proves that it stored the bytes that were read here. With
         `resume` an unfinished upload of the same file is resumed, and a file that is already on
         the server is not sent again; either gets those of the `tags` that it lacks. `chunk_size`,
         in bytes, asks for another cell size than the server's default. An upload that fails and
