@@ -43,7 +43,7 @@ async def test_the_name_of_the_grant_wins(users_server: Process) -> None:
 @pytest.mark.parametrize("by", ["grant", "setting"])
 async def test_one_byte_too_much(users_server: Process, by: str) -> None:
     limit = 2000 if by == "grant" else 32_000_000
-    minted = await mint(users_server, **({"max_size": limit} if by == "grant" else {}))
+    minted = await mint(users_server, max_size=limit if by == "grant" else None)
     async with client(users_server) as page:
         answer = await page.post(minted["url"], json={"data": url(bytes(limit + 1), "")})
         assert (*refusal(answer), answer.json()["limit"]) == (413, "too-large", limit)

@@ -46,7 +46,7 @@ def server(mongod: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pr
     path.write_text(KINDS)
     url = mongod.replace("/?", "/kinds?")
     with process(
-        folder / "data", url, kinds=path, small_file_limit="20MB", chunk_size=1024, **JWT
+        folder / "data", url, kinds=path, small_file_limit="10kB", chunk_size=1024, **JWT
     ) as run:
         yield run
 
@@ -116,7 +116,7 @@ async def test_the_smaller_limit_of_grant_and_kind_holds(
     assert (*refusal(answer), answer.json()["limit"]) == (413, "too-large", 100)
     # Without a bound of its own, a grant of a kind may take more than one small file.
     large = await mint(server, kind="film")
-    made = await ann.put(large["url"], content=bytes(21_000_000))
+    made = await ann.put(large["url"], content=bytes(11_000))
     assert made.status_code == 201
     await ann.delete(f"/v1/files/{made.json()['_id']}")
 
