@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from lading.client import Client
+from lading.protocol.errors import TooLarge
 from tests.support.servers import Process, process
 from tests.support.users import JWT, client, mint, refusal, used, user
 from tests.support.wire import CREATE, dial
@@ -219,3 +222,19 @@ async def test_a_server_without_kinds(users_server: Process) -> None:
         answer = await browser.post("/v1/files?kind=avatar", content=GIF)
     assert refusal(answer) == (400, "invalid-argument")
     assert "has no kinds" in answer.json()["detail"]
+
+
+async def test_the_python_client_names_a_kind(server: Process, tmp_path: Path) -> None:
+    path = tmp_path / "a.gif"
+    path.write_bytes(GIF)
+    async with Client(server.url, user("cid")) as lading:
+        assert (await lading.kinds())[0] == RULES
+        for one_request in (True, False):
+            file = await lading.upload(path, kind="avatar", resume=False, one_request=one_request)
+            assert (await lading.manifest(file.id)).raw["kind"] == "avatar"
+        assert len([each async for each in lading.list(kind="avatar")]) == 2
+        path.write_bytes(GIF + b"\0")
+        with pytest.raises(TooLarge):
+            await lading.upload(path, kind="avatar", one_request=True)
+    async with Client(server.url, user("site", "grant")) as site:
+        assert (await site.grant(kind="avatar")).raw["kind_rules"] == RULES
