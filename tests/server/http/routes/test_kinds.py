@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from lading.client import Client
+from lading.client.client import Client
 from lading.protocol.errors import TooLarge
 from tests.support.servers import Process, process
 from tests.support.users import JWT, client, mint, refusal, used, user
