@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from lading.protocol.digests import crc32c
-from lading.protocol.errors import Internal
+from lading.protocol.errors import Internal, Unavailable
 from lading.protocol.manifest import Manifest, Piece
 
 Pieces = AsyncIterator[tuple[Piece, bytes]]
@@ -112,6 +112,10 @@ class Ingest(Blobs, Protocol):
     async def remove(self, upload_id: str, place: int) -> None:
         """Delete the piece that begins at `place`, if there is one."""
         ...
+
+
+class Unusable(Unavailable):
+    """A home cannot be used as it is set up. The message is for operators and names the setting."""
 
 
 class Moved(Internal):
