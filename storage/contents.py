@@ -15,8 +15,9 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
 
 from lading.protocol.errors import Internal
-from lading.protocol.manifest import MAX_INTEGER, Manifest, Piece, Range
+from lading.protocol.manifest import MAX_INTEGER, Manifest, Piece, Range, cell_end, cell_start
 from lading.storage.blobs.base import Blobs, Ingest
+from lading.storage.blobs.s3_direct import direct_of
 from lading.storage.collections.chunks import LISTED_AT_ONCE, Chunks, object_id
 
 SPAN = MAX_INTEGER + 1
@@ -83,7 +84,10 @@ class Contents:
         return None if found is None else _moved(found, -zero)
 
     async def before(self, manifest: Manifest, offset: int) -> Piece | None:
-        """The last piece that begins before `offset`."""
+        """The last piece that begins before `offset`; a cell where no piece is listed."""
+        if manifest.etag is not None:
+            start = cell_start(offset - 1, manifest.chunk_size)
+            return Piece(start, cell_end(start, manifest.chunk_size, manifest.size) - start, 0)
         zero = base(manifest)
         found = await self._chunks.before(manifest.id, zero + offset)
         return None if found is None or found.slice_start < zero else _moved(found, -zero)
@@ -111,9 +115,15 @@ class Contents:
         return await ingest.write(manifest.id, _moved(piece, base(manifest)), data)
 
     async def read(self, manifest: Manifest, slice_start: int) -> tuple[Piece, bytes] | None:
-        """A piece and its bytes, verified; returns and raises as `Blobs.read`."""
+        """A piece and its bytes, verified; returns and raises as `Blobs.read`.
+
+        A file that clients sent to the bucket is read by cells: no piece of it is listed.
+        """
+        driver = self._driver(manifest)
+        if manifest.etag is not None and (direct := direct_of(driver)) is not None:
+            return await direct.read(manifest, slice_start)
         zero = base(manifest)
-        found = await self._driver(manifest).read(manifest.id, zero + slice_start)
+        found = await driver.read(manifest.id, zero + slice_start)
         return None if found is None else (_moved(found[0], -zero), found[1])
 
     async def strays(self, manifest: Manifest) -> AsyncIterator[Piece]:
@@ -132,6 +142,12 @@ class Contents:
     async def remove(self, manifest: Manifest, piece: Piece) -> None:
         """Delete a piece that came too late."""
         await self._ingest(manifest).remove(manifest.id, base(manifest) + piece.slice_start)
+
+    async def delete(self, manifest: Manifest) -> None:
+        """Delete all pieces."""
+        deleted = DELETED_AT_ONCE
+        while deleted == DELETED_AT_ONCE:
+            deleted = await self._driver(manifest).delete(manifest.id, DELETED_AT_ONCE)
 
     async def forget(self, manifest: Manifest) -> None:
         """Delete the pieces of the attempts before the one that `manifest` is in."""

@@ -11,6 +11,7 @@ from lading.protocol.spec import UploadSpec, choose_chunk_size
 from lading.server.access.principal import Principal
 from lading.server.uploads.open_uploads import OpenUpload, OpenUploads
 from lading.server.uploads.quota import explain
+from lading.storage.blobs.s3_direct import direct_of
 from lading.storage.collections.manifests import new_id
 from lading.storage.open import Storage
 
@@ -25,9 +26,12 @@ class Creator:
     largest_chunk: int
     upload_ttl: float
 
-    async def create(self, principal: Principal, spec: UploadSpec) -> OpenUpload:
+    async def create(
+        self, principal: Principal, spec: UploadSpec, *, direct: bool = False
+    ) -> OpenUpload:
         """A new upload of the principal's; raises InvalidArgument, QuotaExceeded, Unavailable.
 
+        With `direct` the bytes may be sent to the bucket where the file will live, if it has one.
         With a grant also Forbidden, TooLarge, UnsupportedMediaType, and one use of it is counted.
         """
         spec.check()
@@ -50,6 +54,7 @@ class Creator:
             tags=spec.tags,
             fingerprint=spec.fingerprint,
             blobs=self.storage.blobs.ingest,
+            move_to=self._bucket() if direct else None,
             grant_id=None if grant is None else grant.id,
             max_size=None if grant is None else grant.limit,
             created_at=now,
@@ -60,6 +65,10 @@ class Creator:
             await self.storage.grants.use(grant, manifest.id, now)
         await self._create(manifest)
         return self.uploads.share(manifest, 0)
+
+    def _bucket(self) -> str | None:
+        homes = self.storage.blobs
+        return None if direct_of(homes.get(homes.home)) is None else homes.home
 
     async def _create(self, manifest: Manifest) -> None:
         """Reserve, then insert. On failure a use of a grant that was counted is given back."""

@@ -17,6 +17,7 @@ from lading.server.settings import Settings
 from lading.server.uploads.arrivals import Arrivals
 from lading.server.uploads.create import Creator
 from lading.server.uploads.deletion import Deletion, Expected
+from lading.server.uploads.direct import DirectUploads
 from lading.server.uploads.finish import Finisher
 from lading.server.uploads.growing import Growing
 from lading.server.uploads.open_uploads import (
@@ -61,17 +62,27 @@ class Uploads:
         )
         self._reader = Reader(storage.contents, self._replaced, limits)
         self.growing = Growing(storage, opened, self._reader, self.arrivals, limits)
-        self._finisher = Finisher(storage, opened, Verifier(storage.contents, self._reader, limits))
         self.todo = Todo(storage.manifests, {EMPTY: sweeper.empty}, storage.clock, limits)
         self._deletion = Deletion(
-            storage, opened, sweeper, self.todo, limits, settings.tombstone_ttl
+            storage,
+            opened,
+            sweeper,
+            self.todo,
+            limits,
+            settings.tombstone_ttl,
+            settings.upload_ttl,
         )
+        self.direct = DirectUploads(storage, opened, self._deletion, limits)
+        verifier = Verifier(storage.contents, self._reader, limits)
+        self._finisher = Finisher(storage, opened, verifier, self.direct)
 
     # -- the verbs
 
-    async def create(self, principal: Principal, spec: UploadSpec) -> OpenUpload:
+    async def create(
+        self, principal: Principal, spec: UploadSpec, *, direct: bool = False
+    ) -> OpenUpload:
         """A new upload of the principal's; see `Creator.create`."""
-        return await self._creator.create(principal, spec)
+        return await self._creator.create(principal, spec, direct=direct)
 
     async def resume(self, principal: Principal, upload_id: str) -> tuple[OpenUpload, Coverage]:
         """An upload of the principal's to resume, and what is durable of it.

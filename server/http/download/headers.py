@@ -45,6 +45,8 @@ _NEVER_SHOWN = ("image/svg+xml",)
 
 def etag(manifest: Manifest) -> str:
     """The strong entity tag of a finished file, whose bytes never change."""
+    if manifest.crc32c is None:  # its bytes went to the bucket itself
+        return f'"{manifest.id}-{manifest.sha256}"'
     return f'"{manifest.id}-{manifest.crc32c:08x}"'
 
 
