@@ -18,6 +18,8 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 
 from lading.janitor.sweep import DELETED_AT_ONCE, Lost, always
+from lading.protocol.digests import Sha256
+from lading.protocol.errors import Internal
 from lading.protocol.manifest import Manifest, Piece, State
 from lading.storage.blobs.base import Blobs, Check, moved
 from lading.storage.collections.manifests import Manifests
@@ -76,12 +78,28 @@ class Mover:
     async def _pieces(
         self, manifest: Manifest, check: Check
     ) -> AsyncGenerator[tuple[Piece, bytes], None]:
-        """The file piece by piece, while the next ones are being fetched."""
-        assert manifest.size is not None
+        """The file piece by piece, while the next ones are being fetched.
+
+        Of a file that clients sent to the bucket no piece was listed: now each is, and all of them
+        must have the SHA-256 of the file.
+        """
+        sent, whole = manifest.etag is not None, Sha256()
+        async with aclosing(self._read_ahead(manifest, check)) as pieces:
+            async for piece, data in pieces:
+                if sent:
+                    await asyncio.to_thread(whole.update, data)
+                    await self._contents.enlist(manifest, piece)
+                yield piece, data
+        if sent and whole.hexdigest() != manifest.sha256:
+            raise Internal(f"The bytes of {manifest.id} in the bucket are damaged.")
+
+    async def _read_ahead(
+        self, manifest: Manifest, check: Check
+    ) -> AsyncGenerator[tuple[Piece, bytes], None]:
         most = max(1, READ_AHEAD // manifest.chunk_size)
         ahead: deque[tuple[Piece, asyncio.Task[tuple[Piece, bytes] | None]]] = deque()
         try:
-            async with aclosing(self._contents.pieces(manifest, 0, manifest.size)) as listed:
+            async with aclosing(self._contents.layout(manifest)) as listed:
                 async for piece in listed:
                     read = self._contents.read(manifest, piece.slice_start)
                     ahead.append((piece, asyncio.ensure_future(read)))

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 
+from lading.protocol.digests import Sha256
 from lading.protocol.errors import Incomplete, InvalidArgument, LadingError
 from lading.protocol.manifest import Manifest, State, prove
 from lading.storage.blobs.base import Blobs
@@ -59,7 +60,9 @@ class Auditor:
         """Everything that is wrong. Without `read` only the index is read, not the bytes."""
         async for manifest in self._manifests.every():
             if manifest.state in (State.READY, State.UPLOADING):
-                async for finding in self._upload(manifest, read):
+                sent = manifest.etag is not None
+                looked = self._sent(manifest, read) if sent else self._upload(manifest, read)
+                async for finding in looked:
                     if await self._still(manifest):
                         yield finding
         async for finding in self._orphans():
@@ -107,6 +110,24 @@ class Auditor:
                 # A piece that is gone now belongs to an upload that died in the meantime.
                 if found is not None and found[0] != piece:
                     yield Finding("damaged", manifest.id, f"other bytes at {piece.slice_start}")
+
+    async def _sent(self, manifest: Manifest, read: bool) -> AsyncIterator[Finding]:
+        """A file that clients sent to the bucket: no piece is listed, its SHA-256 is known."""
+        if not read:
+            return
+        whole = Sha256()
+        try:
+            async for piece in self._contents.layout(manifest):
+                found = await self._contents.read(manifest, piece.slice_start)
+                if found is not None:
+                    whole.update(found[1])
+                    self.pieces += 1
+                    self.size += piece.size
+        except LadingError as error:
+            yield Finding("damaged", manifest.id, str(error))
+        else:
+            if whole.hexdigest() != manifest.sha256:
+                yield Finding("damaged", manifest.id, f"the SHA-256 is {whole.hexdigest()}")
 
     async def _orphans(self) -> AsyncIterator[Finding]:
         async for upload_id in self._chunks.uploads():

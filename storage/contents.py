@@ -15,7 +15,15 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
 
 from lading.protocol.errors import Internal
-from lading.protocol.manifest import MAX_INTEGER, Manifest, Piece, Range, cell_end, cell_start
+from lading.protocol.manifest import (
+    MAX_INTEGER,
+    Manifest,
+    Piece,
+    Range,
+    cell_end,
+    cell_start,
+    split,
+)
 from lading.storage.blobs.base import Blobs, Ingest
 from lading.storage.blobs.s3_direct import direct_of
 from lading.storage.collections.chunks import LISTED_AT_ONCE, Chunks, object_id
@@ -70,6 +78,24 @@ class Contents:
         zero = base(manifest)
         async for piece in self._chunks.pieces(manifest.id, zero + start, zero + end):
             yield _moved(piece, -zero)
+
+    async def layout(self, manifest: Manifest) -> AsyncGenerator[Piece, None]:
+        """What a finished file is read by, in order: its pieces, or its cells.
+
+        The CRC-32C of a cell is not known before it is read.
+        """
+        assert manifest.size is not None
+        if manifest.etag is None:
+            async with aclosing(self.pieces(manifest, 0, manifest.size)) as pieces:
+                async for piece in pieces:
+                    yield piece
+            return
+        for start, end in split(0, manifest.size, manifest.chunk_size):
+            yield Piece(start, end - start, 0)
+
+    async def enlist(self, manifest: Manifest, piece: Piece) -> None:
+        """List a piece of a finished file whose bytes lie elsewhere; raises ChunkConflict."""
+        await self._chunks.write(manifest.id, _moved(piece, base(manifest)))
 
     async def runs(self, manifest: Manifest) -> list[Range]:
         """The bytes that are stored, joined where one piece follows another."""

@@ -71,6 +71,15 @@ class PartToSend:
 
 
 @dataclass(frozen=True, slots=True)
+class PartsPage:
+    """Some parts, the number of the one that follows, and until when the addresses are valid."""
+
+    parts: Sequence[PartToSend]
+    next: int | None
+    valid_until: float
+
+
+@dataclass(frozen=True, slots=True)
 class DirectUploads:
     """What clients send to a bucket."""
 
@@ -103,7 +112,7 @@ class DirectUploads:
         length = part_size(size, self.limits.direct_part)
         return Layout(length, -(-size // length))
 
-    async def parts(self, manifest: Manifest, first: int, most: int) -> Sequence[PartToSend]:
+    async def parts(self, manifest: Manifest, first: int, most: int) -> PartsPage:
         """Up to `most` parts from number `first` on, with addresses that are valid from now on.
 
         Asking keeps the upload alive. Raises NotFound when the file is not sent in parts,
@@ -119,12 +128,13 @@ class DirectUploads:
         assert manifest.size is not None
         has = {each.number: each.size for each in await direct.parts(manifest, first - 1, most)}
         told = []
-        for number in range(first, min(first + most, layout.count + 1)):
+        end = min(first + most, layout.count + 1)
+        for number in range(first, end):
             size = layout.length(number, manifest.size)
             where = await direct.part_address(manifest, number, size, self._seconds(manifest))
             start = (number - 1) * layout.size
             told.append(PartToSend(number, start, size, has.get(number) == size, where))
-        return told
+        return PartsPage(told, end if end <= layout.count else None, self.valid_until(manifest))
 
     async def _begun(self, manifest: Manifest, direct: S3Direct) -> Manifest:
         """The manifest with the bucket's name for the upload in parts, which is begun once."""
@@ -161,8 +171,8 @@ class DirectUploads:
         `sha256` is set only where the store proves it. Nothing is published yet. Raises Incomplete
         with what is missing, ChecksumMismatch for another length, S3Error.
         """
-        direct = self._bucket(manifest)
-        if direct is None or not (await self.uploads.coverage(manifest)).missing:
+        direct, bucket = self._bucket(manifest), manifest.move_to
+        if direct is None or bucket is None or not (await self.uploads.coverage(manifest)).missing:
             return None
         if manifest.multipart is not None:
             await self._join(manifest, direct)
@@ -178,7 +188,7 @@ class DirectUploads:
         return replace(
             manifest,
             state=State.READY,
-            blobs=manifest.move_to,
+            blobs=bucket,
             move_to=None,
             multipart=None,
             etag=found.etag,

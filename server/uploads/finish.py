@@ -36,9 +36,10 @@ class Finisher:
         storage: Storage,
         uploads: OpenUploads,
         verifier: Verifier,
-        direct: DirectUploads,
         todo: Todo,
         lease: float,
+        *,
+        direct: DirectUploads,
     ) -> None:
         self._storage = storage
         self._direct = direct
@@ -80,8 +81,10 @@ class Finisher:
                 return manifest
             sent = await self._direct.arrived(manifest, agreed)
             if sent is not None:
-                return await self._finish_direct(
-                    principal, manifest, sent, agreed, digest, progress
+                sent = await self._hashed(manifest, sent, digest, progress)
+                mime_type = await self._type(principal, sent, agreed, None)
+                return await self._shielded(
+                    self._publish_direct(manifest, replace(sent, mime_type=mime_type))
                 )
             try:
                 checksum = await self._verifier.prove(manifest, agreed)
@@ -112,24 +115,17 @@ class Finisher:
         task.add_done_callback(ignore_result)
         return await asyncio.shield(task)
 
-    async def _finish_direct(
-        self,
-        principal: Principal,
-        manifest: Manifest,
-        sent: Manifest,
-        size: int,
-        wanted: str | None,
-        progress: Progress | None,
+    async def _hashed(
+        self, manifest: Manifest, sent: Manifest, wanted: str | None, progress: Progress | None
     ) -> Manifest:
-        """Publish a file that was sent to the bucket; `sent` is its manifest as it will be."""
+        """What was sent to the bucket, with its SHA-256; another than `wanted` is refused."""
+        assert sent.size is not None
         try:
-            hashed = await self._verifier.digest(sent, size, wanted, sent.sha256, progress)
+            found = await self._verifier.digest(sent, sent.size, wanted, sent.sha256, progress)
         except ChecksumMismatch:
             await self._direct.refuse(manifest)
             raise
-        mime_type = await self._type(principal, sent, size, None)
-        file = replace(sent, sha256=hashed, mime_type=mime_type)
-        return await self._shielded(self._publish_direct(manifest, file))
+        return replace(sent, sha256=found)
 
     async def _publish_direct(self, manifest: Manifest, file: Manifest) -> Manifest:
         published = await self._storage.manifests.finish_direct(file, self._storage.clock())

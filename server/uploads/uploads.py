@@ -78,7 +78,7 @@ class Uploads:
         self.direct = DirectUploads(storage, opened, self._deletion, limits)
         verifier = Verifier(storage.contents, self._reader, limits)
         self._finisher = Finisher(
-            storage, opened, verifier, self.direct, self.todo, limits.todo_lease_seconds
+            storage, opened, verifier, self.todo, limits.todo_lease_seconds, direct=self.direct
         )
 
     # -- the verbs

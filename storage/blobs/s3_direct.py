@@ -1,10 +1,10 @@
 """Direct uploads: clients send a file to the bucket itself, and its bytes never pass a server.
 
-A file of up to `largest_put` bytes is one PUT, whose length, type and SHA-256 are signed: S3 refuses
-any other. A larger one is sent in parts of equal length, each to an address of its own, which S3
-joins when all are there. The key is that of every file, so a direct file is deleted and moved like
-all others; but no piece of it is listed, and a read asks for the object with exactly the entity tag
-that was published. Source: page 9 of the design, "S3".
+A file of up to `largest_put` bytes is one PUT, whose length, type and SHA-256 are signed: S3
+refuses any other. A larger one is sent in parts of equal length, each to an address of its own,
+which S3 joins when all are there. The key is that of every file, so a direct file is deleted and
+moved like all others. But no piece of it is listed, and a read asks for the object with exactly the
+entity tag that was published. Source: page 9 of the design, "S3".
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What the bucket has under a file's key. `sha256` is None where the store does not prove it."""
+    """The object of a file. `sha256` is None where the store does not prove it."""
 
     size: int
     etag: str

@@ -442,7 +442,7 @@ class Manifests:
         """
         source, target = manifest.blobs, manifest.move_to
         change = {
-            "$set": {"blobs": target, "move_to": None},
+            "$set": {"blobs": target, "move_to": None, "etag": None},
             "$addToSet": {"drop_at": source},
         }
         return await self._update(manifest.id, (State.READY,), change, blobs=source, move_to=target)
