@@ -255,7 +255,7 @@ async def test_a_tombstone_is_made_once_and_then_forgotten(
         upload.id, now=NOW + 1, becomes=becomes, until=NOW + 2, only=only
     )
     assert marked == replace(
-        upload, state=becomes, updated_at=NOW + 1, expires_at=NOW + 2, todo=("empty",)
+        upload, state=becomes, updated_at=NOW + 1, expires_at=NOW + 2, todo=("empty",), todo_tries=1
     )
     again = await manifests.mark_deleted(upload.id, now=NOW, becomes=becomes, until=NOW, only=only)
     assert again is None
