@@ -31,6 +31,7 @@ from lading.protocol.manifest import MAX_INTEGER, Manifest, Piece
 from lading.storage.blobs.base import Check, Pieces, Traits, moved, verify
 from lading.storage.blobs.retry import PAUSES, repeat
 from lading.storage.blobs.s3_client import S3Client, S3Error, S3Options
+from lading.storage.blobs.s3_direct import S3Direct
 from lading.storage.blobs.s3_transfer import PARTS_AT_ONCE, WHOLE, Transfer, encoded
 from lading.storage.collections.chunks import Chunks
 
@@ -78,6 +79,7 @@ class S3Blobs:
         self.name = address
         bucket, _, prefix = address.removeprefix("s3://").partition("/")
         self.client = S3Client(bucket, options)
+        self.direct = S3Direct(self.client, self.key)
         self._prefix = f"{prefix}/" if prefix else ""
         self._chunks = chunks
         self._pauses = pauses
