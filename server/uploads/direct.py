@@ -221,11 +221,11 @@ class DirectUploads:
 
     async def clear(self, manifest: Manifest) -> None:
         """Delete what came here of a file that is published from the bucket."""
-        if manifest.upload_size:
-            try:
+        try:
+            if (await self.uploads.coverage(manifest)).upload_size:
                 await self.storage.contents.delete(manifest)
-            except LadingError as error:
-                log.warning("pieces-not-deleted", id=manifest.id, error=str(error))
+        except LadingError as error:  # they go with the file
+            log.warning("pieces-not-deleted", id=manifest.id, error=str(error))
 
 
 def _missing(layout: Layout, size: int, has: Sequence[Part]) -> list[list[int]]:

@@ -121,7 +121,6 @@ async def _upload(server: Services, manifest: Manifest) -> schemas.media.MediaUp
         url=presigned["url"],
         headers={"Content-Type": manifest.mime_type},
         expires_at=presigned["expires_at"],
-        direct=False,
     )
     layout = direct.layout(manifest)
     if layout is not None:

@@ -45,7 +45,7 @@ class MediaUpload(TypedDict):
     url: str
     headers: Annotated[dict[str, str], Field(description="Headers to send with the bytes.")]
     expires_at: types.Moment
-    direct: Annotated[bool, Field(description="Whether `url` is that of the bucket.")]
+    direct: NotRequired[Annotated[Literal[True], Field(description="`url` is the bucket's.")]]
     parts: NotRequired[MediaParts]
 
 
