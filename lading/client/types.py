@@ -48,7 +48,8 @@ class Progress:
 class File:
     """A finished file.
 
-    `sha256` is in lower-case hexadecimal, None for a file that was uploaded without one. `url` is
+    `sha256` is in lower-case hexadecimal, None for a file that was uploaded without one. `crc32c`
+    is None for a file that was sent directly to its bucket; that has a `sha256`. `url` is
     where the file can be fetched, absolute.
     """
 
@@ -57,7 +58,7 @@ class File:
     size: int
     mime_type: str
     sha256: str | None
-    crc32c: int
+    crc32c: int | None
     url: str
     raw: Raw = field(default_factory=dict, repr=False, compare=False)
 
@@ -226,6 +227,7 @@ class UploadRequest:
     resume: bool
     chunk_size: int | None
     one_request: bool = False
+    direct: bool = False
 
 
 def moment(text: str) -> datetime:

@@ -5,18 +5,15 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from lading.server.limits import USUAL_LIMITS
-from lading.storage.blobs.s3 import S3Blobs
 from lading.storage.database import Database
-from tests.support.direct import put
-from tests.support.seaweedfs import OWNER, SeaweedFS
+from tests.support.direct import LIMITS, PART, bucket, put, site_with_bucket
+from tests.support.seaweedfs import SeaweedFS
 from tests.support.servers import Inside, inside
 from tests.support.users import refusal
 from tests.support.wire import channel
@@ -24,15 +21,6 @@ from tests.support.wire import channel
 MIB = 2**20
 BODY = random.Random(3).randbytes(3 * MIB + 7)
 LARGE = random.Random(4).randbytes(12 * MIB + 9)
-PART = 5 * MIB
-"""S3 takes no smaller part, except as the last one."""
-
-LIMITS = replace(
-    USUAL_LIMITS,
-    uploads=replace(
-        USUAL_LIMITS.uploads, largest_put=11 * MIB, direct_part=PART, todo_poll_seconds=0.2
-    ),
-)
 
 
 def digest(body: bytes) -> str:
@@ -47,10 +35,7 @@ async def site(
     s3_home: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[Inside]:
-    for name, value in OWNER.environment.items():
-        monkeypatch.setenv(name, value)
-    settings: dict[str, Any] = {"blobs": s3_home, **seaweed.settings()}
-    async with inside(tmp_path, database_url, limits=LIMITS, **settings) as running:
+    async with site_with_bucket(tmp_path, database_url, seaweed, s3_home, monkeypatch) as running:
         yield running
 
 
@@ -77,13 +62,6 @@ async def usage(site: Inside) -> tuple[int, int]:
     async with site.http() as back_end:
         told = (await back_end.get("/v1/usage")).json()
     return told["used"], told["reserved"]
-
-
-def bucket(site: Inside) -> S3Blobs:
-    homes = site.services.uploads._storage.blobs
-    found = homes.bare(homes.home)
-    assert isinstance(found, S3Blobs)
-    return found
 
 
 async def in_bucket(site: Inside) -> list[str]:
