@@ -218,7 +218,7 @@ class Gate:
     def __init__(self, parts: Parts, home: str) -> None:
         self._driver = parts.storage.blobs.bare(home)
         self._take = self._driver.take
-        self._driver.take = self.take
+        vars(self._driver)["take"] = self.take
         self.act: Callable[[], Awaitable[object]] | None = None
 
     async def take(self, manifest: Manifest, pieces: Pieces) -> None:
