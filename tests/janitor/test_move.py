@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -142,6 +143,58 @@ async def test_what_is_finished_lies_in_its_final_place(
     assert (await now(parts, file)).todo == ()
     assert (tmp_path / "home" / "private" / file.id[-2:] / file.id / "0").read_bytes() == DATA
     assert list((tmp_path / "home" / "incoming").iterdir()) == []
+
+
+async def test_what_is_made_public_goes_to_the_public_folder_and_back(
+    database: Database, directory: str, tmp_path: Path
+) -> None:
+    parts = parts_at(database, directory)
+    file = await stored(parts)
+    for public in (True, False, False, True):
+        changed = await parts.library.change(ANN, file.id, public=public)
+        assert changed.public is public
+        lies = tmp_path / "home" / ("public" if public else "private") / file.id[-2:] / file.id
+        assert (lies / "0").read_bytes() == DATA
+        assert (await now(parts, file)).todo == ()
+        assert await read(parts, file) == DATA
+        assert await parts.audit() == []
+
+
+async def test_what_is_made_public_before_it_is_finished_is_published_there(
+    database: Database, directory: str, tmp_path: Path
+) -> None:
+    parts = parts_at(database, directory)
+    opened = await parts.uploads.create(ANN, UploadSpec(name="a", size=1, public=True))
+    await parts.uploads.write(opened, 0, b"x", crc32c(b"x"))
+    file = opened.manifest
+    await parts.library.change(ANN, file.id, public=False)
+    await parts.library.change(ANN, file.id, public=True)
+    await parts.uploads.finish(ANN, file.id)
+    assert (tmp_path / "home" / "public" / file.id[-2:] / file.id / "0").read_bytes() == b"x"
+
+
+async def test_who_holds_the_steps_does_one_again_that_its_file_outran(
+    database: Database, directory: str, tmp_path: Path
+) -> None:
+    """A rename that was on its way while the file was made private is not the last word."""
+    parts = parts_at(database, directory)
+    other = parts_at(database, directory, parts.clock)
+    file = await stored(parts)
+    driver = parts.storage.blobs.bare(directory)
+    place, turned = driver.place, False
+
+    async def late(manifest: Manifest) -> None:
+        nonlocal turned
+        if not turned:
+            turned = True
+            await other.library.change(ANN, file.id, public=False)
+        await place(manifest)
+
+    vars(driver)["place"] = late
+    await parts.library.change(ANN, file.id, public=True)
+    assert not (await now(parts, file)).public
+    assert (tmp_path / "home" / "private" / file.id[-2:] / file.id / "0").exists()
+    assert not (tmp_path / "home" / "public" / file.id[-2:] / file.id).exists()
 
 
 # -- crashes
@@ -334,3 +387,40 @@ async def moved_by_another(parts: Parts, file: Manifest) -> None:
     parts.clock.now += 2 * LEASE
     await parts.uploads.todo.once()
     await moved(parts, file, "mongo")
+
+
+# -- the audit
+
+
+async def test_the_audit_names_what_is_missing_at_a_home_and_what_is_too_much(
+    database: Database, directory: str, tmp_path: Path
+) -> None:
+    parts = parts_at(database, directory)
+    missing, whole, elsewhere = [await stored(parts) for _ in range(3)]
+    shutil.rmtree(tmp_path / "home" / "private" / missing.id[-2:] / missing.id)
+    await moved(parts, elsewhere, "mongo")
+    left = tmp_path / "home" / "private" / elsewhere.id[-2:] / elsewhere.id
+    left.mkdir(parents=True)
+    (left / "0").write_bytes(DATA)
+    stranger = "6b0179176249a43ed26a4b6e"
+    (tmp_path / "home" / "incoming" / f"{stranger}.0").write_bytes(b"x")
+    found = {(each.kind, each.id) for each in await parts.audit()}
+    assert found == {
+        ("missing", missing.id),
+        ("orphan", elsewhere.id),
+        ("orphan", stranger),
+    }
+    auditor = parts.janitor.auditor()
+    by_index = {(each.kind, each.id) async for each in auditor.findings(read=False)}
+    assert by_index == found
+    assert await read(parts, whole) == DATA
+
+
+async def test_the_audit_names_bytes_that_were_not_dropped(
+    database: Database, directory: str
+) -> None:
+    parts = parts_at(database, "mongo")
+    file = await stored(parts)
+    await moved(parts, file, directory)
+    assert await parts.chunks.put_data(file.id, 0, DATA[:CELL])
+    assert [(each.kind, each.id) for each in await parts.audit()] == [("orphan", file.id)]
