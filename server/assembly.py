@@ -75,7 +75,8 @@ def assemble(
     """Put the parts together on a storage."""
     janitor = Janitor(storage, tombstone_ttl=settings.tombstone_ttl, pace=settings.janitor_pace)
     uploads = Uploads(storage, janitor.sweeper, settings, limits)
-    library, users = Library(uploads, storage), Users(uploads, storage)
+    library = Library(uploads, storage, limits.todo_lease_seconds)
+    users = Users(uploads, storage)
     return Assembly(settings, storage, janitor, uploads, library, users)
 
 
