@@ -21,6 +21,11 @@ def scheme(address: str) -> str:
     return address.partition(":")[0]
 
 
+def path_of(address: str) -> str:
+    """The path of a home `file:///directory`."""
+    return address.removeprefix("file://")
+
+
 def ingest_of(home: str) -> str:
     """The address of the store that takes the pieces of files which will live at `home`."""
     return MONGO if scheme(home) == "s3" else home

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from lading.storage.blobs.base import Blobs
+from lading.storage.blobs.directory import Directory
 from lading.storage.blobs.limit import Limited
+from lading.storage.blobs.local import LocalBlobs
 from lading.storage.blobs.measure import Measured, Observe
 from lading.storage.blobs.mongo import MongoBlobs
 from lading.storage.clock import Clock, DatabaseClock
@@ -26,7 +28,7 @@ from lading.storage.contents import Contents
 from lading.storage.corrections import Corrections
 from lading.storage.database import Database, connect
 from lading.storage.free_space import FreeSpace
-from lading.storage.homes import MONGO, Homes, scheme
+from lading.storage.homes import MONGO, Homes, path_of, scheme
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,10 @@ def assemble_storage(
         match scheme(address):
             case "mongo":
                 return MongoBlobs(chunks)
+            case "file":
+                # Only the present home is made: an old one that is missing is not mounted.
+                directory = Directory(path_of(address), create=address == home)
+                return LocalBlobs(address, directory, chunks)
             case _:
                 raise KeyError(address)
 

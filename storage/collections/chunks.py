@@ -37,6 +37,14 @@ def object_id(upload_id: str, slice_start: int) -> bytes:
     return ObjectId(upload_id).binary + slice_start.to_bytes(8, "big")
 
 
+def conflict(stored: Piece) -> ChunkConflict:
+    """The refusal of a piece because another one is stored at its place."""
+    return ChunkConflict(
+        f"A piece of {stored.size} bytes with CRC-32C {stored.crc32c} is stored at "
+        f"{stored.slice_start}; ask what is missing and continue from there."
+    )
+
+
 class Chunks:
     """The pieces of all uploads. `slice_start` is a place here, see `contents.py`."""
 
@@ -73,10 +81,7 @@ class Chunks:
             if stored == piece:
                 return False
             if stored is not None:
-                raise ChunkConflict(
-                    f"A piece of {stored.size} bytes with CRC-32C {stored.crc32c} is stored at "
-                    f"{piece.slice_start}; ask what is missing and continue from there."
-                )
+                raise conflict(stored)
             # Either most nodes do not have the other writer's piece yet, or it is being deleted.
             await asyncio.sleep(PAUSE)
         raise Unavailable("Another writer's piece at this place did not settle; try again.")

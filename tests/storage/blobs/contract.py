@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import os
-from typing import Protocol
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 import pytest
 
 from lading.protocol.digests import crc32c
-from lading.protocol.errors import ChunkConflict, Internal
-from lading.protocol.manifest import Piece
-from lading.storage.blobs.base import Ingest
+from lading.protocol.errors import ChunkConflict, Internal, Unavailable
+from lading.protocol.manifest import Manifest, Piece, State
+from lading.storage.blobs.base import Ingest, Moved
 from lading.storage.collections.chunks import Chunks
 from lading.storage.collections.manifests import new_id
 from tests.support.database_faults import BreakingCollection
@@ -29,6 +31,11 @@ class Rig(Protocol):
 
     @property
     def chunks(self) -> Chunks: ...
+
+    @property
+    def farthest(self) -> int:
+        """The largest offset in a file that the store takes."""
+        ...
 
     @property
     def commits(self) -> BreakingCollection:
@@ -52,12 +59,55 @@ def piece(start: int, data: bytes) -> Piece:
     return Piece(start, len(data), crc32c(data))
 
 
+def manifest(upload_id: str, *pieces: Piece, **more: Any) -> Manifest:
+    """The manifest of a finished file of these pieces."""
+    size = sum(each.size for each in pieces)
+    usual: dict[str, Any] = {"user_id": "ann", "name": "a", "chunk_size": 1024, "size": size}
+    usual |= {"created_at": 0.0, "updated_at": 0.0, "expires_at": None, "state": State.READY}
+    return Manifest(**usual | {"id": upload_id, "upload_end": True} | more)
+
+
+async def store(rig: Rig, count: int = 3, *, attempt: int = 0, **more: Any) -> File:
+    """A finished file of `count` pieces."""
+    upload_id, pieces, contents = new_id(), [], []
+    for index in range(count):
+        data = os.urandom(1000)
+        place = attempt * 2**53 + index * 1000
+        await rig.blobs.write(upload_id, piece(place, data), data)
+        pieces.append(piece(index * 1000, data))
+        contents.append(data)
+    return File(manifest(upload_id, *pieces, attempt=attempt, **more), pieces, contents)
+
+
+@dataclass(frozen=True)
+class File:
+    manifest: Manifest
+    pieces: list[Piece]
+    contents: list[bytes]
+
+    async def stream(self) -> AsyncIterator[tuple[Piece, bytes]]:
+        """What `take` gets."""
+        for each in zip(self.pieces, self.contents, strict=True):
+            yield each
+
+    async def read(self, rig: Rig) -> list[bytes | None]:
+        """The bytes of the pieces as they are stored now."""
+        zero = self.manifest.attempt * 2**53
+        found = [await rig.blobs.read(self.manifest.id, zero + p.slice_start) for p in self.pieces]
+        return [None if each is None else each[1] for each in found]
+
+
+async def nothing() -> None:
+    """A check that never raises."""
+
+
 class Contract:
     """The suite."""
 
     async def test_what_is_written_is_read(self, rig: Rig) -> None:
         upload_id = new_id()
-        for start, data in ((0, b"x"), (1024, os.urandom(100_000)), (2**52, os.urandom(4 * 2**20))):
+        far = rig.farthest - 2**40
+        for start, data in ((0, b"x"), (1024, os.urandom(100_000)), (far, os.urandom(4 * 2**20))):
             assert await rig.blobs.write(upload_id, piece(start, data), data) is True
             assert await rig.blobs.read(upload_id, start) == (piece(start, data), data)
 
@@ -142,7 +192,8 @@ class Contract:
         assert await rig.blobs.read(other, 0) == (piece(0, b"y"), b"y")
 
     async def test_deleting_what_lies_before_a_place_leaves_the_rest(self, rig: Rig) -> None:
-        upload_id, starts = new_id(), [0, 1, 2**53 - 1, 2**53, 2**53 + 1, 1001 * 2**53 - 1]
+        far = rig.farthest
+        upload_id, starts = new_id(), [0, 1, far, 2**53, 2**53 + 1, 1000 * 2**53 + far]
         for start in starts:
             await rig.blobs.write(upload_id, piece(start, b"x"), b"x")
         assert await rig.blobs.delete(upload_id, 2, 2**53) == 2
@@ -176,3 +227,91 @@ class Contract:
         await rig.blobs.delete(upload_id, 10)
         assert await rig.blobs.write(upload_id, piece(0, b"newer"), b"newer") is True
         assert await rig.blobs.read(upload_id, 0) == (piece(0, b"newer"), b"newer")
+
+    @pytest.mark.parametrize("public", [False, True])
+    @pytest.mark.parametrize("attempt", [0, 2])
+    async def test_a_placed_file_is_read_and_placing_may_be_repeated(
+        self, rig: Rig, attempt: int, public: bool
+    ) -> None:
+        file = await store(rig, attempt=attempt, public=public)
+        for _ in range(2):
+            await rig.blobs.place(file.manifest)
+            assert await file.read(rig) == file.contents
+        assert await rig.bytes_kept(file.manifest.id) == 3000
+
+    async def test_a_file_may_become_public_and_private_again(self, rig: Rig) -> None:
+        file = await store(rig)
+        for public in (True, False, True):
+            await rig.blobs.place(replace(file.manifest, public=public))
+            assert await file.read(rig) == file.contents
+        assert await rig.bytes_kept(file.manifest.id) == 3000
+
+    async def test_an_empty_file_is_placed_and_deleted(self, rig: Rig) -> None:
+        empty = manifest(new_id())
+        await rig.blobs.place(empty)
+        await rig.blobs.place(replace(empty, public=True))
+        assert await rig.blobs.delete(empty.id, 10) == 0
+        assert await rig.bytes_kept(empty.id) == 0
+
+    async def test_placing_many_at_once_is_placing_once(self, rig: Rig) -> None:
+        file = await store(rig)
+        await asyncio.gather(*(rig.blobs.place(file.manifest) for _ in range(3)))
+        assert await file.read(rig) == file.contents
+
+    async def test_a_placed_file_is_deleted(self, rig: Rig) -> None:
+        file = await store(rig)
+        await rig.blobs.place(file.manifest)
+        assert [await rig.blobs.delete(file.manifest.id, 2) for _ in range(3)] == [2, 1, 0]
+        assert await file.read(rig) == [None] * 3
+        assert await rig.bytes_kept(file.manifest.id) == 0
+
+    async def test_what_was_dropped_is_listed_but_moved(self, rig: Rig) -> None:
+        file, other = await store(rig), await store(rig)
+        for each in (file, other):
+            await rig.blobs.place(each.manifest)
+        for _ in range(2):
+            await rig.blobs.drop(file.manifest, nothing)
+        assert await rig.bytes_kept(file.manifest.id) == 0
+        for listed in file.pieces:
+            assert await rig.chunks.at(file.manifest.id, listed.slice_start) == listed
+            with pytest.raises(Moved):
+                await rig.blobs.read(file.manifest.id, listed.slice_start)
+        assert await other.read(rig) == other.contents
+
+    @pytest.mark.parametrize("attempt", [0, 2])
+    async def test_a_file_is_taken_and_taking_may_be_repeated(self, rig: Rig, attempt: int) -> None:
+        file = await store(rig, attempt=attempt)
+        await rig.blobs.drop(file.manifest, nothing)
+        for _ in range(2):
+            await rig.blobs.take(file.manifest, file.stream())
+            assert await file.read(rig) == file.contents
+        assert await rig.bytes_kept(file.manifest.id) == 3000
+
+    async def test_a_take_that_broke_off_may_be_repeated(self, rig: Rig) -> None:
+        file = await store(rig)
+        await rig.blobs.drop(file.manifest, nothing)
+
+        async def broken() -> AsyncIterator[tuple[Piece, bytes]]:
+            yield file.pieces[0], file.contents[0]
+            raise Unavailable
+
+        with pytest.raises(Unavailable):
+            await rig.blobs.take(file.manifest, broken())
+        await rig.blobs.take(file.manifest, file.stream())
+        assert await file.read(rig) == file.contents
+
+    async def test_an_empty_file_is_taken(self, rig: Rig) -> None:
+        empty = File(manifest(new_id()), [], [])
+        await rig.blobs.take(empty.manifest, empty.stream())
+        assert await rig.bytes_kept(empty.manifest.id) == 0
+
+    async def test_the_audit_hears_of_all_uploads_whose_bytes_are_here(self, rig: Rig) -> None:
+        under_way, placed, public, dropped, deleted = [await store(rig) for _ in range(5)]
+        await rig.blobs.place(placed.manifest)
+        await rig.blobs.place(replace(public.manifest, public=True))
+        await rig.blobs.drop(dropped.manifest, nothing)
+        await rig.blobs.delete(deleted.manifest.id, 10)
+        found = {each async for each in rig.blobs.uploads()}
+        here = {each.manifest.id for each in (under_way, placed, public)}
+        assert here <= found
+        assert deleted.manifest.id not in found

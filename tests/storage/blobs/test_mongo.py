@@ -15,6 +15,8 @@ from tests.support.database_faults import break_chunks
 
 
 class MongoRig:
+    farthest = 2**53 - 1
+
     def __init__(self, database: Database, wrapped: str) -> None:
         self._pieces = database.chunks
         self.commits = break_chunks(database)
@@ -31,7 +33,7 @@ class MongoRig:
 
     async def bytes_kept(self, upload_id: str) -> int:
         query = {"upload_id": ObjectId(upload_id)}
-        return sum([len(document["data"]) async for document in self._pieces.find(query)])
+        return sum([len(document.get("data", b"")) async for document in self._pieces.find(query)])
 
     async def _stored(self, upload_id: str, slice_start: int) -> tuple[object, bytes]:
         found = await self.chunks.data(upload_id, slice_start)

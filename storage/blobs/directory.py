@@ -1,0 +1,383 @@
+"""The folders of a local home, by system calls: what a directory of files can do in one step.
+
+```
+incoming/<id>.<attempt>          an upload under way, sparse
+private/<last 2 of id>/<id>/0    a finished file; `0` is the original, larger numbers its sizes
+public/<last 2 of id>/<id>/0     a finished file that anyone may fetch
+```
+
+Paths are made of ids alone, each folder is opened below the one before it, and no symbolic link is
+followed. Everything here blocks and is for threads. Files have mode 0640 and folders 0750, less
+what the umask takes away, so that a web server in the group can read what is finished; `incoming`
+is for the owner alone. Source: page 9 of the design, "Local directory".
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import re
+import secrets
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from stat import S_ISDIR, S_ISLNK
+
+from lading.protocol.errors import LadingError, StorageFull, TooLarge, Unavailable
+
+INCOMING, PRIVATE, PUBLIC = "incoming", "private", "public"
+
+ORIGINAL = "0"
+
+LISTED = re.compile(r"[0-9a-f]{24}")
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+_WRITE = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
+
+_FLOCK = "hhqqi0q"
+"""`struct flock` of Linux: type, whence, start, length, process."""
+
+
+class Unusable(Unavailable):
+    """The directory cannot be used as it is; the message names the setting."""
+
+
+def translated(error: OSError) -> LadingError:
+    """The error of Lading for a failure of the file system."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StorageFull(
+            "The disk of the directory that LADING_BLOBS names is full; try again when there is "
+            "space."
+        )
+    if error.errno == errno.EFBIG:
+        return TooLarge("The file system of the server's directory holds no file of this length.")
+    return Unavailable(f"The server's directory does not work: {error.strerror}; try again.")
+
+
+class Directory:
+    """The folders below `root`, an absolute path. `create` makes what is missing.
+
+    Raises Unusable unless files can be written there, locked, and renamed from folder to folder.
+    """
+
+    def __init__(self, root: str, *, create: bool) -> None:
+        self.root = root
+        self._folders: dict[str, int] = {}
+        try:
+            self._root = self._open_root(create)
+            for name in (INCOMING, PRIVATE, PUBLIC):
+                self._folders[name] = self._open_folder(name, create)
+            if create:
+                self._try_out()
+        except OSError as error:
+            self.close()
+            raise self._unusable(error.strerror or "it does not work") from error
+        except Unusable:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close the descriptors of the folders."""
+        for descriptor in (*self._folders.values(), getattr(self, "_root", -1)):
+            with suppress(OSError):
+                os.close(descriptor)
+        self._folders.clear()
+
+    # -- at the start
+
+    def _unusable(self, why: str, path: str = "") -> Unusable:
+        return Unusable(f"LADING_BLOBS names the directory {self.root}: {path or 'it'} {why}.")
+
+    def _open_root(self, create: bool) -> int:
+        if create and not os.path.lexists(self.root):
+            _make_folder(None, self.root)
+        return self._open_checked(None, self.root)
+
+    def _open_folder(self, name: str, create: bool) -> int:
+        if create:
+            _make_folder(self._root, name, 0o700 if name == INCOMING else 0o750)
+        return self._open_checked(self._root, name)
+
+    def _open_checked(self, folder: int | None, name: str) -> int:
+        """Open a folder and say what it is if it is none."""
+        shown = name if folder is not None else ""
+        try:
+            found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+            if S_ISLNK(found.st_mode):
+                raise self._unusable("is a symbolic link; name the directory itself", shown)
+            if not S_ISDIR(found.st_mode):
+                raise self._unusable("is not a directory", shown)
+            return os.open(name, _FOLDER, dir_fd=folder)
+        except FileNotFoundError:
+            raise self._unusable("does not exist", shown) from None
+        except PermissionError:
+            raise self._unusable("cannot be read by this user", shown) from None
+
+    def _try_out(self) -> None:
+        """Do once with an empty file what is done with every upload."""
+        name = f".try-{secrets.token_hex(8)}"
+        incoming = self._folders[INCOMING]
+        try:
+            descriptor = os.open(name, _WRITE | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=incoming)
+        except OSError as error:
+            raise self._unusable(f"cannot be written ({error.strerror})", INCOMING) from error
+        where = incoming
+        try:
+            self._try_lock(descriptor)
+            for target in (PRIVATE, PUBLIC):
+                where = self._try_rename(name, where, target)
+        finally:
+            os.close(descriptor)
+            os.unlink(name, dir_fd=where)
+
+    def _try_lock(self, descriptor: int) -> None:
+        try:
+            try_lock(descriptor, 0, 0)
+            is_hole(descriptor, 0, 1)
+        except OSError as error:
+            why = f"is on a file system without locks or holes ({error.strerror})"
+            raise self._unusable(why, INCOMING) from error
+
+    def _try_rename(self, name: str, where: int, target: str) -> int:
+        folder = self._folders[target]
+        try:
+            os.rename(name, name, src_dir_fd=where, dst_dir_fd=folder)
+        except OSError as error:
+            why = f"cannot be written ({error.strerror})"
+            if error.errno == errno.EXDEV:
+                why = f"is on another file system than {INCOMING}; they must be on the same one"
+            raise self._unusable(why, target) from error
+        return folder
+
+    # -- an upload under way
+
+    def open_incoming(self, name: str, *, create: bool) -> int | None:
+        """A descriptor of an upload's file; None when there is none and it is not created."""
+        flags = _WRITE | os.O_CREAT if create else _WRITE
+        with suppress(FileNotFoundError):
+            return os.open(name, flags, 0o640, dir_fd=self._folders[INCOMING])
+        return None
+
+    def is_incoming(self, name: str, descriptor: int) -> bool:
+        """Whether the open file is still the upload's: it may be published, or deleted."""
+        with suppress(FileNotFoundError):
+            found = os.stat(name, dir_fd=self._folders[INCOMING], follow_symlinks=False)
+            return os.path.samestat(found, os.fstat(descriptor))
+        return False
+
+    def unlink_incoming(self, name: str) -> None:
+        """Delete an upload's file, if it is there."""
+        with suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=self._folders[INCOMING])
+
+    def incoming(self) -> list[str]:
+        """The names of all files of uploads under way."""
+        return _names(self._folders[INCOMING])
+
+    def write(self, descriptor: int, data: bytes, offset: int) -> None:
+        """Write all of `data` at an offset."""
+        view = memoryview(data)
+        while view:
+            written = os.pwrite(descriptor, view, offset)
+            view, offset = view[written:], offset + written
+
+    def truncate(self, descriptor: int, size: int) -> None:
+        """Cut an open file, or let it grow by a hole."""
+        os.ftruncate(descriptor, size)
+
+    def sync_data(self, descriptor: int) -> None:
+        """Make the bytes of an open file durable."""
+        os.fdatasync(descriptor)
+
+    def sync_file(self, descriptor: int) -> None:
+        """Make an open file durable with its length and times."""
+        os.fsync(descriptor)
+
+    def sync_entries(self) -> None:
+        """Make the entries of `incoming` durable."""
+        os.fsync(self._folders[INCOMING])
+
+    # -- finished files
+
+    def finished(self, upload_id: str) -> str | None:
+        """In which folder a finished file lies: `private`, `public`, or None.
+
+        `private` is looked at twice, since the file may be renamed in between.
+        """
+        for kind in (PRIVATE, PUBLIC, PRIVATE):
+            descriptor = self.open_finished(upload_id, kind)
+            if descriptor is not None:
+                os.close(descriptor)
+                return kind
+        return None
+
+    def open_finished(self, upload_id: str, kind: str) -> int | None:
+        """A descriptor for reading a finished file; None when it is not in that folder."""
+        with self._folder(kind, upload_id) as folder:
+            if folder is not None:
+                with suppress(FileNotFoundError):
+                    return os.open(ORIGINAL, _READ, dir_fd=folder)
+        return None
+
+    def open_any(self, upload_id: str, incoming: str) -> int | None:
+        """A descriptor for reading an upload, wherever its file is at this moment."""
+        for _ in range(2):  # it may be renamed while it is looked for
+            for kind in (PRIVATE, PUBLIC):
+                descriptor = self.open_finished(upload_id, kind)
+                if descriptor is not None:
+                    return descriptor
+            with suppress(FileNotFoundError):
+                return os.open(incoming, _READ, dir_fd=self._folders[INCOMING])
+        return None
+
+    def publish(self, name: str, upload_id: str, kind: str) -> None:
+        """Rename an upload's file to its final place; durable on return."""
+        with self._made_folder(kind, upload_id) as folder:
+            incoming = self._folders[INCOMING]
+            os.rename(name, ORIGINAL, src_dir_fd=incoming, dst_dir_fd=folder)
+            os.fsync(folder)
+        self.sync_entries()
+
+    def publish_nothing(self, upload_id: str, kind: str) -> None:
+        """Make an empty file at its final place; durable on return."""
+        with self._made_folder(kind, upload_id) as folder:
+            os.close(os.open(ORIGINAL, _WRITE | os.O_CREAT, 0o640, dir_fd=folder))
+            os.fsync(folder)
+
+    def change_kind(self, upload_id: str, old: str, new: str) -> None:
+        """Rename the folder of a finished file between `private` and `public`; durable then."""
+        shard = upload_id[-2:]
+        _make_folder(self._folders[new], shard)
+        os.fsync(self._folders[new])
+        with self._shard(old, shard) as source, self._shard(new, shard) as target:
+            assert source is not None
+            assert target is not None
+            os.rename(upload_id, upload_id, src_dir_fd=source, dst_dir_fd=target)
+            os.fsync(target)
+            os.fsync(source)
+
+    def delete_finished(self, upload_id: str) -> None:
+        """Delete the folder of a finished file with all that is in it; durable on return."""
+        for kind in (PRIVATE, PUBLIC):
+            with self._shard(kind, upload_id[-2:]) as shard:
+                if shard is not None:
+                    self._delete_folder(shard, upload_id)
+
+    def _delete_folder(self, shard: int, upload_id: str) -> None:
+        try:
+            folder = os.open(upload_id, _FOLDER, dir_fd=shard)
+        except FileNotFoundError:
+            return
+        try:
+            for name in _names(folder):
+                with suppress(FileNotFoundError):
+                    os.unlink(name, dir_fd=folder)
+        finally:
+            os.close(folder)
+        with suppress(FileNotFoundError):
+            os.rmdir(upload_id, dir_fd=shard)
+        os.fsync(shard)
+
+    def kept(self, kind: str) -> Iterator[str]:
+        """The ids of the finished files in `private` or `public`."""
+        for shard in _names(self._folders[kind]):
+            with self._shard(kind, shard) as folder:
+                if folder is not None:
+                    yield from _names(folder)
+
+    # -- folders
+
+    @contextmanager
+    def _shard(self, kind: str, shard: str) -> Iterator[int | None]:
+        """The folder of all ids with the same two last digits; None when there is none."""
+        try:
+            folder = os.open(shard, _FOLDER, dir_fd=self._folders[kind])
+        except (FileNotFoundError, NotADirectoryError):
+            yield None
+            return
+        try:
+            yield folder
+        finally:
+            os.close(folder)
+
+    @contextmanager
+    def _folder(self, kind: str, upload_id: str) -> Iterator[int | None]:
+        """The folder of one finished file; None when there is none."""
+        with self._shard(kind, upload_id[-2:]) as shard:
+            if shard is None:
+                yield None
+                return
+            try:
+                folder = os.open(upload_id, _FOLDER, dir_fd=shard)
+            except FileNotFoundError:
+                yield None
+                return
+            try:
+                yield folder
+            finally:
+                os.close(folder)
+
+    @contextmanager
+    def _made_folder(self, kind: str, upload_id: str) -> Iterator[int]:
+        """The folder of one finished file, made and durable. Another process may make it, too."""
+        _make_folder(self._folders[kind], upload_id[-2:])
+        os.fsync(self._folders[kind])
+        with self._shard(kind, upload_id[-2:]) as shard:
+            assert shard is not None
+            _make_folder(shard, upload_id)
+            os.fsync(shard)
+        with self._folder(kind, upload_id) as folder:
+            if folder is None:
+                raise FileNotFoundError(errno.ENOENT, "the file was deleted at this moment")
+            yield folder
+
+
+def _make_folder(parent: int | None, name: str, mode: int = 0o750) -> None:
+    """Make a folder unless it is there."""
+    with suppress(FileExistsError):
+        os.mkdir(name, mode, dir_fd=parent)
+
+
+def _names(folder: int) -> list[str]:
+    """What is in a folder. By a descriptor of its own, for others may be listing it, too."""
+    own = os.open(".", _FOLDER, dir_fd=folder)
+    try:
+        with os.scandir(own) as found:
+            return [each.name for each in found]
+    finally:
+        os.close(own)
+
+
+def try_lock(descriptor: int, start: int, length: int) -> bool:
+    """Lock bytes of an open file, to its end where `length` is 0. False when they are locked.
+
+    The lock belongs to the descriptor: it ends with it, however the process ends. Locks of one
+    descriptor do not exclude each other.
+    """
+    try:
+        _lock(descriptor, fcntl.F_WRLCK, start, length)
+    except (BlockingIOError, PermissionError):
+        return False
+    return True
+
+
+def unlock(descriptor: int, start: int, length: int) -> None:
+    """End a lock."""
+    _lock(descriptor, fcntl.F_UNLCK, start, length)
+
+
+def _lock(descriptor: int, kind: int, start: int, length: int) -> None:
+    asked = struct.pack(_FLOCK, kind, os.SEEK_SET, start, length, 0)
+    fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, asked)
+
+
+def is_hole(descriptor: int, start: int, size: int) -> bool:
+    """Whether nothing was ever written in these bytes of an open file."""
+    try:
+        return os.lseek(descriptor, start, os.SEEK_DATA) >= start + size
+    except OSError as error:
+        if error.errno == errno.ENXIO:  # no data until the end
+            return True
+        raise

@@ -1,0 +1,441 @@
+"""Bytes in a directory of this machine: one file for each upload, published by renaming it.
+
+The order for a piece is: write it at its offset, make the file durable (one `fdatasync` for all
+pieces of it that wait at that moment), then commit the piece by its document in `chunks`. A new
+file's entry in `incoming` is made durable before its first piece is committed.
+
+Two writers of different bytes at one place must not spoil each other's. So a writer locks the
+place in the file, across processes, and where something was written before it asks the documents
+whether a piece is stored there; bytes of a stored piece are never overwritten. Who publishes a file
+locks all of it: nothing is written into a published file. The kernel ends the locks of a process
+that is killed. The folders and their names are in `directory.py`.
+
+All servers of a directory are on one machine, or the file system has locks among machines.
+Source: page 9 of the design, "Local directory"; docs/decisions/0040.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any, TypeVar
+from weakref import WeakValueDictionary
+
+from lading.protocol.errors import AlreadyComplete, ChunkConflict, Internal, Unavailable
+from lading.protocol.manifest import MAX_INTEGER, Manifest, Piece
+from lading.storage.blobs.base import Check, Pieces, Traits, moved, verify
+from lading.storage.blobs.directory import (
+    LISTED,
+    PRIVATE,
+    PUBLIC,
+    Directory,
+    is_hole,
+    translated,
+    try_lock,
+    unlock,
+)
+from lading.storage.blobs.group_commit import GroupCommit
+from lading.storage.collections.chunks import Chunks, conflict
+
+T = TypeVar("T")
+
+SPAN = MAX_INTEGER + 1
+
+THREADS = 8
+"""Threads for system calls that wait for the disk."""
+
+IDLE_SECONDS = 5.0
+"""How long the file of an upload stays open after its last piece. A deleted file takes space on the
+disk for as long as it is open."""
+
+PATIENCE, PAUSE = 500, 0.01
+"""A place that another process has locked is tried so often, with so many seconds between."""
+
+SYNCED_AT_ONCE = 64 * 2**20
+"""Bytes of a file that arrives from another home, written before the disk must have them."""
+
+
+class LocalBlobs:
+    """The driver of a home `file:///directory`. `address` is what manifests name it by."""
+
+    traits = Traits(durable=True, ranges_while_uploading=True, path=True)
+
+    def __init__(self, address: str, directory: Directory, chunks: Chunks) -> None:
+        self.name = address
+        self.directory = directory
+        self._chunks = chunks
+        self._threads = ThreadPoolExecutor(THREADS, "lading-files")
+        self._files: dict[str, _Incoming] = {}
+        self._places: WeakValueDictionary[tuple[str, int], asyncio.Lock] = WeakValueDictionary()
+        self._entries = GroupCommit(partial(self._run, directory.sync_entries))
+        self._writes: set[asyncio.Task[bool]] = set()
+
+    async def close(self) -> None:
+        """Wait for what is being written, and close all files."""
+        await asyncio.gather(*self._writes, return_exceptions=True)
+        for file in list(self._files.values()):
+            self._forget(file)
+        self._threads.shutdown()
+        self.directory.close()
+
+    # -- pieces
+
+    async def write(self, upload_id: str, piece: Piece, data: bytes) -> bool:
+        # A caller may give up; the locks must be kept until the threads are done.
+        task = asyncio.create_task(self._write(upload_id, piece, data))
+        self._writes.add(task)
+        task.add_done_callback(self._written)
+        return await asyncio.shield(task)
+
+    def _written(self, task: asyncio.Task[bool]) -> None:
+        self._writes.discard(task)
+        if not task.cancelled():
+            task.exception()
+
+    async def _write(self, upload_id: str, piece: Piece, data: bytes) -> bool:
+        lock = self._places.setdefault((upload_id, piece.slice_start), asyncio.Lock())
+        async with lock, self._opened(upload_id, piece.slice_start) as file:
+            if file is None:
+                return await self._after_end(upload_id, piece)
+            return await self._put(file, upload_id, piece, data)
+
+    async def _put(self, file: _Incoming, upload_id: str, piece: Piece, data: bytes) -> bool:
+        """Store a piece whose place in the file is locked."""
+        offset = piece.slice_start % SPAN
+        fresh = await self._run(_write_hole, self.directory, file.descriptor, data, offset)
+        if not fresh:
+            stored = await self._chunks.at(upload_id, piece.slice_start)
+            if stored is not None:
+                return _same(stored, piece)
+            await self._run(self.directory.write, file.descriptor, data, offset)
+        if not file.entered:
+            await self._entries()
+            file.entered = True
+        await file.sync()
+        try:
+            return await self._chunks.write(upload_id, piece)
+        except ChunkConflict:
+            await self._give_way(file, upload_id, piece, fresh)
+            raise
+
+    async def _give_way(self, file: _Incoming, upload_id: str, piece: Piece, fresh: bool) -> None:
+        """Another piece was committed since this one was written.
+
+        Its writer had no lock any more: its process ended, or gave up, while the database had not
+        answered yet. Nobody was told that the piece is stored.
+        """
+        if fresh:
+            zeros = bytes(piece.size)
+            await self._run(self.directory.write, file.descriptor, zeros, piece.slice_start % SPAN)
+            await file.sync()
+        try:
+            await self.read(upload_id, piece.slice_start)
+        except Internal:
+            await self._chunks.remove(upload_id, piece.slice_start)
+            raise Unavailable(
+                "Another writer's piece at this place was given up; try again."
+            ) from None
+
+    async def _after_end(self, upload_id: str, piece: Piece) -> bool:
+        """What to answer when pieces are listed and their file is not in `incoming` any more."""
+        stored = await self._chunks.at(upload_id, piece.slice_start)
+        if stored is not None:
+            return _same(stored, piece)
+        if await self._run(self.directory.finished, upload_id) is None:
+            raise moved(upload_id, piece.slice_start)
+        raise AlreadyComplete("The upload is complete; nothing can be added to it.")
+
+    async def read(self, upload_id: str, place: int) -> tuple[Piece, bytes] | None:
+        piece = await self._chunks.at(upload_id, place)
+        if piece is None:
+            return None
+        data = await self._run(_read, self.directory, upload_id, piece)
+        if data is None:
+            raise moved(upload_id, place)
+        return piece, data
+
+    async def remove(self, upload_id: str, place: int) -> None:
+        await self._chunks.remove(upload_id, place)
+        attempt = place // SPAN
+        if not await self._is_listed(upload_id, attempt):
+            await self._unlink(incoming_name(upload_id, attempt))
+
+    async def delete(self, upload_id: str, most: int, before: int | None = None) -> int:
+        deleted = await self._chunks.delete(upload_id, most, before)
+        if deleted < most:
+            for name in await self._run(self.directory.incoming):
+                owner, _, attempt = name.partition(".")
+                if owner == upload_id and (before is None or int(attempt) < before // SPAN):
+                    await self._unlink(name)
+            if before is None:
+                await self._run(self.directory.delete_finished, upload_id)
+        return deleted
+
+    # -- finished files
+
+    async def place(self, manifest: Manifest) -> None:
+        kind = PUBLIC if manifest.public else PRIVATE
+        name = incoming_name(manifest.id, manifest.attempt)
+        found = await self._run(self.directory.finished, manifest.id)
+        if found is None:
+            await self._publish(manifest, name, kind)
+        elif found != kind:
+            await self._run(self.directory.change_kind, manifest.id, found, kind)
+        await self._unlink(name)
+
+    async def _publish(self, manifest: Manifest, name: str, kind: str) -> None:
+        size = manifest.size
+        assert size is not None
+        if not size:
+            await self._run(self.directory.publish_nothing, manifest.id, kind)
+            return
+        async with self._whole(name, create=False) as descriptor:
+            if descriptor is not None:
+                await self._run(_complete, self.directory, descriptor, manifest)
+                await self._run(self.directory.publish, name, manifest.id, kind)
+                return
+        if await self._run(self.directory.finished, manifest.id) is None:
+            raise moved(manifest.id, 0)
+
+    async def take(self, manifest: Manifest, pieces: Pieces) -> None:
+        kind = PUBLIC if manifest.public else PRIVATE
+        if not manifest.size:
+            await self._run(self.directory.publish_nothing, manifest.id, kind)
+            return
+        name = incoming_name(manifest.id, manifest.attempt)
+        async with self._whole(name, create=True) as descriptor:
+            assert descriptor is not None
+            try:
+                await self._copy(descriptor, pieces)
+                await self._run(_complete, self.directory, descriptor, manifest)
+                await self._run(self.directory.publish, name, manifest.id, kind)
+            except BaseException:
+                # Incomplete files must not fill the disk; the move begins again.
+                self.directory.unlink_incoming(name)
+                raise
+
+    async def _copy(self, descriptor: int, pieces: Pieces) -> None:
+        unsynced = 0
+        async for piece, data in pieces:
+            await self._run(self.directory.write, descriptor, data, piece.slice_start)
+            unsynced += piece.size
+            if unsynced >= SYNCED_AT_ONCE:
+                await self._run(self.directory.sync_data, descriptor)
+                unsynced = 0
+
+    async def drop(self, manifest: Manifest, check: Check) -> None:
+        await check()
+        await self._unlink(incoming_name(manifest.id, manifest.attempt))
+        await self._run(self.directory.delete_finished, manifest.id)
+
+    async def path(self, manifest: Manifest) -> str | None:
+        """The path of a finished file below the home's directory, for another program to send.
+
+        None while it is not in its final place.
+        """
+        kind = await self._run(self.directory.finished, manifest.id)
+        return None if kind is None else f"{kind}/{manifest.id[-2:]}/{manifest.id}/0"
+
+    async def uploads(self) -> AsyncIterator[str]:
+        for name in await self._run(self.directory.incoming):
+            if LISTED.fullmatch(name.partition(".")[0]):
+                yield name.partition(".")[0]
+        for kind in (PRIVATE, PUBLIC):
+            for upload_id in await self._run(lambda kind=kind: list(self.directory.kept(kind))):
+                if LISTED.fullmatch(upload_id):
+                    yield upload_id
+
+    # -- files
+
+    @asynccontextmanager
+    async def _opened(self, upload_id: str, place: int) -> AsyncIterator[_Incoming | None]:
+        """An upload's file with the place of a piece locked in it.
+
+        None when it is not in `incoming` any more, though pieces of it are listed.
+        """
+        attempt, offset = divmod(place, SPAN)
+        name = incoming_name(upload_id, attempt)
+        for _ in range(PATIENCE):
+            file = self._files.get(name) or await self._open(name, upload_id, attempt)
+            if file is None:
+                yield None
+                return
+            with file:
+                if not try_lock(file.descriptor, offset, 1):
+                    await asyncio.sleep(PAUSE)
+                    continue
+                try:
+                    if self.directory.is_incoming(name, file.descriptor):
+                        yield file
+                        return
+                finally:
+                    unlock(file.descriptor, offset, 1)
+                self._forget(file)
+        raise Unavailable("Another process writes at this place; try again.")
+
+    async def _open(self, name: str, upload_id: str, attempt: int) -> _Incoming | None:
+        open_incoming = self.directory.open_incoming
+        descriptor = await self._run(open_incoming, name, create=False)
+        if descriptor is None:
+            # A file that was published or deleted must not appear again, empty.
+            if await self._is_listed(upload_id, attempt):
+                return None
+            descriptor = await self._run(open_incoming, name, create=True)
+        assert descriptor is not None
+        if name in self._files:  # another piece was faster
+            os.close(descriptor)
+        else:
+            sync = partial(self._run, self.directory.sync_data, descriptor)
+            self._files[name] = _Incoming(name, descriptor, sync, self._forget)
+        return self._files[name]
+
+    def _forget(self, file: _Incoming) -> None:
+        """Leave a file to those who are still writing, and open it anew for the next ones."""
+        if self._files.get(file.name) is file:
+            del self._files[file.name]
+        file.close()
+
+    @asynccontextmanager
+    async def _whole(self, name: str, *, create: bool) -> AsyncIterator[int | None]:
+        """A descriptor of an upload's file that nobody else writes; None when there is none."""
+        for _ in range(PATIENCE):
+            descriptor = await self._run(self.directory.open_incoming, name, create=create)
+            if descriptor is None:
+                yield None
+                return
+            try:
+                if try_lock(descriptor, 0, 0) and self.directory.is_incoming(name, descriptor):
+                    yield descriptor
+                    return
+            finally:
+                os.close(descriptor)
+            await asyncio.sleep(PAUSE)
+        raise Unavailable("The file is being written by another process; try again.")
+
+    async def _is_listed(self, upload_id: str, attempt: int) -> bool:
+        """Whether an attempt has pieces."""
+        last = await self._chunks.before(upload_id, (attempt + 1) * SPAN)
+        return last is not None and last.slice_start >= attempt * SPAN
+
+    async def _unlink(self, name: str) -> None:
+        if name in self._files:
+            self._forget(self._files[name])
+        await self._run(self.directory.unlink_incoming, name)
+
+    async def _run(self, call: Callable[..., T], *arguments: Any, **options: Any) -> T:
+        """Run a call that waits for the disk in a thread; its failures are Lading's errors."""
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(self._threads, partial(call, *arguments, **options))
+        except OSError as error:
+            raise translated(error) from error
+
+
+class _Incoming:
+    """The open file of an upload. Used as a context by each writer; closed after the last one."""
+
+    def __init__(
+        self,
+        name: str,
+        descriptor: int,
+        sync: Callable[[], Awaitable[None]],
+        forget: Callable[[_Incoming], None],
+    ) -> None:
+        self.name = name
+        self.descriptor = descriptor
+        self.entered = False
+        """Its entry in the folder is durable, as far as this process knows."""
+        self.sync = GroupCommit(self._sync)
+        self._sync_data = sync
+        self._forget = forget
+        self._failed = self._closed = False
+        self._users = 0
+        self._idle: asyncio.TimerHandle | None = None
+
+    async def _sync(self) -> None:
+        """After a failure the system may have dropped what was written, and says so once only."""
+        if self._failed:
+            raise Unavailable("The server's directory does not work; try again.")
+        try:
+            await self._sync_data()
+        except BaseException:
+            self._failed = True
+            self._forget(self)
+            raise
+
+    def __enter__(self) -> None:
+        self._users += 1
+        if self._idle is not None:
+            self._idle.cancel()
+            self._idle = None
+
+    def __exit__(self, *_: object) -> None:
+        self._users -= 1
+        if self._users == 0:
+            if self._closed:
+                os.close(self.descriptor)
+            else:
+                loop = asyncio.get_running_loop()
+                self._idle = loop.call_later(IDLE_SECONDS, self._forget, self)
+
+    def close(self) -> None:
+        """Close the file when its last user is done."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._idle is not None:
+            self._idle.cancel()
+        if self._users == 0:
+            os.close(self.descriptor)
+
+
+def incoming_name(upload_id: str, attempt: int) -> str:
+    """The name of an upload's file in `incoming`."""
+    return f"{upload_id}.{attempt}"
+
+
+def _same(stored: Piece, piece: Piece) -> bool:
+    """False, for the very same piece was there before; else ChunkConflict."""
+    if stored == piece:
+        return False
+    raise conflict(stored)
+
+
+def _write_hole(directory: Directory, descriptor: int, data: bytes, offset: int) -> bool:
+    """Write where nothing was written before. False, and nothing is written, where it was.
+
+    Bytes of a stored piece were written before its document: where there is a hole, there is none.
+    """
+    if not is_hole(descriptor, offset, len(data)):
+        return False
+    directory.write(descriptor, data, offset)
+    return True
+
+
+def _read(directory: Directory, upload_id: str, piece: Piece) -> bytes | None:
+    """The verified bytes of a piece; None when the file is nowhere here."""
+    attempt, offset = divmod(piece.slice_start, SPAN)
+    descriptor = directory.open_any(upload_id, incoming_name(upload_id, attempt))
+    if descriptor is None:
+        return None
+    try:
+        data = os.pread(descriptor, piece.size, offset)
+    finally:
+        os.close(descriptor)
+    verify(upload_id, piece, data)
+    return data
+
+
+def _complete(directory: Directory, descriptor: int, manifest: Manifest) -> None:
+    """Give a finished file its exact length and make it durable."""
+    size, stored = manifest.size, os.fstat(descriptor).st_size
+    assert size is not None
+    if stored < size:
+        raise Internal(f"The stored bytes of {manifest.id} end at {stored}, not at {size}.")
+    if stored > size:  # bytes that came too late
+        directory.truncate(descriptor, size)
+    directory.sync_file(descriptor)
