@@ -72,7 +72,9 @@ async def _hand_off(server: Services, asked: Asked, sendfile: str) -> Response |
     # nginx and Caddy take a location, Apache and lighttpd a path on their disk.
     where = f"{sendfile.removeprefix(_X_SENDFILE).rstrip('/')}/{path}"
     name = "X-Sendfile" if sendfile.startswith(_X_SENDFILE) else "X-Accel-Redirect"
-    return Response(headers={**asked.headers, name: where})
+    headers = {**asked.headers, name: where}
+    del headers["Accept-Ranges"]  # each of them adds its own
+    return Response(headers=headers)
 
 
 async def _redirect(server: Services, asked: Asked) -> Response | None:
