@@ -46,6 +46,7 @@ from lading.server.net.byte_budget import ByteBudget
 from lading.server.net.connection_counts import ConnectionCounts
 from lading.server.services import Services
 from lading.server.settings import Settings, load
+from lading.storage.blobs.base import Unusable
 from lading.storage.embedded.process import EmbeddedError, EmbeddedMongo
 
 OPERATIONS = [
@@ -126,6 +127,8 @@ def create_app(
 
 def _explain(error: Exception, settings: Settings) -> str:
     """Why the server cannot start, for its operator."""
+    if isinstance(error, Unusable):
+        return str(error)
     if isinstance(error, LadingError):
         return f"LADING_DATABASE_URL: {error}"
     if isinstance(error, OSError):

@@ -1,4 +1,4 @@
-"""Whether the database's disk has free space: below the floor nothing new is taken.
+"""Whether the disks have free space: below the floor nothing new is taken.
 
 When a disk is full mongod aborts and does not start again until there is space, so the server stops
 before that. Two things must be true:
@@ -8,12 +8,15 @@ before that. Two things must be true:
 - the disk, and what MongoDB can reuse inside its files, have `floor` together. So deleting files
   helps, although the database's files do not shrink.
 
+Where the bytes of pieces go into a directory, its disk must have `floor`, too.
+
 Source: page 5 of the design, "disk full"; docs/decisions/0036.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 
 from lading.protocol.errors import LadingError, StorageFull
 from lading.storage.database import Database, Space
@@ -23,22 +26,34 @@ LOOK_SECONDS = 1.0
 
 
 class FreeSpace:
-    """The free space at the last look. `floor` is in bytes, 0 for none. The margin is half."""
+    """The free space at the last look. `floor` is in bytes, 0 for none. The margin is half.
+
+    `directory` is the path of the directory that takes the bytes of pieces, if one does.
+    """
 
     def __init__(
-        self, database: Database, floor: int = 0, *, look_seconds: float = LOOK_SECONDS
+        self,
+        database: Database,
+        floor: int = 0,
+        *,
+        directory: str | None = None,
+        look_seconds: float = LOOK_SECONDS,
     ) -> None:
         self._database = database
+        self._directory = directory
         self._floor = floor
         self._margin = floor // 2
         self._look_seconds = look_seconds
         self._space: Space | None = None
+        self._directory_free: int | None = None
         self._taken = 0
         """Bytes that were let in since the last look."""
 
     async def look(self) -> None:
         """Read how much space is free; raises Unavailable."""
         taken = self._taken
+        if self._directory is not None:
+            self._directory_free = await asyncio.to_thread(_free, self._directory)
         self._space = await self._database.space()
         self._taken -= taken
 
@@ -53,10 +68,29 @@ class FreeSpace:
 
     def check(self, size: int = 0) -> None:
         """Let `size` bytes in; raise StorageFull unless there is enough space."""
-        space = self._space
-        if space is None or not self._floor:
+        if not self._floor:
             return
-        free = space.free - self._taken
+        if self._directory_free is None:
+            self._check_database(self._taken)
+        else:
+            self._check_directory(self._directory_free - self._taken)
+            self._check_database(0)
+        self._taken += size
+
+    def _check_directory(self, free: int) -> None:
+        if free < self._floor:
+            raise StorageFull(
+                f"The disk of the directory with the files has {max(free, 0)} bytes left; the "
+                f"server keeps {self._floor} free. Delete files, or make space on the disk; then "
+                "try again.",
+                free=max(free, 0),
+            )
+
+    def _check_database(self, taken: int) -> None:
+        space = self._space
+        if space is None:
+            return
+        free = space.free - taken
         if free < self._margin:
             raise StorageFull(
                 f"The disk of the database has {max(free, 0)} bytes left; {self._margin} must stay "
@@ -71,4 +105,12 @@ class FreeSpace:
                 "the disk; then try again.",
                 free=free + space.reusable,
             )
-        self._taken += size
+
+
+def _free(directory: str) -> int | None:
+    """The bytes that are free for this user; None when the directory cannot be asked."""
+    try:
+        found = os.statvfs(directory)
+    except OSError:
+        return None  # each write reports what is wrong
+    return found.f_bavail * found.f_frsize

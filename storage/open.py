@@ -10,7 +10,10 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
 
-from lading.storage.blobs.base import Blobs
+import structlog
+
+from lading.protocol.errors import Unavailable
+from lading.storage.blobs.base import Blobs, Unusable
 from lading.storage.blobs.directory import Directory
 from lading.storage.blobs.limit import Limited
 from lading.storage.blobs.local import LocalBlobs
@@ -29,6 +32,8 @@ from lading.storage.corrections import Corrections
 from lading.storage.database import Database, connect
 from lading.storage.free_space import FreeSpace
 from lading.storage.homes import MONGO, Homes, path_of, scheme
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +76,19 @@ def assemble_storage(
             case "mongo":
                 return MongoBlobs(chunks)
             case "file":
-                # Only the present home is made: an old one that is missing is not mounted.
-                directory = Directory(path_of(address), create=address == home)
-                return LocalBlobs(address, directory, chunks)
+                return LocalBlobs(address, open_directory(address), chunks)
             case _:
                 raise KeyError(address)
+
+    def open_directory(address: str) -> Directory:
+        try:
+            return Directory(path_of(address), create=address == home)
+        except Unusable as error:
+            if address == home:
+                raise
+            # Who asks for a file must not learn of the server's directories.
+            log.warning("home-unusable", error=str(error))
+            raise Unavailable("The directory of this file cannot be used; try again.") from error
 
     def wrap(driver: Blobs) -> Blobs:
         limited = Limited(driver)
@@ -113,6 +126,8 @@ async def open_storage(
 ) -> Storage:
     """Connect, create what is missing, read the clock and the free space; raises Unavailable.
 
+    Raises Unusable when `home` cannot be used.
+
     The database is that of `client`, a MongoDB client made elsewhere, else the one at `url`. It is
     closed by `stack`. `upload_ttl` is how long an idle upload lives, in seconds.
     """
@@ -121,10 +136,11 @@ async def open_storage(
     await database.prepare()
     clock = DatabaseClock(database, upload_ttl)
     await clock.sync()
-    free_space = FreeSpace(database, free_space_floor)
-    await free_space.look()
+    directory = path_of(home) if scheme(home) == "file" else None
+    free_space = FreeSpace(database, free_space_floor, directory=directory)
     storage = assemble_storage(
         database, clock, free_space, home=home, default_quota=default_quota, observe=observe
     )
     stack.push_async_callback(storage.blobs.close)
+    await free_space.look()
     return storage

@@ -16,6 +16,7 @@ from structlog.typing import EventDict, WrappedLogger
 from lading.protocol.errors import LadingError, Unavailable
 from lading.server.assembly import Assembly, open_assembly
 from lading.server.settings import Settings, WrongSettings, load
+from lading.storage.blobs.base import Unusable
 from lading.storage.database import cause_of
 from lading.storage.embedded.process import EmbeddedError, EmbeddedMongo, running
 
@@ -88,6 +89,9 @@ def _run(work: Callable[[Assembly], Awaitable[int]]) -> int:
     except WrongSettings as error:
         print(error, file=sys.stderr)
         return USAGE
+    except Unusable as error:
+        print(f"lading: {error}", file=sys.stderr)
+        return FAILED
     except Unavailable as error:
         cause = cause_of(error.__cause__ or error)
         print(f"lading: The database cannot be used: {cause}. {ADVICE}", file=sys.stderr)

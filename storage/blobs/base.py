@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from lading.protocol.digests import crc32c
-from lading.protocol.errors import Internal
+from lading.protocol.errors import Internal, Unavailable
 from lading.protocol.manifest import Manifest, Piece
 
 Pieces = AsyncIterator[tuple[Piece, bytes]]
@@ -138,6 +138,10 @@ class Presigns(Protocol):
         The answer has this `Content-Type` and `Content-Disposition`; nobody can change them.
         """
         ...
+
+
+class Unusable(Unavailable):
+    """A home cannot be used as it is set up. The message is for operators and names the setting."""
 
 
 class Moved(Internal):

@@ -25,6 +25,7 @@ from contextlib import contextmanager, suppress
 from stat import S_ISDIR, S_ISLNK
 
 from lading.protocol.errors import LadingError, StorageFull, TooLarge, Unavailable
+from lading.storage.blobs.base import Unusable
 
 INCOMING, PRIVATE, PUBLIC = "incoming", "private", "public"
 
@@ -38,10 +39,6 @@ _WRITE = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
 
 _FLOCK = "hhqqi0q"
 """`struct flock` of Linux: type, whence, start, length, process."""
-
-
-class Unusable(Unavailable):
-    """The directory cannot be used as it is; the message names the setting."""
 
 
 def translated(error: OSError) -> LadingError:
@@ -73,7 +70,7 @@ class Directory:
                 self._try_out()
         except OSError as error:
             self.close()
-            raise self._unusable(error.strerror or "it does not work") from error
+            raise self._unusable(f"cannot be used ({error.strerror})") from error
         except Unusable:
             self.close()
             raise
@@ -88,11 +85,15 @@ class Directory:
     # -- at the start
 
     def _unusable(self, why: str, path: str = "") -> Unusable:
-        return Unusable(f"LADING_BLOBS names the directory {self.root}: {path or 'it'} {why}.")
+        where = f"{path}/ in it " if path else ""
+        return Unusable(f"LADING_BLOBS=file://{self.root}: {where}{why}")
 
     def _open_root(self, create: bool) -> int:
         if create and not os.path.lexists(self.root):
-            _make_folder(None, self.root)
+            try:
+                _make_folder(None, self.root)
+            except OSError as error:
+                raise self._unusable(f"cannot be made ({error.strerror})") from error
         return self._open_checked(None, self.root)
 
     def _open_folder(self, name: str, create: bool) -> int:

@@ -64,13 +64,21 @@ class LocalBlobs:
 
     traits = Traits(durable=True, ranges_while_uploading=True, path=True)
 
-    def __init__(self, address: str, directory: Directory, chunks: Chunks) -> None:
+    def __init__(
+        self,
+        address: str,
+        directory: Directory,
+        chunks: Chunks,
+        *,
+        idle_seconds: float = IDLE_SECONDS,
+    ) -> None:
         self.name = address
         self.directory = directory
         self._chunks = chunks
+        self._idle_seconds = idle_seconds
         self._threads = ThreadPoolExecutor(THREADS, "lading-files")
         self._files: dict[str, _Incoming] = {}
-        self._places: WeakValueDictionary[tuple[str, int], asyncio.Lock] = WeakValueDictionary()
+        self._turns: WeakValueDictionary[tuple[str, int], asyncio.Lock] = WeakValueDictionary()
         self._entries = GroupCommit(partial(self._run, directory.sync_entries))
         self._writes: set[asyncio.Task[bool]] = set()
 
@@ -97,8 +105,8 @@ class LocalBlobs:
             task.exception()
 
     async def _write(self, upload_id: str, piece: Piece, data: bytes) -> bool:
-        lock = self._places.setdefault((upload_id, piece.slice_start), asyncio.Lock())
-        async with lock, self._opened(upload_id, piece.slice_start) as file:
+        place = piece.slice_start
+        async with self._turn(upload_id, place), self._opened(upload_id, place) as file:
             if file is None:
                 return await self._after_end(upload_id, piece)
             return await self._put(file, upload_id, piece, data)
@@ -153,7 +161,7 @@ class LocalBlobs:
         piece = await self._chunks.at(upload_id, place)
         if piece is None:
             return None
-        data = await self._run(_read, self.directory, upload_id, piece)
+        data = await self._run(read_piece, self.directory, upload_id, piece)
         if data is None:
             raise moved(upload_id, place)
         return piece, data
@@ -278,20 +286,28 @@ class LocalBlobs:
         raise Unavailable("Another process writes at this place; try again.")
 
     async def _open(self, name: str, upload_id: str, attempt: int) -> _Incoming | None:
-        open_incoming = self.directory.open_incoming
-        descriptor = await self._run(open_incoming, name, create=False)
+        async with self._turn(name, -1):
+            if name not in self._files:
+                descriptor = await self._descriptor(name, upload_id, attempt)
+                if descriptor is None:
+                    return None
+                sync = partial(self._run, self.directory.sync_data, descriptor)
+                file = _Incoming(name, descriptor, sync, self._forget, self._idle_seconds)
+                self._files[name] = file
+            return self._files[name]
+
+    async def _descriptor(self, name: str, upload_id: str, attempt: int) -> int | None:
+        """A file that was published or deleted must not appear again, empty."""
+        descriptor = await self._run(self.directory.open_incoming, name, create=False)
         if descriptor is None:
-            # A file that was published or deleted must not appear again, empty.
-            if await self._is_listed(upload_id, attempt):
-                return None
-            descriptor = await self._run(open_incoming, name, create=True)
-        assert descriptor is not None
-        if name in self._files:  # another piece was faster
-            os.close(descriptor)
-        else:
-            sync = partial(self._run, self.directory.sync_data, descriptor)
-            self._files[name] = _Incoming(name, descriptor, sync, self._forget)
-        return self._files[name]
+            # Where no piece is listed there is none yet; another server may make it just now.
+            first = not await self._is_listed(upload_id, attempt)
+            descriptor = await self._run(self.directory.open_incoming, name, create=first)
+        return descriptor
+
+    def _turn(self, name: str, place: int) -> asyncio.Lock:
+        """The lock of this process for one thing of an upload."""
+        return self._turns.setdefault((name, place), asyncio.Lock())
 
     def _forget(self, file: _Incoming) -> None:
         """Leave a file to those who are still writing, and open it anew for the next ones."""
@@ -344,6 +360,7 @@ class _Incoming:
         descriptor: int,
         sync: Callable[[], Awaitable[None]],
         forget: Callable[[_Incoming], None],
+        idle_seconds: float,
     ) -> None:
         self.name = name
         self.descriptor = descriptor
@@ -352,6 +369,7 @@ class _Incoming:
         self.sync = GroupCommit(self._sync)
         self._sync_data = sync
         self._forget = forget
+        self._idle_seconds = idle_seconds
         self._failed = self._closed = False
         self._users = 0
         self._idle: asyncio.TimerHandle | None = None
@@ -380,7 +398,7 @@ class _Incoming:
                 os.close(self.descriptor)
             else:
                 loop = asyncio.get_running_loop()
-                self._idle = loop.call_later(IDLE_SECONDS, self._forget, self)
+                self._idle = loop.call_later(self._idle_seconds, self._forget, self)
 
     def close(self) -> None:
         """Close the file when its last user is done."""
@@ -416,8 +434,8 @@ def _write_hole(directory: Directory, descriptor: int, data: bytes, offset: int)
     return True
 
 
-def _read(directory: Directory, upload_id: str, piece: Piece) -> bytes | None:
-    """The verified bytes of a piece; None when the file is nowhere here."""
+def read_piece(directory: Directory, upload_id: str, piece: Piece) -> bytes | None:
+    """The verified bytes of a piece; None when the file is nowhere in the directory."""
     attempt, offset = divmod(piece.slice_start, SPAN)
     descriptor = directory.open_any(upload_id, incoming_name(upload_id, attempt))
     if descriptor is None:

@@ -1,9 +1,11 @@
-"""Free space on the database's disk."""
+"""Free space on the disks of the database and of a directory."""
 
 from __future__ import annotations
 
 import asyncio
 import os
+import shutil
+from pathlib import Path
 
 import pytest
 
@@ -145,3 +147,34 @@ def _is_full(free_space: FreeSpace) -> bool:
     except StorageFull:
         return True
     return False
+
+
+async def test_the_disk_of_the_directory_counts_next_to_that_of_the_database(
+    disk: Disk, tmp_path: Path
+) -> None:
+    free = shutil.disk_usage(tmp_path).free
+    for floor, database_free, says in (
+        (FLOOR, FLOOR, None),
+        (2**60, 2**61, "The disk of the directory with the files has"),
+        (FLOOR, FLOOR - 1, "The database has"),
+    ):
+        disk.free = database_free
+        free_space = FreeSpace(disk, floor, directory=str(tmp_path))
+        await free_space.look()
+        if says is None:
+            free_space.check(free // 8)
+            free_space.check(free // 8)  # these bytes are not for the database's disk
+            with pytest.raises(StorageFull, match="directory"):
+                for _ in range(8):
+                    free_space.check(free // 8)
+            await free_space.look()
+            free_space.check(1)
+            continue
+        with pytest.raises(StorageFull, match=says):
+            free_space.check()
+
+
+async def test_a_directory_that_cannot_be_asked_stops_nothing(disk: Disk, tmp_path: Path) -> None:
+    free_space = FreeSpace(disk, FLOOR, directory=str(tmp_path / "gone"))
+    await free_space.look()
+    free_space.check()
