@@ -16,6 +16,7 @@ from lading.server.settings import Settings
 from lading.server.uploads import Uploads
 from lading.server.uploads.files import Library
 from lading.server.uploads.users import Users
+from lading.storage.blobs.s3_client import S3Options
 from lading.storage.clock import PlainClock
 from lading.storage.embedded.process import running
 from lading.storage.open import Storage, open_storage
@@ -80,6 +81,7 @@ async def open_assembly(
         client=client,
         upload_ttl=settings.upload_ttl,
         home=settings.blobs,
+        s3=S3Options(settings.s3_endpoint, settings.s3_region, settings.s3_path_style),
         default_quota=settings.default_quota,
         free_space_floor=settings.free_space_floor,
     )
