@@ -27,6 +27,7 @@ import pytest
 
 from lading.protocol.receiver import ReceiverLimits
 from lading.server.limits import Limits
+from tests.support.children import free_port
 from tests.support.homes import make_public, stored
 from tests.support.servers import Inside, Running, inside
 from tests.support.wire import PING, STORED, WINDOW, channel
@@ -148,12 +149,6 @@ def running(command: list[str], folder: Path, port: int) -> Any:
     finally:
         child.terminate()
         child.wait(20)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        port: int = found.getsockname()[1]
-        return port
 
 
 Make = Callable[[Path, int, str, Path], list[str]]
