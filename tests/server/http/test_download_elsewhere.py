@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from lading.client.client import Client
 from tests.support.homes import changed, make_public, manifest_of, stored
 from tests.support.servers import Inside, inside
 
@@ -152,3 +153,13 @@ async def test_a_file_of_another_home_is_sent_by_the_server(
     answer = await get(home, film)
     assert where(answer) is None
     assert answer.content == DATA
+
+
+async def test_a_client_on_the_servers_machine_gets_the_bytes(
+    home: Inside, film: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("LADING_URL", raising=False)
+    monkeypatch.setenv("LADING_DATA", str(home.data))
+    async with Client() as client:
+        await client.download(film, tmp_path / "copy.mp4")
+    assert (tmp_path / "copy.mp4").read_bytes() == DATA
