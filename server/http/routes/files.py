@@ -220,4 +220,4 @@ async def fetch(request: Request) -> Response:
     principal = await server.principal(request, Action.DOWNLOAD)
     manifest = await server.uploads.get(principal, request.path_params["id"])
     principal.check_quality(ORIGINAL)
-    return await respond(request, server.uploads, manifest)
+    return await respond(request, server, manifest)
