@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from lading.janitor.janitor import Janitor
+from lading.storage.clock import PlainClock
 from lading.storage.database import Database
 from tests.support.direct import LIMITS, PART, bucket, put, site_with_bucket
 from tests.support.seaweedfs import SeaweedFS
@@ -320,3 +323,64 @@ async def test_without_credentials_for_the_bucket_the_bytes_come_here(
         told = await announce(site)
         assert "direct" not in told["upload"]
         assert told["upload"]["url"].startswith("/v1/g/")
+
+
+# -- what becomes of it later
+
+
+async def test_a_direct_file_moves_like_any_other(site: Inside) -> None:
+    told = await announce(site)
+    media = told["media"]["_id"]
+    await put(told["upload"], BODY)
+    assert (await finalize(site, told)).status_code == 200
+    uploads = site.services.uploads
+    manifests, clock = uploads._storage.manifests, uploads._storage.clock
+    seen = await manifests.get(media)
+    assert seen is not None
+    async with site.http() as viewer:
+        before = await viewer.get(f"/v1/files/{media}")
+        now = clock()
+        claim = await manifests.begin_move(seen, "mongo", now=now, claimed_until=now + 30)
+        assert claim is not None
+        await uploads.todo.begin(claim)
+        moved = await manifests.get(media)
+        assert moved is not None
+        assert (moved.blobs, moved.etag, moved.todo) == ("mongo", None, ())
+        assert await in_bucket(site) == []
+        after = await viewer.get(f"/v1/files/{media}")
+        assert after.content == BODY
+        assert after.headers["ETag"] == before.headers["ETag"]
+    janitor = Janitor(uploads._storage, tombstone_ttl=60)
+    assert [each async for each in janitor.auditor().findings()] == []
+
+
+async def test_the_audit_reads_direct_files_too(site: Inside) -> None:
+    told = await announce(site)
+    media = told["media"]["_id"]
+    await put(told["upload"], BODY)
+    await finalize(site, told)
+    unfinished = await announce(site, LARGE)
+    await put((await parts_of(site, unfinished))["parts"][0], LARGE[:PART])
+    janitor = Janitor(site.services.uploads._storage, tombstone_ttl=60)
+    assert [each async for each in janitor.auditor().findings()] == []
+    blobs = bucket(site)
+    await blobs.client.call("put_object", Key=blobs.key(media), Body=BODY[::-1])
+    found = [(each.kind, each.id) async for each in janitor.auditor().findings()]
+    assert found == [("damaged", media)]
+    await blobs.client.call("delete_object", Key=blobs.key(media))
+    found = [(each.kind, each.id) async for each in janitor.auditor().findings()]
+    assert found == [("missing", media)]
+
+
+async def test_an_announcement_that_expires_gives_everything_back(site: Inside) -> None:
+    told = await announce(site)
+    await put(told["upload"], BODY)
+    large = await announce(site, LARGE)
+    await put((await parts_of(site, large))["parts"][0], LARGE[:PART])
+    storage = site.services.uploads._storage
+    late = PlainClock(lambda: storage.clock() + site.services.settings.upload_ttl + 1)
+    report = await Janitor(replace(storage, clock=late), tombstone_ttl=60).sweeper.sweep()
+    assert (report.expired, report.failed) == (2, 0)
+    assert await in_bucket(site) == []
+    assert await usage(site) == (0, 0)
+    assert refusal(await finalize(site, told)) == (410, "gone")
