@@ -33,6 +33,7 @@ from lading.server.http.routes import (
     manifests,
     media,
     pages,
+    public,
     session,
     tags,
     uploads,
@@ -55,6 +56,7 @@ OPERATIONS = [
         health,
         files,
         file_list,
+        public,
         manifests,
         uploads,
         websocket,
@@ -159,6 +161,7 @@ async def _assemble(
     services = Services(
         settings=settings,
         database=storage.database,
+        homes=storage.blobs,
         uploads=parts.uploads,
         library=parts.library,
         users=parts.users,

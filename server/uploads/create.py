@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lading.protocol.errors import LadingError, QuotaExceeded, StorageFull
+from lading.protocol.errors import Forbidden, LadingError, QuotaExceeded, StorageFull
 from lading.protocol.manifest import Manifest
 from lading.protocol.media_types import assumed
 from lading.protocol.spec import UploadSpec, choose_chunk_size
 from lading.server.access.principal import Principal
 from lading.server.uploads.open_uploads import OpenUpload, OpenUploads
 from lading.server.uploads.quota import explain
+from lading.storage.blobs.s3_direct import direct_of
 from lading.storage.collections.manifests import new_id
 from lading.storage.open import Storage
 
@@ -25,14 +26,19 @@ class Creator:
     largest_chunk: int
     upload_ttl: float
 
-    async def create(self, principal: Principal, spec: UploadSpec) -> OpenUpload:
+    async def create(
+        self, principal: Principal, spec: UploadSpec, *, direct: bool = False
+    ) -> OpenUpload:
         """A new upload of the principal's; raises InvalidArgument, QuotaExceeded, Unavailable.
 
+        With `direct` the bytes may be sent to the bucket where the file will live, if it has one.
         With a grant also Forbidden, TooLarge, UnsupportedMediaType, and one use of it is counted.
         """
         spec.check()
         self.storage.free_space.check()
         now, grant = self.storage.clock(), principal.grant
+        if grant is not None and spec.public:
+            raise Forbidden("Only the owner can make a file public, and not a grant.")
         if grant is None:
             mime_type = assumed(spec.mime_type, spec.name)
         else:
@@ -50,6 +56,8 @@ class Creator:
             tags=spec.tags,
             fingerprint=spec.fingerprint,
             blobs=self.storage.blobs.ingest,
+            move_to=self._bucket() if direct else None,
+            public=spec.public,
             grant_id=None if grant is None else grant.id,
             max_size=None if grant is None else grant.limit,
             created_at=now,
@@ -60,6 +68,10 @@ class Creator:
             await self.storage.grants.use(grant, manifest.id, now)
         await self._create(manifest)
         return self.uploads.share(manifest, 0)
+
+    def _bucket(self) -> str | None:
+        homes = self.storage.blobs
+        return None if direct_of(homes.get(homes.home)) is None else homes.home
 
     async def _create(self, manifest: Manifest) -> None:
         """Reserve, then insert. On failure a use of a grant that was counted is given back."""
