@@ -13,6 +13,7 @@ from tests.faults import (
     janitors,
     mongod_killed,
     network,
+    power_cut,
     primary_lost,
     quota_race,
     server_killed,
@@ -37,4 +38,5 @@ ROWS: tuple[Fault, ...] = (
     clocks.FAULT,
     sigterm.FAULT,
     anything.FAULT,
+    power_cut.FAULT,
 )
