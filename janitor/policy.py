@@ -3,8 +3,8 @@
     uploading --expires_at passed--> expired: a tombstone that answers `gone`; its bytes and its
                                      quota are given back
     expired, deleted, bytes left --> emptied: the bytes are deleted
-    expired, deleted, emptied, expires_at passed --> purged: the bytes are deleted once more,
-                                     then the manifest
+    expired, deleted, emptied, expires_at passed, nothing left to do --> purged: the bytes are
+                                     deleted once more, then the manifest
 
 The second deletion catches a piece that was on its way in another process when the upload died.
 A finished file is never touched. Source: page 2 of the design, "Expiry".
@@ -35,4 +35,4 @@ def decide(manifest: Manifest, now: float) -> Action:
         case State.EXPIRED | State.DELETED:
             if not manifest.emptied:
                 return Action.EMPTY
-            return Action.PURGE if over else Action.KEEP
+            return Action.PURGE if over and not manifest.todo else Action.KEEP

@@ -23,7 +23,7 @@ from lading.protocol.manifest import Manifest
 from lading.storage.blobs.base import Blobs, Check
 from lading.storage.collections.manifests import Manifests
 from lading.storage.collections.quotas import Quotas
-from lading.storage.contents import driver_of
+from lading.storage.contents import driver_at
 
 log = structlog.get_logger()
 
@@ -154,24 +154,24 @@ class Sweeper:
         The quota is given back in any case.
         """
         await self._free(tombstone)
-        if (
-            await driver_of(self._blobs, tombstone).delete(tombstone.id, DELETED_AT_ONCE)
-            == DELETED_AT_ONCE
-        ):
-            return False
+        for home in tombstone.homes:
+            blobs = driver_at(self._blobs, home)
+            if await blobs.delete(tombstone.id, DELETED_AT_ONCE) == DELETED_AT_ONCE:
+                return False
         await self._note_emptied(tombstone)
         return True
 
     async def _delete(self, tombstone: Manifest, check: Check) -> int:
-        blobs = driver_of(self._blobs, tombstone)
         pieces = 0
-        while True:
-            deleted = await blobs.delete(tombstone.id, DELETED_AT_ONCE)
-            pieces += deleted
-            if deleted < DELETED_AT_ONCE:
-                return pieces
-            await self._pause(self._pace)
-            await check()
+        for home in tombstone.homes:
+            blobs, deleted = driver_at(self._blobs, home), DELETED_AT_ONCE
+            while deleted == DELETED_AT_ONCE:
+                deleted = await blobs.delete(tombstone.id, DELETED_AT_ONCE)
+                pieces += deleted
+                if deleted == DELETED_AT_ONCE:
+                    await self._pause(self._pace)
+                    await check()
+        return pieces
 
     async def _free(self, tombstone: Manifest) -> None:
         """Take an upload or file off its owner's account, once however many processes try."""

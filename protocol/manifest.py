@@ -92,10 +92,21 @@ class Manifest:
     """Anyone may fetch it, without a credential."""
     move_to: str | None = None
     """The home that its bytes are on their way to; until they arrived they are at `blobs`."""
+    drop_at: tuple[str, ...] = ()
+    """Homes where bytes of it may lie that nobody reads any more: it moved away, or never came."""
     emptied: bool = False
     """Of a tombstone: its bytes are deleted and its quota is given back."""
     todo: tuple[str, ...] = ()
     """Steps that must follow its last change of state, in order; see `server/uploads/todo.py`."""
+    todo_tries: int = 0
+    """Grows when `todo` passes to another process, so an earlier holder of it notices."""
+
+    @property
+    def homes(self) -> tuple[str, ...]:
+        """Every home where bytes of it may lie; that of the file itself is the last one."""
+        others = (*self.drop_at, self.move_to)
+        found = dict.fromkeys(each for each in others if each not in (None, self.blobs))
+        return (*(each for each in found if each is not None), self.blobs)
 
 
 def cell_start(offset: int, chunk_size: int) -> int:

@@ -113,10 +113,13 @@ class UploadLimits:
     todo_poll_seconds: float = 5.0
     """How often a server looks for steps that another process left undone."""
 
+    todo_at_once: int = 4
+    """Manifests whose steps a process works on at the same time: a large one holds up few."""
+
     todo_lease_seconds: float = 30.0
     """How long a step belongs to the process that claimed it, unless it renews its claim."""
 
-    todo_longest_pause: float = 600.0
+    todo_longest_pause: float = 120.0
     """A step that fails again and again is tried at least this often."""
 
 

@@ -71,6 +71,9 @@ class Settings(BaseSettings):
     data: Path = Path("lading-data")
     database_url: str | None = None
     blobs: str = "mongo"
+    s3_endpoint: str | None = None
+    s3_region: str | None = None
+    s3_path_style: bool | None = None
     mongod: str | None = None
     auth: Literal["token", "jwt", "none"] = "token"
     jwt_secret: SecretStr | None = None
@@ -115,6 +118,20 @@ class Settings(BaseSettings):
                 "must be mongo, a directory such as file:///srv/lading, or a bucket such as "
                 "s3://bucket/prefix"
             )
+        return value
+
+    @field_validator("s3_endpoint")
+    @classmethod
+    def _is_endpoint(cls, value: str | None) -> str | None:
+        if value is not None and not _is_public(value):
+            raise ValueError("must be an address such as https://s3.example.org")
+        return value.rstrip("/") if value else value
+
+    @field_validator("s3_region")
+    @classmethod
+    def _is_region(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"[A-Za-z0-9-]{1,63}", value):
+            raise ValueError("must be the name of a region such as eu-central-1")
         return value
 
     @field_validator("public_url")

@@ -39,11 +39,11 @@ def _moved(piece: Piece, by: int) -> Piece:
     return piece._replace(slice_start=piece.slice_start + by) if by else piece
 
 
-def driver_of(blobs: Mapping[str, Blobs], manifest: Manifest) -> Blobs:
-    """The driver that has a manifest's bytes; raises Internal when it is not set up here."""
-    driver = blobs.get(manifest.blobs)
+def driver_at(blobs: Mapping[str, Blobs], home: str) -> Blobs:
+    """The driver of an address in a manifest; raises Internal when it is not set up here."""
+    driver = blobs.get(home)
     if driver is None:
-        raise Internal(f"Its bytes are in {manifest.blobs!r}, which is not set up here.")
+        raise Internal(f"Its bytes are in {home!r}, which is not set up here.")
     return driver
 
 
@@ -55,7 +55,7 @@ class Contents:
         self._blobs = blobs
 
     def _driver(self, manifest: Manifest) -> Blobs:
-        return driver_of(self._blobs, manifest)
+        return driver_at(self._blobs, manifest.blobs)
 
     def _ingest(self, manifest: Manifest) -> Ingest:
         driver = self._driver(manifest)

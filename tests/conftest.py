@@ -15,6 +15,7 @@ from pymongo import MongoClient, monitoring
 
 from lading.storage.database import Database, connect
 from lading.storage.embedded.process import EmbeddedMongo
+from tests.support.seaweedfs import BUCKET, SeaweedFS, seaweedfs
 from tests.support.servers import Process, process
 from tests.support.shard_keys import ShardKeys
 from tests.support.steps import Steps, stepped
@@ -72,6 +73,19 @@ async def database(database_url: str) -> AsyncIterator[Database]:
     await found.prepare()
     yield found
     await found.close()
+
+
+@pytest.fixture(scope="session")
+def seaweed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
+    """A SeaweedFS with a bucket."""
+    with seaweedfs(tmp_path_factory.mktemp("seaweedfs")) as running:
+        yield running
+
+
+@pytest.fixture
+def s3_home() -> str:
+    """The address of a home of the test's own in the bucket of `seaweed`."""
+    return f"s3://{BUCKET}/test{next(_numbers)}"
 
 
 @pytest.fixture(scope="session")

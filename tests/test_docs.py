@@ -151,7 +151,7 @@ def test_variables_of_the_client_are_those_that_it_reads() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_variables_named_anywhere_exist(page: Path) -> None:
-    named = set(re.findall(r"LADING_[A-Z_]*[A-Z]", page.read_text("utf-8")))
+    named = set(re.findall(r"LADING_[A-Z0-9_]*[A-Z0-9]", page.read_text("utf-8")))
     assert named <= VARIABLES | {"LADING_URL", "LADING_TOKEN"}
 
 

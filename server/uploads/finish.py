@@ -19,17 +19,28 @@ from lading.server.access.principal import Principal
 from lading.server.background import Tasks, ignore_result
 from lading.server.uploads.media_type import content_type
 from lading.server.uploads.open_uploads import REPLACED, OpenUpload, OpenUploads
+from lading.server.uploads.todo import Todo
 from lading.server.uploads.verifier import Progress, Verifier
+from lading.storage.collections.manifests import MOVE, PLACE
 from lading.storage.open import Storage
 
 
 class Finisher:
-    """Publishes uploads."""
+    """Publishes uploads. For `lease` seconds it is this process that brings them to their place."""
 
-    def __init__(self, storage: Storage, uploads: OpenUploads, verifier: Verifier) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        uploads: OpenUploads,
+        verifier: Verifier,
+        todo: Todo,
+        lease: float,
+    ) -> None:
         self._storage = storage
         self._uploads = uploads
         self._verifier = verifier
+        self._todo = todo
+        self._lease = lease
         self._publishing = Tasks()
 
     async def finish(
@@ -84,15 +95,19 @@ class Finisher:
     async def _publish(
         self, manifest: Manifest, size: int, checksum: int, hashed: str | None, mime_type: str
     ) -> Manifest:
-        """Let others see the file, and charge its owner for it."""
+        """Let others see the file, charge its owner for it, and bring it to where it belongs."""
+        now, word, home = self._storage.clock(), self._follows(manifest), self._storage.blobs.home
         published = await self._storage.manifests.finish(
             manifest.id,
-            now=self._storage.clock(),
+            now=now,
             size=size,
             crc32c=checksum,
             sha256=hashed,
             mime=mime_type,
             attempt=manifest.attempt,
+            move_to=home if word == MOVE else None,
+            todo=() if word is None else (word,),
+            claimed_until=now + self._lease if word == PLACE else now,
         )
         published = published or await self._uploads.after_end(manifest.id)
         if published.attempt != manifest.attempt:
@@ -105,7 +120,18 @@ class Finisher:
         upload = self._uploads.peek(manifest.id)
         if upload is not None:
             upload.manifest, upload.stored = published, size
+        if PLACE in published.todo:
+            await self._todo.at_once(published, PLACE)
+        if MOVE in published.todo:
+            self._todo.wake()
         return published
+
+    def _follows(self, manifest: Manifest) -> str | None:
+        """The step that must follow the publication, if any."""
+        blobs = self._storage.blobs
+        if manifest.blobs != blobs.home:
+            return MOVE
+        return PLACE if blobs[blobs.home].traits.path else None
 
     async def settle(self) -> None:
         """Wait for what is being published."""

@@ -11,9 +11,10 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from functools import partial
 
-from lading.protocol.errors import Internal
+from lading.protocol.errors import Internal, LadingError
 from lading.protocol.manifest import Manifest, Piece, cell_start
 from lading.server.limits import UploadLimits
+from lading.storage.blobs.base import Moved
 from lading.storage.contents import Contents
 
 Fetched = tuple[Piece, bytes]
@@ -89,19 +90,20 @@ def _note(task: asyncio.Task[Fetched]) -> None:
 
 
 class Reader:
-    """Reads the bytes of uploads and files.
+    """Reads the bytes of uploads and files, also of one that moves to another home meanwhile.
 
-    `gone` is called where a piece is not there any more: it raises the reason, if there is one.
+    `look_again` is called where a piece is not there any more: it returns the manifest as it is
+    now, or raises the reason, if there is one.
     """
 
     def __init__(
         self,
         contents: Contents,
-        gone: Callable[[Manifest], Awaitable[None]],
+        look_again: Callable[[Manifest], Awaitable[Manifest]],
         limits: UploadLimits,
     ) -> None:
         self._contents = contents
-        self._gone = gone
+        self._look_again = look_again
         self._most_ahead = limits.reader_ahead
         self._budget = Ahead(limits.all_readers_ahead)
 
@@ -114,7 +116,7 @@ class Reader:
             return
         first = await self._contents.before(manifest, start + 1)
         position = start if first is None else first.slice_start
-        fetch = partial(self._fetch, manifest)
+        fetch = partial(self._fetch, [manifest])
         blocks = stream(
             fetch,
             manifest.chunk_size,
@@ -128,9 +130,22 @@ class Reader:
             async for data in blocks:
                 yield data
 
-    async def _fetch(self, manifest: Manifest, slice_start: int) -> Fetched:
-        found = await self._contents.read(manifest, slice_start)
-        if found is None:
-            await self._gone(manifest)
-            raise Internal(f"The bytes of {manifest.id} at {slice_start} are gone.")
-        return found
+    async def _fetch(self, latest: list[Manifest], slice_start: int) -> Fetched:
+        """The piece at a place; `latest` holds the manifest, and is kept up to date."""
+        tried: list[Manifest] = []
+        while True:
+            manifest = latest[0]
+            failure: LadingError = Internal(
+                f"The bytes of {manifest.id} at {slice_start} are gone."
+            )
+            try:
+                found = await self._contents.read(manifest, slice_start)
+            except Moved as error:
+                found, failure = None, error
+            if found is not None:
+                return found
+            tried.append(manifest)
+            latest[0] = await self._look_again(manifest)
+            # Once more in any case: it may have moved away and come back.
+            if len(tried) > 1 and latest[0].blobs == tried[-1].blobs:
+                raise failure

@@ -4,17 +4,19 @@ Publishing and dying are one compare-and-set each, and the same write sets `todo
 must follow. Every server looks for manifests with steps left, claims one by a lease in the
 document, carries its steps out in order, and takes out each word when its step is done. A crash
 anywhere repeats the step, so every step must be idempotent. A step that fails is postponed, each
-time for longer. Source: page 2 of the design, "the manifest is the outbox"; `docs/decisions/0030`.
+time for longer. A step that its manifest outran, because of a request meanwhile, is done again.
+Source: page 2 of the design, "the manifest is the outbox"; `docs/decisions/0030`.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 
 import structlog
 
-from lading.janitor.sweep import Lost
+from lading.janitor.sweep import Lost, always
 from lading.protocol.errors import LadingError
 from lading.protocol.manifest import Manifest
 from lading.server.background import Tasks, ignore_result
@@ -43,19 +45,50 @@ class Todo:
         self._limits = limits
         self._tasks = Tasks()
         self._turn = asyncio.Lock()
+        self._news = asyncio.Event()
 
     def begin(self, claim: Claim) -> asyncio.Task[None]:
-        """Work off in the background what this process claimed when it wrote it."""
-        task = self._tasks.spawn(self._work(claim))
+        """Work off in the background what this process claimed when it wrote it.
+
+        One manifest after the other, since each may be large.
+        """
+        task = self._tasks.spawn(self._in_turn(claim))
         task.add_done_callback(ignore_result)
         return task
 
+    async def _in_turn(self, claim: Claim) -> None:
+        async with self._turn:
+            await self.work(claim)
+
+    async def at_once(self, manifest: Manifest, word: str) -> None:
+        """Carry out a step that this process has just written. A failure is left to the outbox."""
+        try:
+            await self._step(manifest, word, always)
+        except Lost:
+            pass  # who has it now does it
+        except LadingError as error:
+            log.warning("todo-failed", id=manifest.id, error=str(error))
+        except Exception:
+            log.exception("todo-failed", id=manifest.id)
+
+    def wake(self) -> None:
+        """Say that this process wrote steps that are due, and that anybody may claim."""
+        self._news.set()
+
     async def run(self) -> None:
-        """Work off what other processes left, for as long as the task lives."""
+        """Work off what is due, for as long as the task lives: some manifests at the same time."""
+        async with asyncio.TaskGroup() as workers:
+            for _ in range(self._limits.todo_at_once):
+                workers.create_task(self._run())
+
+    async def _run(self) -> None:
         while True:
-            await asyncio.sleep(self._limits.todo_poll_seconds)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._news.wait(), self._limits.todo_poll_seconds)
+            self._news.clear()
             try:
-                await self.once()
+                while await self.once():
+                    pass
             except LadingError as error:
                 log.warning("todo-not-read", error=str(error))
 
@@ -68,32 +101,52 @@ class Todo:
             claim = await self._manifests.claim(upload_id, now=now, until=until)
             if claim is not None:
                 claimed += 1
-                await self._work(claim)
+                await self.work(claim)
         return claimed
 
-    async def _work(self, claim: Claim) -> None:
-        """Carry the steps of one manifest out; one manifest at a time, since each may be large."""
-        async with self._turn:
-            hold = _Hold(self._manifests, claim, self._clock, self._limits.todo_lease_seconds)
-            try:
-                await hold.check()
-                for word in claim.manifest.todo:
-                    step = self._steps.get(word)
-                    if step is None:
-                        return  # a newer version's word: it is left for a server that knows it
-                    await step(claim.manifest, hold.check)
-                    await self._manifests.take_out(claim.manifest.id, word)
-            except Lost:
-                log.warning("todo-claim-lost", id=claim.manifest.id)
-            except LadingError as error:
-                log.warning("todo-failed", id=claim.manifest.id, error=str(error))
-                await hold.postpone(self._pause(claim))
-            except Exception:
-                log.exception("todo-failed", id=claim.manifest.id)
-                await hold.postpone(self._pause(claim))
+    async def work(self, claim: Claim) -> bool:
+        """Carry the steps of one manifest out; False when one failed, or is another process's."""
+        hold = _Hold(self._manifests, claim, self._clock, self._limits.todo_lease_seconds)
+        manifest: Manifest | None = claim.manifest
+        try:
+            await hold.check()
+            while manifest is not None and manifest.todo:
+                word = manifest.todo[0]
+                if word not in self._steps:
+                    return False  # a newer version's word: it is left for a server that knows it
+                manifest = await self._step(manifest, word, hold.check)
+        except Lost:
+            log.warning("todo-claim-lost", id=claim.manifest.id)
+        except LadingError as error:
+            log.warning("todo-failed", id=claim.manifest.id, error=str(error))
+            await hold.postpone(self._pause(claim))
+        except Exception:
+            log.exception("todo-failed", id=claim.manifest.id)
+            await hold.postpone(self._pause(claim))
+        else:
+            return True
+        return False
+
+    async def _step(self, manifest: Manifest, word: str, check: Check) -> Manifest | None:
+        """Carry a step out, again if the manifest changed meanwhile; returns it as it is then.
+
+        None when it is gone. Raises Lost, and what the step raises.
+        """
+        while True:
+            await self._steps[word](manifest, check)
+            left = await self._manifests.take_out(manifest, word)
+            if left is not None:
+                return left
+            current = await self._manifests.get(manifest.id)
+            if current is None:
+                return None
+            if current.todo_tries != manifest.todo_tries:
+                raise Lost
+            manifest = current
 
     def _pause(self, claim: Claim) -> float:
-        return float(min(2.0 ** min(claim.tries, 30), self._limits.todo_longest_pause))
+        tries = min(claim.manifest.todo_tries, 30)
+        return float(min(2.0**tries, self._limits.todo_longest_pause))
 
     async def stop(self) -> None:
         """Leave the rest to other servers, or to this one after its next start."""

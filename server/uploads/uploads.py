@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
 
+from lading.janitor.move import Mover
 from lading.janitor.sweep import Sweeper
 from lading.protocol.errors import Unavailable
 from lading.protocol.manifest import Coverage, Manifest, Piece
@@ -27,10 +28,10 @@ from lading.server.uploads.open_uploads import (
 )
 from lading.server.uploads.reader import Reader
 from lading.server.uploads.resume import Resumer
-from lading.server.uploads.todo import Todo
+from lading.server.uploads.todo import Step, Todo
 from lading.server.uploads.verifier import Progress, Verifier
 from lading.server.uploads.write import Writer
-from lading.storage.collections.manifests import EMPTY
+from lading.storage.collections.manifests import EMPTY, MOVE, PLACE
 from lading.storage.open import Storage
 
 USUAL_LIMITS = UploadLimits()
@@ -59,10 +60,18 @@ class Uploads:
             self.arrivals,
             late_pieces=settings.tombstone_ttl < limits.late_write_seconds,
         )
-        self._reader = Reader(storage.contents, self._replaced, limits)
+        self._reader = Reader(storage.contents, self._look_again, limits)
         self.growing = Growing(storage, opened, self._reader, self.arrivals, limits)
-        self._finisher = Finisher(storage, opened, Verifier(storage.contents, self._reader, limits))
-        self.todo = Todo(storage.manifests, {EMPTY: sweeper.empty}, storage.clock, limits)
+        mover = Mover(storage.manifests, storage.contents, storage.blobs)
+        steps: dict[str, Step] = {EMPTY: sweeper.empty, PLACE: mover.place, MOVE: mover.move}
+        self.todo = Todo(storage.manifests, steps, storage.clock, limits)
+        self._finisher = Finisher(
+            storage,
+            opened,
+            Verifier(storage.contents, self._reader, limits),
+            self.todo,
+            limits.todo_lease_seconds,
+        )
         self._deletion = Deletion(
             storage, opened, sweeper, self.todo, limits, settings.tombstone_ttl
         )
@@ -197,10 +206,15 @@ class Uploads:
         """
         return self._reader.read(manifest, start, end)
 
-    async def _replaced(self, manifest: Manifest) -> None:
-        """Say why a piece of the upload is not there any more, where there is a reason."""
-        if (await self._open.after_end(manifest.id)).attempt != manifest.attempt:
+    async def _look_again(self, manifest: Manifest) -> Manifest:
+        """The manifest as it is now, where a piece of the upload is not there any more.
+
+        Raises Unavailable when its bytes were replaced, NotFound, Gone.
+        """
+        current = await self._open.after_end(manifest.id)
+        if current.attempt != manifest.attempt:
             raise Unavailable(REPLACED)
+        return current
 
     # -- the end of the server
 

@@ -81,6 +81,7 @@ def to_document(manifest: Manifest) -> dict[str, Any]:
     document["state"] = str(manifest.state)
     document["tags"] = list(manifest.tags)
     document["todo"] = list(manifest.todo)
+    document["drop_at"] = list(manifest.drop_at)
     compared = composed(manifest.name)
     if compared != manifest.name:
         document["name_nfc"] = compared
@@ -94,6 +95,7 @@ def from_document(document: Mapping[str, Any]) -> Manifest:
     values["state"] = State(values["state"])
     values["tags"] = tuple(values.get("tags", ()))
     values["todo"] = tuple(values.get("todo", ()))
+    values["drop_at"] = tuple(values.get("drop_at", ()))
     return Manifest(id=str(document["_id"]), **values)
 
 

@@ -2,8 +2,8 @@
 
 Each change of an upload's state is one compare-and-set on its document. The same write sets `todo`,
 the steps that must follow. Beside it stand `todo_at`, before which nobody may claim them, and
-`todo_tries`, which grows with each claim, so an earlier holder notices. Times come from the
-caller, in Unix seconds.
+`todo_tries`, which grows with each claim and each death, so an earlier holder notices. Times come
+from the caller, in Unix seconds.
 
 The collection is sharded on hashed `_id`, so every write of one document names it.
 Source: page 2 of the design, "The data" and "the manifest is the outbox".
@@ -36,6 +36,9 @@ from lading.storage.database import Database, persist
 __all__ = [
     "ANY_FILE",
     "EMPTY",
+    "LIVING",
+    "MOVE",
+    "PLACE",
     "Claim",
     "FileFilter",
     "Manifests",
@@ -50,10 +53,16 @@ LISTED_AT_ONCE = 500
 EMPTY = "empty"
 """The step of `todo` that deletes the bytes of a tombstone and gives its quota back."""
 
+PLACE = "place"
+"""The step that brings a finished file to its final place in its home."""
+
+MOVE = "move"
+"""The step that brings a finished file to the home `move_to`, and clears the homes `drop_at`."""
+
 _UNDONE = {"todo.0": {"$exists": True}}
 """The filter of the partial index `todo`."""
 
-_LIVING = (State.UPLOADING, State.READY)
+LIVING = (State.UPLOADING, State.READY)
 
 
 def _dead(becomes: State, now: float, until: float, claimed_until: float) -> dict[str, Any]:
@@ -65,14 +74,20 @@ def _dead(becomes: State, now: float, until: float, claimed_until: float) -> dic
             "expires_at": moment(until),
             "todo": [EMPTY],
             "todo_at": claimed_until,
-            "todo_tries": 1,
-        }
+        },
+        # Whoever held the steps of the living file has lost them.
+        "$inc": {"todo_tries": 1},
     }
 
 
-def _same(attempt: int) -> int | dict[str, list[int | None]]:
-    """The condition for an attempt; documents without the field are in the first one."""
-    return attempt or {"$in": [0, None]}
+def _number(value: int) -> int | dict[str, list[int | None]]:
+    """The condition for a number that older documents lack where it is 0."""
+    return value or {"$in": [0, None]}
+
+
+def _held(manifest: Manifest) -> dict[str, Any]:
+    """The condition that the steps of a manifest did not pass to another process."""
+    return {"todo_tries": _number(manifest.todo_tries)}
 
 
 def _unchanged(seen: Manifest | None) -> dict[str, Any]:
@@ -80,8 +95,8 @@ def _unchanged(seen: Manifest | None) -> dict[str, Any]:
     if seen is None:
         return {}
     return {
-        "revision": seen.revision or {"$in": [0, None]},
-        "attempt": _same(seen.attempt),
+        "revision": _number(seen.revision),
+        "attempt": _number(seen.attempt),
         "updated_at": moment(seen.updated_at),
     }
 
@@ -91,7 +106,6 @@ class Claim(NamedTuple):
 
     manifest: Manifest
     until: float
-    tries: int = 1
 
 
 class Manifests:
@@ -140,19 +154,30 @@ class Manifests:
         name: str | None = None,
         directory: str | None = None,
         tags: tuple[str, ...] | None = None,
+        public: bool | None = None,
         now: float,
+        states: tuple[State, ...] = LIVING,
+        claimed_until: float | None = None,
         only: Manifest | None = None,
     ) -> Manifest | None:
-        """Change name, directory or tags of a file or upload; None leaves a field as it is.
+        """Change name, directory, tags or `public` of a file or upload; None leaves a field.
 
-        Returns None when it is neither any more, or is not as `only` shows it.
+        Returns None when it is in none of `states` any more, or is not as `only` shows it. With
+        `claimed_until` its bytes must be brought to their place again: the caller does it by then,
+        or who works on its steps already.
         """
         change = {"$set": {}} if name is None else name_change(name)
-        given = {"directory": directory, "tags": None if tags is None else list(tags)}
+        given = {
+            "directory": directory,
+            "tags": None if tags is None else list(tags),
+            "public": public,
+        }
         change["$set"] |= {field: value for field, value in given.items() if value is not None}
         change["$set"]["updated_at"] = moment(now)
         change["$inc"] = {"revision": 1}
-        return await self._update(upload_id, _LIVING, change, **_unchanged(only))
+        if claimed_until is not None:
+            change |= {"$addToSet": {"todo": PLACE}, "$max": {"todo_at": claimed_until}}
+        return await self._update(upload_id, states, change, **_unchanged(only))
 
     async def correct_names(self, after: ObjectId | None, most: int) -> ObjectId | None:
         """Bring the names of up to `most` manifests with larger ids than `after` into their form.
@@ -210,7 +235,7 @@ class Manifests:
             del change["$max"]["expires_at"]
         if reach:
             change["$max"]["reach"] = reach
-        return await self._update(upload_id, (State.UPLOADING,), change, attempt=_same(attempt))
+        return await self._update(upload_id, (State.UPLOADING,), change, attempt=_number(attempt))
 
     async def begin_again(self, upload_id: str, attempt: int, now: float) -> Manifest | None:
         """Begin the attempt after `attempt`, with nothing stored. None when that is over."""
@@ -218,7 +243,7 @@ class Manifests:
             "$set": {"attempt": attempt + 1, "upload_size": 0, "updated_at": moment(now)},
             "$unset": {"reach": ""},
         }
-        return await self._update(upload_id, (State.UPLOADING,), change, attempt=_same(attempt))
+        return await self._update(upload_id, (State.UPLOADING,), change, attempt=_number(attempt))
 
     async def finish(
         self,
@@ -230,12 +255,18 @@ class Manifests:
         sha256: str | None,
         mime: str,
         attempt: int = 0,
+        move_to: str | None = None,
+        todo: tuple[str, ...] = (),
+        claimed_until: float = 0.0,
     ) -> Manifest | None:
         """Make the upload ready: the one write that lets others see it. None when it is not open.
 
         The length is part of the comparison: two finishes with different ones cannot both win, and
         a piece that was stored since the proof must not lie behind the end. So is the attempt: what
         was proven of one must not publish the bytes of another.
+
+        `todo` are the steps that bring the bytes to where they belong, `move_to` the home that they
+        go to; nobody else claims the steps before `claimed_until`.
         """
         change = {
             "$set": {
@@ -248,12 +279,15 @@ class Manifests:
                 "mime_type": mime,
                 "updated_at": moment(now),
                 "expires_at": None,
+                "move_to": move_to,
+                "todo": list(todo),
+                "todo_at": claimed_until,
             }
         }
         same = {
             "size": {"$in": [None, size]},
             "reach": {"$not": {"$gt": size}},
-            "attempt": _same(attempt),
+            "attempt": _number(attempt),
         }
         return await self._update(upload_id, (State.UPLOADING,), change, **same)
 
@@ -330,20 +364,78 @@ class Manifests:
                 query, change, return_document=ReturnDocument.AFTER
             )
         )
-        return None if found is None else Claim(from_document(found), until, found["todo_tries"])
+        return None if found is None else Claim(from_document(found), until)
 
     async def move_claim(self, claim: Claim, until: float) -> bool:
         """Move the end of a claim. False when the manifest is gone or another's by now."""
-        query = {"_id": ObjectId(claim.manifest.id), "todo_tries": claim.tries}
+        query = {"_id": ObjectId(claim.manifest.id), **_held(claim.manifest)}
         change = {"$set": {"todo_at": until}}
         result = await persist(lambda: self._collection.update_one(query, change))
         return bool(result.matched_count)
 
-    async def take_out(self, upload_id: str, word: str) -> None:
-        """Note that a step is done."""
-        query = {"_id": ObjectId(upload_id), "todo": word}
+    async def take_out(self, manifest: Manifest, word: str) -> Manifest | None:
+        """Note that a step is done for a manifest as it is given.
+
+        None when it was changed on request since, or its steps passed to another process.
+        """
         change = {"$pull": {"todo": word}}
-        await persist(lambda: self._collection.update_one(query, change))
+        same = {"revision": _number(manifest.revision), **_held(manifest)}
+        return await self._update(manifest.id, tuple(State), change, **same)
+
+    # -- from home to home
+
+    async def begin_move(
+        self, seen: Manifest, target: str, *, now: float, claimed_until: float
+    ) -> Claim | None:
+        """Send a finished file to another home, claimed by the caller `claimed_until` then.
+
+        With its own home as `target` a move that is under way is called off. None when the file is
+        not as `seen` any more, or another process works on its steps: then nothing was changed.
+        """
+        left = [each for each in (*seen.drop_at, seen.move_to) if each is not None]
+        change = {
+            "$set": {
+                "move_to": None if target == seen.blobs else target,
+                "drop_at": [each for each in dict.fromkeys(left) if each != target],
+                "todo_at": claimed_until,
+            },
+            "$addToSet": {"todo": MOVE},
+            "$inc": {"todo_tries": 1},
+        }
+        same = {"blobs": seen.blobs, "move_to": seen.move_to, **_held(seen)}
+        free = [{"todo.0": {"$exists": False}}, {"todo_at": {"$lte": now}}]
+        found = await self._update(seen.id, (State.READY,), change, **same, **{"$or": free})
+        return None if found is None else Claim(found, claimed_until)
+
+    async def moved(self, manifest: Manifest) -> Manifest | None:
+        """Let a file live where it was sent; its bytes are all there. None when it died, or moved.
+
+        This one write is what moves it. Where it has lived, its bytes are still to be dropped.
+        """
+        source, target = manifest.blobs, manifest.move_to
+        change = {
+            "$set": {"blobs": target, "move_to": None},
+            "$addToSet": {"drop_at": source},
+        }
+        return await self._update(manifest.id, (State.READY,), change, blobs=source, move_to=target)
+
+    async def dropped(self, upload_id: str, home: str) -> None:
+        """Note that a file has no bytes in a home any more where it does not live."""
+        change = {"$pull": {"drop_at": home}}
+        await self._update(upload_id, (State.READY,), change, blobs={"$ne": home})
+
+    async def elsewhere(self, home: str, after: str | None, most: int) -> list[Manifest]:
+        """Finished files that do not live at `home`, or are leaving it, by id, after `after`."""
+        query: dict[str, Any] = {
+            "state": str(State.READY),
+            "$or": [{"blobs": {"$ne": home}}, {"move_to": {"$ne": None}}],
+        }
+        if after is not None:
+            query["_id"] = {"$gt": ObjectId(after)}
+        found = await self._read(
+            lambda: self._collection.find(query).sort("_id", 1).limit(most).to_list(most)
+        )
+        return [from_document(document) for document in found]
 
     # -- all of them
 

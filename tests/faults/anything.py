@@ -11,7 +11,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from tests.faults.fault import Base, Fault, NotHere, Trial
-from tests.faults.processes import clean_environment, ended, kill, start
+from tests.faults.processes import clean_environment, ended, kill
+from tests.support.children import start
 
 MODEL = Path(__file__).parents[1] / "test_model.py"
 VARIABLE = "LADING_MODEL_STEPS"

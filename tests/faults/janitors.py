@@ -22,7 +22,8 @@ from typing import Any
 from tests.faults.fault import Base, Fault, Trial
 from tests.faults.inspector import Inspector, eventually
 from tests.faults.janitor_process import MARK
-from tests.faults.processes import START_SECONDS, clean_environment, kill, start
+from tests.faults.processes import START_SECONDS, clean_environment, kill
+from tests.support.children import start
 from tests.support.servers import until
 
 UPLOADS, PIECES = 12, 2

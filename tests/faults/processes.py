@@ -13,13 +13,11 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote
 
-from lading.storage.embedded import launch
 from lading.storage.embedded.mongod import (
     SMALLEST_CACHE,
     SOCKET_NAME,
@@ -27,6 +25,7 @@ from lading.storage.embedded.mongod import (
     find,
     takes_connections,
 )
+from tests.support.children import Child, free_port, start
 from tests.support.servers import Process, until
 
 START_SECONDS = 60.0
@@ -35,27 +34,6 @@ TOKEN = "the-token-of-all-servers-of-the-faults"
 
 COMMAND = "from lading.cli import main; main()"
 PROGRAM = "from lading.server.process.serve import serve; raise SystemExit(serve())"
-
-Child = subprocess.Popen[bytes]
-
-
-def start(
-    program: Sequence[str],
-    output: Path,
-    env: dict[str, str] | None = None,
-    stdin: int = subprocess.DEVNULL,
-) -> Child:
-    """Start a program that gets SIGTERM when this process ends, and no Ctrl-C of its terminal."""
-    command = [sys.executable, "-I", "-S", launch.__file__, str(os.getpid()), *program]
-    with output.open("ab") as log:
-        return subprocess.Popen(
-            command,
-            env=env,
-            stdin=stdin,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
 
 
 def kill(child: Child) -> None:
@@ -76,14 +54,6 @@ async def stop(child: Child) -> int:
     for number in (signal.SIGTERM, signal.SIGCONT):
         child.send_signal(number)
     return await ended(child)
-
-
-def free_port() -> int:
-    """A TCP port of the loopback interface that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def clean_environment(**settings: object) -> dict[str, str]:

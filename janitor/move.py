@@ -1,0 +1,121 @@
+"""Moving a finished file from home to home, and to its place in its home: steps of the outbox.
+
+    take    the target stores what is read, verified, from the present home
+    moved   one compare-and-set: from then on the file lives at the target
+    drop    the bytes at homes where it does not live are deleted
+
+The file is read from one home or from the other and never from none, since nothing is deleted
+before the compare-and-set, and only where the manifest does not point. A crash anywhere repeats the
+step, and each part of it means the same when it is done twice. Source: page 9 of the design;
+`docs/decisions/0039`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+
+from lading.janitor.sweep import DELETED_AT_ONCE, Lost, always
+from lading.protocol.manifest import Manifest, Piece, State
+from lading.storage.blobs.base import Blobs, Check, moved
+from lading.storage.collections.manifests import Manifests
+from lading.storage.contents import Contents, driver_at
+
+READ_AHEAD = 8 * 2**20
+"""Bytes of a file that are fetched before its target wants them; at least one piece."""
+
+
+class Mover:
+    """Carries the steps `place` and `move` out. Both get the manifest as it is now."""
+
+    def __init__(
+        self, manifests: Manifests, contents: Contents, blobs: Mapping[str, Blobs]
+    ) -> None:
+        self._manifests = manifests
+        self._contents = contents
+        self._blobs = blobs
+
+    async def place(self, manifest: Manifest, _check: Check) -> None:
+        """Bring a file to its final place in its home; raises Unavailable, StorageFull."""
+        await driver_at(self._blobs, manifest.blobs).place(manifest)
+
+    async def move(self, manifest: Manifest, check: Check) -> None:
+        """Bring a file to the home it was sent to, and clear those where it does not live.
+
+        Raises Unavailable, StorageFull, Internal when its bytes are damaged, and what `check`
+        raises.
+        """
+        if manifest.state is State.READY and manifest.move_to is not None:
+            manifest = await self._take(manifest, manifest.move_to, check)
+        for home in manifest.drop_at:
+            if home != manifest.blobs and manifest.state is State.READY:
+                await check()
+                await driver_at(self._blobs, home).drop(manifest, check)
+                await self._manifests.dropped(manifest.id, home)
+
+    async def _take(self, manifest: Manifest, target: str, check: Check) -> Manifest:
+        """Copy the file, then let it live there; returns its manifest afterwards."""
+        driver = driver_at(self._blobs, target)
+        try:
+            async with aclosing(self._pieces(manifest, check)) as pieces:
+                await driver.take(manifest, pieces)
+            await check()
+            moved = await self._manifests.moved(manifest)
+        except Exception:
+            await self._clean(manifest, target)
+            raise
+        if moved is not None:
+            return moved
+        current = await self._clean(manifest, target)
+        if current is None or current.blobs != target:
+            raise Lost
+        return current  # an earlier try of this write was applied, and its answer lost
+
+    async def _pieces(
+        self, manifest: Manifest, check: Check
+    ) -> AsyncGenerator[tuple[Piece, bytes], None]:
+        """The file piece by piece, while the next ones are being fetched."""
+        assert manifest.size is not None
+        most = max(1, READ_AHEAD // manifest.chunk_size)
+        ahead: deque[tuple[Piece, asyncio.Task[tuple[Piece, bytes] | None]]] = deque()
+        try:
+            async with aclosing(self._contents.pieces(manifest, 0, manifest.size)) as listed:
+                async for piece in listed:
+                    read = self._contents.read(manifest, piece.slice_start)
+                    ahead.append((piece, asyncio.ensure_future(read)))
+                    if len(ahead) > most:
+                        await check()
+                        yield await _whole(manifest, *ahead.popleft())
+            while ahead:
+                await check()
+                yield await _whole(manifest, *ahead.popleft())
+        finally:
+            for _, task in ahead:
+                task.cancel()
+            await asyncio.gather(*(task for _, task in ahead), return_exceptions=True)
+
+    async def _clean(self, manifest: Manifest, target: str) -> Manifest | None:
+        """Delete what was copied for nothing: the file died, or was sent elsewhere meanwhile.
+
+        Returns the file's manifest, None when it died. If this process ends here, the purge of the
+        tombstone deletes it.
+        """
+        current, driver = await self._manifests.get(manifest.id), self._blobs[target]
+        if current is None or current.state is not State.READY:
+            while await driver.delete(manifest.id, DELETED_AT_ONCE) == DELETED_AT_ONCE:
+                pass
+            return None
+        if target not in current.homes:
+            await driver.drop(manifest, always)
+        return current
+
+
+async def _whole(
+    manifest: Manifest, piece: Piece, read: asyncio.Task[tuple[Piece, bytes] | None]
+) -> tuple[Piece, bytes]:
+    found = await read
+    if found is None:
+        raise moved(manifest.id, piece.slice_start)
+    return found
