@@ -11,6 +11,7 @@ from tests.faults import (
     duplicates,
     finish_abort_sweep,
     janitors,
+    local_directory,
     mongod_killed,
     network,
     power_cut,
@@ -38,5 +39,8 @@ ROWS: tuple[Fault, ...] = (
     clocks.FAULT,
     sigterm.FAULT,
     anything.FAULT,
+    local_directory.KILLED,
     power_cut.FAULT,
+    local_directory.DISK_FULL,
+    local_directory.BIT_FLIP,
 )
