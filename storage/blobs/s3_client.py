@@ -49,6 +49,9 @@ class S3Options:
         return self.endpoint is not None if self.path_style is None else self.path_style
 
 
+AWS = S3Options()
+
+
 class S3Error(Unavailable):
     """A request to S3 failed.
 
