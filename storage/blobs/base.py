@@ -105,7 +105,7 @@ class Ingest(Blobs, Protocol):
         """Make the piece durable. False when the very same piece was there before.
 
         Its `slice_start` is its place. Raises ChunkConflict when other bytes are stored there,
-        StorageFull, Unavailable.
+        Moved when the upload ended or its bytes are lost, StorageFull, TooLarge, Unavailable.
         """
         ...
 
