@@ -15,6 +15,7 @@ from tests.faults import (
     network,
     primary_lost,
     quota_race,
+    s3_trouble,
     server_killed,
     sigterm,
 )
@@ -36,5 +37,6 @@ ROWS: tuple[Fault, ...] = (
     disk_full.FAULT,
     clocks.FAULT,
     sigterm.FAULT,
+    s3_trouble.FAULT,
     anything.FAULT,
 )
