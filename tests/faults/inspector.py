@@ -177,6 +177,13 @@ class Inspector:
         assert position == len(data)
         assert len(manifest["chunks"]) == len(await self.pieces(upload_id))
 
+    async def check_served(self, server: Running, upload_id: str, data: bytes) -> None:
+        """The file is served as it was sent, wherever its bytes are."""
+        async with server.http() as client:
+            answer = await client.get(f"/v1/files/{upload_id}")
+        assert answer.status_code == 200, answer.text[:500]
+        assert answer.content == data, "other bytes are served"
+
     async def check_nothing_left(
         self, server: Running | None = None, *, crashed: bool = False
     ) -> None:

@@ -18,6 +18,7 @@ from tests.faults import (
     power_cut,
     primary_lost,
     quota_race,
+    s3_trouble,
     server_killed,
     sigterm,
 )
@@ -40,6 +41,7 @@ ROWS: tuple[Fault, ...] = (
     clocks.FAULT,
     sigterm.FAULT,
     move_killed.FAULT,
+    s3_trouble.FAULT,
     anything.FAULT,
     local_directory.KILLED,
     power_cut.FAULT,
