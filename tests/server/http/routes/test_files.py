@@ -54,6 +54,8 @@ async def test_a_file_is_made_and_fetched(http: httpx.AsyncClient) -> None:
         "sha256": hashlib.sha256(data).hexdigest(),
         "crc32c": checksum(data),
         "tags": ["x", "y"],
+        "blobs": "mongo",
+        "public": False,
     }
     assert manifest["created_at"].endswith("Z")
     assert manifest["created_at"] <= manifest["updated_at"]
