@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 
 from lading.janitor.sweep import DELETED_AT_ONCE, Lost, always
@@ -27,15 +27,30 @@ READ_AHEAD = 8 * 2**20
 """Bytes of a file that are fetched before its target wants them; at least one piece."""
 
 
+OnBytes = Callable[[str, int], None]
+
+
+def _nobody(_upload_id: str, _size: int) -> None:
+    return None
+
+
 class Mover:
-    """Carries the steps `place` and `move` out. Both get the manifest as it is now."""
+    """Carries the steps `place` and `move` out. Both get the manifest as it is now.
+
+    `on_bytes` hears how many bytes of which file were read for its new home.
+    """
 
     def __init__(
-        self, manifests: Manifests, contents: Contents, blobs: Mapping[str, Blobs]
+        self,
+        manifests: Manifests,
+        contents: Contents,
+        blobs: Mapping[str, Blobs],
+        on_bytes: OnBytes = _nobody,
     ) -> None:
         self._manifests = manifests
         self._contents = contents
         self._blobs = blobs
+        self._on_bytes = on_bytes
 
     async def place(self, manifest: Manifest, _check: Check) -> None:
         """Bring a file to its final place in its home; raises Unavailable, StorageFull."""
@@ -86,15 +101,27 @@ class Mover:
                     read = self._contents.read(manifest, piece.slice_start)
                     ahead.append((piece, asyncio.ensure_future(read)))
                     if len(ahead) > most:
-                        await check()
-                        yield await _whole(manifest, *ahead.popleft())
+                        yield await self._next(manifest, *ahead.popleft(), check)
             while ahead:
-                await check()
-                yield await _whole(manifest, *ahead.popleft())
+                yield await self._next(manifest, *ahead.popleft(), check)
         finally:
             for _, task in ahead:
                 task.cancel()
             await asyncio.gather(*(task for _, task in ahead), return_exceptions=True)
+
+    async def _next(
+        self,
+        manifest: Manifest,
+        piece: Piece,
+        read: asyncio.Task[tuple[Piece, bytes] | None],
+        check: Check,
+    ) -> tuple[Piece, bytes]:
+        await check()
+        found = await read
+        if found is None:
+            raise moved(manifest.id, piece.slice_start)
+        self._on_bytes(manifest.id, piece.size)
+        return found
 
     async def _clean(self, manifest: Manifest, target: str) -> Manifest | None:
         """Delete what was copied for nothing: the file died, or was sent elsewhere meanwhile.
@@ -110,12 +137,3 @@ class Mover:
         if target not in current.homes:
             await driver.drop(manifest, always)
         return current
-
-
-async def _whole(
-    manifest: Manifest, piece: Piece, read: asyncio.Task[tuple[Piece, bytes] | None]
-) -> tuple[Piece, bytes]:
-    found = await read
-    if found is None:
-        raise moved(manifest.id, piece.slice_start)
-    return found

@@ -83,6 +83,10 @@ class Manifest(File):
     tags: tuple[str, ...]
     created_at: datetime
     updated_at: datetime
+    blobs: str = ""
+    """Where its bytes are: `mongo`, `file` or `s3`; empty where the server does not say."""
+    public: bool = False
+    """Whether anyone may fetch it, without a credential."""
     chunks: tuple[Chunk, ...] = field(default=(), repr=False)
 
     @classmethod
@@ -92,6 +96,8 @@ class Manifest(File):
             url=url,
             **_named(raw, "name", "size", "mime_type", "sha256", "crc32c"),
             **_common(raw),
+            blobs=raw.get("blobs", ""),
+            public=raw.get("public", False),
             chunks=tuple(
                 Chunk(each["object_id"], each["slice_start"], each["size"])
                 for each in raw.get("chunks", ())

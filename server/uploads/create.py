@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lading.protocol.errors import LadingError, QuotaExceeded, StorageFull
+from lading.protocol.errors import Forbidden, LadingError, QuotaExceeded, StorageFull
 from lading.protocol.manifest import Manifest
 from lading.protocol.media_types import assumed
 from lading.protocol.spec import UploadSpec, choose_chunk_size
@@ -33,6 +33,8 @@ class Creator:
         spec.check()
         self.storage.free_space.check()
         now, grant = self.storage.clock(), principal.grant
+        if grant is not None and spec.public:
+            raise Forbidden("Only the owner can make a file public, and not a grant.")
         if grant is None:
             mime_type = assumed(spec.mime_type, spec.name)
         else:
@@ -50,6 +52,7 @@ class Creator:
             tags=spec.tags,
             fingerprint=spec.fingerprint,
             blobs=self.storage.blobs.ingest,
+            public=spec.public,
             grant_id=None if grant is None else grant.id,
             max_size=None if grant is None else grant.limit,
             created_at=now,

@@ -140,14 +140,18 @@ class S3Blobs:
     async def _pages(
         self, operation: str, prefix: str, *markers: str
     ) -> AsyncIterator[dict[str, Any]]:
-        """The answers of a list; each but the first begins at the `Next…` of the one before."""
+        """The answers of a list; each but the first begins at the `Next…` of the one before.
+
+        SeaweedFS names only some of the markers, and wants no others back.
+        """
         where: dict[str, Any] = {"Prefix": prefix}
         while True:
             page = await self._request(operation, **where)
             yield page
-            if not page.get("IsTruncated"):
+            following = {each: page[f"Next{each}"] for each in markers if page.get(f"Next{each}")}
+            if not page.get("IsTruncated") or not following:
                 return
-            where |= {each: page[f"Next{each}"] for each in markers}
+            where |= following
 
     def _id_of(self, key: str) -> str | None:
         """The id of the file whose object has a key; None for what is not Lading's."""

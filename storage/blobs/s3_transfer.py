@@ -63,14 +63,14 @@ class Cursor:
         """The pieces from the position up to `end`, or to the file's end."""
         end = min(end, self._size)
         while self.position < end:
-            piece, data = await anext(self._pieces, _NOTHING)
-            if piece.slice_start != self.position or not data:
+            try:
+                piece, data = await anext(self._pieces)
+            except StopAsyncIteration:
+                raise Internal(f"The file ends at {self.position}, not at {end}.") from None
+            if piece.slice_start != self.position:
                 raise Internal(f"A piece is missing at {self.position}.")
             self.position = piece.end
             yield piece, data
-
-
-_NOTHING = (Piece(-1, 0, 0), b"")
 
 
 @dataclass(frozen=True, slots=True)

@@ -176,7 +176,12 @@ PREFER = header(
 BYTES_WANTED = (DOWNLOAD, PLAY, PREFER, *CONDITIONS)
 
 NEW_FILE = (NAME, DIRECTORY, FILE_TAG, REPR_DIGEST, CONTENT_DIGEST)
-OWN_FILE = (*NEW_FILE, USER)
+PUBLIC = Parameter(
+    "public",
+    "`true` lets anyone fetch the file, without a credential.",
+    {"type": "string", "enum": ["true", "false"]},
+)
+OWN_FILE = (*NEW_FILE, PUBLIC, USER)
 
 # -- bodies and replies
 

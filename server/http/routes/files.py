@@ -118,6 +118,7 @@ async def _create(
         mime_type=part.mime_type,
         directory=request.query_params.get("directory", ""),
         tags=tuple(request.query_params.getlist("tag")),
+        public=request.query_params.get("public") == "true",
     )
     return await server.uploads.create(principal, spec)
 

@@ -22,6 +22,7 @@ class NewMedia(types.RequestBody):
     mime_type: types.MimeType | None = None
     directory: types.Directory = ""
     tags: types.Tags = Field(default_factory=list)
+    public: types.Truth = False
     user_id: types.UserId | None = None
 
     def spec(self) -> UploadSpec:

@@ -25,6 +25,7 @@ class NewUpload(types.RequestBody):
     sha256: types.Digest | None = None
     fingerprint: types.Fingerprint | None = None
     chunk_size: types.Whole | None = Field(default=None, json_schema_extra={"minimum": 1})
+    public: types.Truth = False
     user_id: types.UserId | None = None
 
     def spec(self) -> UploadSpec:
