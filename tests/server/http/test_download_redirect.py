@@ -104,6 +104,8 @@ async def test_what_the_bucket_cannot_judge_the_server_sends(home: Inside, film:
             ({"Range": "bytes=0-9", "If-Range": tag}, 206),
             ({"Range": "bytes=0-9", "If-Range": '"the-buckets"'}, 307),
             ({"Range": "bytes=0-9"}, 307),
+            ({"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Dest": "video"}, 200),
+            ({"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Dest": "video"}, 307),
         ):
             answer = await http.get(f"/v1/files/{film}", headers=headers)
             assert answer.status_code == status, headers
