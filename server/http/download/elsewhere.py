@@ -26,6 +26,7 @@ REDIRECT_SECONDS = 3600
 """How long a presigned address is good. A player may keep it for the whole of a film."""
 
 _X_SENDFILE = "x-sendfile:"
+_SHOWN = ("video", "audio", "image")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +80,11 @@ async def _hand_off(server: Services, asked: Asked, sendfile: str) -> Response |
 
 async def _redirect(server: Services, asked: Asked) -> Response | None:
     """The way to a presigned address, which ends with the right to the file at the latest."""
-    if "if-range" in asked.request.headers and asked.field is not None:
+    fields = asked.request.headers
+    if "if-range" in fields and asked.field is not None:
         return None  # the client has Lading's tag, and the bucket has one of its own
+    if fields.get("sec-fetch-site") == "same-origin" and fields.get("sec-fetch-dest") in _SHOWN:
+        return None  # the policy of Lading's page lets it show what is of its own origin only
     seconds, keeping = REDIRECT_SECONDS, asked.keeping
     if keeping.seconds is not None and not keeping.shared:
         seconds = min(seconds, keeping.seconds)

@@ -42,7 +42,7 @@ async def home(
 
 async def moved(home: Inside, file_id: str) -> None:
     async with asyncio.timeout(30):
-        while (await manifest_of(home, file_id)).blobs != home.services.homes.home:
+        while (await manifest_of(home, file_id)).blobs != home.services.homes.home:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
 
 
@@ -104,6 +104,8 @@ async def test_what_the_bucket_cannot_judge_the_server_sends(home: Inside, film:
             ({"Range": "bytes=0-9", "If-Range": tag}, 206),
             ({"Range": "bytes=0-9", "If-Range": '"the-buckets"'}, 307),
             ({"Range": "bytes=0-9"}, 307),
+            ({"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Dest": "video"}, 200),
+            ({"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Dest": "video"}, 307),
         ):
             answer = await http.get(f"/v1/files/{film}", headers=headers)
             assert answer.status_code == status, headers
