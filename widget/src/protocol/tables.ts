@@ -41,7 +41,8 @@ export const TABLES = {
           "tags",
           "sha256",
           "fingerprint",
-          "chunk_size"
+          "chunk_size",
+          "public"
         ]
       },
       "RESUME": {
