@@ -11,6 +11,7 @@ import structlog
 
 from lading.janitor.compaction import Compactor
 from lading.janitor.loop import JanitorLoop
+from lading.janitor.lost_parts import LostParts
 from lading.janitor.sweep import Report, Sweeper, always
 from lading.janitor.verify import Auditor, recount
 from lading.storage.blobs.base import Check
@@ -19,7 +20,8 @@ from lading.storage.open import Storage
 log = structlog.get_logger()
 
 RECOUNT_SECONDS = 3600.0
-"""How often accounts are recounted: only a crash at a bad moment leaves one wrong."""
+"""How often accounts are recounted, and lost parts looked for: only a crash at a bad moment leaves
+one wrong, or parts."""
 
 
 class Janitor:
@@ -67,6 +69,7 @@ class Janitor:
             storage.manifests.arrived_since,
             clock=storage.clock,
         )
+        lost_parts = LostParts(storage.manifests, storage.blobs, storage.clock)
         counted, clock = -math.inf, self._storage.clock
 
         async def work(check: Check) -> Report:
@@ -76,6 +79,8 @@ class Janitor:
                 counted = clock()
                 for drift in await self.reconcile(check):
                     log.warning("quota-drift", account=drift)
+                if aborted := await lost_parts.abort(check):
+                    log.info("s3-parts-aborted", objects=aborted)
             if compact and clock.settled:
                 await compactor.run_if_due(check)
             return report

@@ -14,10 +14,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 
 from lading.janitor.sweep import DELETED_AT_ONCE, Lost, always
+from lading.protocol.digests import Sha256
+from lading.protocol.errors import Internal
 from lading.protocol.manifest import Manifest, Piece, State
 from lading.storage.blobs.base import Blobs, Check, moved
 from lading.storage.collections.manifests import Manifests
@@ -27,15 +29,30 @@ READ_AHEAD = 8 * 2**20
 """Bytes of a file that are fetched before its target wants them; at least one piece."""
 
 
+OnBytes = Callable[[str, int], None]
+
+
+def _nobody(_upload_id: str, _size: int) -> None:
+    return None
+
+
 class Mover:
-    """Carries the steps `place` and `move` out. Both get the manifest as it is now."""
+    """Carries the steps `place` and `move` out. Both get the manifest as it is now.
+
+    `on_bytes` hears how many bytes of which file were read for its new home.
+    """
 
     def __init__(
-        self, manifests: Manifests, contents: Contents, blobs: Mapping[str, Blobs]
+        self,
+        manifests: Manifests,
+        contents: Contents,
+        blobs: Mapping[str, Blobs],
+        on_bytes: OnBytes = _nobody,
     ) -> None:
         self._manifests = manifests
         self._contents = contents
         self._blobs = blobs
+        self._on_bytes = on_bytes
 
     async def place(self, manifest: Manifest, _check: Check) -> None:
         """Bring a file to its final place in its home; raises Unavailable, StorageFull."""
@@ -76,25 +93,53 @@ class Mover:
     async def _pieces(
         self, manifest: Manifest, check: Check
     ) -> AsyncGenerator[tuple[Piece, bytes], None]:
-        """The file piece by piece, while the next ones are being fetched."""
-        assert manifest.size is not None
+        """The file piece by piece, while the next ones are being fetched.
+
+        Of a file that clients sent to the bucket no piece was listed: now each is, and all of them
+        must have the SHA-256 of the file.
+        """
+        sent, whole = manifest.etag is not None, Sha256()
+        async with aclosing(self._read_ahead(manifest, check)) as pieces:
+            async for piece, data in pieces:
+                if sent:
+                    await asyncio.to_thread(whole.update, data)
+                    await self._contents.enlist(manifest, piece)
+                yield piece, data
+        if sent and whole.hexdigest() != manifest.sha256:
+            raise Internal(f"The bytes of {manifest.id} in the bucket are damaged.")
+
+    async def _read_ahead(
+        self, manifest: Manifest, check: Check
+    ) -> AsyncGenerator[tuple[Piece, bytes], None]:
         most = max(1, READ_AHEAD // manifest.chunk_size)
         ahead: deque[tuple[Piece, asyncio.Task[tuple[Piece, bytes] | None]]] = deque()
         try:
-            async with aclosing(self._contents.pieces(manifest, 0, manifest.size)) as listed:
+            async with aclosing(self._contents.layout(manifest)) as listed:
                 async for piece in listed:
                     read = self._contents.read(manifest, piece.slice_start)
                     ahead.append((piece, asyncio.ensure_future(read)))
                     if len(ahead) > most:
-                        await check()
-                        yield await _whole(manifest, *ahead.popleft())
+                        yield await self._next(manifest, *ahead.popleft(), check)
             while ahead:
-                await check()
-                yield await _whole(manifest, *ahead.popleft())
+                yield await self._next(manifest, *ahead.popleft(), check)
         finally:
             for _, task in ahead:
                 task.cancel()
             await asyncio.gather(*(task for _, task in ahead), return_exceptions=True)
+
+    async def _next(
+        self,
+        manifest: Manifest,
+        piece: Piece,
+        read: asyncio.Task[tuple[Piece, bytes] | None],
+        check: Check,
+    ) -> tuple[Piece, bytes]:
+        await check()
+        found = await read
+        if found is None:
+            raise moved(manifest.id, piece.slice_start)
+        self._on_bytes(manifest.id, piece.size)
+        return found
 
     async def _clean(self, manifest: Manifest, target: str) -> Manifest | None:
         """Delete what was copied for nothing: the file died, or was sent elsewhere meanwhile.
@@ -110,12 +155,3 @@ class Mover:
         if target not in current.homes:
             await driver.drop(manifest, always)
         return current
-
-
-async def _whole(
-    manifest: Manifest, piece: Piece, read: asyncio.Task[tuple[Piece, bytes] | None]
-) -> tuple[Piece, bytes]:
-    found = await read
-    if found is None:
-        raise moved(manifest.id, piece.slice_start)
-    return found

@@ -10,13 +10,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 
+from lading.protocol.digests import Sha256
 from lading.protocol.errors import Incomplete, InvalidArgument, LadingError
 from lading.protocol.manifest import Manifest, State, prove
-from lading.storage.blobs.base import Blobs
+from lading.storage.blobs.base import Blobs, Moved
 from lading.storage.collections.chunks import Chunks
 from lading.storage.collections.manifests import Manifests, born
 from lading.storage.collections.quotas import Account, Quotas
-from lading.storage.contents import SPAN, Contents, base
+from lading.storage.contents import SPAN, Contents, base, driver_at
+from lading.storage.homes import MONGO, scheme
 
 YOUNG_SECONDS = 3600.0
 """An id younger than this may still get its manifest, however slow its server is."""
@@ -26,9 +28,10 @@ YOUNG_SECONDS = 3600.0
 class Finding:
     """Something that is wrong. `kind` is one of:
 
-    `damaged` bytes differ from their checksum or are gone; `incomplete` a finished file lacks
-    pieces; `checksum` its pieces do not give its CRC-32C; `orphan` pieces that belong to nothing;
-    `drift` an account that differs from a recount.
+    `damaged` bytes differ from their checksum or are gone; `missing` a finished file has no bytes
+    at its home; `incomplete` it lacks pieces; `checksum` its pieces do not give its CRC-32C;
+    `orphan` pieces, objects or folders that belong to nothing; `drift` an account that differs
+    from a recount.
     """
 
     kind: str
@@ -50,6 +53,8 @@ class Auditor:
         self._manifests = manifests
         self._chunks = chunks
         self._contents = Contents(chunks, blobs)
+        self._blobs = blobs
+        self._there: dict[str, set[bytes]] = {}
         self._quotas = quotas
         self._clock = clock
         self.pieces = 0
@@ -57,24 +62,51 @@ class Auditor:
 
     async def findings(self, *, read: bool = True) -> AsyncIterator[Finding]:
         """Everything that is wrong. Without `read` only the index is read, not the bytes."""
+        for home in list(self._blobs):
+            await self._list(home)
         async for manifest in self._manifests.every():
             if manifest.state in (State.READY, State.UPLOADING):
-                async for finding in self._upload(manifest, read):
+                sent = manifest.etag is not None
+                looked = self._sent(manifest, read) if sent else self._upload(manifest, read)
+                async for finding in looked:
                     if await self._still(manifest):
                         yield finding
         async for finding in self._orphans():
             yield finding
+        for home in self._there:
+            async for finding in self._strays(home):
+                yield finding
         for user_id in await self._quotas.users():
             now = self._clock()
             drift = await recount(self._manifests, self._quotas, user_id, now=now, correct=False)
             if drift is not None:
                 yield drift
 
+    async def _list(self, home: str) -> set[bytes]:
+        """The ids of the uploads whose bytes are at a home, 12 bytes each."""
+        if home not in self._there:
+            listed = driver_at(self._blobs, home).uploads()
+            self._there[home] = {bytes.fromhex(upload_id) async for upload_id in listed}
+        return self._there[home]
+
+    async def _is_missing(self, manifest: Manifest) -> bool:
+        """Whether nothing of a finished file is at its home. It may have come there since."""
+        if manifest.state is not State.READY or not manifest.size:
+            return False
+        if bytes.fromhex(manifest.id) in await self._list(manifest.blobs):
+            return False
+        try:
+            return await self._contents.read(manifest, 0) is None
+        except Moved:
+            return True
+
     async def _still(self, manifest: Manifest) -> bool:
         """Whether a finding still holds: manifests are read in batches, and much earlier."""
         current = await self._manifests.get(manifest.id)
         if current is None or current.attempt != manifest.attempt:
             return False
+        if current.blobs != manifest.blobs:
+            return False  # it was moved, and each piece was verified on its way
         return current.state is manifest.state or current.state is State.READY
 
     async def _upload(self, manifest: Manifest, read: bool) -> AsyncIterator[Finding]:
@@ -94,8 +126,12 @@ class Auditor:
             except (InvalidArgument, AssertionError) as error:  # the last: they overlap
                 yield Finding("incomplete", manifest.id, str(error))
             else:
-                if checksum != manifest.crc32c:
+                # A file that clients sent to a bucket, and that has moved since, has none.
+                if manifest.crc32c not in (None, checksum):
                     yield Finding("checksum", manifest.id, f"{checksum}, not {manifest.crc32c}")
+        if await self._is_missing(manifest):
+            yield Finding("missing", manifest.id, f"it has no bytes in {manifest.blobs}")
+            return
         for piece in pieces if read else ():
             self.pieces += 1
             self.size += piece.size
@@ -108,6 +144,27 @@ class Auditor:
                 if found is not None and found[0] != piece:
                     yield Finding("damaged", manifest.id, f"other bytes at {piece.slice_start}")
 
+    async def _sent(self, manifest: Manifest, read: bool) -> AsyncIterator[Finding]:
+        """A file that clients sent to the bucket: no piece is listed, its SHA-256 is known."""
+        if await self._is_missing(manifest):
+            yield Finding("missing", manifest.id, f"it has no bytes in {manifest.blobs}")
+            return
+        if not read:
+            return
+        whole = Sha256()
+        try:
+            async for piece in self._contents.layout(manifest):
+                found = await self._contents.read(manifest, piece.slice_start)
+                if found is not None:
+                    whole.update(found[1])
+                    self.pieces += 1
+                    self.size += piece.size
+        except LadingError as error:
+            yield Finding("damaged", manifest.id, str(error))
+        else:
+            if whole.hexdigest() != manifest.sha256:
+                yield Finding("damaged", manifest.id, f"the SHA-256 is {whole.hexdigest()}")
+
     async def _orphans(self) -> AsyncIterator[Finding]:
         async for upload_id in self._chunks.uploads():
             if await self._manifests.get(upload_id) is not None:
@@ -115,6 +172,24 @@ class Auditor:
             # It may have been purged between the two looks, and then its pieces are gone, too.
             if [piece async for piece in self._chunks.pieces(upload_id)]:
                 yield Finding("orphan", upload_id, "pieces without a manifest")
+
+    async def _strays(self, home: str) -> AsyncIterator[Finding]:
+        """Bytes at a home whose manifest names others, or that have none."""
+        suspects = {each for each in self._there[home] if await self._strays_at(each.hex(), home)}
+        if not suspects:
+            return
+        # A file may have moved away or been purged since the list was read: it is not in a new one.
+        async for upload_id in driver_at(self._blobs, home).uploads():
+            if bytes.fromhex(upload_id) in suspects and await self._strays_at(upload_id, home):
+                suspects.discard(bytes.fromhex(upload_id))
+                yield Finding("orphan", upload_id, f"bytes in {home} that belong to nothing")
+
+    async def _strays_at(self, upload_id: str, home: str) -> bool:
+        manifest = await self._manifests.get(upload_id)
+        if manifest is None:
+            # Pieces without a manifest were found by their documents.
+            return scheme(home) != MONGO
+        return home not in manifest.homes
 
 
 async def recount(

@@ -13,6 +13,7 @@ from lading.commands.common import Common, Json, Server, Token
 from lading.commands.get import get
 from lading.commands.janitor import janitor
 from lading.commands.ls import ls
+from lading.commands.move import move
 from lading.commands.put import put
 from lading.commands.rm import rm
 from lading.commands.serve import serve
@@ -55,7 +56,7 @@ def before(
     context.obj = Common(server, token, as_json)
 
 
-for command in (serve, put, get, ls, rm, status, token_command, usage):
+for command in (serve, put, get, ls, rm, status, token_command, usage, move):
     app.command()(command)
 
 app.add_typer(janitor, name="janitor")

@@ -180,7 +180,7 @@ def _read_complete(ref: Any, options: Any) -> Complete:
         _integer(fields.get("size"), "size"),
         _text(fields.get("mime_type"), "mime_type"),
         _maybe(_text, fields.get("sha256"), "sha256"),
-        _integer(fields.get("crc32c"), "crc32c"),
+        _maybe(_integer, fields.get("crc32c"), "crc32c"),
         _text(fields.get("url"), "url"),
     )
 

@@ -94,6 +94,11 @@ class Manifest:
     """Anyone may fetch it, without a credential."""
     move_to: str | None = None
     """The home that its bytes are on their way to; until they arrived they are at `blobs`."""
+    multipart: str | None = None
+    """The bucket's name for the upload in parts by which clients send it there, while it lasts."""
+    etag: str | None = None
+    """Of a file that clients sent to the bucket: the entity tag of its object there. Its pieces are
+    not listed, and each read asks for exactly this object."""
     drop_at: tuple[str, ...] = ()
     """Homes where bytes of it may lie that nobody reads any more: it moved away, or never came."""
     emptied: bool = False

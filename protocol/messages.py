@@ -139,7 +139,7 @@ class Complete:
     size: int
     mime_type: str
     sha256: str | None
-    crc32c: int
+    crc32c: int | None
     url: str
 
 

@@ -1,4 +1,4 @@
-"""The `Prefer` field: how long a client would wait for its answer (RFC 7240)."""
+"""The `Prefer` field: how long a client would wait, and who should send the bytes (RFC 7240)."""
 
 from __future__ import annotations
 
@@ -9,8 +9,20 @@ _WAIT = re.compile(
     re.IGNORECASE,
 )
 
+_DELIVERY = re.compile(
+    r"""(?:^|,)[ \t]*delivery[ \t]*=[ \t]*(?:"self"|self)[ \t]*(?=[;,]|$)""", re.IGNORECASE
+)
+
 
 def parse_wait(field: str | None) -> int | None:
     """The seconds of `wait`; the first counts, and None stands for a field without a valid one."""
     match = _WAIT.search(field or "")
     return None if match is None else int(match[1] or match[2])
+
+
+def prefers_self(field: str | None) -> bool:
+    """Whether the server itself should send the bytes, and no proxy or bucket for it.
+
+    `delivery=self` is a preference of Lading's own.
+    """
+    return _DELIVERY.search(field or "") is not None

@@ -32,6 +32,8 @@ ID = re.compile(r"[0-9a-f]{24}")
 class UploadSpec:
     """The fields of CREATE. `size` in bytes, None while unknown; `sha256` in hexadecimal.
 
+    `public`, which only HTTP carries, lets anyone fetch the finished file.
+
     The directory, the tags and the type are brought into their one form; `check` refuses what has
     none.
     """
@@ -45,6 +47,7 @@ class UploadSpec:
     fingerprint: str | None = None
     chunk_size: int | None = None
     kind: str | None = None
+    public: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tags", each_once(self.tags))

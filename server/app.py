@@ -34,6 +34,7 @@ from lading.server.http.routes import (
     manifests,
     media,
     pages,
+    public,
     session,
     tags,
     uploads,
@@ -57,6 +58,7 @@ OPERATIONS = [
         files,
         file_list,
         kinds,
+        public,
         manifests,
         uploads,
         websocket,
@@ -161,6 +163,7 @@ async def _assemble(
     services = Services(
         settings=settings,
         database=storage.database,
+        homes=storage.blobs,
         uploads=parts.uploads,
         library=parts.library,
         users=parts.users,

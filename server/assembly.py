@@ -10,15 +10,23 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from typing import Any
 
+import structlog
+
 from lading.janitor.janitor import Janitor
+from lading.protocol.errors import LadingError
 from lading.server.limits import USUAL_LIMITS, UploadLimits
 from lading.server.settings import Settings
 from lading.server.uploads import Uploads
 from lading.server.uploads.files import Library
 from lading.server.uploads.users import Users
+from lading.storage.blobs.s3 import S3Blobs
+from lading.storage.blobs.s3_client import S3Options
 from lading.storage.clock import PlainClock
 from lading.storage.embedded.process import running
+from lading.storage.homes import Homes
 from lading.storage.open import Storage, open_storage
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +51,22 @@ class Assembly:
             self.uploads.todo.run(),
             self.uploads.arrivals.watch(),
             storage.corrections.run(),
+            look_at_home(storage.blobs),
         ]
         if settings.janitor:
             interval = settings.janitor_interval or min(60.0, settings.upload_ttl / 4)
             work.append(self.janitor.loop(interval, compact=self.embedded).run())
         return work
+
+
+async def look_at_home(homes: Homes) -> None:
+    """Log why the bucket cannot be used, if so. Uploads go on without it, and wait in MongoDB."""
+    home = homes.bare(homes.home)
+    if isinstance(home, S3Blobs):
+        try:
+            await home.check()
+        except LadingError as error:
+            log.error("home-unusable", home=homes.home, error=str(error))
 
 
 def assemble(
@@ -56,7 +75,8 @@ def assemble(
     """Put the parts together on a storage."""
     janitor = Janitor(storage, tombstone_ttl=settings.tombstone_ttl, pace=settings.janitor_pace)
     uploads = Uploads(storage, janitor.sweeper, settings, limits)
-    library, users = Library(uploads, storage), Users(uploads, storage)
+    library = Library(uploads, storage, limits.todo_lease_seconds)
+    users = Users(uploads, storage)
     return Assembly(settings, storage, janitor, uploads, library, users)
 
 
@@ -80,6 +100,7 @@ async def open_assembly(
         client=client,
         upload_ttl=settings.upload_ttl,
         home=settings.blobs,
+        s3=S3Options(settings.s3_endpoint, settings.s3_region, settings.s3_path_style),
         default_quota=settings.default_quota,
         free_space_floor=settings.free_space_floor,
     )

@@ -110,6 +110,12 @@ class UploadLimits:
     arrival_poll_seconds: float = 1.0
     """How often the database is asked for pieces that other processes stored."""
 
+    largest_put: int = 5 * 2**30
+    """The most bytes that a client sends to a bucket by one PUT: S3 takes no more."""
+
+    direct_part: int = 64 * 2**20
+    """The usual length of a part of a larger file."""
+
     todo_poll_seconds: float = 5.0
     """How often a server looks for steps that another process left undone."""
 

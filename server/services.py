@@ -30,6 +30,7 @@ from lading.storage.collections.idempotency import IdempotencyKeys
 from lading.storage.collections.quotas import Quotas
 from lading.storage.collections.tags import Tags
 from lading.storage.database import Database
+from lading.storage.homes import Homes
 
 
 class OpenChannel(Protocol):
@@ -72,6 +73,7 @@ class Services:
 
     settings: Settings
     database: Database
+    homes: Homes
     uploads: Uploads
     library: Library
     users: Users

@@ -75,6 +75,9 @@ class Settings(BaseSettings):
     database_url: str | None = None
     blobs: str = "mongo"
     kinds: Annotated[tuple[Kind, ...], NoDecode, PlainValidator(read_kinds)] = ()
+    local_file_server: bool = False
+    sendfile: str | None = None
+    s3_redirect: bool = False
     s3_endpoint: str | None = None
     s3_region: str | None = None
     s3_path_style: bool | None = None
@@ -121,6 +124,17 @@ class Settings(BaseSettings):
             raise ValueError(
                 "must be mongo, a directory such as file:///srv/lading, or a bucket such as "
                 "s3://bucket/prefix"
+            )
+        return value
+
+    @field_validator("sendfile")
+    @classmethod
+    def _is_handing_off(cls, value: str | None) -> str | None:
+        # No characters that would have to be encoded: proxies differ in what they decode.
+        if value is not None and not re.fullmatch(r"(x-sendfile:)?(/[\w.-]+)+/?", value, re.ASCII):
+            raise ValueError(
+                "must be a location of the proxy such as /internal/, or the directory as the proxy "
+                "sees it, such as x-sendfile:/srv/lading"
             )
         return value
 
@@ -193,6 +207,15 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"LADING_AUTH=none is refused with LADING_HOST={self.host}: without credentials "
                 "the server may listen only on a loopback address, such as 127.0.0.1"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _has_files_to_hand_off(self) -> Settings:
+        if self.sendfile is not None and not self.blobs.startswith("file:"):
+            raise ValueError(
+                f"LADING_SENDFILE={self.sendfile} needs a directory in LADING_BLOBS, such as "
+                f"file:///srv/lading, not {self.blobs}: a proxy can send only files of a directory"
             )
         return self
 

@@ -27,6 +27,11 @@ def medium_url(settings: Settings, upload_id: str) -> str:
     return url(settings, f"/v1/media/{upload_id}")
 
 
+def medium_parts_url(settings: Settings, upload_id: str) -> str:
+    """The URL of the parts of a medium."""
+    return url(settings, f"/v1/media/{upload_id}/parts")
+
+
 def grant_url(settings: Settings, token: str) -> str:
     """The URL to use a grant at, by its token."""
     return url(settings, f"/v1/g/{token}")

@@ -15,8 +15,17 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
 
 from lading.protocol.errors import Internal
-from lading.protocol.manifest import MAX_INTEGER, Manifest, Piece, Range
+from lading.protocol.manifest import (
+    MAX_INTEGER,
+    Manifest,
+    Piece,
+    Range,
+    cell_end,
+    cell_start,
+    split,
+)
 from lading.storage.blobs.base import Blobs, Ingest
+from lading.storage.blobs.s3_direct import direct_of
 from lading.storage.collections.chunks import LISTED_AT_ONCE, Chunks, object_id
 
 SPAN = MAX_INTEGER + 1
@@ -70,6 +79,24 @@ class Contents:
         async for piece in self._chunks.pieces(manifest.id, zero + start, zero + end):
             yield _moved(piece, -zero)
 
+    async def layout(self, manifest: Manifest) -> AsyncGenerator[Piece, None]:
+        """What a finished file is read by, in order: its pieces, or its cells.
+
+        The CRC-32C of a cell is not known before it is read.
+        """
+        assert manifest.size is not None
+        if manifest.etag is None:
+            async with aclosing(self.pieces(manifest, 0, manifest.size)) as pieces:
+                async for piece in pieces:
+                    yield piece
+            return
+        for start, end in split(0, manifest.size, manifest.chunk_size):
+            yield Piece(start, end - start, 0)
+
+    async def enlist(self, manifest: Manifest, piece: Piece) -> None:
+        """List a piece of a finished file whose bytes lie elsewhere; raises ChunkConflict."""
+        await self._chunks.write(manifest.id, _moved(piece, base(manifest)))
+
     async def runs(self, manifest: Manifest) -> list[Range]:
         """The bytes that are stored, joined where one piece follows another."""
         zero = base(manifest)
@@ -83,7 +110,10 @@ class Contents:
         return None if found is None else _moved(found, -zero)
 
     async def before(self, manifest: Manifest, offset: int) -> Piece | None:
-        """The last piece that begins before `offset`."""
+        """The last piece that begins before `offset`; a cell where no piece is listed."""
+        if manifest.etag is not None:
+            start = cell_start(offset - 1, manifest.chunk_size)
+            return Piece(start, cell_end(start, manifest.chunk_size, manifest.size) - start, 0)
         zero = base(manifest)
         found = await self._chunks.before(manifest.id, zero + offset)
         return None if found is None or found.slice_start < zero else _moved(found, -zero)
@@ -111,9 +141,15 @@ class Contents:
         return await ingest.write(manifest.id, _moved(piece, base(manifest)), data)
 
     async def read(self, manifest: Manifest, slice_start: int) -> tuple[Piece, bytes] | None:
-        """A piece and its bytes, verified; returns and raises as `Blobs.read`."""
+        """A piece and its bytes, verified; returns and raises as `Blobs.read`.
+
+        A file that clients sent to the bucket is read by cells: no piece of it is listed.
+        """
+        driver = self._driver(manifest)
+        if manifest.etag is not None and (direct := direct_of(driver)) is not None:
+            return await direct.read(manifest, slice_start)
         zero = base(manifest)
-        found = await self._driver(manifest).read(manifest.id, zero + slice_start)
+        found = await driver.read(manifest.id, zero + slice_start)
         return None if found is None else (_moved(found[0], -zero), found[1])
 
     async def strays(self, manifest: Manifest) -> AsyncIterator[Piece]:
@@ -132,6 +168,12 @@ class Contents:
     async def remove(self, manifest: Manifest, piece: Piece) -> None:
         """Delete a piece that came too late."""
         await self._ingest(manifest).remove(manifest.id, base(manifest) + piece.slice_start)
+
+    async def delete(self, manifest: Manifest) -> None:
+        """Delete all pieces."""
+        deleted = DELETED_AT_ONCE
+        while deleted == DELETED_AT_ONCE:
+            deleted = await self._driver(manifest).delete(manifest.id, DELETED_AT_ONCE)
 
     async def forget(self, manifest: Manifest) -> None:
         """Delete the pieces of the attempts before the one that `manifest` is in."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 import structlog
@@ -19,6 +20,9 @@ from lading.storage.blobs.limit import Limited
 from lading.storage.blobs.local import LocalBlobs
 from lading.storage.blobs.measure import Measured, Observe
 from lading.storage.blobs.mongo import MongoBlobs
+from lading.storage.blobs.retry import Retried
+from lading.storage.blobs.s3 import S3Blobs
+from lading.storage.blobs.s3_client import AWS, S3Options
 from lading.storage.clock import Clock, DatabaseClock
 from lading.storage.collections.chunks import Chunks
 from lading.storage.collections.grants import Grants
@@ -61,13 +65,14 @@ def assemble_storage(
     free_space: FreeSpace,
     *,
     home: str = MONGO,
+    s3: S3Options = AWS,
     default_quota: int | None = None,
     observe: Observe | None = None,
 ) -> Storage:
     """Put the storage of a database together; nothing is read or written.
 
-    `home` is the address where finished files live. `default_quota` is in bytes, None for no limit.
-    `observe` hears of each operation on bytes.
+    `home` is the address where finished files live, `s3` says how buckets are reached.
+    `default_quota` is in bytes, None for no limit. `observe` hears of each operation on bytes.
     """
     chunks = Chunks(database)
 
@@ -77,6 +82,10 @@ def assemble_storage(
                 return MongoBlobs(chunks)
             case "file":
                 return LocalBlobs(address, open_directory(address), chunks)
+            case "s3":
+                if find_spec("aiobotocore") is None:
+                    raise Unusable(f"{address} needs a package: pip install 'lading[s3]'")
+                return S3Blobs(address, chunks, s3)
             case _:
                 raise KeyError(address)
 
@@ -91,7 +100,7 @@ def assemble_storage(
             raise Unavailable("The directory of this file cannot be used; try again.") from error
 
     def wrap(driver: Blobs) -> Blobs:
-        limited = Limited(driver)
+        limited = Limited(Retried(driver) if scheme(driver.name) == "s3" else driver)
         return limited if observe is None else Measured(limited, observe)
 
     blobs = Homes(home, open_driver, wrap)
@@ -120,6 +129,7 @@ async def open_storage(
     client: Any = None,
     upload_ttl: float,
     home: str = MONGO,
+    s3: S3Options = AWS,
     default_quota: int | None = None,
     free_space_floor: int = 0,
     observe: Observe | None = None,
@@ -139,7 +149,7 @@ async def open_storage(
     directory = path_of(home) if scheme(home) == "file" else None
     free_space = FreeSpace(database, free_space_floor, directory=directory)
     storage = assemble_storage(
-        database, clock, free_space, home=home, default_quota=default_quota, observe=observe
+        database, clock, free_space, home=home, s3=s3, default_quota=default_quota, observe=observe
     )
     stack.push_async_callback(storage.blobs.close)
     await free_space.look()

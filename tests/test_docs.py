@@ -4,7 +4,9 @@ Reads README.md, CHANGELOG.md and docs/ as text. What stands in a table is compa
 both ways. Fenced blocks are judged by their info string. `python` must parse; `sh` may use only
 commands and routes that exist. With `run` behind these words a block is carried out against a real
 server: all such blocks of a page in one go, from top to bottom, where `curl` fails on a refusal and
-`photo.jpg` and `film.mp4` are there. `dialogue` is bytes and what they mean.
+`photo.jpg` and `film.mp4` are there. The blocks of a page with `alone` and the same name behind it
+are carried out in one go, too, but start their servers themselves, as in a fresh checkout.
+`dialogue` is bytes and what they mean.
 """
 
 from __future__ import annotations
@@ -17,9 +19,11 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
@@ -36,6 +40,8 @@ from lading.server.app import OPERATIONS, ROUTES
 from lading.server.limits import Limits
 from lading.server.net.problems import STATUS
 from lading.server.settings import Settings, load
+from tests.support import seaweedfs
+from tests.support.children import free_port
 from tests.support.servers import process
 
 ROOT = Path(__file__).parent.parent
@@ -393,6 +399,8 @@ def test_commands_and_options_of_examples_exist(words: list[str]) -> None:
 @pytest.mark.parametrize("block", blocks("sh"))
 def test_curl_examples_ask_for_routes_that_exist(block: Block) -> None:
     for words in _calls(block.text, "curl"):
+        if any(word.startswith(("$BUCKET", "http://$S3/")) for word in words):
+            continue  # the bucket's own address
         (url,) = [word for word in words if word.startswith("$URL")]
         path = url.removeprefix("$URL").partition("?")[0]
         path = path.replace("$LOCATION", "/v1/files/0").replace("$UPLOAD", "/v1/uploads/0")
@@ -451,3 +459,61 @@ def test_examples_run(page: Path, tmp_path: Path, database_url: str) -> None:
         assert copy.read_bytes() == (whole[:100] if copy.stem == "begin" else whole), copy
     for copy in tmp_path.glob("copy.jpg"):
         assert copy.read_bytes() == (tmp_path / "photo.jpg").read_bytes()
+
+
+def _alone() -> list[Any]:
+    found = {(block.page, block.info[2]) for block in BLOCKS if block.info[1:2] == ("alone",)}
+    return [pytest.param(*each, id=f"{name_of(each[0])}-{each[1]}") for each in sorted(found)]
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="the examples call curl")
+@pytest.mark.parametrize(("page", "name"), _alone())
+def test_examples_that_start_their_servers_run(
+    page: Path, name: str, tmp_path: Path, database_url: str
+) -> None:
+    film = os.urandom(3 * 2**20)
+    (tmp_path / "film.mp4").write_bytes(film)
+    ports = {f"127.0.0.1:{port}": free_port() for port in (8080, 8081, 8333)}
+    script = PREAMBLE + "".join(
+        block.text for block in BLOCKS if block.page == page and block.info[1:] == ("alone", name)
+    )
+    script = script.replace("scripts/serve", '"$PYTHON" -m lading serve')
+    script = script.replace(".venv/bin/weed", str(seaweedfs.program()))
+    shutil.copytree(ROOT / "deploy", tmp_path / "deploy")
+    for copied in [path for path in (tmp_path / "deploy").rglob("*") if path.is_file()]:
+        copied.write_text(_on(ports, copied.read_text("utf-8")))
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("LADING_")}
+    environment = {
+        **kept,
+        "PYTHON": sys.executable,
+        "PYTHONPATH": str(ROOT),
+        "LADING_DATABASE_URL": database_url,
+        "LADING_PORT": str(ports["127.0.0.1:8080"]),
+    }
+    output = tmp_path / "output.log"
+    with (
+        output.open("wb") as out,
+        subprocess.Popen(
+            ["bash", "-c", _on(ports, script)],
+            cwd=tmp_path,
+            env=environment,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        ) as child,
+    ):
+        try:
+            child.wait(120)
+        finally:
+            with suppress(ProcessLookupError):  # what a failed script has left running
+                os.killpg(child.pid, signal.SIGTERM)
+    logs = "".join(path.read_text() for path in tmp_path.glob("*.log"))
+    assert child.returncode == 0, logs
+    for copy in tmp_path.glob("*.mp4"):
+        assert copy.read_bytes() == (film[:100] if copy.stem == "begin" else film), copy
+
+
+def _on(ports: dict[str, int], text: str) -> str:
+    for written, port in ports.items():
+        text = text.replace(written, f"127.0.0.1:{port}")
+    return text

@@ -1,7 +1,7 @@
 """The measures, in the order of the design's table of targets (page 6).
 
 Each module has one function `measure(options)`; a new one is added to `MEASURES` and to nothing
-else. Targets 2 and 4 wait for a driver that keeps bytes in files: `bench.peers` has their peers.
+else.
 """
 
 from collections.abc import Callable
@@ -9,6 +9,7 @@ from collections.abc import Callable
 from bench.measure import Measure, Options
 from bench.measures import (
     browser_upload,
+    download_local,
     download_mongo,
     idle_connections,
     many_pieces,
@@ -17,12 +18,15 @@ from bench.measures import (
     server_memory,
     server_processes,
     small_files,
+    upload_local,
     upload_mongo,
 )
 
 MEASURES: tuple[Callable[[Options], Measure], ...] = (
     upload_mongo.measure,
+    upload_local.measure,
     download_mongo.measure,
+    download_local.measure,
     server_memory.measure,
     many_uploads.measure,
     idle_connections.measure,

@@ -44,10 +44,23 @@ http {{
   scgi_temp_path {place}/scgi;
   server {{
     listen 127.0.0.1:{port};
-    root {files};
+    {locations}
   }}
 }}
 """
+
+FILES = "root {files};"
+
+HAND_OFF = """\
+location / {{
+      proxy_pass {url};
+      proxy_http_version 1.1;
+      proxy_set_header Host $http_host;
+    }}
+    location {internal} {{
+      internal;
+      alias {files}/;
+    }}"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +109,18 @@ async def tuspyserver(workspace: Workspace) -> AsyncIterator[Peer]:
 
 
 @asynccontextmanager
-async def nginx(workspace: Workspace, files: Path) -> AsyncIterator[Peer]:
-    """nginx, which serves the directory `files`."""
+async def nginx(
+    workspace: Workspace, files: Path, *, proxied: str | None = None, internal: str = ""
+) -> AsyncIterator[Peer]:
+    """nginx, which serves the directory `files`.
+
+    With `proxied` it stands before the Lading there, which hands its files off under `internal`.
+    """
     place, port = workspace.directory("nginx"), _free_port()
     user = "user root;" if os.geteuid() == 0 else ""  # the scratch directory is its owner's only
-    text = NGINX.format(place=place, port=port, files=files, user=user)
+    locations = FILES if proxied is None else HAND_OFF
+    locations = locations.format(files=files, url=proxied, internal=internal)
+    text = NGINX.format(place=place, port=port, locations=locations, user=user)
     (place / "nginx.conf").write_text(text)
     command = [_found("nginx"), "-p", str(place), "-e", "stderr", "-c", str(place / "nginx.conf")]
     async with _running(command, workspace, port) as pid:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import parse_qs, urljoin, urlsplit, urlunsplit
 
@@ -26,6 +26,8 @@ class Address:
 
     url: str
     token: str | None = field(default=None, repr=False)
+    is_direct: bool = False
+    """Whether it is the server's own, with no proxy in between."""
 
     @property
     def socket_url(self) -> str:
@@ -49,7 +51,7 @@ def find(url: str | None, token: str | None, environ: Mapping[str, str]) -> Addr
         local = _local(Path(environ.get("LADING_DATA") or "lading-data") / "server.json")
         if local is None:
             raise NoServer()
-        url, token = local.url, token or local.token
+        return replace(local, token=token or local.token)
     return parse(url, token)
 
 
@@ -66,7 +68,7 @@ def parse(url: str, token: str | None = None) -> Address:
 def _local(path: Path) -> Address | None:
     try:
         facts = json.loads(path.read_text("utf-8"))
-        return Address(str(facts["url"]), facts.get("token"))
+        return Address(str(facts["url"]), facts.get("token"), is_direct=True)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

@@ -52,7 +52,8 @@ Params = Mapping[str, str | int | list[str]]
 class Options(TypedDict, total=False):
     """What a request may carry: `body` is sent as JSON, `content` as it is.
 
-    With `silent`, `on_slow` is not called: the caller shows its progress itself.
+    With `silent`, `on_slow` is not called: the caller shows its progress itself. With `follow`, the
+    server may name a bucket that sends the bytes instead; the credential is not sent there.
     """
 
     headers: Mapping[str, str]
@@ -60,6 +61,7 @@ class Options(TypedDict, total=False):
     content: bytes
     timeout: httpx.Timeout
     silent: bool
+    follow: bool
 
 
 class Api:
@@ -87,16 +89,13 @@ class Api:
         self.proxy = proxy_for(address.url)
         # The system's certificates, or those of SSL_CERT_FILE and SSL_CERT_DIR; for WebSocket too.
         self.trust = ssl.create_default_context() if address.url.startswith("https:") else None
-        self._http = httpx.AsyncClient(
-            timeout=TIMEOUT,
-            verify=self.trust or False,
-            trust_env=False,
-            proxy=self.proxy,
-            headers={"user-agent": f"lading/{VERSION}", "accept-encoding": "identity"},
-        )
+        self._http = _http(self.trust, self.proxy)
+        self._bucket: httpx.AsyncClient | None = None
 
     async def close(self) -> None:
         await self._http.aclose()
+        if self._bucket is not None:
+            await self._bucket.aclose()
 
     async def json(
         self,
@@ -167,6 +166,8 @@ class Api:
         slow = asyncio.get_running_loop().call_later(SLOW_SECONDS, on_slow)
         try:
             response = await self._http.send(request, stream=True)
+            if options.get("follow") and _leads_to_bucket(response):
+                response = await self._follow(response, options)
         except httpx.TransportError as error:
             raise unreachable(self.address.url, error) from error
         finally:
@@ -180,12 +181,38 @@ class Api:
         finally:
             await response.aclose()
 
+    async def _follow(self, response: httpx.Response, options: Options) -> httpx.Response:
+        """The answer of the bucket that the server names."""
+        await response.aclose()
+        url = response.headers["location"]
+        if self._bucket is None:
+            self._bucket = _http(ssl.create_default_context(), proxy_for(url))
+        headers = options.get("headers", {})
+        return await self._bucket.send(
+            self._bucket.build_request("GET", url, headers=headers), stream=True
+        )
+
     async def _refusal(self, response: httpx.Response) -> LadingError:
         body = await _body(response)
         error = error_of(response.status_code, response.headers, body)
         if isinstance(error, Unauthorized):
             self.credential.forget()
         return error
+
+
+def _http(trust: ssl.SSLContext | None, proxy: str | None) -> httpx.AsyncClient:
+    return httpx.AsyncClient(
+        timeout=TIMEOUT,
+        verify=trust or False,
+        trust_env=False,
+        proxy=proxy,
+        headers={"user-agent": f"lading/{VERSION}", "accept-encoding": "identity"},
+    )
+
+
+def _leads_to_bucket(response: httpx.Response) -> bool:
+    """Whether a Lading server redirects: the login page of a captive portal names no file's tag."""
+    return response.status_code == 307 and {"etag", "location"} <= set(response.headers)
 
 
 def _nothing() -> None:
@@ -223,7 +250,7 @@ _BY_STATUS: dict[int, type[LadingError]] = {
 "the server behind does not answer"."""
 
 REDIRECTS = (301, 302, 303, 307, 308)
-"""None is followed: another address must not get the token."""
+"""None is followed with the token: another address must not get it."""
 
 _ADVICE: dict[type[LadingError], str] = {
     NotALadingServer: "Check LADING_URL or --server.",

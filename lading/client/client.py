@@ -107,6 +107,7 @@ class Client:
         resume: bool = True,
         chunk_size: int | None = None,
         one_request: bool = False,
+        direct: bool = False,
         listing: lookup.Listing | None = None,
         on_progress: OnProgress = None,
     ) -> UploadTask:
@@ -124,7 +125,10 @@ class Client:
         it expires.
 
         With `one_request` a path of at most 1 MiB is sent in one request, which is quicker for many
-        files. `listing` says what is on the server already, for many files at once.
+        files. With `direct` a file is hashed first, and its bytes go to the bucket where the server
+        keeps its files, if it has one: past the server, and from the beginning if they are
+        interrupted. A file of more than 5 GiB goes in parts, each of which is sent once.
+        `listing` says what is on the server already, for many files at once.
         """
         request = UploadRequest(
             name=name,
@@ -136,6 +140,7 @@ class Client:
             chunk_size=chunk_size,
             one_request=one_request,
             kind=kind,
+            direct=direct,
         )
         return UploadTask(
             self._api,

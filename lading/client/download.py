@@ -81,10 +81,12 @@ class Download:
         """One request for all that is missing. Returns early when the connection ends."""
         start = self._target.offset
         headers = {"range": f"bytes={start}-"} if start else {}
+        if self._api.address.is_direct:
+            headers["prefer"] = "delivery=self"  # no proxy is there to send the bytes
         if start and self._etag is not None:
             headers["if-range"] = self._etag
         path = f"/v1/files/{self._id}"
-        async with self._api.stream("GET", path, headers=headers) as response:
+        async with self._api.stream("GET", path, headers=headers, follow=True) as response:
             if "etag" not in response.headers:
                 # Such as the login page of a captive portal; what arrived before must stay.
                 raise self._api.not_a_lading_server()

@@ -37,7 +37,7 @@ class Check:
 
     def __init__(self, expected: File) -> None:
         self._size = expected.size
-        self._wanted: str | int = expected.sha256 or expected.crc32c
+        self._wanted: str | int | None = expected.sha256 or expected.crc32c
         self._sha = Sha256() if expected.sha256 else None
         self._crc = self._seen = 0
 

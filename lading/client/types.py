@@ -48,7 +48,8 @@ class Progress:
 class File:
     """A finished file.
 
-    `sha256` is in lower-case hexadecimal, None for a file that was uploaded without one. `url` is
+    `sha256` is in lower-case hexadecimal, None for a file that was uploaded without one. `crc32c`
+    is None for a file that was sent directly to its bucket; that has a `sha256`. `url` is
     where the file can be fetched, absolute.
     """
 
@@ -57,7 +58,7 @@ class File:
     size: int
     mime_type: str
     sha256: str | None
-    crc32c: int
+    crc32c: int | None
     url: str
     raw: Raw = field(default_factory=dict, repr=False, compare=False)
 
@@ -83,6 +84,10 @@ class Manifest(File):
     tags: tuple[str, ...]
     created_at: datetime
     updated_at: datetime
+    blobs: str = ""
+    """Where its bytes are: `mongo`, `file` or `s3`; empty where the server does not say."""
+    public: bool = False
+    """Whether anyone may fetch it, without a credential."""
     chunks: tuple[Chunk, ...] = field(default=(), repr=False)
 
     @classmethod
@@ -92,6 +97,8 @@ class Manifest(File):
             url=url,
             **_named(raw, "name", "size", "mime_type", "sha256", "crc32c"),
             **_common(raw),
+            blobs=raw.get("blobs", ""),
+            public=raw.get("public", False),
             chunks=tuple(
                 Chunk(each["object_id"], each["slice_start"], each["size"])
                 for each in raw.get("chunks", ())
@@ -227,6 +234,7 @@ class UploadRequest:
     chunk_size: int | None
     one_request: bool = False
     kind: str | None = None
+    direct: bool = False
 
 
 def moment(text: str) -> datetime:

@@ -15,6 +15,7 @@ from typing import Any
 
 from lading.client.api import Api
 from lading.client.channel import Channel
+from lading.client.direct import Bucket, announce, finalize
 from lading.client.errors import NotALadingServer, Unreachable
 from lading.client.http_channel import HttpChannel, create
 from lading.client.lookup import Listing, Named, already_there, manifest_of, unfinished
@@ -29,6 +30,7 @@ from lading.protocol.errors import (
     ChecksumMismatch,
     Forbidden,
     Gone,
+    Incomplete,
     LadingError,
     NotFound,
     TooLarge,
@@ -82,6 +84,7 @@ class UploadTask:
         self._retry = Retry(connect_patience, api.timing, api.credential, self._waiting)
         self._phase = Phase.LOOKING
         self._by_grant = False
+        self._in_bucket = False
         self._fresh_starts_left = 1
         self._name = ""
         self._on_progress = on_progress
@@ -127,7 +130,8 @@ class UploadTask:
                 self.id = file.id
                 self._tell(state=State.DONE, stored=file.size)
                 return file
-        source = await open_source(self._what, self._request.name, sha256=self._request.sha256)
+        hashed = self._request.sha256 or self._request.direct
+        source = await open_source(self._what, self._request.name, sha256=hashed)
         self.resumable = source.rereadable
         try:
             self._tell(total=source.size)
@@ -193,6 +197,10 @@ class UploadTask:
             return there.file()
         if self._phase in (Phase.LOOKING, Phase.CREATING):
             await self._look(source)
+        if self._request.direct and (self._in_bucket or self._phase is Phase.NEW):
+            file = await self._send_direct(source)
+            if file is not None:
+                return file
         if self._phase is Phase.NEW and self._api.for_user:
             await self._create(source)
         channel = await self._connect()
@@ -270,6 +278,40 @@ class UploadTask:
         raw = await create(self._api, self._spec(source))
         with self._api.reading():
             self.id = str(raw["_id"])
+
+    async def _send_direct(self, source: Source) -> File | None:
+        """The file, sent to its bucket; None where its bytes are to go to the server."""
+        if not self._in_bucket:
+            await self._send_to_bucket(source)
+        if not self._in_bucket or self.id is None:
+            return None
+        try:
+            raw = await finalize(self._api, self.id)
+        except (Incomplete, NotFound):
+            self._in_bucket = False  # the server takes it instead, or says what became of it
+            return None
+        return manifest_of(self._api, raw).file()
+
+    async def _send_to_bucket(self, source: Source) -> None:
+        digest = await source.digest(self.hashing) if source.rereadable else None
+        if digest is None or source.size is None:
+            return
+        try:
+            told = await announce(self._api, self._spec(source), digest)
+        except Forbidden:
+            return  # a grant is for one upload, which has a way of its own
+        with self._api.reading():
+            self._to("create")
+            self._to("found")
+            self.id, upload = str(told["media"]["_id"]), told["upload"]
+            self._name = str(told["media"]["name"])
+        self._tell(state=State.SENDING, reason=None)
+        self._in_bucket = await Bucket(self._api, source, self._to_bucket).send(self.id, upload)
+
+    def _to_bucket(self, size: int) -> None:
+        self.sending(size)
+        self._progressed()
+        self._tell(stored=min(self.bytes_sent, self.progress.total or 0))
 
     def _spec(self, source: Source) -> UploadSpec:
         request = self._request

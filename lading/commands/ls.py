@@ -83,7 +83,8 @@ def show(output: Output, found: Sequence[Manifest | Upload]) -> None:
         return
     if found:
         rows = [_row(output, each) for each in found]
-        output.table(("ID", "SIZE", "TYPE", "CREATED", "NAME"), rows)
+        where = ("IN",) if output.for_people else ()
+        output.table(("ID", "SIZE", "TYPE", *where, "CREATED", "NAME"), rows)
 
 
 def _row(output: Output, found: Manifest | Upload) -> tuple[str, ...]:
@@ -96,4 +97,6 @@ def _row(output: Output, found: Manifest | Upload) -> tuple[str, ...]:
     name = f"{directory}/{found.name}" if directory else found.name
     created: str = found.raw["created_at"]
     time = time_text(created) if output.for_people else created
-    return found.id, text, found.mime_type, time, name
+    # Programs that cut the piped lines at tabs know no such column; for them there is --json.
+    where = (found.raw.get("blobs", ""),) if output.for_people else ()
+    return found.id, text, found.mime_type, *where, time, name

@@ -93,6 +93,14 @@ def put(
             "--sha256/--no-sha256", help="Let the server verify the SHA-256 of each file."
         ),
     ] = True,
+    direct: Annotated[
+        bool,
+        typer.Option(
+            "--direct",
+            help="Send the bytes to the server's bucket, past the server, if it has one. "
+            "Each file is read twice.",
+        ),
+    ] = False,
     jobs: Annotated[
         int | None,
         typer.Option(
@@ -112,7 +120,7 @@ def put(
         raise typer.BadParameter("--name can be used with a single file only.")
     if name == "":
         raise typer.BadParameter("--name is empty.")
-    options = {"tags": tag or (), "sha256": sha256, "kind": kind}
+    options = {"tags": tag or (), "sha256": sha256, "kind": kind, "direct": direct}
 
     async def work(client: Client, output: Output) -> int:
         found = await in_daemon(lambda: local_files.find(files, directory, exclude or ()))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from lading.client.client import Client
     from lading.client.types import Manifest, Upload
 
-SHOWN = ("name", "directory", "state", "mime_type", "sha256", "created_at", "expires_at")
+SHOWN = ("name", "directory", "state", "mime_type", "blobs", "sha256", "created_at", "expires_at")
 
 
 def status(
@@ -66,6 +66,7 @@ def _one(output: Output, found: Manifest | Upload) -> None:
     facts = {
         "id": found.id,
         **{key: raw.get(key) for key in SHOWN},
+        "public": "yes" if raw.get("public") else None,
         "size": size_text(found.size),
         "stored": size_text(raw["upload_size"]),
         "missing": size_text(missing),

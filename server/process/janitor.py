@@ -9,6 +9,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import asdict
+from typing import Any
 
 import structlog
 from structlog.typing import EventDict, WrappedLogger
@@ -52,7 +53,7 @@ def sweep(*, dry_run: bool, as_json: bool) -> int:
             print("\n".join(f"corrected: {each}" for each in drift), end="\n" if drift else "")
         return FAILED if report.failed else DONE
 
-    return _run(work)
+    return run(work)
 
 
 def verify(*, as_json: bool, dry_run: bool) -> int:
@@ -73,10 +74,11 @@ def verify(*, as_json: bool, dry_run: bool) -> int:
             print(f"{found} findings; {auditor.pieces} pieces, {auditor.size} bytes read")
         return FAILED if found else DONE
 
-    return _run(work)
+    return run(work)
 
 
-def _run(work: Callable[[Assembly], Awaitable[int]]) -> int:
+def run(work: Callable[[Assembly], Awaitable[int]], **changes: Any) -> int:
+    """Do `work` on the storage of the settings, with `changes` to them; returns the exit code."""
     # Standard output is for the results alone.
     structlog.configure(
         processors=[_drop_database_errors, *structlog.get_config()["processors"]],
@@ -84,7 +86,7 @@ def _run(work: Callable[[Assembly], Awaitable[int]]) -> int:
         wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
     )
     try:
-        settings = load()
+        settings = load(**changes)
         return asyncio.run(_with_parts(settings, work))
     except WrongSettings as error:
         print(error, file=sys.stderr)

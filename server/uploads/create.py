@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from lading.protocol.allowed_types import assumed_type
-from lading.protocol.errors import LadingError, QuotaExceeded, StorageFull
+from lading.protocol.errors import Forbidden, LadingError, QuotaExceeded, StorageFull
 from lading.protocol.grants import Grant
 from lading.protocol.kinds import Kind, Kinds
 from lading.protocol.manifest import Manifest
@@ -14,6 +14,7 @@ from lading.protocol.spec import UploadSpec, choose_chunk_size
 from lading.server.access.principal import Principal
 from lading.server.uploads.open_uploads import OpenUpload, OpenUploads
 from lading.server.uploads.quota import explain
+from lading.storage.blobs.s3_direct import direct_of
 from lading.storage.collections.manifests import new_id
 from lading.storage.open import Storage
 
@@ -29,15 +30,20 @@ class Creator:
     largest_chunk: int
     upload_ttl: float
 
-    async def create(self, principal: Principal, spec: UploadSpec) -> OpenUpload:
+    async def create(
+        self, principal: Principal, spec: UploadSpec, *, direct: bool = False
+    ) -> OpenUpload:
         """A new upload of the principal's; raises InvalidArgument, QuotaExceeded, Unavailable.
 
+        With `direct` the bytes may be sent to the bucket where the file will live, if it has one.
         With a kind also TooLarge and UnsupportedMediaType. With a grant also Forbidden, and one use
         of it is counted.
         """
         spec.check()
         self.storage.free_space.check()
         now, grant = self.storage.clock(), principal.grant
+        if grant is not None and spec.public:
+            raise Forbidden("Only the owner can make a file public, and not a grant.")
         spec, kind = self._admit(spec, grant)
         manifest = Manifest(
             id=new_id(now),
@@ -51,10 +57,11 @@ class Creator:
             tags=spec.tags,
             fingerprint=spec.fingerprint,
             blobs=self.storage.blobs.ingest,
+            move_to=self._bucket() if direct else None,
             grant_id=None if grant is None else grant.id,
             max_size=_largest_size(grant, kind),
             kind=spec.kind,
-            public=kind is not None and kind.public,
+            public=spec.public or (kind is not None and kind.public),
             created_at=now,
             updated_at=now,
             expires_at=now + self.upload_ttl,
@@ -78,6 +85,10 @@ class Creator:
         if kind.directory is not None and (grant is None or grant.directory is None):
             spec = replace(spec, directory=kind.directory)
         return spec, kind
+
+    def _bucket(self) -> str | None:
+        homes = self.storage.blobs
+        return None if direct_of(homes.get(homes.home)) is None else homes.home
 
     async def _create(self, manifest: Manifest) -> None:
         """Reserve, then insert. On failure a use of a grant that was counted is given back."""

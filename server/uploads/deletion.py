@@ -35,6 +35,7 @@ class Deletion:
     todo: Todo
     limits: UploadLimits
     tombstone_ttl: float
+    upload_ttl: float
 
     async def delete(
         self,
@@ -61,7 +62,7 @@ class Deletion:
             manifest.id,
             now=now,
             becomes=State.DELETED,
-            until=now + self.tombstone_ttl,
+            until=self._remembered_until(manifest, now),
             only=(State.UPLOADING, State.READY) if refusal is None else (State.UPLOADING,),
             claimed_until=claimed_until,
             seen=None if expected is None else manifest,
@@ -80,6 +81,31 @@ class Deletion:
             upload.manifest = marked
         await self._empty(Claim(marked, claimed_until))
         return manifest
+
+    async def reject(self, manifest: Manifest) -> None:
+        """Delete an upload that nobody must finish, unless it was finished."""
+        now = self.storage.clock()
+        claimed_until = now + self.limits.todo_lease_seconds
+        marked = await self.storage.manifests.mark_deleted(
+            manifest.id,
+            now=now,
+            becomes=State.DELETED,
+            until=self._remembered_until(manifest, now),
+            only=(State.UPLOADING,),
+            claimed_until=claimed_until,
+        )
+        if marked is not None:
+            await self._empty(Claim(marked, claimed_until))
+
+    def _remembered_until(self, manifest: Manifest, now: float) -> float:
+        """When a tombstone is removed, and its bytes are deleted once more.
+
+        Addresses at which clients send bytes to a bucket work for a while after the deletion.
+        """
+        until = now + self.tombstone_ttl
+        if manifest.move_to is None and manifest.etag is None:
+            return until
+        return max(until, manifest.expires_at or manifest.created_at + self.upload_ttl)
 
     async def _lives(self, upload_id: str) -> bool:
         current = await self.storage.manifests.get(upload_id)

@@ -8,24 +8,26 @@ from __future__ import annotations
 from contextlib import suppress
 
 from lading.protocol.errors import InvalidArgument, NotFound
-from lading.protocol.manifest import Manifest
+from lading.protocol.manifest import Manifest, State
 from lading.protocol.names import canonical_directory
 from lading.protocol.spec import UploadSpec
 from lading.server.access.principal import Principal
 from lading.server.uploads.deletion import Expected
 from lading.server.uploads.uploads import Uploads
-from lading.storage.collections.manifests import ANY_FILE, FileFilter
+from lading.storage.collections.manifests import ANY_FILE, LIVING, PLACE, FileFilter
 from lading.storage.open import Storage
 
 
 class Library:
     """The files of all users, each for its owner."""
 
-    def __init__(self, uploads: Uploads, storage: Storage) -> None:
+    def __init__(self, uploads: Uploads, storage: Storage, lease: float) -> None:
+        """For `lease` seconds it is this process that brings a changed file to its place."""
         self._uploads = uploads
         self._manifests = storage.manifests
         self._tags = storage.tags
         self._clock = storage.clock
+        self._lease = lease
 
     async def files(
         self,
@@ -46,9 +48,10 @@ class Library:
         name: str | None = None,
         directory: str | None = None,
         tags: tuple[str, ...] | None = None,
+        public: bool | None = None,
         expected: Expected | None = None,
     ) -> Manifest:
-        """Change name, directory or tags of a file or upload; None leaves a field as it is.
+        """Change name, directory, tags or `public` of a file or upload; None leaves a field.
 
         Raises NotFound, Gone. What `expected` lets pass is changed only if nothing changed since.
         """
@@ -63,27 +66,36 @@ class Library:
         if expected is not None:
             expected(manifest)
             only = manifest
-        now = self._clock()
+        now, turned = self._clock(), public is not None
+        finished = manifest.state is State.READY
         found = await self._manifests.change(
             manifest.id,
             name=name,
             directory=None if directory is None else changed.directory,
             tags=None if tags is None else changed.tags,
+            public=public,
             now=now,
+            # What finishes at this moment must be brought to the other place.
+            states=(manifest.state,) if turned else LIVING,
+            claimed_until=now + self._lease if turned and finished else None,
             only=only,
         )
         if found is None:
             found = await self._uploads.get(principal, manifest.id)
             wanted = (changed.name, changed.directory, changed.tags)
-            if only is not None and (found.name, found.directory, found.tags) != wanted:
+            other = only is not None and (found.name, found.directory, found.tags) != wanted
+            if other or public not in (None, found.public):
                 return await self.change(
                     principal,
                     upload_id,
                     name=name,
                     directory=directory,
                     tags=tags,
+                    public=public,
                     expected=expected,
                 )
+        elif PLACE in found.todo:
+            await self._uploads.todo.at_once(found, PLACE)
         await self._tags.note(manifest.user_id, () if tags is None else changed.tags, now)
         return found
 

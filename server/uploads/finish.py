@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from typing import Any
 
 from lading.protocol.errors import (
     ChecksumMismatch,
@@ -18,6 +20,7 @@ from lading.protocol.manifest import Manifest, State
 from lading.protocol.spec import check_sha256
 from lading.server.access.principal import Principal
 from lading.server.background import Tasks, ignore_result
+from lading.server.uploads.direct import DirectUploads
 from lading.server.uploads.media_type import content_type
 from lading.server.uploads.open_uploads import REPLACED, OpenUpload, OpenUploads
 from lading.server.uploads.todo import Todo
@@ -38,8 +41,10 @@ class Finisher:
         *,
         todo: Todo,
         lease: float,
+        direct: DirectUploads,
     ) -> None:
         self._storage = storage
+        self._direct = direct
         self._uploads = uploads
         self._kinds = kinds
         self._verifier = verifier
@@ -77,6 +82,13 @@ class Finisher:
                     await self._verifier.digest(manifest, agreed, digest, hashed, progress)
                 await self._storage.quotas.keep(manifest.user_id, manifest.id, agreed)
                 return manifest
+            sent = await self._direct.arrived(manifest, agreed)
+            if sent is not None:
+                sent = await self._hashed(manifest, sent, digest, progress)
+                mime_type = await self._type(principal, sent, agreed, None)
+                return await self._shielded(
+                    self._publish_direct(manifest, replace(sent, mime_type=mime_type))
+                )
             try:
                 checksum = await self._verifier.prove(manifest, agreed)
             except Incomplete:
@@ -84,20 +96,48 @@ class Finisher:
                 await self._uploads.after_end(manifest.id)
                 raise
             hashed = await self._verifier.digest(manifest, agreed, digest, hashed, progress)
-            head = await self._verifier.head(manifest, agreed) if head is None else head
-            mime_type = content_type(manifest.mime_type, head)
-            if principal.grant is not None:
-                principal.grant.check_type(mime_type)
-            kind = self._kinds.get(manifest.kind)
-            if kind is not None:
-                kind.check_type(mime_type)
-            now = self._storage.clock()
-            await self._storage.tags.note(manifest.user_id, manifest.tags, now)
+            mime_type = await self._type(principal, manifest, agreed, head)
             await self._storage.contents.forget(manifest)
             publishing = self._publish(manifest, agreed, checksum, hashed, mime_type)
-            task = self._publishing.spawn(publishing)
-            task.add_done_callback(ignore_result)
-            return await asyncio.shield(task)
+            return await self._shielded(publishing)
+
+    async def _type(
+        self, principal: Principal, manifest: Manifest, size: int, head: bytes | None
+    ) -> str:
+        """The media type of the file, by its first bytes; its tags are noted."""
+        head = await self._verifier.head(manifest, size) if head is None else head
+        mime_type = content_type(manifest.mime_type, head)
+        if principal.grant is not None:
+            principal.grant.check_type(mime_type)
+        kind = self._kinds.get(manifest.kind)
+        if kind is not None:
+            kind.check_type(mime_type)
+        await self._storage.tags.note(manifest.user_id, manifest.tags, self._storage.clock())
+        return mime_type
+
+    async def _shielded(self, publishing: Coroutine[Any, Any, Manifest]) -> Manifest:
+        """Publish, also when the caller's connection closes meanwhile."""
+        task = self._publishing.spawn(publishing)
+        task.add_done_callback(ignore_result)
+        return await asyncio.shield(task)
+
+    async def _hashed(
+        self, manifest: Manifest, sent: Manifest, wanted: str | None, progress: Progress | None
+    ) -> Manifest:
+        """What was sent to the bucket, with its SHA-256; another than `wanted` is refused."""
+        assert sent.size is not None
+        try:
+            found = await self._verifier.digest(sent, sent.size, wanted, sent.sha256, progress)
+        except ChecksumMismatch:
+            await self._direct.refuse(manifest)
+            raise
+        return replace(sent, sha256=found)
+
+    async def _publish_direct(self, manifest: Manifest, file: Manifest) -> Manifest:
+        published = await self._storage.manifests.finish_direct(file, self._storage.clock())
+        if published is not None:
+            await self._direct.clear(manifest)
+        return await self._published(manifest, file.size or 0, published)
 
     async def _publish(
         self, manifest: Manifest, size: int, checksum: int, hashed: str | None, mime_type: str
@@ -116,6 +156,12 @@ class Finisher:
             todo=() if word is None else (word,),
             claimed_until=now + self._lease if word == PLACE else now,
         )
+        return await self._published(manifest, size, published)
+
+    async def _published(
+        self, manifest: Manifest, size: int, published: Manifest | None
+    ) -> Manifest:
+        """What the write that publishes led to; it charges the owner for the file."""
         published = published or await self._uploads.after_end(manifest.id)
         if published.attempt != manifest.attempt:
             raise Unavailable(REPLACED)

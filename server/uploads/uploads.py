@@ -19,6 +19,7 @@ from lading.server.settings import Settings
 from lading.server.uploads.arrivals import Arrivals
 from lading.server.uploads.create import Creator
 from lading.server.uploads.deletion import Deletion, Expected
+from lading.server.uploads.direct import DirectUploads
 from lading.server.uploads.finish import Finisher
 from lading.server.uploads.growing import Growing
 from lading.server.uploads.open_uploads import (
@@ -73,23 +74,34 @@ class Uploads:
         mover = Mover(storage.manifests, storage.contents, storage.blobs)
         steps: dict[str, Step] = {EMPTY: sweeper.empty, PLACE: mover.place, MOVE: mover.move}
         self.todo = Todo(storage.manifests, steps, storage.clock, limits)
+        self._deletion = Deletion(
+            storage,
+            opened,
+            sweeper,
+            self.todo,
+            limits,
+            settings.tombstone_ttl,
+            settings.upload_ttl,
+        )
+        self.direct = DirectUploads(storage, opened, self._deletion, limits)
+        verifier = Verifier(storage.contents, self._reader, limits)
         self._finisher = Finisher(
             storage,
             opened,
             kinds,
-            Verifier(storage.contents, self._reader, limits),
+            verifier,
             todo=self.todo,
             lease=limits.todo_lease_seconds,
-        )
-        self._deletion = Deletion(
-            storage, opened, sweeper, self.todo, limits, settings.tombstone_ttl
+            direct=self.direct,
         )
 
     # -- the verbs
 
-    async def create(self, principal: Principal, spec: UploadSpec) -> OpenUpload:
+    async def create(
+        self, principal: Principal, spec: UploadSpec, *, direct: bool = False
+    ) -> OpenUpload:
         """A new upload of the principal's; see `Creator.create`."""
-        return await self._creator.create(principal, spec)
+        return await self._creator.create(principal, spec, direct=direct)
 
     async def resume(self, principal: Principal, upload_id: str) -> tuple[OpenUpload, Coverage]:
         """An upload of the principal's to resume, and what is durable of it.

@@ -34,6 +34,7 @@ from lading.server.uploads.arrivals import Arrivals
 from lading.server.uploads.media_type import ENOUGH_BYTES, HEAD_BYTES, content_type
 from lading.server.uploads.open_uploads import OpenUpload, OpenUploads, Written, refuse_tombstone
 from lading.server.uploads.quota import explain
+from lading.storage.blobs.base import Moved, moved
 from lading.storage.open import Storage
 
 
@@ -79,7 +80,10 @@ class Writer:
         if manifest.size is None and not await self._grow(manifest, piece.end):
             upload.manifest = await self.uploads.after_end(manifest.id)
             return await self._write_again(upload, piece)
-        fresh = await self.storage.contents.write(manifest, piece, data)
+        try:
+            fresh = await self.storage.contents.write(manifest, piece, data)
+        except Moved:
+            return await self._after_move(upload, manifest, piece)
         if fresh:
             # A RESUME at this moment may have counted the piece already.
             upload.stored = min(upload.stored + size, manifest.size or MAX_INTEGER)
@@ -131,6 +135,13 @@ class Writer:
             upload.stored = ended.size
             await self.storage.contents.remove(manifest, piece)
             raise AlreadyComplete("The upload is complete, and ends before this piece.")
+
+    async def _after_move(self, upload: OpenUpload, manifest: Manifest, piece: Piece) -> Written:
+        """The place for the bytes is gone: the upload ended in the meantime, or bytes are lost."""
+        upload.manifest = await self.uploads.after_end(manifest.id)
+        if upload.manifest.state is State.UPLOADING:
+            raise moved(manifest.id, piece.slice_start)
+        return await self._write_again(upload, piece)
 
     async def _write_again(self, upload: OpenUpload, piece: Piece) -> Written:
         if await self.storage.contents.at(upload.manifest, piece.slice_start) != piece:

@@ -105,12 +105,38 @@ class Ingest(Blobs, Protocol):
         """Make the piece durable. False when the very same piece was there before.
 
         Its `slice_start` is its place. Raises ChunkConflict when other bytes are stored there,
-        StorageFull, Unavailable.
+        Moved when the upload ended or its bytes are lost, StorageFull, TooLarge, Unavailable.
         """
         ...
 
     async def remove(self, upload_id: str, place: int) -> None:
         """Delete the piece that begins at `place`, if there is one."""
+        ...
+
+
+@runtime_checkable
+class Paths(Protocol):
+    """A home with the trait `path`: a finished file is one file of this machine."""
+
+    async def path(self, manifest: Manifest) -> str | None:
+        """Where the file lies now, below the home's directory: `private/0f/…0f/0`.
+
+        None while it is not in its final place.
+        """
+        ...
+
+
+@runtime_checkable
+class Presigns(Protocol):
+    """A home with the trait `presigns`: clients fetch and send bytes without the server."""
+
+    async def presigned_get(
+        self, manifest: Manifest, seconds: int, content_type: str, disposition: str
+    ) -> str:
+        """An address at which anyone may fetch the file for so many seconds.
+
+        The answer has this `Content-Type` and `Content-Disposition`; nobody can change them.
+        """
         ...
 
 

@@ -22,6 +22,7 @@ import secrets
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from stat import S_ISDIR, S_ISLNK
 
 from lading.protocol.errors import LadingError, StorageFull, TooLarge, Unavailable
@@ -67,6 +68,7 @@ class Directory:
             for name in (INCOMING, PRIVATE, PUBLIC):
                 self._folders[name] = self._open_folder(name, create)
             if create:
+                os.fsync(self._root)
                 self._try_out()
         except OSError as error:
             self.close()
@@ -91,10 +93,18 @@ class Directory:
     def _open_root(self, create: bool) -> int:
         if create and not os.path.lexists(self.root):
             try:
-                _make_folder(None, self.root)
+                self._make_root()
             except OSError as error:
                 raise self._unusable(f"cannot be made ({error.strerror})") from error
         return self._open_checked(None, self.root)
+
+    def _make_root(self) -> None:
+        _make_folder(None, self.root)
+        parent = os.open(Path(self.root).parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(parent)
+        finally:
+            os.close(parent)
 
     def _open_folder(self, name: str, create: bool) -> int:
         if create:

@@ -25,7 +25,7 @@ from functools import partial
 from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
-from lading.protocol.errors import AlreadyComplete, ChunkConflict, Internal, Unavailable
+from lading.protocol.errors import ChunkConflict, Internal, Unavailable
 from lading.protocol.manifest import MAX_INTEGER, Manifest, Piece
 from lading.storage.blobs.base import Check, Pieces, Traits, moved, verify
 from lading.storage.blobs.directory import (
@@ -151,11 +151,9 @@ class LocalBlobs:
     async def _after_end(self, upload_id: str, piece: Piece) -> bool:
         """What to answer when pieces are listed and their file is not in `incoming` any more."""
         stored = await self._chunks.at(upload_id, piece.slice_start)
-        if stored is not None:
-            return _same(stored, piece)
-        if await self._run(self.directory.finished, upload_id) is None:
+        if stored is None:
             raise moved(upload_id, piece.slice_start)
-        raise AlreadyComplete("The upload is complete; nothing can be added to it.")
+        return _same(stored, piece)
 
     async def read(self, upload_id: str, place: int) -> tuple[Piece, bytes] | None:
         piece = await self._chunks.at(upload_id, place)

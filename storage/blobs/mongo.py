@@ -61,4 +61,5 @@ class MongoBlobs:
 
     async def uploads(self) -> AsyncIterator[str]:
         async for upload_id in self._chunks.uploads():
-            yield upload_id
+            if await self._chunks.has_data(upload_id):
+                yield upload_id

@@ -1,7 +1,9 @@
-"""Retries around a driver: an operation that failed for a moment is tried again.
+"""Retries: an operation that failed for a moment is tried again.
 
 Every operation of a driver means the same when it is done twice, so each may be repeated. For a
 driver whose store is far away; the collections of MongoDB repeat their operations themselves.
+Only `take` cannot be repeated from outside, since its pieces can be read once: a driver repeats
+the requests of which it consists.
 """
 
 from __future__ import annotations
@@ -17,6 +19,21 @@ PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0)
 """Seconds before each further try."""
 
 
+Sleep = Callable[[float], Awaitable[None]]
+
+
+async def repeat(
+    call: Call[T], pauses: Sequence[float] = PAUSES, sleep: Sleep = asyncio.sleep
+) -> T:
+    """Repeat what raises Unavailable, once after each of `pauses`."""
+    for pause in pauses:
+        try:
+            return await call()
+        except Unavailable:
+            await sleep(pause)
+    return await call()
+
+
 class Retried(Wrapper):
     """Repeats what raises Unavailable, once after each of `pauses`; `sleep` waits for seconds."""
 
@@ -24,16 +41,11 @@ class Retried(Wrapper):
         self,
         inner: Blobs,
         pauses: Sequence[float] = PAUSES,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        sleep: Sleep = asyncio.sleep,
     ) -> None:
         super().__init__(inner)
         self._pauses = pauses
         self._sleep = sleep
 
     async def _around(self, operation: str, size: int, call: Call[T]) -> T:  # noqa: ARG002 - other wrappers use them
-        for pause in self._pauses:
-            try:
-                return await call()
-            except Unavailable:
-                await self._sleep(pause)
-        return await call()
+        return await repeat(call, self._pauses, self._sleep)

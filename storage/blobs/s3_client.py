@@ -49,6 +49,9 @@ class S3Options:
         return self.endpoint is not None if self.path_style is None else self.path_style
 
 
+AWS = S3Options()
+
+
 class S3Error(Unavailable):
     """A request to S3 failed.
 
@@ -102,10 +105,10 @@ class S3Client:
             raise self._translated(error, operation) from error
         return answer
 
-    async def read(self, key: str, start: int, end: int) -> bytes:
+    async def read(self, key: str, start: int, end: int, **conditions: str | None) -> bytes:
         """The bytes `[start, end)` of an object, fewer where it ends before. Raises S3Error."""
         wanted = f"bytes={start}-{end - 1}"
-        answer = await self.call("get_object", Key=key, Range=wanted)
+        answer = await self.call("get_object", Key=key, Range=wanted, **conditions)
         if "ContentRange" not in answer:
             raise self._foreign()
         try:

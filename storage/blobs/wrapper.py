@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from lading.protocol.manifest import Manifest, Piece
 from lading.storage.blobs.base import Blobs, Check, Ingest, Pieces, Traits
+from lading.storage.blobs.s3_direct import S3Direct, direct_of
 
 T = TypeVar("T")
 
@@ -27,6 +28,11 @@ class Wrapper(ABC):
     @property
     def traits(self) -> Traits:
         return self._inner.traits
+
+    @property
+    def direct(self) -> S3Direct | None:
+        """What the driver offers for uploads that go to its bucket."""
+        return direct_of(self._inner)
 
     @abstractmethod
     async def _around(self, operation: str, size: int, call: Call[T]) -> T:

@@ -128,6 +128,11 @@ class Chunks:
             await persist(lambda: self._collection.update_many(these, change))
         return len(found)
 
+    async def has_data(self, upload_id: str) -> bool:
+        """Whether the bytes of any piece of an upload are kept here."""
+        query = {"upload_id": ObjectId(upload_id), "data": {"$exists": True}}
+        return await self._read(lambda: self._collection.find_one(query, {"_id": 1})) is not None
+
     async def pieces(
         self, upload_id: str, start: int = 0, end: int | None = None
     ) -> AsyncIterator[Piece]:

@@ -245,6 +245,34 @@ class Manifests:
         }
         return await self._update(upload_id, (State.UPLOADING,), change, attempt=_number(attempt))
 
+    async def begin_parts(self, upload_id: str, multipart: str) -> Manifest | None:
+        """Note under which name the bucket takes its parts. None when another one is noted."""
+        change = {"$set": {"multipart": multipart}}
+        return await self._update(upload_id, (State.UPLOADING,), change, multipart=None)
+
+    async def finish_direct(self, file: Manifest, now: float) -> Manifest | None:
+        """Make an upload ready whose bytes are in the bucket that it was to be moved to.
+
+        `file` is the manifest as it will be. None when it is not open, or in another attempt.
+        """
+        change = {
+            "$set": {
+                "state": str(State.READY),
+                "upload_end": True,
+                "upload_size": file.size,
+                "sha256": file.sha256,
+                "mime_type": file.mime_type,
+                "updated_at": moment(now),
+                "expires_at": None,
+                "blobs": file.blobs,
+                "etag": file.etag,
+                "move_to": None,
+                "multipart": None,
+            }
+        }
+        same = {"move_to": file.blobs, "attempt": _number(file.attempt)}
+        return await self._update(file.id, (State.UPLOADING,), change, **same)
+
     async def finish(
         self,
         upload_id: str,
@@ -414,7 +442,7 @@ class Manifests:
         """
         source, target = manifest.blobs, manifest.move_to
         change = {
-            "$set": {"blobs": target, "move_to": None},
+            "$set": {"blobs": target, "move_to": None, "etag": None},
             "$addToSet": {"drop_at": source},
         }
         return await self._update(manifest.id, (State.READY,), change, blobs=source, move_to=target)

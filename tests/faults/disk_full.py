@@ -98,16 +98,16 @@ class Disk:
 
 
 @asynccontextmanager
-async def disk(folder: Path) -> AsyncIterator[Disk]:
+async def disk(folder: Path, size: int = DISK) -> AsyncIterator[Disk]:
     """A small disk at `folder`; NotHere when this machine allows none."""
     image = folder.with_name(f"{folder.name}.img")
     await asyncio.to_thread(folder.mkdir, mode=0o700)
     await asyncio.to_thread(image.write_bytes, b"")
-    os.truncate(image, DISK)
+    os.truncate(image, size)
     failed = await tool("mkfs.ext4", "-q", "-F", "-m", "0", str(image))
     failed = failed or await tool("mount", "-o", "loop", str(image), str(folder))
     if failed:
-        again = await tool("mount", "-t", "tmpfs", "-o", f"size={DISK}", "tmpfs", str(folder))
+        again = await tool("mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder))
         if again:
             raise NotHere(f"no small disk can be mounted here ({failed}; {again})")
     try:

@@ -17,12 +17,16 @@ from bson import ObjectId
 from lading.janitor.sweep import Sweeper
 from lading.janitor.verify import YOUNG_SECONDS, Auditor, Finding, recount
 from lading.protocol.manifest import Manifest, Piece
+from lading.storage.blobs.base import Ingest
+from lading.storage.blobs.directory import Directory
+from lading.storage.blobs.local import LocalBlobs
 from lading.storage.blobs.mongo import MongoBlobs
 from lading.storage.clock import DatabaseClock
 from lading.storage.collections.chunks import Chunks, object_id
 from lading.storage.collections.manifests import Manifests, new_id
 from lading.storage.collections.quotas import Quotas
 from lading.storage.database import Database, connect
+from lading.storage.homes import path_of
 from tests.support.servers import Running
 from tests.support.wire import checksum
 
@@ -34,15 +38,19 @@ SMALL = 1024
 
 
 class Inspector:
-    """Reads the database at `url`."""
+    """Reads the database at `url`, and the directory of the home at an address `file:///…`."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, home: str | None = None) -> None:
         self.database = Database(connect(url))
         self.clock = DatabaseClock(self.database)
         self.manifests = Manifests(self.database)
         self.chunks = Chunks(self.database)
         self.quotas = Quotas(self.database)
-        self.blobs = {"mongo": MongoBlobs(self.chunks)}
+        self.blobs: dict[str, Ingest] = {"mongo": MongoBlobs(self.chunks)}
+        self.home: LocalBlobs | None = None
+        if home is not None:
+            directory = Directory(path_of(home), create=True)
+            self.home = self.blobs[home] = LocalBlobs(home, directory, self.chunks)
 
     async def __aenter__(self) -> Self:
         await self.database.prepare()
@@ -50,10 +58,15 @@ class Inspector:
         return self
 
     async def __aexit__(self, *_error: object) -> None:
+        if self.home is not None:
+            await self.home.close()
         await self.database.close()
 
     async def clear(self) -> None:
         """Forget everything."""
+        if self.home is not None:
+            async for upload_id in self.home.uploads():
+                await self.home.delete(upload_id, 2**20)
         for name in ("manifests", "chunks", "quotas"):
             await getattr(self.database, name).delete_many({})
 
@@ -73,7 +86,7 @@ class Inspector:
         """The stored pieces of an upload, each with its bytes read and compared with its CRC."""
         found: dict[int, int] = {}
         async for piece in self.database.chunks.find({"upload_id": ObjectId(upload_id)}):
-            start, data = piece["slice_start"], piece["data"]
+            start, data = piece["slice_start"], await self._bytes(piece)
             assert piece["_id"] == object_id(upload_id, start)
             assert len(data) == piece["size"]
             assert checksum(data) == piece["crc32c"], f"the piece at {start} is stored wrong"
@@ -85,8 +98,17 @@ class Inspector:
         found = hashlib.sha256()
         query = {"upload_id": ObjectId(upload_id)}
         async for piece in self.database.chunks.find(query).sort("slice_start", 1):
-            found.update(piece["data"])
+            found.update(await self._bytes(piece))
         return found.hexdigest()
+
+    async def _bytes(self, document: dict[str, Any]) -> bytes:
+        """The bytes of a piece, as they are stored."""
+        if self.home is None:
+            data: bytes = document["data"]
+            return data
+        found = await self.home.read(str(document["upload_id"]), document["slice_start"])
+        assert found is not None
+        return found[1]
 
     async def count(self) -> int:
         """How many pieces are stored."""
@@ -155,6 +177,13 @@ class Inspector:
         assert position == len(data)
         assert len(manifest["chunks"]) == len(await self.pieces(upload_id))
 
+    async def check_served(self, server: Running, upload_id: str, data: bytes) -> None:
+        """The file is served as it was sent, wherever its bytes are."""
+        async with server.http() as client:
+            answer = await client.get(f"/v1/files/{upload_id}")
+        assert answer.status_code == 200, answer.text[:500]
+        assert answer.content == data, "other bytes are served"
+
     async def check_nothing_left(
         self, server: Running | None = None, *, crashed: bool = False
     ) -> None:
@@ -176,6 +205,10 @@ class Inspector:
                 reserved += manifest["size"] or await self._reach(manifest["_id"])
         owners = set(await self.database.chunks.distinct("upload_id"))
         assert owners <= known, f"pieces without a manifest: {owners - known}"
+        if self.home is not None:
+            here = {upload_id async for upload_id in self.home.uploads()}
+            alive = {str(each) for each in await self._alive()}
+            assert here <= alive, f"files without an upload: {here - alive}"
         account = await self.quotas.account(USER)
         assert (account.used, account.reserved) == (used, reserved), account
         if server is not None:
@@ -183,6 +216,11 @@ class Inspector:
                 usage = (await client.get("/v1/usage")).json()
             assert (usage["used"], usage["reserved"]) == (used, reserved), usage
         assert await self.findings() == []
+
+    async def _alive(self) -> list[ObjectId]:
+        """The uploads and files whose bytes may be stored."""
+        wanted = {"state": {"$in": ["uploading", "ready"]}}
+        return list(await self.database.manifests.distinct("_id", wanted))
 
     async def _reach(self, upload_id: ObjectId) -> int:
         """Where the last piece of an upload of unknown length ends: what is reserved for it."""

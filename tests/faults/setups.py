@@ -52,7 +52,9 @@ async def serving(
     """A setup on the database at `url`, which is cleared first: a server for each of `before`,
     which is Python that runs in its process before all else."""
     async with AsyncExitStack() as stack:
-        inspector = await stack.enter_async_context(Inspector(url))
+        home = settings.get("blobs")
+        local = home if isinstance(home, str) and home.startswith("file:") else None
+        inspector = await stack.enter_async_context(Inspector(url, local))
         await inspector.clear()
         servers = await stack.enter_async_context(Servers(folder, url, **(USUAL | settings)))
         await asyncio.gather(*(servers.start(before=each) for each in before))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lading.protocol.prefer import parse_wait
+from lading.protocol.prefer import parse_wait, prefers_self
 
 
 @pytest.mark.parametrize(
@@ -26,3 +26,20 @@ from lading.protocol.prefer import parse_wait
 )
 def test_the_wait(field: str | None, seconds: int | None) -> None:
     assert parse_wait(field) == seconds
+
+
+@pytest.mark.parametrize(
+    ("field", "wanted"),
+    [
+        ("delivery=self", True),
+        ('wait=10, Delivery = "self"', True),
+        ("delivery=self; a=b", True),
+        ("delivery=selfish", False),
+        ("delivery", False),
+        ('a="delivery=self"', False),
+        ("", False),
+        (None, False),
+    ],
+)
+def test_who_should_send_the_bytes(field: str | None, wanted: bool) -> None:
+    assert prefers_self(field) is wanted

@@ -104,6 +104,13 @@ WRONG = [
     ("TRUSTED_PROXIES", "*", "10.0.0.0/8"),
     ("TRUSTED_PROXIES", "10.0.0.1/8", "10.0.0.0/8"),
     ("BLOBS", "ftp://srv/files", "file:///srv/lading"),
+    ("SENDFILE", "internal", "/internal/"),
+    ("SENDFILE", "/", "/internal/"),
+    ("SENDFILE", "/in ternal/", "/internal/"),
+    ("SENDFILE", "/%2e/", "/internal/"),
+    ("SENDFILE", "x-sendfile", "x-sendfile:/srv/lading"),
+    ("LOCAL_FILE_SERVER", "perhaps", "true or false"),
+    ("S3_REDIRECT", "perhaps", "true or false"),
 ]
 
 
@@ -120,6 +127,17 @@ def test_a_wrong_setting_gives_one_line_with_its_name_its_value_and_what_is_allo
     assert "\n" not in line
     for librarys in ("Input should", "Value error", "valid integer", "unable to parse"):
         assert librarys not in line
+
+
+@pytest.mark.parametrize("blobs", ["mongo", "s3://bucket"])
+def test_only_files_of_a_directory_can_be_handed_off(blobs: str) -> None:
+    load(blobs="file:///srv/lading", sendfile="/internal")
+    load(blobs="file:///srv/lading", sendfile="x-sendfile:/srv/lading")
+    with pytest.raises(WrongSettings) as told:
+        load(blobs=blobs, sendfile="/internal/")
+    line = str(told.value)
+    assert line.startswith("LADING_SENDFILE=/internal/ needs a directory in LADING_BLOBS")
+    assert "\n" not in line
 
 
 def test_the_line_of_a_number_states_its_limits(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import TypeVar, cast
 
 from lading.protocol.errors import Unavailable
 from lading.protocol.manifest import Manifest, Piece
-from lading.storage.blobs.base import Check, Ingest, Pieces, Traits
+from lading.storage.blobs.base import Blobs, Check, Ingest, Pieces, Traits
 from lading.storage.blobs.limit import Limited
 from lading.storage.blobs.measure import Measured
 from lading.storage.blobs.retry import Retried
@@ -15,24 +16,28 @@ from lading.storage.blobs.retry import Retried
 WRAPPED = ["bare", "retried", "limited", "measured", "all", "all, failing"]
 
 
-def wrap(driver: Ingest, how: str) -> Ingest:
+D = TypeVar("D", bound=Blobs)
+
+
+def wrap(driver: D, how: str) -> D:
     """The driver with the wrappers that a test of the contract asks for."""
     match how:
         case "bare":
             return driver
         case "retried":
-            return Retried(driver, (0.0,))
+            found: Blobs = Retried(driver, (0.0,))
         case "limited":
-            return Limited(driver, 1, 1)
+            found = Limited(driver, 1, 1)
         case "measured":
-            return Measured(driver, _ignore)
+            found = Measured(driver, _ignore)
         case "all":
-            return _all(driver)
+            found = _all(driver)
         case _:
-            return _all(Failing(driver))
+            found = _all(Failing(driver))
+    return cast("D", found)
 
 
-def _all(driver: Ingest) -> Ingest:
+def _all(driver: Blobs) -> Blobs:
     return Measured(Limited(Retried(driver, (0.0, 0.0)), 2, 1), _ignore)
 
 
@@ -43,9 +48,14 @@ def _ignore(_operation: str, _seconds: float, _size: int, _outcome: str) -> None
 class Failing:
     """A driver whose every second call fails before it reaches the store."""
 
-    def __init__(self, inner: Ingest) -> None:
+    def __init__(self, inner: Blobs) -> None:
         self._inner = inner
         self._calls = 0
+
+    @property
+    def _ingest(self) -> Ingest:
+        assert isinstance(self._inner, Ingest)
+        return self._inner
 
     @property
     def name(self) -> str:
@@ -62,7 +72,7 @@ class Failing:
 
     async def write(self, upload_id: str, piece: Piece, data: bytes) -> bool:
         self._fail()
-        return await self._inner.write(upload_id, piece, data)
+        return await self._ingest.write(upload_id, piece, data)
 
     async def read(self, upload_id: str, slice_start: int) -> tuple[Piece, bytes] | None:
         self._fail()
@@ -74,7 +84,7 @@ class Failing:
 
     async def remove(self, upload_id: str, slice_start: int) -> None:
         self._fail()
-        await self._inner.remove(upload_id, slice_start)
+        await self._ingest.remove(upload_id, slice_start)
 
     async def place(self, manifest: Manifest) -> None:
         self._fail()

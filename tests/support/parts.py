@@ -14,6 +14,7 @@ from lading.server.limits import UploadLimits
 from lading.server.net.byte_budget import ByteBudget
 from lading.server.settings import Settings, load
 from lading.storage.blobs.base import Blobs
+from lading.storage.blobs.s3_client import AWS, S3Options
 from lading.storage.database import Database
 from lading.storage.free_space import FreeSpace
 from lading.storage.open import assemble_storage
@@ -48,12 +49,18 @@ class Parts:
     clock: Clock = field(default_factory=Clock)
     chosen: Settings = field(default_factory=settings)
     limits: UploadLimits = field(default_factory=UploadLimits)
+    s3: S3Options = AWS
 
     def __post_init__(self) -> None:
         quota = self.chosen.default_quota
         free_space = FreeSpace(self.database)
         self.storage = assemble_storage(
-            self.database, self.clock, free_space, home=self.chosen.blobs, default_quota=quota
+            self.database,
+            self.clock,
+            free_space,
+            home=self.chosen.blobs,
+            s3=self.s3,
+            default_quota=quota,
         )
         self.manifests = self.storage.manifests
         self.chunks = self.storage.chunks

@@ -30,6 +30,10 @@ SCATTERED: dict[tuple[str, str, frozenset[str]], str] = {
     ("manifests", "find", frozenset({"state"})): "at its start a server asks for the largest cell",
     ("manifests", "find", frozenset({"$or"})): "the sweep asks what is due",
     ("manifests", "find", frozenset({"$or", "_id>"})): "the sweep asks what is due",
+    ("manifests", "find", frozenset({"state", "$or"})): "`lading move` asks what is not at home",
+    ("manifests", "find", frozenset({"state", "$or", "_id>"})): (
+        "`lading move` asks what is not at home"
+    ),
     ("manifests", "find", frozenset({"todo.0", "todo_at"})): "a server asks what is to be done",
     ("manifests", "find", frozenset({"state", "updated_at"})): (
         "the janitor asks whether anything arrives, before it compacts an embedded database"

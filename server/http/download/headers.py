@@ -7,6 +7,7 @@ RFC 9530; page 5 of the design, security list, item 22; docs/decisions/0038.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from urllib.parse import quote
@@ -43,8 +44,35 @@ _NEVER_SHOWN = ("image/svg+xml",)
 """An image that can contain scripts."""
 
 
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """How long a copy of a finished file may be used without asking again.
+
+    With `seconds` None the server is asked each time. A `shared` file is for everyone, so a cache
+    may give its copy to others.
+    """
+
+    seconds: int | None = None
+    shared: bool = False
+
+    @property
+    def control(self) -> str:
+        """The `Cache-Control` of the bytes, which never change."""
+        return "private, no-cache" if self.seconds is None else f"{self.age()}, immutable"
+
+    def age(self, seconds: int | None = None) -> str:
+        """The same for an answer that is good for so long; for the file's own time if None."""
+        who = "public" if self.shared else "private"
+        return f"{who}, max-age={self.seconds if seconds is None else seconds}"
+
+
+EACH_TIME = Keeping()
+
+
 def etag(manifest: Manifest) -> str:
     """The strong entity tag of a finished file, whose bytes never change."""
+    if manifest.crc32c is None:  # its bytes went to the bucket itself
+        return f'"{manifest.id}-{manifest.sha256}"'
     return f'"{manifest.id}-{manifest.crc32c:08x}"'
 
 
@@ -94,7 +122,9 @@ def disposition(manifest: Manifest, *, download: bool) -> str:
     return field
 
 
-def file_headers(manifest: Manifest, *, download: bool) -> dict[str, str]:
+def file_headers(
+    manifest: Manifest, *, download: bool, keeping: Keeping = EACH_TIME
+) -> dict[str, str]:
     """The headers of a file or of an upload in progress, whatever part of it is sent."""
     headers = {
         "Accept-Ranges": "bytes",
@@ -103,7 +133,7 @@ def file_headers(manifest: Manifest, *, download: bool) -> dict[str, str]:
         "X-Content-Type-Options": "nosniff",
         "Content-Security-Policy": _policy(manifest) or LOCKED,
         "Cross-Origin-Resource-Policy": "same-site",
-        "Cache-Control": "private, no-cache",
+        "Cache-Control": keeping.control,
     }
     if manifest.state is State.READY:
         changed = datetime.fromtimestamp(int(manifest.updated_at), UTC)

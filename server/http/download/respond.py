@@ -7,25 +7,33 @@ from starlette.responses import Response
 
 from lading.protocol.manifest import Manifest, State
 from lading.server.http.download.conditions import range_field, unchanged
+from lading.server.http.download.elsewhere import Asked, respond_elsewhere
 from lading.server.http.download.finished import respond_finished
-from lading.server.http.download.headers import file_headers, validators
+from lading.server.http.download.headers import EACH_TIME, Keeping, file_headers, validators
 from lading.server.http.download.unfinished import respond_unfinished
-from lading.server.uploads import Uploads
+from lading.server.services import Services
 
 
-async def respond(request: Request, uploads: Uploads, manifest: Manifest) -> Response:
+async def respond(
+    request: Request, server: Services, manifest: Manifest, keeping: Keeping = EACH_TIME
+) -> Response:
     """The answer to GET or HEAD of a file, or of an upload in progress.
 
     Raises PreconditionFailed.
     """
     current = validators(manifest)
     download = request.query_params.get("download") == "1"
-    headers = file_headers(manifest, download=download)
+    headers = file_headers(manifest, download=download, keeping=keeping)
     if unchanged(request, current):
         return Response(status_code=304, headers=headers)
     field = range_field(request, current)
+    uploads = server.uploads
     if manifest.state is State.READY:
-        return respond_finished(request, uploads, manifest, field, headers)
+        asked = Asked(request, manifest, field, headers, keeping)
+        passed = await respond_elsewhere(server, asked)
+        return passed or respond_finished(request, uploads, manifest, field, headers)
     answer = await respond_unfinished(request, uploads, manifest, field, headers)
+    if isinstance(answer, Response):
+        return answer
     # It was finished while the request waited: now it has a tag, and all ranges can be had.
-    return answer if isinstance(answer, Response) else await respond(request, uploads, answer)
+    return await respond(request, server, answer, keeping)

@@ -175,11 +175,20 @@ PLAY = Parameter(
     "`1` waits like a browser's player for bytes of an upload that is still arriving.",
     {"type": "string"},
 )
-PREFER = header("Prefer", "`wait=N`: wait for bytes that have not arrived yet (RFC 7240).")
+PREFER = header(
+    "Prefer",
+    "`wait=N`: wait for bytes that have not arrived yet (RFC 7240). `delivery=self`: Lading sends "
+    "the bytes itself, and no proxy or bucket.",
+)
 BYTES_WANTED = (DOWNLOAD, PLAY, PREFER, *CONDITIONS)
 
 NEW_FILE = (NAME, DIRECTORY, FILE_TAG, KIND, REPR_DIGEST, CONTENT_DIGEST)
-OWN_FILE = (*NEW_FILE, USER)
+PUBLIC = Parameter(
+    "public",
+    "`true` lets anyone fetch the file, without a credential.",
+    {"type": "string", "enum": ["true", "false"]},
+)
+OWN_FILE = (*NEW_FILE, PUBLIC, USER)
 
 # -- bodies and replies
 
@@ -243,6 +252,11 @@ FILE_BYTES = {
         },
     ),
     304: Reply("The client's copy is current.", {}, {"ETag": "The tag of that copy."}),
+    307: Reply(
+        "The bucket sends the bytes; only with `LADING_S3_REDIRECT`.",
+        {},
+        {"Location": "An address that is good for an hour at most.", "ETag": "The file's own."},
+    ),
 }
 
 # -- problems

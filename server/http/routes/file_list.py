@@ -91,7 +91,7 @@ def _filter(query: QueryParams) -> FileFilter:
     problems=common.CHANGE_REFUSED,
 )
 async def change(request: Request) -> schemas.files.Manifest:
-    """Change a file's name, directory or tags.
+    """Change a file's name, directory or tags, or whether it is public.
 
     Fields that are left out keep their values.
     """
@@ -104,6 +104,7 @@ async def change(request: Request) -> schemas.files.Manifest:
         name=body.name,
         directory=body.directory,
         tags=None if body.tags is None else tuple(body.tags),
+        public=body.public,
         expected=expected(request),
     )
     return schemas.files.manifest_of(manifest)

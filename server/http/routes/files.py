@@ -125,6 +125,7 @@ async def _create(
         directory=request.query_params.get("directory", ""),
         tags=tuple(request.query_params.getlist("tag")),
         kind=request.query_params.get("kind"),
+        public=request.query_params.get("public") == "true",
     )
     return await server.uploads.create(principal, spec)
 
@@ -239,4 +240,4 @@ async def fetch(request: Request) -> Response:
     principal = await server.principal(request, Action.DOWNLOAD)
     manifest = await server.uploads.get(principal, request.path_params["id"])
     principal.check_quality(ORIGINAL)
-    return await respond(request, server.uploads, manifest)
+    return await respond(request, server, manifest)

@@ -22,7 +22,7 @@ from lading.protocol.errors import (
     OutOfBounds,
 )
 from lading.protocol.grants import HIGHEST_QUALITY, ORIGINAL, Action, Grant
-from lading.protocol.manifest import Manifest, State
+from lading.protocol.manifest import Manifest
 from lading.protocol.media_types import essence
 from lading.protocol.spec import check_id
 from lading.server.access.authenticate import authenticate
@@ -32,6 +32,7 @@ from lading.server.access.watching import check_watching, watcher
 from lading.server.http import schemas
 from lading.server.http.body import read_json
 from lading.server.http.download import respond
+from lading.server.http.download.headers import Keeping
 from lading.server.http.endpoints import Answer
 from lading.server.http.openapi import common
 from lading.server.http.openapi.operation import JSON, Operations, Reply
@@ -297,15 +298,13 @@ async def fetch(request: Request) -> Response:
     quality, manifest, grant = await _file(request, server)
     if quality != ORIGINAL:
         raise NotFound(f"This file has no image of quality {quality}.")
-    response = await respond(request, server.uploads, manifest)
+    # The bytes of an address never change, and end for its bearer with the grant.
+    rest = max(0, int(grant.expires_at - server.clock()))
+    response = await respond(request, server, manifest, Keeping(rest))
     # The address is the credential: pages of any site may show the file, and must not leak the
     # address in a Referer.
     response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
     response.headers["Referrer-Policy"] = "no-referrer"
-    if manifest.state is State.READY and response.status_code < 400:
-        # The bytes of an address never change, and end for its bearer with the grant.
-        rest = max(0, int(grant.expires_at - server.clock()))
-        response.headers["Cache-Control"] = f"private, max-age={rest}, immutable"
     return response
 
 

@@ -12,6 +12,7 @@ from typing import TypedDict
 from starlette.requests import Request
 
 from lading.protocol.errors import (
+    AlreadyComplete,
     ChecksumMismatch,
     Incomplete,
     LadingError,
@@ -30,7 +31,8 @@ from lading.server.http.openapi import common
 from lading.server.http.openapi.operation import Operations, Parameter
 from lading.server.services import Services, services
 from lading.server.uploads.media import store
-from lading.server.urls import grant_url, medium_url
+from lading.server.urls import grant_url, medium_parts_url, medium_url
+from lading.storage.blobs.s3_direct import MOST_PARTS
 from lading.storage.collections.manifests import new_id
 
 api = Operations("Media")
@@ -71,17 +73,13 @@ async def create(request: Request) -> Answer:
     principal = await server.principal(request)
     body = await read_json(request, schemas.media.NewMedia)
     owner = principal.acting_for(body.user_id)
-    manifest = (await server.uploads.create(owner, body.spec())).manifest
-    until = server.clock() + server.settings.upload_ttl
+    manifest = (await server.uploads.create(owner, body.spec(), direct=True)).manifest
     try:
-        presigned = await _presign(server, manifest, until)
+        upload = await _upload(server, manifest)
     except LadingError:
         with suppress(LadingError):  # the janitor removes it later
             await server.uploads.abort(owner, manifest.id)
         raise
-    upload = schemas.media.MediaUpload(
-        method="PUT", headers={"Content-Type": manifest.mime_type}, **presigned
-    )
     kind = server.uploads.kinds.get(manifest.kind)
     medium = schemas.media.NewMedium(
         media=schemas.files.manifest_of(manifest),
@@ -104,12 +102,41 @@ def _grant(manifest: Manifest, action: Action, now: float, until: float) -> Gran
     )
 
 
-async def _presign(server: Services, manifest: Manifest, until: float) -> _Presigned:
-    """An address that allows to send the bytes of a file and needs no other credential."""
+async def _upload(server: Services, manifest: Manifest) -> schemas.media.MediaUpload:
+    """Where the bytes are sent: to the bucket where the file will live, if it has one, else here.
+
+    A file that goes to the bucket in parts may be sent here as well.
+    """
+    direct = server.uploads.direct
+    address = await direct.address(manifest)
+    if address is not None:
+        return schemas.media.MediaUpload(
+            method="PUT",
+            url=address.url,
+            headers=dict(address.headers),
+            expires_at=schemas.types.moment(direct.valid_until(manifest)),
+            direct=True,
+        )
     token = new_token()
+    until = server.clock() + server.settings.upload_ttl
     grant = _grant(manifest, Action.MEDIA_UPLOAD, server.clock(), until)
     await server.grants.insert(grant, token)
-    return _shown(server, token, grant)
+    presigned = _shown(server, token, grant)
+    upload = schemas.media.MediaUpload(
+        method="PUT",
+        url=presigned["url"],
+        headers={"Content-Type": manifest.mime_type},
+        expires_at=presigned["expires_at"],
+    )
+    layout = direct.layout(manifest)
+    if layout is not None:
+        upload["parts"] = schemas.media.MediaParts(
+            size=layout.size,
+            count=layout.count,
+            url=medium_parts_url(server.settings, manifest.id),
+            headers={"Authorization": f"Bearer {token}"},
+        )
+    return upload
 
 
 async def _download(server: Services, manifest: Manifest, seconds: int) -> _Presigned:
@@ -187,6 +214,53 @@ async def show(request: Request) -> schemas.media.Medium:
     presigned = await _download(server, manifest, seconds)
     return schemas.media.Medium(
         media=schemas.files.manifest_of(manifest), download=schemas.media.MediaDownload(**presigned)
+    )
+
+
+@api.operation(
+    "GET /v1/media/{id}/parts",
+    "getMediumParts",
+    common.ok(schemas.media.PartList, "Addresses of parts."),
+    parameters=(
+        Parameter(
+            "from",
+            "The number of the first part; 1 by default.",
+            {"type": "integer", "minimum": 1, "maximum": MOST_PARTS},
+        ),
+        Parameter(
+            "limit",
+            "The number of parts; 100 by default.",
+            {"type": "integer", "minimum": 1, "maximum": 1000},
+        ),
+    ),
+    problems=(*common.NO_FILE, AlreadyComplete),
+)
+async def parts(request: Request) -> schemas.media.PartList:
+    """Return the addresses in the bucket of a large medium's parts.
+
+    The token in `upload.parts.headers` allows it. Each request keeps the upload alive.
+    """
+    server = services(request)
+    asked = request.query_params
+    first = whole_number("from", asked.get("from", "1"), 1, MOST_PARTS)
+    most = whole_number("limit", asked.get("limit", "100"), 1, 1000)
+    principal = await server.principal(request, Action.MEDIA_UPLOAD)
+    manifest = await server.uploads.get(principal, request.path_params["id"])
+    found = await server.uploads.direct.parts(manifest, first, most)
+    return schemas.media.PartList(
+        parts=[
+            schemas.media.MediaPart(
+                number=each.number,
+                start=each.start,
+                size=each.size,
+                stored=each.stored,
+                url=each.address.url,
+                headers=dict(each.address.headers),
+            )
+            for each in found.parts
+        ],
+        next=found.next,
+        expires_at=schemas.types.moment(found.valid_until),
     )
 
 

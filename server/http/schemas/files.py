@@ -10,6 +10,7 @@ from typing_extensions import TypedDict
 from lading.protocol import manifest as domain
 from lading.server.http.schemas import types
 from lading.storage.contents import identity
+from lading.storage.homes import scheme
 
 
 class Manifest(TypedDict):
@@ -33,6 +34,11 @@ class Manifest(TypedDict):
     ]
     tags: list[str]
     kind: Annotated[str | None, Field(description="The kind that it was uploaded as.")]
+    blobs: Annotated[
+        Literal["mongo", "file", "s3"],
+        Field(description="Where the bytes are: in MongoDB, in the server's directory, or in S3."),
+    ]
+    public: Annotated[bool, Field(description="Whether anyone may fetch the finished file.")]
     created_at: types.Moment
     updated_at: types.Moment
     expires_at: Annotated[types.Moment | None, Field(description="null for a file")]
@@ -82,6 +88,7 @@ class ChangeFile(types.RequestBody):
     name: types.Name | None = None
     directory: types.Directory | None = None
     tags: types.Tags | None = None
+    public: types.Truth | None = None
 
 
 def manifest_of(manifest: domain.Manifest, upload_size: int | None = None) -> Manifest:
@@ -101,10 +108,21 @@ def manifest_of(manifest: domain.Manifest, upload_size: int | None = None) -> Ma
         crc32c=manifest.crc32c,
         tags=list(manifest.tags),
         kind=manifest.kind,
+        blobs=_place(manifest.blobs),
+        public=manifest.public,
         created_at=types.moment(manifest.created_at),
         updated_at=types.moment(manifest.updated_at),
         expires_at=None if manifest.expires_at is None else types.moment(manifest.expires_at),
     )
+
+
+def _place(home: str) -> Literal["mongo", "file", "s3"]:
+    """The kind of a home. Which directory or bucket it is concerns the operator alone."""
+    match scheme(home):
+        case "mongo" | "file" | "s3" as kind:
+            return kind
+        case other:
+            raise AssertionError(other)
 
 
 def chunk_of(manifest: domain.Manifest, piece: domain.Piece) -> Chunk:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NotRequired
 
 from pydantic import Field
 from typing_extensions import TypedDict
@@ -24,6 +24,7 @@ class NewMedia(types.RequestBody):
     directory: types.Directory = ""
     tags: types.Tags = Field(default_factory=list)
     kind: types.KindName | None = None
+    public: types.Truth = False
     user_id: types.UserId | None = None
 
     def spec(self) -> UploadSpec:
@@ -31,12 +32,42 @@ class NewMedia(types.RequestBody):
         return UploadSpec(**{**self.model_dump(exclude={"user_id"}), "tags": tuple(self.tags)})
 
 
+class MediaParts(TypedDict):
+    """The parts of a file that is too large for one PUT to its bucket."""
+
+    size: Annotated[types.Size, Field(description="Bytes of a part; the last one has the rest.")]
+    count: Annotated[int, Field(ge=1)]
+    url: Annotated[str, Field(description="Where the addresses of the parts are found.")]
+    headers: Annotated[dict[str, str], Field(description="To send there: the credential for it.")]
+
+
 class MediaUpload(TypedDict):
     """The address to send the bytes to; it needs no other credential."""
 
     method: Literal["PUT"]
     url: str
+    headers: Annotated[dict[str, str], Field(description="Headers to send with the bytes.")]
+    expires_at: types.Moment
+    direct: NotRequired[Annotated[Literal[True], Field(description="`url` is the bucket's.")]]
+    parts: NotRequired[MediaParts]
+
+
+class MediaPart(TypedDict):
+    """One part: where it begins, and where it is sent by PUT, without another credential."""
+
+    number: Annotated[int, Field(ge=1)]
+    start: types.Size
+    size: types.Size
+    stored: Annotated[bool, Field(description="Whether the bucket has it.")]
+    url: str
     headers: dict[str, str]
+
+
+class PartList(TypedDict):
+    """Some parts; `next` is the number to ask for next, null after the last part."""
+
+    parts: list[MediaPart]
+    next: int | None
     expires_at: types.Moment
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
 
 from lading.protocol.media_types import MAX_MEDIA_TYPE, MEDIA_TYPE
 from lading.protocol.spec import (
@@ -51,6 +51,7 @@ def _whole(value: Any) -> Any:
 
 
 Whole = Annotated[int, BeforeValidator(_whole)]
+Truth = StrictBool
 Name = Annotated[
     str, _described("The file's name.", minLength=1, maxLength=MAX_NAME, pattern=NO_NUL)
 ]

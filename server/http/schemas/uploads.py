@@ -27,6 +27,7 @@ class NewUpload(types.RequestBody):
     fingerprint: types.Fingerprint | None = None
     chunk_size: types.Whole | None = Field(default=None, json_schema_extra={"minimum": 1})
     kind: types.KindName | None = None
+    public: types.Truth = False
     user_id: types.UserId | None = None
 
     def spec(self) -> UploadSpec:

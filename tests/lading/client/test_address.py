@@ -24,7 +24,9 @@ def test_what_is_given_comes_first(data: Path) -> None:
 
 
 def test_a_server_on_this_machine_is_found(data: Path) -> None:
-    assert find(None, None, {"LADING_DATA": str(data)}) == Address("http://127.0.0.1:9", "local")
+    assert find(None, None, {"LADING_DATA": str(data)}) == Address(
+        "http://127.0.0.1:9", "local", is_direct=True
+    )
     assert find(None, "mine", {"LADING_DATA": str(data)}).token == "mine"
 
 

@@ -1,6 +1,7 @@
 """What every driver of bytes must do: one suite, run by the test file of each driver.
 
-A driver's file subclasses `Contract` and gives the fixture `rig`. Breaking connections and damaged
+A driver's file subclasses `Contract`, or `HomeContract` where no pieces arrive, and gives the
+fixture `rig`. Breaking connections and damaged
 bytes are part of the contract, so a rig knows how to bring them about.
 """
 
@@ -10,37 +11,27 @@ import asyncio
 import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import pytest
 
 from lading.protocol.digests import crc32c
 from lading.protocol.errors import ChunkConflict, Internal, Unavailable
 from lading.protocol.manifest import Manifest, Piece, State
-from lading.storage.blobs.base import Ingest, Moved
+from lading.storage.blobs.base import Blobs, Ingest, Moved
 from lading.storage.collections.chunks import Chunks
 from lading.storage.collections.manifests import new_id
 from tests.support.database_faults import BreakingCollection
 
 
-class Rig(Protocol):
-    """A driver on a store of its own, and the ways in which that store can fail."""
+class HomeRig(Protocol):
+    """A home on a store of its own, and the ways in which that store can fail."""
 
     @property
-    def blobs(self) -> Ingest: ...
+    def blobs(self) -> Blobs: ...
 
     @property
     def chunks(self) -> Chunks: ...
-
-    @property
-    def farthest(self) -> int:
-        """The largest offset in a file that the store takes."""
-        ...
-
-    @property
-    def commits(self) -> BreakingCollection:
-        """Where the documents of pieces are kept; its connection breaks when told to."""
-        ...
 
     async def damage(self, upload_id: str, slice_start: int) -> None:
         """Change one bit of the stored bytes, as a bad disk does."""
@@ -52,6 +43,24 @@ class Rig(Protocol):
 
     async def bytes_kept(self, upload_id: str) -> int:
         """How many bytes of an upload the store holds, with or without their document."""
+        ...
+
+
+@runtime_checkable
+class Rig(HomeRig, Protocol):
+    """The same of an ingest store."""
+
+    @property
+    def blobs(self) -> Ingest: ...
+
+    @property
+    def farthest(self) -> int:
+        """The largest offset in a file that the store takes."""
+        ...
+
+    @property
+    def commits(self) -> BreakingCollection:
+        """Where the documents of pieces are kept; its connection breaks when told to."""
         ...
 
 
@@ -67,16 +76,25 @@ def manifest(upload_id: str, *pieces: Piece, **more: Any) -> Manifest:
     return Manifest(**usual | {"id": upload_id, "upload_end": True} | more)
 
 
-async def store(rig: Rig, count: int = 3, *, attempt: int = 0, **more: Any) -> File:
-    """A finished file of `count` pieces."""
+async def store(rig: HomeRig, count: int = 3, *, attempt: int = 0, **more: Any) -> File:
+    """A finished file of `count` pieces. Where no pieces arrive, the home takes it."""
     upload_id, pieces, contents = new_id(), [], []
     for index in range(count):
         data = os.urandom(1000)
-        place = attempt * 2**53 + index * 1000
-        await rig.blobs.write(upload_id, piece(place, data), data)
+        placed = piece(attempt * 2**53 + index * 1000, data)
+        if isinstance(rig, Rig):
+            await rig.blobs.write(upload_id, placed, data)
+        else:
+            await rig.chunks.write(upload_id, placed)
         pieces.append(piece(index * 1000, data))
         contents.append(data)
-    return File(manifest(upload_id, *pieces, attempt=attempt, **more), pieces, contents)
+    whole = crc32c(b"".join(contents))
+    file = File(
+        manifest(upload_id, *pieces, attempt=attempt, crc32c=whole, **more), pieces, contents
+    )
+    if not isinstance(rig, Rig):
+        await rig.blobs.take(file.manifest, file.stream())
+    return file
 
 
 @dataclass(frozen=True)
@@ -90,7 +108,7 @@ class File:
         for each in zip(self.pieces, self.contents, strict=True):
             yield each
 
-    async def read(self, rig: Rig) -> list[bytes | None]:
+    async def read(self, rig: HomeRig) -> list[bytes | None]:
         """The bytes of the pieces as they are stored now."""
         zero = self.manifest.attempt * 2**53
         found = [await rig.blobs.read(self.manifest.id, zero + p.slice_start) for p in self.pieces]
@@ -101,8 +119,121 @@ async def nothing() -> None:
     """A check that never raises."""
 
 
-class Contract:
-    """The suite."""
+class HomeContract:
+    """What each home must do."""
+
+    async def test_damaged_bytes_are_never_served(self, rig: HomeRig) -> None:
+        file = await store(rig)
+        await rig.damage(file.manifest.id, 0)
+        with pytest.raises(Internal) as told:
+            await rig.blobs.read(file.manifest.id, 0)
+        assert told.value.extra == {"upload_id": file.manifest.id, "slice_start": 0}
+        assert await rig.blobs.read(file.manifest.id, 1000) == (file.pieces[1], file.contents[1])
+
+    async def test_bytes_that_are_gone_are_told(self, rig: HomeRig) -> None:
+        file = await store(rig, 1)
+        await rig.lose(file.manifest.id, 0)
+        with pytest.raises(Internal):
+            await rig.blobs.read(file.manifest.id, 0)
+
+    async def test_nothing_is_read_where_no_piece_of_a_file_begins(self, rig: HomeRig) -> None:
+        file = await store(rig)
+        for place in (1, 3000, 2**53):
+            assert await rig.blobs.read(file.manifest.id, place) is None
+
+    @pytest.mark.parametrize("public", [False, True])
+    @pytest.mark.parametrize("attempt", [0, 2])
+    async def test_a_placed_file_is_read_and_placing_may_be_repeated(
+        self, rig: HomeRig, attempt: int, public: bool
+    ) -> None:
+        file = await store(rig, attempt=attempt, public=public)
+        for _ in range(2):
+            await rig.blobs.place(file.manifest)
+            assert await file.read(rig) == file.contents
+        assert await rig.bytes_kept(file.manifest.id) == 3000
+
+    async def test_a_file_may_become_public_and_private_again(self, rig: HomeRig) -> None:
+        file = await store(rig)
+        for public in (True, False, True):
+            await rig.blobs.place(replace(file.manifest, public=public))
+            assert await file.read(rig) == file.contents
+        assert await rig.bytes_kept(file.manifest.id) == 3000
+
+    async def test_an_empty_file_is_placed_and_deleted(self, rig: HomeRig) -> None:
+        empty = manifest(new_id())
+        await rig.blobs.place(empty)
+        await rig.blobs.place(replace(empty, public=True))
+        assert await rig.blobs.delete(empty.id, 10) == 0
+        assert await rig.bytes_kept(empty.id) == 0
+
+    async def test_placing_many_at_once_is_placing_once(self, rig: HomeRig) -> None:
+        file = await store(rig)
+        await asyncio.gather(*(rig.blobs.place(file.manifest) for _ in range(3)))
+        assert await file.read(rig) == file.contents
+
+    async def test_a_placed_file_is_deleted(self, rig: HomeRig) -> None:
+        file = await store(rig)
+        await rig.blobs.place(file.manifest)
+        assert [await rig.blobs.delete(file.manifest.id, 2) for _ in range(3)] == [2, 1, 0]
+        assert await file.read(rig) == [None] * 3
+        assert await rig.bytes_kept(file.manifest.id) == 0
+
+    async def test_what_was_dropped_is_listed_but_moved(self, rig: HomeRig) -> None:
+        file, other = await store(rig), await store(rig)
+        for each in (file, other):
+            await rig.blobs.place(each.manifest)
+        for _ in range(2):
+            await rig.blobs.drop(file.manifest, nothing)
+        assert await rig.bytes_kept(file.manifest.id) == 0
+        for listed in file.pieces:
+            assert await rig.chunks.at(file.manifest.id, listed.slice_start) == listed
+            with pytest.raises(Moved):
+                await rig.blobs.read(file.manifest.id, listed.slice_start)
+        assert await other.read(rig) == other.contents
+
+    @pytest.mark.parametrize("attempt", [0, 2])
+    async def test_a_file_is_taken_and_taking_may_be_repeated(
+        self, rig: HomeRig, attempt: int
+    ) -> None:
+        file = await store(rig, attempt=attempt)
+        await rig.blobs.drop(file.manifest, nothing)
+        for _ in range(2):
+            await rig.blobs.take(file.manifest, file.stream())
+            assert await file.read(rig) == file.contents
+        assert await rig.bytes_kept(file.manifest.id) == 3000
+
+    async def test_a_take_that_broke_off_may_be_repeated(self, rig: HomeRig) -> None:
+        file = await store(rig)
+        await rig.blobs.drop(file.manifest, nothing)
+
+        async def broken() -> AsyncIterator[tuple[Piece, bytes]]:
+            yield file.pieces[0], file.contents[0]
+            raise Unavailable
+
+        with pytest.raises(Unavailable):
+            await rig.blobs.take(file.manifest, broken())
+        await rig.blobs.take(file.manifest, file.stream())
+        assert await file.read(rig) == file.contents
+
+    async def test_an_empty_file_is_taken(self, rig: HomeRig) -> None:
+        empty = File(manifest(new_id()), [], [])
+        await rig.blobs.take(empty.manifest, empty.stream())
+        assert await rig.bytes_kept(empty.manifest.id) == 0
+
+    async def test_the_audit_hears_of_all_uploads_whose_bytes_are_here(self, rig: HomeRig) -> None:
+        under_way, placed, public, dropped, deleted = [await store(rig) for _ in range(5)]
+        await rig.blobs.place(placed.manifest)
+        await rig.blobs.place(replace(public.manifest, public=True))
+        await rig.blobs.drop(dropped.manifest, nothing)
+        await rig.blobs.delete(deleted.manifest.id, 10)
+        found = {each async for each in rig.blobs.uploads()}
+        here = {each.manifest.id for each in (under_way, placed, public)}
+        assert here <= found
+        assert deleted.manifest.id not in found
+
+
+class Contract(HomeContract):
+    """What each home must do that takes pieces while they arrive."""
 
     async def test_what_is_written_is_read(self, rig: Rig) -> None:
         upload_id = new_id()
@@ -164,23 +295,6 @@ class Contract:
         assert await rig.blobs.read(upload_id, 0) == (piece(0, data), data)
         assert await rig.bytes_kept(upload_id) == 1000
 
-    async def test_damaged_bytes_are_never_served(self, rig: Rig) -> None:
-        upload_id, data = new_id(), os.urandom(1000)
-        for start in (0, 1000):
-            await rig.blobs.write(upload_id, piece(start, data), data)
-        await rig.damage(upload_id, 0)
-        with pytest.raises(Internal) as told:
-            await rig.blobs.read(upload_id, 0)
-        assert told.value.extra == {"upload_id": upload_id, "slice_start": 0}
-        assert await rig.blobs.read(upload_id, 1000) == (piece(1000, data), data)
-
-    async def test_bytes_that_are_gone_are_told(self, rig: Rig) -> None:
-        upload_id, data = new_id(), os.urandom(1000)
-        await rig.blobs.write(upload_id, piece(0, data), data)
-        await rig.lose(upload_id, 0)
-        with pytest.raises(Internal):
-            await rig.blobs.read(upload_id, 0)
-
     async def test_deleting_goes_in_batches_and_takes_bytes_and_documents(self, rig: Rig) -> None:
         upload_id, other = new_id(), new_id()
         for start in range(5):
@@ -227,91 +341,3 @@ class Contract:
         await rig.blobs.delete(upload_id, 10)
         assert await rig.blobs.write(upload_id, piece(0, b"newer"), b"newer") is True
         assert await rig.blobs.read(upload_id, 0) == (piece(0, b"newer"), b"newer")
-
-    @pytest.mark.parametrize("public", [False, True])
-    @pytest.mark.parametrize("attempt", [0, 2])
-    async def test_a_placed_file_is_read_and_placing_may_be_repeated(
-        self, rig: Rig, attempt: int, public: bool
-    ) -> None:
-        file = await store(rig, attempt=attempt, public=public)
-        for _ in range(2):
-            await rig.blobs.place(file.manifest)
-            assert await file.read(rig) == file.contents
-        assert await rig.bytes_kept(file.manifest.id) == 3000
-
-    async def test_a_file_may_become_public_and_private_again(self, rig: Rig) -> None:
-        file = await store(rig)
-        for public in (True, False, True):
-            await rig.blobs.place(replace(file.manifest, public=public))
-            assert await file.read(rig) == file.contents
-        assert await rig.bytes_kept(file.manifest.id) == 3000
-
-    async def test_an_empty_file_is_placed_and_deleted(self, rig: Rig) -> None:
-        empty = manifest(new_id())
-        await rig.blobs.place(empty)
-        await rig.blobs.place(replace(empty, public=True))
-        assert await rig.blobs.delete(empty.id, 10) == 0
-        assert await rig.bytes_kept(empty.id) == 0
-
-    async def test_placing_many_at_once_is_placing_once(self, rig: Rig) -> None:
-        file = await store(rig)
-        await asyncio.gather(*(rig.blobs.place(file.manifest) for _ in range(3)))
-        assert await file.read(rig) == file.contents
-
-    async def test_a_placed_file_is_deleted(self, rig: Rig) -> None:
-        file = await store(rig)
-        await rig.blobs.place(file.manifest)
-        assert [await rig.blobs.delete(file.manifest.id, 2) for _ in range(3)] == [2, 1, 0]
-        assert await file.read(rig) == [None] * 3
-        assert await rig.bytes_kept(file.manifest.id) == 0
-
-    async def test_what_was_dropped_is_listed_but_moved(self, rig: Rig) -> None:
-        file, other = await store(rig), await store(rig)
-        for each in (file, other):
-            await rig.blobs.place(each.manifest)
-        for _ in range(2):
-            await rig.blobs.drop(file.manifest, nothing)
-        assert await rig.bytes_kept(file.manifest.id) == 0
-        for listed in file.pieces:
-            assert await rig.chunks.at(file.manifest.id, listed.slice_start) == listed
-            with pytest.raises(Moved):
-                await rig.blobs.read(file.manifest.id, listed.slice_start)
-        assert await other.read(rig) == other.contents
-
-    @pytest.mark.parametrize("attempt", [0, 2])
-    async def test_a_file_is_taken_and_taking_may_be_repeated(self, rig: Rig, attempt: int) -> None:
-        file = await store(rig, attempt=attempt)
-        await rig.blobs.drop(file.manifest, nothing)
-        for _ in range(2):
-            await rig.blobs.take(file.manifest, file.stream())
-            assert await file.read(rig) == file.contents
-        assert await rig.bytes_kept(file.manifest.id) == 3000
-
-    async def test_a_take_that_broke_off_may_be_repeated(self, rig: Rig) -> None:
-        file = await store(rig)
-        await rig.blobs.drop(file.manifest, nothing)
-
-        async def broken() -> AsyncIterator[tuple[Piece, bytes]]:
-            yield file.pieces[0], file.contents[0]
-            raise Unavailable
-
-        with pytest.raises(Unavailable):
-            await rig.blobs.take(file.manifest, broken())
-        await rig.blobs.take(file.manifest, file.stream())
-        assert await file.read(rig) == file.contents
-
-    async def test_an_empty_file_is_taken(self, rig: Rig) -> None:
-        empty = File(manifest(new_id()), [], [])
-        await rig.blobs.take(empty.manifest, empty.stream())
-        assert await rig.bytes_kept(empty.manifest.id) == 0
-
-    async def test_the_audit_hears_of_all_uploads_whose_bytes_are_here(self, rig: Rig) -> None:
-        under_way, placed, public, dropped, deleted = [await store(rig) for _ in range(5)]
-        await rig.blobs.place(placed.manifest)
-        await rig.blobs.place(replace(public.manifest, public=True))
-        await rig.blobs.drop(dropped.manifest, nothing)
-        await rig.blobs.delete(deleted.manifest.id, 10)
-        found = {each async for each in rig.blobs.uploads()}
-        here = {each.manifest.id for each in (under_way, placed, public)}
-        assert here <= found
-        assert deleted.manifest.id not in found

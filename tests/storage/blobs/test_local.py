@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from lading.protocol.errors import AlreadyComplete, ChunkConflict, StorageFull, Unavailable
+from lading.protocol.errors import ChunkConflict, StorageFull, Unavailable
 from lading.protocol.manifest import Piece
 from lading.storage.blobs import directory as module
 from lading.storage.blobs.base import Ingest, Moved, Traits
@@ -243,7 +243,7 @@ async def test_nothing_is_written_into_a_published_file(
     with pytest.raises(ChunkConflict):
         await second.write(upload_id, piece(0, late), late)
     for driver in (local.driver, second):
-        with pytest.raises(AlreadyComplete):
+        with pytest.raises(Moved):
             await driver.write(upload_id, piece(3000, late), late)
     assert local.files(upload_id) == [path]
     assert path.read_bytes() == b"".join(file.contents)

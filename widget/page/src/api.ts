@@ -17,6 +17,9 @@ export interface Manifest {
   state: "uploading" | "ready" | "expired";
   sha256: string | null;
   tags: string[];
+  /** Where the bytes are; an older server does not say. */
+  blobs?: "mongo" | "file" | "s3";
+  public?: boolean;
   created_at: string;
   updated_at: string;
   expires_at: string | null;

@@ -222,11 +222,15 @@ function Tags({ file, onChanged }: ChangeProps) {
   );
 }
 
+const KEPT_IN = { mongo: "MongoDB", file: "the server's directory", s3: "S3" };
+
 function Facts({ file }: { file: Manifest }) {
   return (
     <dl class="facts">
       <div><dt>Size</dt><dd>{size(file.size ?? 0)}</dd></div>
       <div><dt>Type</dt><dd>{file.mime_type}</dd></div>
+      {file.blobs && <div><dt>Kept in</dt><dd>{KEPT_IN[file.blobs]}</dd></div>}
+      {file.public && <div><dt>Public</dt><dd>Anyone with its address can fetch it</dd></div>}
       <div><dt>Uploaded</dt><dd>{moment(file.created_at)}</dd></div>
       {file.directory && <div><dt>Directory</dt><dd class="breakable">{file.directory}</dd></div>}
       {file.sha256 && <div><dt>SHA-256</dt><dd class="breakable"><code>{file.sha256}</code></dd></div>}

@@ -59,7 +59,8 @@ export interface CompleteFile {
   readonly size: number;
   readonly mime_type: string;
   readonly sha256: string | null;
-  readonly crc32c: number;
+  /** Null for a file whose bytes went straight to a bucket. */
+  readonly crc32c: number | null;
   readonly url: string;
 }
 
@@ -242,7 +243,7 @@ export function completeFile(map: Readonly<Record<string, unknown>>): CompleteFi
     size: asInteger(map["size"]),
     mime_type: asText(map["mime_type"]),
     sha256: map["sha256"] == null ? null : asText(map["sha256"]),
-    crc32c: asInteger(map["crc32c"]),
+    crc32c: map["crc32c"] === null ? null : asInteger(map["crc32c"]),
     url: asText(map["url"]),
   };
 }

@@ -42,7 +42,8 @@ export const TABLES = {
           "sha256",
           "fingerprint",
           "chunk_size",
-          "kind"
+          "kind",
+          "public"
         ]
       },
       "RESUME": {

@@ -86,3 +86,14 @@ async def test_a_directory_is_deleted_with_those_below_it(
     for query in ("", "?directory=", "?directory=a%00"):
         assert (await http.delete("/v1/files" + query)).status_code == 400
     assert kept() == (3, 3)
+
+
+async def test_the_owner_makes_a_file_public_and_private_again(http: httpx.AsyncClient) -> None:
+    made = await http.post("/v1/files", params={"public": "true"}, content=b"x")
+    address = made.headers["location"]
+    assert made.json()["public"] is True
+    for public in (False, True):
+        changed = await http.patch(address, json={"public": public})
+        assert (changed.status_code, changed.json()["public"]) == (200, public)
+    assert (await http.patch(address, json={"public": "yes"})).status_code == 400
+    assert (await http.post("/v1/files", params={"public": "1"}, content=b"x")).status_code == 400

@@ -55,6 +55,8 @@ async def test_a_file_is_made_and_fetched(http: httpx.AsyncClient) -> None:
         "crc32c": checksum(data),
         "tags": ["x", "y"],
         "kind": None,
+        "blobs": "mongo",
+        "public": False,
     }
     assert manifest["created_at"].endswith("Z")
     assert manifest["created_at"] <= manifest["updated_at"]

@@ -1,0 +1,83 @@
+"""`/public`: finished files that anyone may fetch.
+
+Where files lie in a directory, a proxy should serve its `public` folder at this address; Lading
+does it only if `LADING_LOCAL_FILE_SERVER` is true. Source: page 9 of the design.
+"""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from lading.protocol.errors import (
+    Gone,
+    NotFound,
+    PreconditionFailed,
+    RangeNotSatisfiable,
+    Unavailable,
+)
+from lading.protocol.grants import ORIGINAL
+from lading.protocol.manifest import Manifest, State
+from lading.protocol.spec import ID
+from lading.server.http.download import respond
+from lading.server.http.download.headers import Keeping
+from lading.server.http.openapi import common
+from lading.server.http.openapi.operation import Operations
+from lading.server.services import Services, services
+from lading.storage.homes import scheme
+
+api = Operations("Files")
+
+KEEPING = Keeping(3600, shared=True)
+"""A file that is public no more may stay in caches for an hour."""
+
+_WANTED = (common.DOWNLOAD, *common.CONDITIONS)
+_REFUSED = (NotFound, RangeNotSatisfiable, PreconditionFailed, Unavailable)
+
+
+@api.operation(
+    "GET /public/{id}",
+    "getPublicFile",
+    common.FILE_BYTES,
+    parameters=_WANTED,
+    problems=_REFUSED,
+    public=True,
+    head=True,
+)
+@api.operation(
+    "GET /public/{id}/{quality}",
+    "getPublicFileQuality",
+    common.FILE_BYTES,
+    summary="Download a public file in one quality",
+    parameters=_WANTED,
+    problems=_REFUSED,
+    public=True,
+    head=True,
+)
+async def fetch(request: Request) -> Response:
+    """Download a public file.
+
+    No credential is needed. What is not public does not exist here.
+    """
+    server = services(request)
+    response = await respond(request, server, await _file(request, server), KEEPING)
+    response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+    response.headers["Access-Control-Allow-Origin"] = "*"
+    return response
+
+
+async def _file(request: Request, server: Services) -> Manifest:
+    """The requested file; raises NotFound, always in the same words."""
+    missing = NotFound("There is no public file at this address.")
+    file_id = request.path_params["id"]
+    quality = request.path_params.get("quality", str(ORIGINAL))
+    if quality != str(ORIGINAL) or not ID.fullmatch(file_id):
+        raise missing
+    try:
+        manifest = await server.uploads.find(file_id, None)
+    except (NotFound, Gone):
+        raise missing from None
+    proxied = scheme(manifest.blobs) == "file" and not server.settings.local_file_server
+    if not manifest.public or manifest.state is not State.READY or proxied:
+        raise missing
+    return manifest
