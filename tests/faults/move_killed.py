@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from tests.faults.fault import Base, Fault, NotHere, Trial
 from tests.faults.inspector import eventually
 from tests.faults.processes import command
 from tests.faults.setups import CHUNK, Setup, send, serving, some_bytes
+from tests.support.children import environment
 from tests.support.seaweedfs import BUCKET, OWNER, program, seaweedfs
 
 KILLED = -9
@@ -96,7 +96,7 @@ async def setup(base: Base, folder: Path) -> AsyncIterator[Moving]:
     url = base.database(folder.name)
     async with AsyncExitStack() as stack:
         node = stack.enter_context(seaweedfs(folder / "weed"))
-        stack.enter_context(_environment(OWNER.environment))
+        stack.enter_context(environment(OWNER.environment))
         directory = folder / "files"
         Directory(str(directory), create=True).close()
         settings: dict[str, Any] = {"janitor_pace": 0, **node.settings()}
@@ -111,25 +111,6 @@ async def setup(base: Base, folder: Path) -> AsyncIterator[Moving]:
         stack.push_async_callback(storage.blobs.close)
         homes = ("mongo", f"file://{directory}", f"s3://{BUCKET}/moved")
         yield Moving(made, homes, storage, {"database_url": url, "data": folder, **settings})
-
-
-class _environment:
-    """The variables by which the SDK signs, for the servers that are started inside."""
-
-    def __init__(self, variables: dict[str, str]) -> None:
-        self._variables = variables
-        self._before: dict[str, str | None] = {}
-
-    def __enter__(self) -> None:
-        self._before = {name: os.environ.get(name) for name in self._variables}
-        os.environ.update(self._variables)
-
-    def __exit__(self, *_error: object) -> None:
-        for name, value in self._before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 async def trial(moving: Moving, trial: Trial) -> None:

@@ -7,7 +7,6 @@ is in one home only.
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from lading.storage.homes import Homes
 from tests.faults.fault import Base, Fault, Trial
 from tests.faults.inspector import eventually
 from tests.faults.setups import CHUNK, Setup, serving
+from tests.support.children import environment
 from tests.support.s3_proxy import TROUBLES, S3Proxy, s3_proxy
 from tests.support.seaweedfs import BUCKET, OWNER, seaweedfs
 from tests.support.wire import cells, channel
@@ -50,7 +50,7 @@ async def setup(base: Base, folder: Path) -> AsyncIterator[Context]:
         stack.push_async_callback(bucket.close)
         proxy = await stack.enter_async_context(s3_proxy(seaweed.url, bucket))
         address = f"s3://{BUCKET}/{folder.name}"
-        os.environ |= OWNER.environment
+        stack.enter_context(environment(OWNER.environment))
         settings: dict[str, Any] = {"blobs": address, **seaweed.settings(proxy.url)}
         made = await stack.enter_async_context(
             serving(base.database(folder.name), folder, **settings)

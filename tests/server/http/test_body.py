@@ -24,7 +24,7 @@ import pytest
             "/v1/grants",
             b'{"action": "upload", "\\u202e": 1}',
             "`\\u202e` is not a known field; known are `user_id`, `expires_in`, `action`, `name`, "
-            "`directory`, `size`, `max_size`, `sha256`, `mime_types`, `uses`.",
+            "`directory`, `size`, `max_size`, `sha256`, `mime_types`, `kind`, `uses`.",
         ),
     ],
 )
