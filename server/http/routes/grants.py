@@ -108,8 +108,9 @@ async def mint(request: Request) -> Answer:
         url=grant_url(server.settings, token),
         ws_url=channel_url(server.settings),
         expires_at=schemas.types.moment(grant.expires_at),
-        kind_rules=schemas.kinds.rules_of(kind),
     )
+    if kind is not None:
+        shown["kind_rules"] = schemas.kinds.kind_of(kind)
     return Answer(shown, 201, minted_grant_url(server.settings, grant.id))
 
 

@@ -84,8 +84,9 @@ async def create(request: Request) -> Answer:
     medium = schemas.media.NewMedium(
         media=schemas.files.manifest_of(manifest),
         upload=upload,
-        kind_rules=schemas.kinds.rules_of(kind),
     )
+    if kind is not None:
+        medium["kind_rules"] = schemas.kinds.kind_of(kind)
     return Answer(medium, 201, medium_url(server.settings, manifest.id))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from starlette.requests import Request
 
 from lading.protocol.errors import (
@@ -60,10 +62,10 @@ async def create(request: Request) -> Answer:
     body = await read_json(request, schemas.uploads.NewUpload)
     upload = await server.uploads.create(principal.acting_for(body.user_id), body.spec())
     kind = server.uploads.kinds.get(upload.manifest.kind)
-    shown = schemas.uploads.CreatedUpload(
-        **schemas.uploads.upload_of(upload.manifest, nothing_stored(upload.manifest)),
-        kind_rules=schemas.kinds.rules_of(kind),
-    )
+    plain = schemas.uploads.upload_of(upload.manifest, nothing_stored(upload.manifest))
+    shown = cast(schemas.uploads.CreatedUpload, plain)
+    if kind is not None:
+        shown["kind_rules"] = schemas.kinds.kind_of(kind)
     return Answer(shown, 201, upload_url(server.settings, upload.manifest.id))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import Field, RootModel, model_validator
 from typing_extensions import TypeAliasType, TypedDict
@@ -83,7 +83,8 @@ class MintedGrant(TypedDict):
     url: Annotated[str, Field(description="The address to use it at, over HTTP.")]
     ws_url: Annotated[str, Field(description="The address to use it at, over WebSocket.")]
     expires_at: types.Moment
-    kind_rules: Annotated[Kind | None, Field(description="null for a grant without a kind")]
+    kind_rules: NotRequired[Kind]
+    """What its kind asks for; only where one was named."""
 
 
 # -- showing

@@ -34,8 +34,3 @@ def kind_of(kind: domain.Kind) -> Kind:
     """What a kind asks for."""
     rules: Kind = kind.rules()  # type: ignore[assignment]
     return rules
-
-
-def rules_of(kind: domain.Kind | None) -> Kind | None:
-    """The same; None for a file without a kind."""
-    return None if kind is None else kind_of(kind)

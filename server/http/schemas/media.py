@@ -76,7 +76,8 @@ class NewMedium(TypedDict):
 
     media: Manifest
     upload: MediaUpload
-    kind_rules: Annotated[Kind | None, Field(description="null for a medium without a kind")]
+    kind_rules: NotRequired[Kind]
+    """What its kind asks for; only where one was named."""
 
 
 class MediaDownload(TypedDict):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, NotRequired
 
 from pydantic import Field
 from typing_extensions import TypedDict
@@ -52,7 +52,8 @@ class Upload(Manifest):
 class CreatedUpload(Upload):
     """A new upload, with what its kind asks for."""
 
-    kind_rules: Annotated[Kind | None, Field(description="null for an upload without a kind")]
+    kind_rules: NotRequired[Kind]
+    """What its kind asks for; only where one was named."""
 
 
 class UploadList(TypedDict):

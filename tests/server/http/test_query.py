@@ -36,7 +36,8 @@ def takes_json(operation: Operation) -> bool:
     """Whether the body is JSON; one that takes none says so by `NoFields`."""
     if operation.body is None:
         return operation.method in ("POST", "PATCH")
-    return "application/json" in operation.body.content
+    # A grant is looked at before the body of a request that uses it.
+    return "application/json" in operation.body.content and "{token}" not in operation.path
 
 
 def refused(answer: httpx.Response) -> str:

@@ -22,7 +22,7 @@ ABSENT = "0" * 24
 async def test_a_back_end_or_an_admin_mints(users_server: Process) -> None:
     for scope in ("grant", "admin", "read grant"):
         minted = await mint(users_server, user("site", scope))
-        assert set(minted) == {"id", "token", "url", "ws_url", "expires_at", "kind_rules"}
+        assert set(minted) == {"id", "token", "url", "ws_url", "expires_at"}
         assert re.fullmatch("[0-9a-f]{24}", minted["id"])
         assert minted["url"] == f"/v1/g/{minted['token']}"
         assert minted["ws_url"] == "/v1/ws"
