@@ -30,7 +30,7 @@ class Retried(Wrapper):
         self._pauses = pauses
         self._sleep = sleep
 
-    async def _around(self, operation: str, size: int, call: Call[T]) -> T:  # noqa: ARG002 - other wrappers use them
+    async def _around(self, operation: str, size: int, call: Call[T]) -> T:  # noqa: ARG002 - for other wrappers
         for pause in self._pauses:
             try:
                 return await call()
