@@ -52,5 +52,5 @@ class TokenAuthenticator:
 class OpenAuthenticator:
     """`LADING_AUTH=none`: everyone who reaches the loopback interface is the same user."""
 
-    async def principal(self, token: str | None) -> Principal:  # noqa: ARG002 - any will do
+    async def principal(self, token: str | None) -> Principal:  # noqa: ARG002 - none is needed
         return Principal(ADMIN, admin=True, may_grant=True)

@@ -64,8 +64,8 @@ async def drain(server: Services, seconds: float) -> None:
         channel.drain(retry_after=1)
     loop = asyncio.get_running_loop()
     end = loop.time() + seconds
-    # Polling, once in a server's life and for a limited time, is simpler than events.
-    while loop.time() < end and not all(c.idle for c in server.channels):  # noqa: ASYNC110 - see above
+    # Polling is simpler than events here: it happens once in a server's life, for a limited time.
+    while loop.time() < end and not all(c.idle for c in server.channels):  # noqa: ASYNC110 - once
         await asyncio.sleep(0.02)
     for channel in list(server.channels):
         channel.restart()

@@ -47,5 +47,5 @@ class Retried(Wrapper):
         self._pauses = pauses
         self._sleep = sleep
 
-    async def _around(self, operation: str, size: int, call: Call[T]) -> T:  # noqa: ARG002 - other wrappers use them
+    async def _around(self, operation: str, size: int, call: Call[T]) -> T:  # noqa: ARG002 - for other wrappers
         return await repeat(call, self._pauses, self._sleep)

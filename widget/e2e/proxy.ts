@@ -34,6 +34,8 @@ export class Proxy {
   upgrades = 0;
   /** Bytes that the browser sent. */
   sent = 0;
+  private most = Infinity;
+  private readonly held = new Set<Socket>();
   private isCut = false;
   private readonly sockets = new Set<Socket>();
   private readonly listener: Server;
@@ -52,6 +54,13 @@ export class Proxy {
 
   get url(): string {
     return `http://127.0.0.1:${(this.listener.address() as AddressInfo).port}`;
+  }
+
+  /** Hold connections back when the browser has sent so many bytes in all, until more are allowed. */
+  allow(most: number): void {
+    this.most = most;
+    for (const socket of this.held) socket.resume();
+    this.held.clear();
   }
 
   /** Cut every connection, and refuse new ones. */
@@ -119,7 +128,10 @@ export class Proxy {
     this.sent += data.length;
     const written = server.write(data);
     const wait = (data.length / this.rate) * 1000;
-    if (wait >= 1) {
+    if (this.sent >= this.most) {
+      browser.pause();
+      this.held.add(browser);
+    } else if (wait >= 1) {
       browser.pause();
       setTimeout(() => browser.resume(), wait);
     } else if (!written) {
@@ -131,6 +143,9 @@ export class Proxy {
   private keep(socket: Socket): void {
     this.sockets.add(socket);
     socket.on("error", () => undefined);
-    socket.on("close", () => this.sockets.delete(socket));
+    socket.on("close", () => {
+      this.sockets.delete(socket);
+      this.held.delete(socket);
+    });
   }
 }

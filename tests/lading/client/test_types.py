@@ -52,7 +52,7 @@ def test_the_answer_does_not_count_when_two_are_compared() -> None:
 
 def test_they_cannot_be_changed() -> None:
     with pytest.raises(FrozenInstanceError):
-        Usage(user_id="ann", used=0, reserved=0, quota=None).used = 1  # type: ignore[misc] # that is the test
+        Usage(user_id="ann", used=0, reserved=0, quota=None).used = 1  # type: ignore[misc] # must raise
 
 
 def test_chunks_of_a_manifest() -> None:

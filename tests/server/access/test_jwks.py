@@ -72,7 +72,7 @@ async def patiently(keys: FetchedKeys, kid: str) -> Key | None:
 
 async def until(done: Callable[[], bool]) -> None:
     """Let other tasks run until `done`; the test's own timeout ends it otherwise."""
-    while not done():  # noqa: ASYNC110 - no event tells
+    while not done():  # noqa: ASYNC110 - `done` has no event
         await asyncio.sleep(0)
 
 
