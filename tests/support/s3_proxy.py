@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from io import BytesIO
 
 import aiohttp
 from aiohttp import web
@@ -69,7 +70,10 @@ class S3Proxy:
         async with aiohttp.ClientSession(auto_decompress=False) as session:
             address = URL(self.target + request.raw_path, encoded=True)
             async with session.request(
-                request.method, address, headers=request.headers, data=body or None
+                request.method,
+                address,
+                headers=request.headers,
+                data=BytesIO(body) if body else None,
             ) as answer:
                 headers = CIMultiDict(answer.headers)
                 for name in _NOT_PASSED_ON:

@@ -18,6 +18,7 @@ import schemathesis
 from schemathesis.config import SchemathesisConfig
 from schemathesis.engine import events, from_schema
 
+from lading.server.limits import UploadLimits
 from tests.support.servers import Process, process
 
 ORDINARY = 2
@@ -48,11 +49,18 @@ REFUSED_THOUGH_VALID = {
 """Operations whose 400 depends on more than a schema can say: one check is off, all others hold."""
 
 
+KIND = "anything"
+"""The one kind that the server knows; a schema cannot say which kinds a site has."""
+
+
 @pytest.fixture(scope="module")
 def asked(mongod: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
     """A server of its own: what is asked here fills it with all sorts of things."""
     url = mongod.replace("/?", "/schemathesis?")
-    with process(tmp_path_factory.mktemp("asked"), url) as running:
+    folder = tmp_path_factory.mktemp("asked")
+    kinds = folder / "kinds.toml"
+    kinds.write_text(f"[{KIND}]\n")
+    with process(folder, url, kinds=kinds) as running:
         yield running
 
 
@@ -108,6 +116,8 @@ def configuration(server: Process) -> SchemathesisConfig:
         "seed": 1,
         "headers": server.headers,
         "continue-on-failure": True,
+        # Longer than a download waits for bytes of an upload that may still go on.
+        "request-timeout": 1.2 * UploadLimits().live_seconds,
         "generation": {"max-examples": EXAMPLES, "deterministic": True, "database": "none"},
         "checks": {"positive_data_acceptance": {"expected-statuses": STATE_REFUSES}},
         # Chains of operations ask thousands of times even with few examples: not each time.
@@ -118,7 +128,8 @@ def configuration(server: Process) -> SchemathesisConfig:
                 "checks": {"positive_data_acceptance": {"enabled": False}},
             }
             for name in REFUSED_THOUGH_VALID
-        ],
+        ]
+        + [{"include-operation-id": "createFile", "parameters": {"query.kind": KIND}}],
     }
     return SchemathesisConfig.from_dict(options)
 
