@@ -95,7 +95,7 @@ class Library:
                     expected=expected,
                 )
         elif PLACE in found.todo:
-            await self._uploads.todo.at_once(found, PLACE)
+            found = await self._uploads.todo.at_once(found, PLACE)
         await self._tags.note(manifest.user_id, () if tags is None else changed.tags, now)
         return found
 

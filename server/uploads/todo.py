@@ -60,16 +60,20 @@ class Todo:
         async with self._turn:
             await self.work(claim)
 
-    async def at_once(self, manifest: Manifest, word: str) -> None:
-        """Carry out a step that this process has just written. A failure is left to the outbox."""
+    async def at_once(self, manifest: Manifest, word: str) -> Manifest:
+        """Carry out a step that this process has just written. A failure is left to the outbox.
+
+        Returns the manifest as it is then, and as it was before where that is not known.
+        """
         try:
-            await self._step(manifest, word, always)
+            return await self._step(manifest, word, always) or manifest
         except Lost:
             pass  # who has it now does it
         except LadingError as error:
             log.warning("todo-failed", id=manifest.id, error=str(error))
         except Exception:
             log.exception("todo-failed", id=manifest.id)
+        return manifest
 
     def wake(self) -> None:
         """Say that this process wrote steps that are due, and that anybody may claim."""

@@ -75,13 +75,14 @@ async def moved(parts: Parts, manifest: Manifest, target: str) -> Manifest:
 async def homes_with_bytes(parts: Parts, manifest: Manifest, *homes: str) -> list[str]:
     """Where a piece of the file can be read."""
     found = []
-    for home in homes:
+    first = await parts.storage.chunks.at(manifest.id, 0)
+    for home in homes if first is not None else ():
+        assert first is not None
         try:
-            there = await parts.storage.blobs[home].read(manifest.id, 0)
+            await parts.storage.blobs[home].read(manifest.id, [first])
         except Moved:
             continue
-        if there is not None:
-            found.append(home)
+        found.append(home)
     return found
 
 

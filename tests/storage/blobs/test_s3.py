@@ -236,7 +236,7 @@ async def test_parts_that_are_not_joined_are_deleted_with_the_file(home: S3Blobs
     upload_id, other = new_id(), new_id()
     for each in (upload_id, other):
         await home.client.call("create_multipart_upload", Key=home.key(each))
-    assert await home.delete(upload_id, 10) == 0
+    assert await home.delete(manifest(upload_id), 10) == 0
     assert [each.upload_id for each in await under_way(home)] == [other]
     await home.abort((await under_way(home))[0])
     assert await under_way(home) == []
@@ -254,7 +254,7 @@ async def test_who_may_not_list_parts_may_still_delete(
 
     await home.take(file.manifest, file.pieces())
     monkeypatch.setattr(home.client, "call", denied)
-    await home.delete(file.manifest.id, 10)
+    await home.delete(file.manifest, 10)
     assert [each async for each in home.uploads()] == []
 
 
