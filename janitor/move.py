@@ -24,6 +24,7 @@ from lading.protocol.manifest import Manifest, Piece, State
 from lading.storage.blobs.base import Blobs, Check
 from lading.storage.blocks import Block, Blocks
 from lading.storage.collections.manifests import Manifests
+from lading.storage.collections.outbox import Outbox
 from lading.storage.contents import Contents, driver_at
 
 READ_AHEAD = 8 * 2**20
@@ -49,11 +50,13 @@ class Mover:
     def __init__(
         self,
         manifests: Manifests,
+        outbox: Outbox,
         contents: Contents,
         blobs: Mapping[str, Blobs],
         on_bytes: OnBytes = _nobody,
     ) -> None:
         self._manifests = manifests
+        self._outbox = outbox
         self._contents = contents
         self._blobs = blobs
         self._on_bytes = on_bytes
@@ -74,7 +77,7 @@ class Mover:
             if home != manifest.blobs and manifest.state is State.READY:
                 await check()
                 await driver_at(self._blobs, home).drop(manifest, check)
-                await self._manifests.dropped(manifest.id, home)
+                await self._outbox.dropped(manifest.id, home)
 
     async def _take(self, manifest: Manifest, target: str, check: Check) -> Manifest:
         """Copy the file, then let it live there; returns its manifest afterwards."""
@@ -83,7 +86,7 @@ class Mover:
             async with aclosing(self._pieces(manifest, check)) as pieces:
                 await driver.take(manifest, pieces)
             await check()
-            moved = await self._manifests.moved(manifest)
+            moved = await self._outbox.moved(manifest)
         except Exception:
             await self._clean(manifest, target)
             raise

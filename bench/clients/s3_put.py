@@ -23,7 +23,7 @@ AT_ONCE = 4
 
 
 async def put(job: Job, size: int) -> Job:
-    """Store the file of `size` bytes; the seconds from the first request until the object is there."""
+    """Store the file of `size` bytes; the seconds until the object is there."""
     session, (access, secret) = get_session(), job["keys"]
     config = AioConfig(s3={"addressing_style": "path"})
     async with session.create_client(

@@ -25,7 +25,7 @@ from lading.server.uploads.media_type import content_type
 from lading.server.uploads.open_uploads import REPLACED, OpenUpload, OpenUploads
 from lading.server.uploads.todo import Todo
 from lading.server.uploads.verifier import Progress, Verifier
-from lading.storage.collections.manifests import MOVE, PLACE
+from lading.storage.collections.outbox import MOVE, PLACE
 from lading.storage.open import Storage
 
 

@@ -23,7 +23,8 @@ from lading.server.background import Tasks, ignore_result
 from lading.server.limits import UploadLimits
 from lading.storage.blobs.base import Check
 from lading.storage.clock import Clock
-from lading.storage.collections.manifests import Claim, Manifests
+from lading.storage.collections.manifests import Manifests
+from lading.storage.collections.outbox import Claim, Outbox
 
 log = structlog.get_logger()
 
@@ -37,9 +38,15 @@ class Todo:
     """Works `todo` off. `steps` has a function for each word."""
 
     def __init__(
-        self, manifests: Manifests, steps: Mapping[str, Step], clock: Clock, limits: UploadLimits
+        self,
+        manifests: Manifests,
+        outbox: Outbox,
+        steps: Mapping[str, Step],
+        clock: Clock,
+        limits: UploadLimits,
     ) -> None:
         self._manifests = manifests
+        self._outbox = outbox
         self._steps = steps
         self._clock = clock
         self._limits = limits
@@ -99,10 +106,10 @@ class Todo:
     async def once(self) -> int:
         """Work off what is due now; returns how many manifests were claimed."""
         claimed, now = 0, self._clock()
-        for upload_id in await self._manifests.with_todo(now, CLAIMED_AT_ONCE):
+        for upload_id in await self._outbox.with_todo(now, CLAIMED_AT_ONCE):
             now = self._clock()
             until = now + self._limits.todo_lease_seconds
-            claim = await self._manifests.claim(upload_id, now=now, until=until)
+            claim = await self._outbox.claim(upload_id, now=now, until=until)
             if claim is not None:
                 claimed += 1
                 await self.work(claim)
@@ -110,7 +117,7 @@ class Todo:
 
     async def work(self, claim: Claim) -> bool:
         """Carry the steps of one manifest out; False when one failed, or is another process's."""
-        hold = _Hold(self._manifests, claim, self._clock, self._limits.todo_lease_seconds)
+        hold = _Hold(self._outbox, claim, self._clock, self._limits.todo_lease_seconds)
         manifest: Manifest | None = claim.manifest
         try:
             await hold.check()
@@ -138,7 +145,7 @@ class Todo:
         """
         while True:
             await self._steps[word](manifest, check)
-            left = await self._manifests.take_out(manifest, word)
+            left = await self._outbox.take_out(manifest, word)
             if left is not None:
                 return left
             current = await self._manifests.get(manifest.id)
@@ -161,8 +168,8 @@ class Todo:
 class _Hold:
     """A claim that is renewed while a step lasts."""
 
-    def __init__(self, manifests: Manifests, claim: Claim, clock: Clock, seconds: float) -> None:
-        self._manifests = manifests
+    def __init__(self, outbox: Outbox, claim: Claim, clock: Clock, seconds: float) -> None:
+        self._outbox = outbox
         self._claim = claim
         self._until = claim.until
         self._clock = clock
@@ -181,6 +188,6 @@ class _Hold:
             return  # then the lease ends by itself
 
     async def _move(self, until: float) -> None:
-        if not await self._manifests.move_claim(self._claim, until):
+        if not await self._outbox.move_claim(self._claim, until):
             raise Lost
         self._until = until

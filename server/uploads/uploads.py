@@ -34,7 +34,7 @@ from lading.server.uploads.resume import Resumer
 from lading.server.uploads.todo import Step, Todo
 from lading.server.uploads.verifier import Progress, Verifier
 from lading.server.uploads.write import Writer
-from lading.storage.collections.manifests import EMPTY, MOVE, PLACE
+from lading.storage.collections.outbox import EMPTY, MOVE, PLACE
 from lading.storage.open import Storage
 
 USUAL_LIMITS = UploadLimits()
@@ -72,9 +72,9 @@ class Uploads:
         )
         self._reader = Reader(storage.contents, self._look_again, limits)
         self.growing = Growing(storage, opened, self._reader, self.arrivals, limits)
-        mover = Mover(storage.manifests, storage.contents, storage.blobs)
+        mover = Mover(storage.manifests, storage.outbox, storage.contents, storage.blobs)
         steps: dict[str, Step] = {EMPTY: sweeper.empty, PLACE: mover.place, MOVE: mover.move}
-        self.todo = Todo(storage.manifests, steps, storage.clock, limits)
+        self.todo = Todo(storage.manifests, storage.outbox, steps, storage.clock, limits)
         self._deletion = Deletion(
             storage,
             opened,

@@ -340,7 +340,9 @@ async def test_a_direct_file_moves_like_any_other(site: Inside) -> None:
     async with site.http() as viewer:
         before = await viewer.get(f"/v1/files/{media}")
         now = clock()
-        claim = await manifests.begin_move(seen, "mongo", now=now, claimed_until=now + 30)
+        claim = await uploads._storage.outbox.begin_move(
+            seen, "mongo", now=now, claimed_until=now + 30
+        )
         assert claim is not None
         await uploads.todo.begin(claim)
         moved = await manifests.get(media)
