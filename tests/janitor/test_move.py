@@ -86,6 +86,17 @@ async def homes_with_bytes(parts: Parts, manifest: Manifest, *homes: str) -> lis
     return found
 
 
+async def test_who_finishes_is_told_of_no_step_that_is_done(
+    database: Database, directory: str
+) -> None:
+    parts = parts_at(database, directory)
+    file = await stored(parts)
+    assert file.todo == ()
+    assert await now(parts, file) == file
+    turned = await parts.library.change(ANN, file.id, public=True)
+    assert (turned.public, turned.todo) == (True, ())
+
+
 # -- from home to home
 
 

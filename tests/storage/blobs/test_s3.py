@@ -229,6 +229,27 @@ def test_parts_are_whole_cells_and_never_too_many() -> None:
         assert part_size(2**30, cell) <= IN_MEMORY
 
 
+# -- reading
+
+
+async def test_pieces_that_follow_each_other_are_one_request(
+    home: S3Blobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, read = source(20 * CELL, CELL), home.client.read
+    await home.take(file.manifest, file.pieces())
+    asked: list[tuple[int, int]] = []
+
+    async def counted(key: str, start: int, end: int) -> bytes:
+        asked.append((start, end))
+        return await read(key, start, end)
+
+    monkeypatch.setattr(home.client, "read", counted)
+    pieces = [piece async for piece, _ in file.pieces()]
+    found = await home.read(file.manifest.id, pieces[2:17])
+    assert found == file.data[2 * CELL : 17 * CELL]
+    assert asked == [(2 * CELL, 17 * CELL)]
+
+
 # -- deleting
 
 
