@@ -157,7 +157,6 @@ class Reader:
         self._contents = contents
         self._look_again = look_again
         self._most_ahead = limits.reader_ahead
-        self._largest_block = limits.reader_block
         self._budget = Ahead(limits.all_readers_ahead)
 
     async def read(self, manifest: Manifest, start: int, end: int) -> AsyncGenerator[bytes, None]:
@@ -172,7 +171,7 @@ class Reader:
                 partial(self._fetch, latest),
                 manifest.chunk_size,
                 most_ahead=self._most_ahead,
-                largest=self._largest_block,
+                largest=self._contents.largest_block(manifest),
                 budget=self._budget,
             )
             async with aclosing(stream(blocks, start, end)) as found:

@@ -43,6 +43,9 @@ class Traits:
     path: bool = False
     """A finished file is one file of this machine, which another program can send."""
 
+    largest_block: int = 2**20
+    """So many bytes of pieces that follow each other are best read at once."""
+
 
 class Blobs(Protocol):
     """A home: the bytes of finished files, durable and verified."""
