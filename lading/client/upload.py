@@ -30,7 +30,6 @@ from lading.protocol.errors import (
     ChecksumMismatch,
     Forbidden,
     Gone,
-    Incomplete,
     LadingError,
     NotFound,
     TooLarge,
