@@ -69,16 +69,18 @@ class Kinds:
     def __init__(self, api: Api) -> None:
         self._api = api
         self._directories: dict[str, str | None] | None = None
+        self._asking = asyncio.Lock()
 
     async def directory(self, kind: str | None) -> str | None:
         """The directory of the files of a kind; None where it has none. Raises LadingError."""
         if kind is None:
             return None
-        if self._directories is None:
-            answer = await self._api.json("GET", "/v1/kinds")
-            listed = entries(self._api, answer, "kinds")
-            with self._api.reading():
-                self._directories = {each["name"]: each["directory"] for each in listed}
+        async with self._asking:
+            if self._directories is None:
+                answer = await self._api.json("GET", "/v1/kinds")
+                listed = entries(self._api, answer, "kinds")
+                with self._api.reading():
+                    self._directories = {each["name"]: each["directory"] for each in listed}
         return self._directories.get(kind)
 
 

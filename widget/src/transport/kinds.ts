@@ -4,15 +4,16 @@ import { asMap } from "../protocol/messages.js";
 import type { Api, Json } from "./http.js";
 
 export class Kinds {
-  private directories: ReadonlyMap<unknown, unknown> | undefined;
+  private directories: Promise<ReadonlyMap<unknown, unknown>> | undefined;
 
   constructor(private readonly api: Api) {}
 
   /** Where a file will be: in the directory of its kind, if that has one, else in `directory`. */
   async place(kind: string | undefined, directory: string, signal?: AbortSignal): Promise<string> {
     if (kind === undefined) return directory;
-    this.directories ??= await this.listed(signal);
-    const own = this.directories.get(kind);
+    const asked = (this.directories ??= this.listed(signal));
+    asked.catch(() => (this.directories = undefined)); // ask again next time
+    const own = (await asked).get(kind);
     return typeof own === "string" ? own : directory;
   }
 
