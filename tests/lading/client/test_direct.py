@@ -113,7 +113,8 @@ async def test_a_stream_goes_to_the_server(site: Inside) -> None:
 async def test_progress_tells_what_is_on_its_way_and_goes_back_where_it_was_lost(
     site: Inside, tmp_path: Path, size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    once, lost = Bucket._once, []
+    once = Bucket._once
+    lost: list[int] = []
 
     async def lose(self: Bucket, to: Any, start: int, end: int) -> None:
         if not lost:
