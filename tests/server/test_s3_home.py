@@ -80,50 +80,53 @@ async def web_page() -> AsyncIterator[str]:
         yield f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
 
 
+QUICK = replace(USUAL_LIMITS, uploads=replace(USUAL_LIMITS.uploads, todo_poll_seconds=0.1))
+
+
+@pytest.fixture
+def right(seaweed: SeaweedFS, s3_home: str) -> dict[str, Any]:
+    """The settings with which the bucket can be used."""
+    return {**seaweed.settings(), "blobs": s3_home}
+
+
 @pytest.mark.parametrize("wrong", ["keys", "bucket", "a web page"])
 async def test_what_arrives_under_wrong_settings_moves_when_they_are_corrected(
     wrong: str,
+    right: dict[str, Any],
     database_url: str,
-    database: Database,
-    seaweed: SeaweedFS,
-    s3_home: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     data = bytes(range(256)) * 5000
-    right: dict[str, Any] = {**seaweed.settings(), "blobs": s3_home}
-    limits = replace(USUAL_LIMITS, uploads=replace(USUAL_LIMITS.uploads, todo_poll_seconds=0.1))
     async with web_page() as page:
-        settings = (
-            right
-            | {
-                "keys": {},
-                "bucket": {"blobs": "s3://no-such-bucket/x"},
-                "a web page": {"s3_endpoint": page},
-            }[wrong]
-        )
+        changed: dict[str, dict[str, Any]] = {
+            "keys": {},
+            "bucket": {"blobs": "s3://no-such-bucket/x"},
+            "a web page": {"s3_endpoint": page},
+        }
+        settings = right | changed[wrong]
         with monkeypatch.context() as patched:
             if wrong == "keys":
                 patched.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
             async with (
-                inside(tmp_path / "wrong", database_url, limits=limits, **settings) as server,
+                inside(tmp_path / "wrong", database_url, limits=QUICK, **settings) as server,
                 server.http() as http,
             ):
-                address = (await http.post("/v1/files", files={"file": ("a.bin", data)})).headers[
-                    "location"
-                ]
-                while not await database.manifests.find_one({"todo_tries": {"$gte": 1}}):
-                    await asyncio.sleep(0.01)
-                assert (await http.get(address)).content == data
+                posted = await http.post("/v1/files", files={"file": ("a.bin", data)})
+                address = posted.headers["location"]
+                manifests = server.services.database.manifests
+                while not await manifests.find_one({"todo_tries": {"$gte": 1}}):
+                    assert (await http.get(address)).content == data
     async with (
-        inside(tmp_path / "right", database_url, limits=limits, **right) as server,
+        inside(tmp_path / "right", database_url, limits=QUICK, **right) as server,
         server.http() as http,
     ):
-        if wrong == "bucket":  # what was on its way there is sent to the present home by hand
+        if wrong == "bucket":  # a file is on its way to the bucket that was named: send it here
             storage = server.services.uploads._storage
-            moved = await Relocation(storage, limits.uploads, Unwatched(), 0.0).run()
+            moved = await Relocation(storage, QUICK.uploads, Unwatched(), 0.0).run()
             assert (moved.files, moved.failed) == (1, [])
-        while not await database.manifests.find_one({"blobs": s3_home, "todo": []}):
+        manifests = server.services.database.manifests
+        while not await manifests.find_one({"blobs": right["blobs"], "todo": []}):
             assert (await http.get(address)).content == data
         assert (await http.get(address)).content == data
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import random
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -229,6 +232,50 @@ async def test_a_file_that_changed_between_two_runs_is_announced_again(
         assert file.id != before.id
         assert await client.uploads() == ()
     assert [each async for each in bucket(site).uploads()] == [file.id]
+
+
+def killed(site: Inside, path: Path, stored: int) -> None:
+    """`lading put --direct`, killed once so many bytes are on their way."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "lading", "put", str(path), "--direct", "--json"],
+        env=environment(site),
+        stdout=subprocess.PIPE,
+    ) as child:
+        assert child.stdout is not None
+        for line in child.stdout:
+            if json.loads(line).get("stored", 0) >= stored:
+                break
+        child.kill()
+
+
+def environment(site: Inside) -> dict[str, str]:
+    own = {name: value for name, value in os.environ.items() if not name.startswith("LADING_")}
+    root = str(Path(__file__).parents[3])
+    return {**own, "PYTHONPATH": root, "LADING_URL": site.url, "LADING_TOKEN": site.token or ""}
+
+
+async def test_a_command_that_was_killed_continues_when_it_is_run_again(
+    site: Inside, tmp_path: Path
+) -> None:
+    size = 40 * PART
+    path = tmp_path / "large.bin"
+    with path.open("wb") as file:
+        file.truncate(size)
+    # With this much on its way, at least four parts are in the bucket.
+    await asyncio.to_thread(killed, site, path, 8 * PART)
+    done = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-m", "lading", "put", str(path), "--direct", "--json"],
+        env=environment(site),
+        capture_output=True,
+        check=True,
+    )
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert told["resumed_from"] >= 4 * PART
+    assert told["bytes_sent"] == told["bytes_acknowledged"] == size - told["resumed_from"]
+    async with Client(site.url, site.token) as client:
+        assert (await client.manifest(told["id"])).raw["blobs"] == "s3"
+        assert await client.uploads() == ()
 
 
 # -- kinds
