@@ -108,8 +108,12 @@ def test_status_says_the_kind_and_where_the_bytes_are(kinds: Shell, tmp_path: Pa
 
 
 def test_people_see_in_a_list_where_the_bytes_are(
-    kinds: Shell, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    kinds: Shell,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
     made = kinds.put(file_of(tmp_path, 600), "--name", "where.bin")
     (raw,) = kinds.events("ls", "--name", "where.bin")
     output = Output()

@@ -72,6 +72,7 @@ export function putByFetch(fetch: typeof globalThis.fetch): Put {
 /** By `XMLHttpRequest`: the one way by which a page learns how much was sent. */
 export const putByXhr: Put = ({ url, headers }, body, onSent, signal) =>
   new Promise((resolve, reject) => {
+    signal.throwIfAborted();
     const request = new XMLHttpRequest();
     const stop = (): void => request.abort();
     let timer = setTimeout(stop, STALLED);
