@@ -5,7 +5,9 @@ both ways. Fenced blocks are judged by their info string. `python` must parse; `
 commands and routes that exist. With `run` behind these words a block is carried out against a real
 server: all such blocks of a page in one go, from top to bottom, where `curl` fails on a refusal and
 `photo.jpg` and `film.mp4` are there. The blocks of a page with `alone` and the same name behind it
-are carried out in one go, too, but start their servers themselves, as in a fresh checkout.
+are carried out in one go, too, but start their servers themselves, as in a fresh checkout. A block
+with several names belongs to each of them. Sizes and counts that a page takes from `SIZE` and
+`COUNT` are smaller here than those that it names.
 `dialogue` is bytes and what they mean.
 """
 
@@ -462,7 +464,8 @@ def test_examples_run(page: Path, tmp_path: Path, database_url: str) -> None:
 
 
 def _alone() -> list[Any]:
-    found = {(block.page, block.info[2]) for block in BLOCKS if block.info[1:2] == ("alone",)}
+    alone = [block for block in BLOCKS if block.info[1:2] == ("alone",)]
+    found = {(block.page, name) for block in alone for name in block.info[2:]}
     return [pytest.param(*each, id=f"{name_of(each[0])}-{each[1]}") for each in sorted(found)]
 
 
@@ -475,7 +478,9 @@ def test_examples_that_start_their_servers_run(
     (tmp_path / "film.mp4").write_bytes(film)
     ports = {f"127.0.0.1:{port}": free_port() for port in (8080, 8081, 8333)}
     script = PREAMBLE + "".join(
-        block.text for block in BLOCKS if block.page == page and block.info[1:] == ("alone", name)
+        block.text
+        for block in BLOCKS
+        if block.page == page and block.info[1:2] == ("alone",) and name in block.info[2:]
     )
     script = script.replace("scripts/serve", '"$PYTHON" -m lading serve')
     script = script.replace(".venv/bin/weed", str(seaweedfs.program()))
@@ -489,6 +494,8 @@ def test_examples_that_start_their_servers_run(
         "PYTHONPATH": str(ROOT),
         "LADING_DATABASE_URL": database_url,
         "LADING_PORT": str(ports["127.0.0.1:8080"]),
+        "SIZE": "200M",
+        "COUNT": "40",
     }
     output = tmp_path / "output.log"
     with (

@@ -78,6 +78,7 @@ class Client:
         self.address: Address = find(url, None if callable(token) else token, os.environ)
         credential = Credential(token if callable(token) else self.address.token)
         self._api = Api(self.address, credential, timing or Timing(), on_slow, user=user)
+        self._kinds = lookup.Kinds(self._api)
         self._patience = patience
         self._connect_patience = connect_patience
         self._request_patience = request_patience
@@ -127,7 +128,8 @@ class Client:
         With `one_request` a path of at most 1 MiB is sent in one request, which is quicker for many
         files. With `direct` a file is hashed first, and its bytes go to the bucket where the server
         keeps its files, if it has one: past the server, and from the beginning if they are
-        interrupted. A file of more than 5 GiB goes in parts, each of which is sent once.
+        interrupted. A file of more than 5 GiB goes in parts, each of which is sent once, also if a
+        later run resumes the upload. What is on its way to the bucket then counts as `stored`.
         `listing` says what is on the server already, for many files at once.
         """
         request = UploadRequest(
@@ -146,6 +148,7 @@ class Client:
             self._api,
             what,
             request,
+            kinds=self._kinds,
             listing=listing,
             patience=self._patience,
             connect_patience=self._connect_patience,

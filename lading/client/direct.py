@@ -2,14 +2,17 @@
 
 The server is told what will come, and says where the bucket wants it: as one PUT, or in parts. What
 the bucket does not take, or cannot be sent there from here, is sent to the server like any other
-upload: the announcement is one. Source: docs/http-api.md, "Media".
+upload: the announcement is one, with the fingerprint of the file. So a later run finds it. Then it
+sends the parts that the bucket lacks, or all of a file of one PUT, unless the bucket has it.
+Source: docs/http-api.md, "Media".
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
-from typing import Any
+from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
+from typing import Any, Protocol
 
 import httpx
 
@@ -18,7 +21,7 @@ from lading.client.http_channel import finish
 from lading.client.proxy import proxy_for
 from lading.client.retry import Retry
 from lading.client.source import Source
-from lading.protocol.errors import Unavailable
+from lading.protocol.errors import ChecksumMismatch, Incomplete, NotFound, Unavailable
 from lading.protocol.spec import UploadSpec
 
 AT_ONCE = 4
@@ -37,61 +40,154 @@ class BucketRefused(Exception):
     """The bucket does not take the bytes: they changed meanwhile, or the address expired."""
 
 
-async def announce(api: Api, spec: UploadSpec, sha256: str) -> dict[str, Any]:
-    """Announce a file; the answer of the server. One attempt."""
-    body: dict[str, Any] = {"name": spec.name, "size": spec.size, "sha256": sha256, **api.for_user}
-    body |= {"directory": spec.directory, "tags": list(spec.tags)}
-    if spec.mime_type is not None:
-        body["mime_type"] = spec.mime_type
-    return await api.json("POST", "/v1/media", body=body)
+class Listener(Protocol):
+    """What the way of a file past the server reports."""
+
+    def hashing(self, done: int) -> None: ...
+
+    def announcing(self) -> None:
+        """The announcement is sent: from now on the server may know the file."""
+
+    def announced(self, media: Raw) -> None: ...
+
+    def sending(self, size: int) -> None:
+        """So many bytes are on their way to the bucket."""
+
+    def in_bucket(self, size: int) -> None:
+        """The bucket has so many more of the bytes that were sent."""
+
+    def resumed(self, size: int) -> None:
+        """The bucket has so many bytes of an earlier run."""
+
+    def moved(self, total: int) -> None:
+        """The bucket got so many bytes in total. Less than before where a request failed."""
+
+    def verifying(self, done: int) -> None: ...
 
 
-async def finalize(api: Api, media_id: str) -> dict[str, Any]:
-    """Have what was sent compared and published; the manifest as the server sends it."""
-    return await finish(api, f"/v1/media/{media_id}/finalize")
+class DirectUpload:
+    """The way of one file past the server, over as many attempts as it takes.
+
+    `over` says that it ends here: what is announced is an upload like any other, and the rest of
+    its bytes goes to the server.
+    """
+
+    def __init__(self, api: Api, source: Source, spec: UploadSpec, listener: Listener) -> None:
+        self.over = False
+        self._api = api
+        self._source = source
+        self._spec = spec
+        self._listener = listener
+
+    async def attempt(self, upload_id: str | None) -> Raw | None:
+        """One attempt: the manifest of the file; None where its bytes are to go to the server.
+
+        `upload_id` is that of an announcement, or of another unfinished upload, of the same file.
+        Raises LadingError: what the server refused, and ChecksumMismatch where the announcement is
+        of other bytes.
+        """
+        raw = None if self.over else await self._attempt(upload_id)
+        self.over = raw is None
+        return raw
+
+    async def _attempt(self, upload_id: str | None) -> Raw | None:
+        digest = await self._source.digest(self._listener.hashing)
+        if digest is None or self._source.size is None:
+            return None
+        if upload_id is None:
+            media_id, upload = await self._announce(digest)
+        else:
+            media_id, upload = await self._look(upload_id, digest)
+        if upload is None:
+            return None
+        try:
+            if upload_id is not None and "parts" not in upload:
+                with suppress(Incomplete):  # an earlier attempt may have sent all of it
+                    return await self._finalize(media_id)
+            return await self._finalize(media_id) if await self._send(media_id, upload) else None
+        except (Incomplete, NotFound):
+            return None  # the server takes it instead, or says what became of it
+
+    async def _announce(self, sha256: str) -> tuple[str, Raw | None]:
+        spec = self._spec
+        body: dict[str, Any] = {"name": spec.name, "size": spec.size, "sha256": sha256}
+        body |= {"directory": spec.directory, "tags": list(spec.tags), **self._api.for_user}
+        more = {name: getattr(spec, name) for name in ("mime_type", "fingerprint", "kind")}
+        body |= {name: value for name, value in more.items() if value is not None}
+        self._listener.announcing()
+        media, upload = self._told(await self._api.json("POST", "/v1/media", body=body))
+        return str(media["_id"]), upload
+
+    async def _look(self, upload_id: str, sha256: str) -> tuple[str, Raw | None]:
+        media, upload = self._told(await self._api.json("GET", f"/v1/media/{upload_id}"))
+        if media.get("sha256") not in (None, sha256):
+            raise ChecksumMismatch("The unfinished upload is of other bytes.")
+        # What is at the server already is completed there.
+        return upload_id, None if media["upload_size"] else upload
+
+    def _told(self, told: Raw) -> tuple[Raw, Raw | None]:
+        with self._api.reading():
+            media, upload = told["media"], told.get("upload")
+            self._listener.announced(media)
+            is_direct = upload is not None and (upload.get("direct") or "parts" in upload)
+        return media, upload if is_direct else None
+
+    async def _send(self, media_id: str, upload: Raw) -> bool:
+        """Send the bytes; False where the bucket does not take them. Raises what the source
+        raises."""
+        try:
+            await Bucket(self._api, self._source, self._listener).send(media_id, upload)
+        except (BucketRefused, Unavailable):
+            await self._source.confirm(lambda _done: None)  # says it, if the file changed
+            return False
+        return True
+
+    async def _finalize(self, media_id: str) -> Raw:
+        self._listener.verifying(0)
+        path = f"/v1/media/{media_id}/finalize"
+        return await finish(
+            self._api, path, on_verified=lambda done, _total: self._listener.verifying(done)
+        )
 
 
 class Bucket:
-    """Sends the bytes of one source. `on_sent` is called with the length of each block."""
+    """Sends the bytes of one source to where the server said."""
 
-    def __init__(self, api: Api, source: Source, on_sent: Callable[[int], None]) -> None:
+    def __init__(self, api: Api, source: Source, listener: Listener) -> None:
         self._api = api
         self._source = source
-        self._on_sent = on_sent
+        self._listener = listener
+        self._there = 0
+        self._flying: dict[int, int] = {}
 
-    async def send(self, media_id: str, upload: Raw) -> bool:
-        """Send the file as the server said; False where there is no bucket, or it fails.
+    async def send(self, media_id: str, upload: Raw) -> None:
+        """Send the file: whole, or the parts that the bucket lacks.
 
-        Raises what the source raises.
+        Raises BucketRefused; Unavailable for a bucket that fails; what the source raises.
         """
         size = self._source.size
         assert size is not None
-        try:
-            if upload.get("direct"):
-                await self._put(upload, 0, size)
-                return True
-            if "parts" in upload:
-                await self._send_parts(media_id, int(upload["parts"]["count"]))
-                return True
-        except (BucketRefused, Unavailable):
-            await self._source.confirm(lambda _done: None)  # says it, if the file changed
-        return False
+        if "parts" in upload:
+            await self._send_parts(media_id)
+        else:
+            await self._put(upload, 0, size)
 
-    async def _send_parts(self, media_id: str, count: int) -> None:
+    async def _send_parts(self, media_id: str) -> None:
         next_part: int | None = 1
         slots = asyncio.Semaphore(AT_ONCE)
-        while next_part is not None and next_part <= count:
+        while next_part is not None:
             path = f"/v1/media/{media_id}/parts"
             page = await self._api.json("GET", path, {"from": next_part}, patience=PATIENCE)
             with self._api.reading():
                 next_part = page["next"]
-                parts = [part for part in page["parts"] if not part["stored"]]
+                missing = [part for part in page["parts"] if not part["stored"]]
+                self._earlier(sum(part["size"] for part in page["parts"] if part["stored"]))
 
             async def one(part: Raw) -> None:
                 async with slots:
                     await self._put(part, part["start"], part["start"] + part["size"])
 
-            tasks = [asyncio.ensure_future(one(part)) for part in parts]
+            tasks = [asyncio.ensure_future(one(part)) for part in missing]
             try:
                 await asyncio.gather(*tasks)
             finally:
@@ -99,13 +195,31 @@ class Bucket:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
 
+    def _earlier(self, size: int) -> None:
+        self._there += size
+        if size:
+            self._listener.resumed(size)
+            self._moved()
+
     async def _put(self, to: Raw, start: int, end: int) -> None:
         retry = Retry(PATIENCE, self._api.timing, self._api.credential)
         while True:
+            self._flying[start] = 0
             try:
-                return await self._once(to, start, end)
+                await self._once(to, start, end)
             except Unavailable as failure:
+                self._flying[start] = 0
+                self._moved()
                 await retry.wait(failure)
+            else:
+                del self._flying[start]
+                self._there += end - start
+                self._listener.in_bucket(end - start)
+                self._moved()
+                return
+
+    def _moved(self) -> None:
+        self._listener.moved(self._there + sum(self._flying.values()))
 
     async def _once(self, to: Raw, start: int, end: int) -> None:
         url = str(to["url"])
@@ -127,5 +241,7 @@ class Bucket:
         for position in range(start, end, BLOCK):
             stop = min(position + BLOCK, end)
             data = await self._source.read(position, stop, bytes)
-            self._on_sent(len(data))
+            self._flying[start] += len(data)
+            self._listener.sending(len(data))
+            self._moved()
             yield data

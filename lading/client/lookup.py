@@ -63,6 +63,27 @@ def file_url(api: Api, file_id: str) -> str:
     return api.address.absolute(f"/v1/files/{file_id}")
 
 
+class Kinds:
+    """The kinds of files of a server, asked for once."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+        self._directories: dict[str, str | None] | None = None
+        self._asking = asyncio.Lock()
+
+    async def directory(self, kind: str | None) -> str | None:
+        """The directory of the files of a kind; None where it has none. Raises LadingError."""
+        if kind is None:
+            return None
+        async with self._asking:
+            if self._directories is None:
+                answer = await self._api.json("GET", "/v1/kinds")
+                listed = entries(self._api, answer, "kinds")
+                with self._api.reading():
+                    self._directories = {each["name"]: each["directory"] for each in listed}
+        return self._directories.get(kind)
+
+
 class Named(Protocol):
     """What is looked for: a local file."""
 

@@ -84,6 +84,8 @@ class Manifest(File):
     tags: tuple[str, ...]
     created_at: datetime
     updated_at: datetime
+    kind: str | None = None
+    """The kind of files that it was uploaded as."""
     blobs: str = ""
     """Where its bytes are: `mongo`, `file` or `s3`; empty where the server does not say."""
     public: bool = False
@@ -97,6 +99,7 @@ class Manifest(File):
             url=url,
             **_named(raw, "name", "size", "mime_type", "sha256", "crc32c"),
             **_common(raw),
+            kind=raw.get("kind"),
             blobs=raw.get("blobs", ""),
             public=raw.get("public", False),
             chunks=tuple(

@@ -15,10 +15,10 @@ from typing import Any
 
 from lading.client.api import Api
 from lading.client.channel import Channel
-from lading.client.direct import Bucket, announce, finalize
+from lading.client.direct import DirectUpload, Raw
 from lading.client.errors import NotALadingServer, Unreachable
 from lading.client.http_channel import HttpChannel, create
-from lading.client.lookup import Listing, Named, already_there, manifest_of, unfinished
+from lading.client.lookup import Kinds, Listing, Named, already_there, manifest_of, unfinished
 from lading.client.phase import Event, Phase, after
 from lading.client.retry import Again, NoChannel, Retry
 from lading.client.small import SmallFile, post, read_small
@@ -30,7 +30,6 @@ from lading.protocol.errors import (
     ChecksumMismatch,
     Forbidden,
     Gone,
-    Incomplete,
     LadingError,
     NotFound,
     TooLarge,
@@ -63,6 +62,7 @@ class UploadTask:
         *,
         patience: float,
         connect_patience: float,
+        kinds: Kinds,
         listing: Listing | None = None,
         on_progress: Callable[[Progress], None] | None = None,
     ) -> None:
@@ -79,12 +79,13 @@ class UploadTask:
         self._api = api
         self._what = what
         self._request = request
+        self._kinds = kinds
         self._listing = listing
         self._patience = patience
         self._retry = Retry(connect_patience, api.timing, api.credential, self._waiting)
         self._phase = Phase.LOOKING
         self._by_grant = False
-        self._in_bucket = False
+        self._direct: DirectUpload | None = None
         self._fresh_starts_left = 1
         self._name = ""
         self._on_progress = on_progress
@@ -197,10 +198,9 @@ class UploadTask:
             return there.file()
         if self._phase in (Phase.LOOKING, Phase.CREATING):
             await self._look(source)
-        if self._request.direct and (self._in_bucket or self._phase is Phase.NEW):
-            file = await self._send_direct(source)
-            if file is not None:
-                return file
+        file = await self._send_direct(source)
+        if file is not None:
+            return file
         if self._phase is Phase.NEW and self._api.for_user:
             await self._create(source)
         channel = await self._connect()
@@ -239,7 +239,7 @@ class UploadTask:
 
     async def _already_there(self, file: Named) -> Manifest | None:
         """The same file, if it is on the server already."""
-        directory = self._request.directory
+        directory = await self._directory()
         try:
             return await already_there(self._api, file, directory, self.hashing, self._listing)
         except Forbidden:
@@ -250,9 +250,8 @@ class UploadTask:
         """Find an unfinished upload of the same file, or of this task's lost CREATE."""
         found = None
         if self._request.resume and (source.rereadable or self._phase is Phase.CREATING):
-            found = await unfinished(
-                self._api, source, self._request.directory, renamed=self._by_grant
-            )
+            directory = await self._directory()
+            found = await unfinished(self._api, source, directory, renamed=self._by_grant)
             if found is not None:
                 await self._add_tags(found)
             self._reached()
@@ -279,39 +278,25 @@ class UploadTask:
         with self._api.reading():
             self.id = str(raw["_id"])
 
+    async def _directory(self) -> str:
+        """Where the file will be: in the directory of its kind, if that has one."""
+        return await self._kinds.directory(self._request.kind) or self._request.directory
+
     async def _send_direct(self, source: Source) -> File | None:
-        """The file, sent to its bucket; None where its bytes are to go to the server."""
-        if not self._in_bucket:
-            await self._send_to_bucket(source)
-        if not self._in_bucket or self.id is None:
+        """The file, sent past the server; None where its bytes are to go to the server."""
+        if not self._request.direct or not source.rereadable:
             return None
+        if self._direct is None:
+            self._direct = DirectUpload(self._api, source, self._spec(source), self)
         try:
-            raw = await finalize(self._api, self.id)
-        except (Incomplete, NotFound):
-            self._in_bucket = False  # the server takes it instead, or says what became of it
-            return None
-        return manifest_of(self._api, raw).file()
-
-    async def _send_to_bucket(self, source: Source) -> None:
-        digest = await source.digest(self.hashing) if source.rereadable else None
-        if digest is None or source.size is None:
-            return
-        try:
-            told = await announce(self._api, self._spec(source), digest)
+            raw = await self._direct.attempt(self.id)
         except Forbidden:
-            return  # a grant is for one upload, which has a way of its own
-        with self._api.reading():
-            self._to("create")
-            self._to("found")
-            self.id, upload = str(told["media"]["_id"]), told["upload"]
-            self._name = str(told["media"]["name"])
-        self._tell(state=State.SENDING, reason=None)
-        self._in_bucket = await Bucket(self._api, source, self._to_bucket).send(self.id, upload)
-
-    def _to_bucket(self, size: int) -> None:
-        self.sending(size)
-        self._progressed()
-        self._tell(stored=min(self.bytes_sent, self.progress.total or 0))
+            # A grant is for one upload, which has a way of its own.
+            self._direct.over = True
+            if self._phase is Phase.CREATING:
+                self._to("absent")
+            return None
+        return None if raw is None else manifest_of(self._api, dict(raw)).file()
 
     def _spec(self, source: Source) -> UploadSpec:
         request = self._request
@@ -394,6 +379,26 @@ class UploadTask:
         self.bytes_acknowledged += size
         self._api.transport.works()
         self._progressed()
+
+    def announcing(self) -> None:
+        self._to("create")
+
+    def announced(self, media: Raw) -> None:
+        if self._phase is Phase.CREATING:
+            self._to("found")
+        self.id, self._name = str(media["_id"]), str(media["name"])
+        self._reached()
+        self._tell(state=State.SENDING, reason=None)
+
+    def in_bucket(self, size: int) -> None:
+        self.bytes_acknowledged += size
+        self._progressed()
+
+    def resumed(self, size: int) -> None:
+        self.resumed_from += size
+
+    def moved(self, total: int) -> None:
+        self._tell(state=State.SENDING, stored=total, reason=None)
 
     def stored(self, stored: int) -> None:
         self._tell(state=State.SENDING, stored=stored, reason=None)

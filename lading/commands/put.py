@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
@@ -124,6 +125,8 @@ def put(
 
     async def work(client: Client, output: Output) -> int:
         found = await in_daemon(lambda: local_files.find(files, directory, exclude or ()))
+        if kind is not None:
+            await _put_where_the_kind_is(client, kind, found)
         if name is not None and [file.path for file in found.files] != files:
             raise InvalidArgument("--name cannot be used with a directory.")
         with output:
@@ -132,6 +135,13 @@ def put(
             return await batch.run(jobs)
 
     run(context, server, token, as_json, work, user=user)
+
+
+async def _put_where_the_kind_is(client: Client, kind: str, found: local_files.Found) -> None:
+    """Give all files the directory of their kind, if it has one."""
+    rules = next((each for each in await client.kinds() if each["name"] == kind), {})
+    if rules.get("directory"):
+        found.files = [replace(each, directory=rules["directory"]) for each in found.files]
 
 
 class _Batch:

@@ -14,7 +14,17 @@ if TYPE_CHECKING:
     from lading.client.client import Client
     from lading.client.types import Manifest, Upload
 
-SHOWN = ("name", "directory", "state", "mime_type", "blobs", "sha256", "created_at", "expires_at")
+SHOWN = (
+    "name",
+    "directory",
+    "state",
+    "mime_type",
+    "kind",
+    "blobs",
+    "sha256",
+    "created_at",
+    "expires_at",
+)
 
 
 def status(

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
+from lading.protocol.manifest import Manifest
 from lading.server.assembly import look_at_home
+from lading.server.limits import USUAL_LIMITS
+from lading.server.uploads.relocation import Relocation
 from lading.storage.database import Database
 from lading.storage.free_space import FreeSpace
 from lading.storage.open import assemble_storage
@@ -56,6 +63,82 @@ async def test_without_the_bucket_uploads_go_on_and_the_setting_is_named(
         posted = await http.post("/v1/files", files={"file": ("a.txt", b"hallo")})
         assert posted.status_code == 201
         assert (await http.get(posted.headers["location"])).content == b"hallo"
+
+
+@asynccontextmanager
+async def web_page() -> AsyncIterator[str]:
+    """An endpoint that answers everything with a web page."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 4\r\n\r\n<p>!")
+        await writer.drain()
+        writer.close()
+
+    listener = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with listener:
+        yield f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
+
+
+QUICK = replace(USUAL_LIMITS, uploads=replace(USUAL_LIMITS.uploads, todo_poll_seconds=0.1))
+
+
+@pytest.fixture
+def right(seaweed: SeaweedFS, s3_home: str) -> dict[str, Any]:
+    """The settings with which the bucket can be used."""
+    return {**seaweed.settings(), "blobs": s3_home}
+
+
+@pytest.mark.parametrize("wrong", ["keys", "bucket", "a web page"])
+async def test_what_arrives_under_wrong_settings_moves_when_they_are_corrected(
+    wrong: str,
+    right: dict[str, Any],
+    database_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    data = bytes(range(256)) * 5000
+    async with web_page() as page:
+        changed: dict[str, dict[str, Any]] = {
+            "keys": {},
+            "bucket": {"blobs": "s3://no-such-bucket/x"},
+            "a web page": {"s3_endpoint": page},
+        }
+        settings = right | changed[wrong]
+        with monkeypatch.context() as patched:
+            if wrong == "keys":
+                patched.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
+            async with (
+                inside(tmp_path / "wrong", database_url, limits=QUICK, **settings) as server,
+                server.http() as http,
+            ):
+                posted = await http.post("/v1/files", files={"file": ("a.bin", data)})
+                address = posted.headers["location"]
+                manifests = server.services.database.manifests
+                while not await manifests.find_one({"todo_tries": {"$gte": 1}}):
+                    assert (await http.get(address)).content == data
+    async with (
+        inside(tmp_path / "right", database_url, limits=QUICK, **right) as server,
+        server.http() as http,
+    ):
+        if wrong == "bucket":  # a file is on its way to the bucket that was named: send it here
+            storage = server.services.uploads._storage
+            moved = await Relocation(storage, QUICK.uploads, Unwatched(), 0.0).run()
+            assert (moved.files, moved.failed) == (1, [])
+        manifests = server.services.database.manifests
+        while not await manifests.find_one({"blobs": right["blobs"], "todo": []}):
+            assert (await http.get(address)).content == data
+        assert (await http.get(address)).content == data
+
+
+class Unwatched:
+    """Nobody hears how far a move is."""
+
+    def begun(self, files: int, size: int) -> None: ...
+
+    def read(self, upload_id: str, size: int) -> None: ...
+
+    def ended(self, manifest: Manifest, *, moved: bool) -> None: ...
 
 
 async def test_the_log_says_at_the_start_why_the_bucket_cannot_be_used(

@@ -35,11 +35,12 @@ async def site_with_bucket(
     seaweed: SeaweedFS,
     home: str,
     monkeypatch: pytest.MonkeyPatch,
+    **more: Any,
 ) -> AsyncIterator[Inside]:
     """A server in this loop whose files live in a bucket."""
     for name, value in OWNER.environment.items():
         monkeypatch.setenv(name, value)
-    settings: dict[str, Any] = {"blobs": home, **seaweed.settings()}
+    settings: dict[str, Any] = {"blobs": home, **seaweed.settings(), **more}
     async with inside(data, database_url, limits=LIMITS, **settings) as running:
         yield running
 

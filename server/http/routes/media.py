@@ -22,7 +22,6 @@ from lading.protocol.errors import (
 )
 from lading.protocol.grants import Action, Grant
 from lading.protocol.manifest import MISSING_SHOWN, Manifest, State
-from lading.server.access.grants import new_token
 from lading.server.access.principal import Principal
 from lading.server.http import schemas
 from lading.server.http.body import arriving, declared_length, read_json, whole_number
@@ -82,26 +81,10 @@ async def create(request: Request) -> Answer:
             await server.uploads.abort(owner, manifest.id)
         raise
     kind = server.uploads.kinds.get(manifest.kind)
-    medium = schemas.media.NewMedium(
-        media=schemas.files.manifest_of(manifest),
-        upload=upload,
-    )
+    medium = schemas.media.NewMedium(media=schemas.files.manifest_of(manifest), upload=upload)
     if kind is not None:
         medium["kind_rules"] = schemas.kinds.kind_of(kind)
     return Answer(medium, 201, medium_url(server.settings, manifest.id))
-
-
-def _grant(manifest: Manifest, action: Action, now: float, until: float) -> Grant:
-    """A grant of one action on one file."""
-    return Grant(
-        id=new_id(now),
-        action=action,
-        user_id=manifest.user_id,
-        minter="",
-        created_at=now,
-        expires_at=until,
-        file_id=manifest.id,
-    )
 
 
 async def _upload(server: Services, manifest: Manifest) -> schemas.media.MediaUpload:
@@ -119,11 +102,8 @@ async def _upload(server: Services, manifest: Manifest) -> schemas.media.MediaUp
             expires_at=schemas.types.moment(direct.valid_until(manifest)),
             direct=True,
         )
-    token = new_token()
-    until = server.clock() + server.settings.upload_ttl
-    grant = _grant(manifest, Action.MEDIA_UPLOAD, server.clock(), until)
-    await server.grants.insert(grant, token)
-    presigned = _shown(server, token, grant)
+    seconds = server.settings.upload_ttl
+    token, presigned = await _presigned(server, manifest, Action.MEDIA_UPLOAD, seconds)
     upload = schemas.media.MediaUpload(
         method="PUT",
         url=presigned["url"],
@@ -141,28 +121,34 @@ async def _upload(server: Services, manifest: Manifest) -> schemas.media.MediaUp
     return upload
 
 
-async def _download(server: Services, manifest: Manifest, seconds: int) -> _Presigned:
-    """An address to download a file from, the same for half of its `seconds`.
+async def _presigned(
+    server: Services, manifest: Manifest, action: Action, seconds: float
+) -> tuple[str, _Presigned]:
+    """A token for one action on one file, and its address, the same for half of its `seconds`.
 
     So browsers and proxies find in their caches what they fetched a moment ago, and whoever gets
     the address can use it for at least half of the time. The token is not stored: it is made of
-    the file, the time and the server's secret, and so it can be returned again.
+    the file, the action, the time and the server's secret, and so it can be returned again.
     """
     now = server.clock()
     window = int(now // (seconds / 2))
-    token = server.secret.grant_token(f"{manifest.id} {seconds} {window}")
+    token = server.secret.grant_token(f"{manifest.id} {action} {seconds} {window}")
     grant = await server.grants.find(token, now)
     if grant is None:
-        fresh = _grant(manifest, Action.DOWNLOAD, now, now + seconds)
+        fresh = Grant(
+            id=new_id(now),
+            action=action,
+            user_id=manifest.user_id,
+            minter="",
+            created_at=now,
+            expires_at=now + seconds,
+            file_id=manifest.id,
+        )
         # Of two requests at once one inserts, and both return its grant.
         await server.grants.insert(fresh, token)
         grant = await server.grants.find(token, now) or fresh
-    return _shown(server, token, grant)
-
-
-def _shown(server: Services, token: str, grant: Grant) -> _Presigned:
     until = schemas.types.moment(grant.expires_at)
-    return {"url": grant_url(server.settings, token), "expires_at": until}
+    return token, {"url": grant_url(server.settings, token), "expires_at": until}
 
 
 async def take_media(
@@ -200,9 +186,10 @@ async def take_media(
     problems=common.NO_FILE,
 )
 async def show(request: Request) -> schemas.media.Medium:
-    """Return a medium, and an expiring download address once it is published.
+    """Return a medium, and an expiring address: to download it once it is published.
 
-    For half of its time the same address is returned, so that caches can keep the file.
+    For half of its time the same address is returned, so that caches can keep the file. Before,
+    `upload` is where the announced bytes are sent, so that whoever was interrupted can continue.
     """
     server = services(request)
     asked = request.query_params.get("expires_in", str(DOWNLOAD_SECONDS))
@@ -210,12 +197,17 @@ async def show(request: Request) -> schemas.media.Medium:
     manifest = await server.uploads.get(await server.principal(request), request.path_params["id"])
     if manifest.state is not State.READY:
         stored = (await server.uploads.coverage(manifest)).upload_size
+        announced = manifest.size is not None and manifest.sha256 is not None
         return schemas.media.Medium(
-            media=schemas.files.manifest_of(manifest, stored), download=None
+            media=schemas.files.manifest_of(manifest, stored),
+            upload=await _upload(server, manifest) if announced else None,
+            download=None,
         )
-    presigned = await _download(server, manifest, seconds)
+    _, presigned = await _presigned(server, manifest, Action.DOWNLOAD, seconds)
     return schemas.media.Medium(
-        media=schemas.files.manifest_of(manifest), download=schemas.media.MediaDownload(**presigned)
+        media=schemas.files.manifest_of(manifest),
+        upload=None,
+        download=schemas.media.MediaDownload(**presigned),
     )
 
 

@@ -23,6 +23,7 @@ class NewMedia(types.RequestBody):
     mime_type: types.MimeType | None = None
     directory: types.Directory = ""
     tags: types.Tags = Field(default_factory=list)
+    fingerprint: types.Fingerprint | None = None
     kind: types.KindName | None = None
     public: types.Truth = False
     user_id: types.UserId | None = None
@@ -88,7 +89,12 @@ class MediaDownload(TypedDict):
 
 
 class Medium(TypedDict):
-    """A medium; `download` is null until it is published."""
+    """A medium; `download` is null until it is published.
+
+    `upload` is where the bytes are sent: null once it is published, and for an upload that was not
+    announced with its size and SHA-256.
+    """
 
     media: Manifest
+    upload: MediaUpload | None
     download: MediaDownload | None

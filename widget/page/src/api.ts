@@ -17,6 +17,8 @@ export interface Manifest {
   state: "uploading" | "ready" | "expired";
   sha256: string | null;
   tags: string[];
+  /** The kind that it was uploaded as. */
+  kind?: string | null;
   /** Where the bytes are; an older server does not say. */
   blobs?: "mongo" | "file" | "s3";
   public?: boolean;
@@ -40,6 +42,15 @@ export interface Usage {
 export interface Tag {
   name: string;
   files: number;
+}
+
+/** A kind of files, and what it asks for. What sets no limit is null or empty. */
+export interface Kind {
+  name: string;
+  max_size: number | null;
+  mime_types: string[];
+  public: boolean;
+  directory: string | null;
 }
 
 export interface FileQuery {
@@ -95,6 +106,8 @@ export const signOut = () => call<void>("v1/session", { method: "DELETE" });
 export const getUsage = () => call<Usage>("v1/usage");
 export const listUploads = () => call<{ uploads: Upload[] }>("v1/uploads").then(({ uploads }) => uploads);
 export const abortUpload = (id: string) => call<void>(`v1/uploads/${id}`, { method: "DELETE" });
+
+export const listKinds = () => call<{ kinds: Kind[] }>("v1/kinds").then(({ kinds }) => kinds);
 
 /** All tags of the user. */
 export async function listTags(): Promise<Tag[]> {

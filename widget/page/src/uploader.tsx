@@ -10,6 +10,7 @@ import { Confirm } from "./dialog.js";
 import { readDrop } from "./drop.js";
 import { Holding } from "./holding.js";
 import { Icon } from "./icons.js";
+import { Kinds } from "./kinds.js";
 import { Many } from "./many.js";
 import { tell } from "./news.js";
 import { Unfinished } from "./unfinished.js";
@@ -228,6 +229,7 @@ export function Uploader({ onOpen }: { onOpen: (id: string) => void }) {
           <Icon name="offline" /> No connection to the server. Uploads resume when it is back.
         </p>
       )}
+      <Kinds />
       <div ref={place} class="dashboard" />
       <Many />
       {failures.length > 0 && (

@@ -61,7 +61,15 @@ class Asking extends Uppy<Meta, Body> {
 
 function asBatchFile({ data, meta }: Descriptors[number]): BatchFile {
   const path = (meta as { relativePath?: string | null } | undefined)?.relativePath;
-  return { file: data as File, directory: directoryOf(path) };
+  return { file: data as File, directory: directoryOf(path), kind };
+}
+
+let kind: string | undefined;
+
+/** From now on files are of this kind, also those that failed and are tried again. */
+export function chooseKind(name: string | undefined): void {
+  kind = name;
+  uppy.getPlugin<Lading<Meta, Body>>("Lading")?.setOptions({ kind });
 }
 
 export const uppy = new Asking({

@@ -229,6 +229,7 @@ function Facts({ file }: { file: Manifest }) {
     <dl class="facts">
       <div><dt>Size</dt><dd>{size(file.size ?? 0)}</dd></div>
       <div><dt>Type</dt><dd>{file.mime_type}</dd></div>
+      {file.kind && <div><dt>Kind</dt><dd>{file.kind}</dd></div>}
       {file.blobs && <div><dt>Kept in</dt><dd>{KEPT_IN[file.blobs]}</dd></div>}
       {file.public && <div><dt>Public</dt><dd>Anyone with its address can fetch it</dd></div>}
       <div><dt>Uploaded</dt><dd>{moment(file.created_at)}</dd></div>

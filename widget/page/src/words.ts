@@ -35,6 +35,9 @@ export function sentence(error: unknown): string {
   if (error instanceof Error && "isRestriction" in error) return error.message; // Uppy's own
   if (!(error instanceof UploadError)) return "Something went wrong in this page. Reload it and try again.";
   if (error.code === "quota-exceeded") return quotaSentence(error);
+  if (error.code === "too-large" && typeof error.facts["limit"] === "number") {
+    return `The file is too large: at most ${size(error.facts["limit"])} are allowed here. Choose a smaller one.`;
+  }
   // Only the server knows which value is not allowed.
   if (error.code === "invalid-argument") return error.detail ?? error.message;
   return error.message;

@@ -277,12 +277,14 @@ function asRef(value: unknown): number {
   return ref;
 }
 
-function asInteger(value: unknown): number {
+/** Checks that a value is an integer from 0 on. */
+export function asInteger(value: unknown): number {
   if (!Number.isSafeInteger(value) || (value as number) < 0) invalid("an integer");
   return value as number;
 }
 
-function asText(value: unknown): string {
+/** Checks that a value is text. */
+export function asText(value: unknown): string {
   if (typeof value !== "string") invalid("text");
   return value as string;
 }

@@ -27,6 +27,8 @@ export interface Source {
   opened(upload: OpenedUpload, window: number, wake: () => void): void;
   /** Throws when the source failed. */
   check(): void;
+  /** The bytes `[start, end)` for the browser to read when it sends them; undefined for a stream. */
+  slice(start: number, end: number): Blob | undefined;
   /** The bytes `[start, end)` and their CRC-32C. Returns a blob only if `blobs` is true. */
   read(start: number, end: number, blobs: boolean): Promise<Summed>;
   /** The piece at `start` is durable and will not be read again. */
@@ -108,6 +110,10 @@ class BlobSource implements Source {
 
   check(): void {
     // A file that cannot be read fails in `read`.
+  }
+
+  slice(start: number, end: number): Blob {
+    return this.blob.slice(start, end);
   }
 
   async read(start: number, end: number, blobs: boolean): Promise<Summed> {
@@ -240,6 +246,10 @@ class StreamSource implements Source {
 
   check(): void {
     if (this.broken !== undefined) throw this.broken;
+  }
+
+  slice(): undefined {
+    return undefined;
   }
 
   async read(start: number, end: number): Promise<Summed> {

@@ -16,7 +16,7 @@ const AT_ONCE = 4;
 /** How many pieces in a row may arrive damaged before the upload fails. */
 const MOST_DAMAGED = 5;
 /** Milliseconds that the server may take to check the digest of a large file. */
-const FINISHING = 3_600_000;
+export const FINISHING = 3_600_000;
 
 export class HttpTransfer {
   private pieces!: Pieces;

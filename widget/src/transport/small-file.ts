@@ -11,6 +11,7 @@ import { sha256Of } from "../source/digest.js";
 import type { Source } from "../source/source.js";
 import type { Api, Json } from "./http.js";
 import { fileOf } from "./http-transfer.js";
+import type { Kinds } from "./kinds.js";
 
 /** The longest query. Proxies take addresses of at least 8,000 characters; others are far stricter. */
 const LONGEST_QUERY = 2_000;
@@ -39,6 +40,7 @@ export class SmallFile {
     private readonly api: Api,
     private readonly source: Source,
     private readonly request: SmallRequest,
+    private readonly kinds: Kinds,
   ) {}
 
   /** Whether one request can carry the file. */
@@ -58,7 +60,8 @@ export class SmallFile {
   /** The file that the server has, perhaps although its answer was lost. For when nothing runs. */
   async found(signal?: AbortSignal): Promise<CompleteFile | undefined> {
     if (!this.uncertain) return undefined;
-    const { name, directory = "" } = this.request;
+    const { name, kind } = this.request;
+    const directory = await this.kinds.place(kind, this.request.directory ?? "", signal);
     const query = new URLSearchParams({ name, directory, limit: String(COMPARED) });
     const { files } = await this.api.json("GET", `/v1/files?${query}`, { signal });
     const same = ((files ?? []) as readonly Json[]).find(

@@ -11,13 +11,17 @@ import type { Entry } from "../protocol/sender.js";
 import { randomFingerprint } from "../source/fingerprint.js";
 import type { Source } from "../source/source.js";
 import { Backoff, type Timing } from "../transport/backoff.js";
+import type { Put } from "../transport/bucket.js";
 import type { SocketConstructor } from "../transport/connection.js";
-import type { Api, Json } from "../transport/http.js";
+import type { Api } from "../transport/http.js";
 import { HttpTransfer } from "../transport/http-transfer.js";
+import { Kinds } from "../transport/kinds.js";
 import { Route, type Transport } from "../transport/route.js";
 import { SmallFile } from "../transport/small-file.js";
 import { SocketTransfer } from "../transport/socket-transfer.js";
 import type { Payload, TransferListener } from "../transport/transfer.js";
+import { Direct } from "./direct.js";
+import { findUnfinished, type Unfinished } from "./lookup.js";
 import { advance, idOf, mustLook, type Standing } from "./standing.js";
 
 /** What the caller wants the upload to be, besides its size and its fingerprint. */
@@ -37,6 +41,8 @@ export interface Plan {
   readonly timing: Timing;
   /** The most bytes of a file that is sent by one request; 0: every file is an upload in pieces. */
   readonly small: number;
+  /** How the bytes are sent to the server's bucket; undefined: they are sent to the server. */
+  readonly put: Put | undefined;
   /** Seconds to wait in total, without progress, before the upload fails. */
   readonly patience: number;
 }
@@ -57,6 +63,8 @@ export class Attempts implements TransferListener {
   private current: SocketTransfer | undefined;
   /** Set while one request is to carry the whole file. */
   private small: SmallFile | undefined;
+  private readonly direct: Direct | undefined;
+  private readonly kinds: Kinds;
   /** The SHA-256 that decides whether what is stored belongs to this file, if that is in doubt. */
   private sha256: string | undefined;
   /** An upload starts over once at most. */
@@ -75,7 +83,9 @@ export class Attempts implements TransferListener {
     this.route = new Route(transport, socket !== undefined, plan.api.base, timing.now);
     this.backoff = new Backoff(patience, timing.random);
     this.sha256 = plan.request.sha256;
-    this.small = smallOf(plan);
+    this.kinds = new Kinds(plan.api);
+    this.small = smallOf(plan, this.kinds);
+    this.direct = this.directOf(plan);
   }
 
   /** The absolute form of an address that the server sent. */
@@ -90,6 +100,8 @@ export class Attempts implements TransferListener {
     const file = await this.sendSmall(signal);
     if (file !== null) return file;
     if (mustLook(this.standing)) await this.look(signal);
+    const sent = await this.sendDirect(signal);
+    if (sent !== null) return sent;
     const payload = await this.payload(signal);
     if (this.route.transportNow === "http" || socket === undefined) {
       return new HttpTransfer(payload, api).run();
@@ -152,6 +164,10 @@ export class Attempts implements TransferListener {
 
   opened(upload: OpenedUpload): void {
     this.route.opened();
+    this.began(upload);
+  }
+
+  private began(upload: OpenedUpload): void {
     const resumed = this.standing.state === "remembered";
     this.standing = advance(this.standing, { type: "opened", id: upload.id });
     if (resumed) this.resumedFrom ||= upload.upload_size;
@@ -214,42 +230,47 @@ export class Attempts implements TransferListener {
     const { fingerprint, source } = this.plan;
     const shared = source.rereadable && fingerprint !== null;
     const asks = shared || this.standing.state === "requested";
-    const id = asks ? await this.unfinished(signal) : undefined;
-    this.standing = advance(this.standing, { type: "looked", id });
+    const found = asks ? await this.unfinished(signal) : undefined;
+    if (found?.doubtful === true) this.sha256 ??= await source.sha256(signal);
+    this.standing = advance(this.standing, { type: "looked", id: found?.id });
   }
 
-  /**
-   * The id of the newest unfinished upload with the same fingerprint.
-   *
-   * One that differs in the file's time alone, or that the command line began, is resumed, too. Only samples of the content are equal
-   * then, so the server compares the SHA-256 of the whole before it publishes the file.
-   */
-  private async unfinished(signal: AbortSignal): Promise<string | undefined> {
-    const fingerprint = await this.fingerprint();
-    const exact = await this.listed(`?fingerprint=${encodeURIComponent(fingerprint)}`, signal);
-    const [found] = exact;
-    if (found !== undefined) return String(found["_id"]);
-    if (this.plan.fingerprint !== undefined || this.plan.api.credential.isGrant) return undefined;
-    const { source } = this.plan;
-    for (const upload of await this.listed("", signal)) {
-      if (!(await source.resembles(upload["fingerprint"]))) continue;
-      this.sha256 ??= await source.sha256(signal);
-      return String(upload["_id"]);
+  private async unfinished(signal: AbortSignal): Promise<Unfinished | undefined> {
+    const { api, source, request, fingerprint } = this.plan;
+    const directory = await this.kinds.place(request.kind, request.directory ?? "", signal);
+    const sought = { name: request.name, directory, fingerprint: await this.fingerprint() };
+    return findUnfinished(api, source, { ...sought, alike: fingerprint === undefined }, signal);
+  }
+
+  // -- past the server
+
+  private directOf({ api, source, request, timing, put }: Plan): Direct | undefined {
+    if (put === undefined || !source.rereadable) return undefined;
+    const fingerprint = (): Promise<string> => this.fingerprint();
+    return new Direct({ api, source, request, timing, put, fingerprint }, {
+      announcing: () => (this.standing = advance(this.standing, { type: "creating" })),
+      opened: (upload) => this.began(upload),
+      resumed: (bytes) => this.standing.state === "remembered" && (this.resumedFrom = bytes),
+      moved: (total) => this.moved(total),
+      verifying: (done) => this.verifying(done),
+    });
+  }
+
+  private moved(total: number): void {
+    if (total > this.reached) {
+      this.reached = total;
+      this.backoff.progressed();
     }
-    return undefined;
+    this.listener.stored(total);
   }
 
-  /** The caller's unfinished uploads of the same name, size and directory, the newest first. */
-  private async listed(query: string, signal: AbortSignal): Promise<readonly Json[]> {
-    const { api, request, source } = this.plan;
-    const answer = await api.json("GET", `/v1/uploads${query}`, { signal });
-    // A grant may have given the upload another name and directory.
-    const fits = ({ size, name, directory }: Json): boolean =>
-      size === source.size &&
-      (api.credential.isGrant ||
-        (name === request.name && directory === (request.directory ?? "")));
-    const uploads = (answer["uploads"] ?? []) as readonly Json[];
-    return uploads.filter((upload) => upload["state"] === "uploading" && fits(upload));
+  /** The finished file; null when its bytes must be sent to the server. */
+  private async sendDirect(signal: AbortSignal): Promise<CompleteFile | null> {
+    // A grant's token is for one upload, which has a route of its own.
+    if (this.direct === undefined || this.plan.api.credential.isGrant) return null;
+    const file = await this.direct.attempt(idOf(this.standing), signal);
+    if (file === null) this.reached = 0;
+    return file;
   }
 
   // -- a small file
@@ -338,9 +359,9 @@ function isGone(error: unknown): boolean {
   return hasCode(error, "not-found") || hasCode(error, "gone");
 }
 
-function smallOf({ api, source, request, small, id, fingerprint }: Plan): SmallFile | undefined {
+function smallOf({ api, source, request, small, id, fingerprint }: Plan, kinds: Kinds): SmallFile | undefined {
   const plain = source.rereadable && source.size !== null && request.chunk_size === undefined;
   if (!plain || id !== undefined || fingerprint !== undefined) return undefined;
   if (!SmallFile.fits(source.size, request, small)) return undefined;
-  return new SmallFile(api, source, request);
+  return new SmallFile(api, source, request, kinds);
 }

@@ -30,6 +30,8 @@ export type BatchOptions = Omit<
 export interface BatchFile {
   readonly file: File;
   readonly directory?: string | undefined;
+  /** One of the server's kinds of files. Default: the one of the batch. */
+  readonly kind?: string | undefined;
 }
 
 export interface BatchFailure extends BatchFile {
@@ -104,7 +106,8 @@ export class Batch {
   add(files: Iterable<BatchFile>): void {
     if (this.state === "cancelled") throw new TypeError("The batch is cancelled.");
     if (!this.underWay) this.earlier = new Earlier(apiOf(this.options));
-    for (const each of files) {
+    for (const { file, directory, kind = this.options.kind } of files) {
+      const each = { file, directory, kind };
       this.counts.files += 1;
       this.counts.size += each.file.size;
       this.queueOf(each).push(each);
@@ -194,13 +197,13 @@ export class Batch {
   }
 
   /** A list that cannot be had does not stop the file: it is sent. */
-  private async isThere({ file, directory = "" }: BatchFile): Promise<boolean> {
-    return this.earlier.has(file, file.name, directory, this.over.signal).catch(() => false);
+  private async isThere(each: BatchFile): Promise<boolean> {
+    return this.earlier.has(each, this.over.signal).catch(() => false);
   }
 
-  private async send({ file, directory }: BatchFile, report: (stored: number) => void): Promise<void> {
+  private async send({ file, directory, kind }: BatchFile, report: (stored: number) => void): Promise<void> {
     if (this.state === "cancelled") throw new UploadError("cancelled");
-    const upload = new Upload(file, { small: SMALL, ...this.options, directory });
+    const upload = new Upload(file, { small: SMALL, ...this.options, directory, kind });
     upload.on("progress", ({ stored }) => report(stored));
     upload.on("state", (state) => {
       const waits = state === "offline" || state === "connecting";

@@ -5,8 +5,10 @@
  * The same file means: same name, directory, size and content. Each directory is listed once.
  */
 
-import type { Api, Json } from "../transport/http.js";
 import { crc32cOf, sha256Of } from "../source/digest.js";
+import type { Api, Json } from "../transport/http.js";
+import { Kinds } from "../transport/kinds.js";
+import type { BatchFile } from "./batch.js";
 
 const PAGE = 1_000;
 /** Lists of a directory that are read: the files of an interrupted run are the newest. */
@@ -23,11 +25,16 @@ type Directory = ReadonlyMap<string, readonly Known[]>;
 export class Earlier {
   private readonly directories = new Map<string, Promise<Directory>>();
 
-  constructor(private readonly api: Api) {}
+  private readonly kinds: Kinds;
+
+  constructor(private readonly api: Api) {
+    this.kinds = new Kinds(api);
+  }
 
   /** Whether the server has the file. Rejects with UploadError, or the file's own error. */
-  async has(file: File, name: string, directory: string, signal: AbortSignal): Promise<boolean> {
-    const listed = await this.listed(directory, signal);
+  async has({ file, directory = "", kind }: BatchFile, signal: AbortSignal): Promise<boolean> {
+    const { name } = file;
+    const listed = await this.listed(await this.kinds.place(kind, directory, signal), signal);
     const alike = listed.get(keyOf(name, file.size)) ?? [];
     if (alike.length === 0) return false;
     const sha256 = alike.some((known) => known.sha256 !== null) ? await sha256Of(file, signal) : null;

@@ -2,6 +2,7 @@
 
 import type { Uploadable } from "../source/source.js";
 import { realTiming, type Timing } from "../transport/backoff.js";
+import { type Put, putByFetch, putByXhr } from "../transport/bucket.js";
 import type { SocketConstructor } from "../transport/connection.js";
 import { Credential, type Token } from "../transport/credential.js";
 import { Api } from "../transport/http.js";
@@ -30,6 +31,8 @@ export interface UploadOptions {
   readonly fingerprint?: string | null | undefined;
   /** Files of at most so many bytes go by one request, without resuming. Default: 0, none. */
   readonly small?: number | undefined;
+  /** Send the bytes to the server's bucket, past the server, if it has one. Default: false. */
+  readonly direct?: boolean | undefined;
   /** Resume this upload, if the server still has it. */
   readonly id?: string | undefined;
   readonly transport?: Transport | undefined;
@@ -78,14 +81,23 @@ export function requestOf(source: Uploadable, name: string, options: UploadOptio
 }
 
 /** How the bytes travel, and how long to keep trying. */
-export function routeOf(options: UploadOptions): Pick<Plan, "transport" | "socket" | "patience" | "small"> {
+export function routeOf(
+  options: UploadOptions,
+): Pick<Plan, "transport" | "socket" | "patience" | "small" | "put"> {
   return {
+    put: options.direct === true ? putOf(options) : undefined,
     transport: options.transport ?? "auto",
     socket: options.WebSocket ?? (globalThis.WebSocket as SocketConstructor | undefined),
     patience: options.patience ?? PATIENCE,
     // Whoever asks for one transport wants it for every file.
     small: (options.transport ?? "auto") === "auto" ? (options.small ?? 0) : 0,
   };
+}
+
+/** How bytes are sent to a bucket. */
+function putOf({ fetch }: UploadOptions): Put {
+  const plain = fetch !== undefined || typeof XMLHttpRequest === "undefined";
+  return plain ? putByFetch(fetch ?? globalThis.fetch.bind(globalThis)) : putByXhr;
 }
 
 /** The clock and the source of randomness. */

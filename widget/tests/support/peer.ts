@@ -5,6 +5,7 @@
 
 import { createHash } from "node:crypto";
 
+import { PeerBucket } from "./bucket.js";
 import { type Items, PeerSocket } from "./peer-socket.js";
 
 type Facts = Record<string, unknown>;
@@ -44,6 +45,10 @@ export class Peer {
   /** The tokens that are valid; null: all are. */
   tokens: Set<string | undefined> | null = null;
   readonly uploads = new Map<string, Kept>();
+  /** Where clients send bytes past the server, if they ask for it. */
+  readonly bucket = new PeerBucket(this);
+  /** The directory of each kind of files. */
+  readonly kinds = new Map<string, string | null>();
   private created = 0;
   readonly sockets: PeerSocket[] = [];
   /** The messages and requests in order: `CREATE`, `PUT /v1/uploads/…`. */
@@ -77,7 +82,9 @@ export class Peer {
     return this.heard.filter((heard) => heard.startsWith(what)).length;
   }
 
-  create(request: Facts): Kept {
+  create(asked: Facts): Kept {
+    const own = this.kinds.get(asked["kind"] as string);
+    const request = own ? { ...asked, directory: own } : asked;
     const id = (this.created += 1).toString(16).padStart(24, "0");
     const upload: Kept = {
       id,
@@ -209,8 +216,9 @@ export class Peer {
 
   readonly fetch = async (address: unknown, init: RequestInit = {}): Promise<Response> => {
     await Promise.resolve();
-    const { pathname, searchParams } = new URL(String(address));
+    const { origin, pathname, searchParams } = new URL(String(address));
     const method = init.method ?? "GET";
+    if (origin === this.bucket.url) return this.bucket.put(pathname, init);
     this.heard.push(`${method} ${pathname}`);
     if (init.signal?.aborted) throw new DOMException("aborted", "AbortError");
     const answer = this.answer(method, pathname);
@@ -227,6 +235,8 @@ export class Peer {
     { body, headers }: RequestInit,
   ): Promise<Response> {
     const [, , , id, what, start] = path.split("/");
+    if (path.startsWith("/v1/media")) return this.bucket.media(method, path, query, body);
+    if (path === "/v1/kinds") return this.listKinds();
     if (path === "/v1/files") return method === "POST" ? this.small(query, body as Blob) : this.files(query);
     if (id === undefined && method === "GET") return this.list(query.get("fingerprint"));
     if (id === undefined) return this.shown(this.create(JSON.parse(body as string) as Facts), 201);
@@ -256,10 +266,15 @@ export class Peer {
     return this.shown(upload);
   }
 
+  private listKinds(): Response {
+    return Response.json({ kinds: [...this.kinds].map(([name, directory]) => ({ name, directory })) });
+  }
+
   private async small(query: URLSearchParams, body: Blob): Promise<Response> {
     const data = new Uint8Array(await new Response(body).arrayBuffer());
     const upload = this.create({
       name: query.get("name"),
+      kind: query.get("kind") ?? undefined,
       directory: query.get("directory") ?? "",
       tags: query.getAll("tag"),
       size: data.length,
@@ -290,9 +305,9 @@ export class Peer {
     return Response.json(this.manifest(upload), { status });
   }
 
-  private manifest(upload: Kept): Facts {
-    const { fingerprint } = upload.request;
-    return { ...this.facts(upload), ...this.file(upload), _id: upload.id, fingerprint };
+  manifest(upload: Kept): Facts {
+    const { fingerprint, sha256 } = upload.request;
+    return { ...this.facts(upload), ...this.file({ sha256: sha256 as string, ...upload }), _id: upload.id, fingerprint };
   }
 }
 

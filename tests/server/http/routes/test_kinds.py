@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -175,6 +176,40 @@ async def test_over_websocket(server: Process, ann: httpx.AsyncClient) -> None:
         assert "kind_rules" not in plain
     for upload in (await ann.get("/v1/uploads")).json()["uploads"]:
         await ann.delete(f"/v1/uploads/{upload['_id']}")
+
+
+@pytest.mark.parametrize("size", [LIMIT, None], ids=["declared", "unknown"])
+async def test_one_byte_too_much_over_websocket(
+    server: Process, ann: httpx.AsyncClient, size: int | None
+) -> None:
+    async with dial(server) as wire:
+        await wire.hello(user("ann"))
+        asked = {"name": "a.gif", "kind": "avatar"} | ({} if size is None else {"size": size})
+        await wire.send(CREATE, 1, asked)
+        await wire.opened(1)
+        for start in range(0, 4096, 1024):
+            await wire.chunk(1, start, GIF[start : start + 1024])
+            await wire.stored(1)
+        await wire.chunk(1, 4096, bytes(LIMIT - 4096 + 1))
+        refused = (await wire.refused(1, 4096))["code"]
+        assert refused == ("out-of-bounds" if size is not None else "too-large")
+        await wire.chunk(1, 4096, bytes(LIMIT - 4096))
+        await wire.stored(1)
+        file = await wire.finish(1, size=LIMIT)
+        await ann.delete(f"/v1/files/{file['id']}")
+    await nothing_left(ann)
+
+
+async def test_one_byte_too_much_in_a_data_url(server: Process, ann: httpx.AsyncClient) -> None:
+    minted = await mint(server, kind="avatar", uses=2)
+    async with client(server) as nobody:
+        for extra, status in ((1, 413), (0, 201)):
+            data = base64.b64encode(GIF + bytes(extra)).decode()
+            body = {"name": "a.gif", "data": f"data:image/gif;base64,{data}"}
+            answer = await nobody.post(minted["url"], json=body)
+            assert answer.status_code == status, answer.text
+    await ann.delete(f"/v1/files/{answer.json()['_id']}")
+    await nothing_left(ann)
 
 
 async def test_media(ann: httpx.AsyncClient) -> None:

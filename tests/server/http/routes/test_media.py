@@ -62,6 +62,26 @@ async def test_the_whole_way(users_server: Process) -> None:
         assert media in [each["_id"] for each in listed]
 
 
+async def test_until_it_is_published_the_address_for_the_bytes_is_said_again(
+    users_server: Process,
+) -> None:
+    told = await announce(users_server)
+    media = told["media"]["_id"]
+    again = (await show(users_server, media)).json()
+    assert again["upload"] == told["upload"]
+    assert (await send(users_server, again)).status_code == 200
+    assert (await finalize(users_server, media)).status_code == 200
+    assert (await show(users_server, media)).json()["upload"] is None
+
+
+async def test_an_upload_that_nobody_announced_has_no_such_address(users_server: Process) -> None:
+    async with client(users_server, user("ann")) as ann:
+        made = (await ann.post("/v1/uploads", json={"name": "a", "size": 3})).json()
+        shown = (await show(users_server, made["_id"])).json()
+        assert (shown["upload"], shown["download"]) == (None, None)
+        await ann.delete(f"/v1/uploads/{made['_id']}")
+
+
 async def test_finalizing_many_times_at_once(users_server: Process) -> None:
     told = await announce(users_server)
     await send(users_server, told)

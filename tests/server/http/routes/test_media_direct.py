@@ -338,6 +338,30 @@ async def test_a_file_of_one_put_has_no_parts(site: Inside) -> None:
     assert refusal(answer) == (404, "not-found")
 
 
+# -- after an interruption
+
+
+async def test_where_the_bytes_go_is_said_again(site: Inside) -> None:
+    told = await announce(site, fingerprint="mine")
+    async with site.http() as back_end:
+        found = (await back_end.get("/v1/uploads?fingerprint=mine")).json()["uploads"]
+    assert [each["_id"] for each in found] == [told["media"]["_id"]]
+    again = (await show(site, told)).json()["upload"]
+    assert (again["direct"], again["headers"]) == (True, told["upload"]["headers"])
+    assert (await put(again, BODY)).status_code == 200
+    assert (await finalize(site, told)).status_code == 200
+    assert (await show(site, told)).json()["upload"] is None
+
+
+async def test_where_the_parts_go_is_said_again(site: Inside) -> None:
+    told = await announce(site, LARGE)
+    again = (await show(site, told)).json()
+    assert again["upload"]["parts"]["count"] == 3
+    for part in (await parts_of(site, again))["parts"]:
+        await put(part, LARGE[part["start"] : part["start"] + part["size"]])
+    assert (await finalize(site, told)).status_code == 200
+
+
 # -- without the bucket
 
 
