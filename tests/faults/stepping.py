@@ -17,6 +17,7 @@ from typing import Any
 
 from pymongo import monitoring
 
+from lading.server.limits import USUAL_LIMITS
 from lading.storage.blobs import directory
 from lading.storage.blobs.s3_client import S3Client
 
@@ -120,7 +121,8 @@ def _requests(steps: Steps, method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def watch(log: str, last: int, moment: float) -> None:
-    """Count the steps of this process from now on."""
+    """Count the steps of this process from now on. None of them is made by a timer."""
+    object.__setattr__(USUAL_LIMITS.uploads, "watermark_seconds", 3600.0)
     steps = Steps(Path(log), last, moment)
     monitoring.register(steps)
     vars(directory)["os"] = _Calls(steps)

@@ -57,7 +57,7 @@ def cluster(data: Path) -> Iterator[Cluster]:
             """A program, its port, and its address as the others want it."""
             folder, port, grpc = data / name, free_port(), free_port()
             folder.mkdir()
-            kind = name.rstrip("0123456789")
+            kind = name.partition(".")[0]
             ports = (f"-port={port}", f"-port.grpc={grpc}")
             placed = (word.format(folder=folder, sockets=sockets) for word in words)
             weed = Weed([kind, *HERE, *ports, *placed], folder / "output")
@@ -73,7 +73,7 @@ def cluster(data: Path) -> Iterator[Cluster]:
             "-telemetry=false",
         )
         volumes = [
-            run(f"volume{number}", "-dir={folder}", f"-master={master}", *SMALL)[0]
+            run(f"volume.{number}", "-dir={folder}", f"-master={master}", *SMALL)[0]
             for number in range(COUNT)
         ]
         _, _, filer = run(
