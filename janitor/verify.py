@@ -95,8 +95,9 @@ class Auditor:
             return False
         if bytes.fromhex(manifest.id) in await self._list(manifest.blobs):
             return False
+        first = await self._contents.before(manifest, 1)
         try:
-            return await self._contents.read(manifest, 0) is None
+            return first is None or not await self._contents.read(manifest, [first])
         except Moved:
             return True
 
@@ -136,16 +137,14 @@ class Auditor:
             self.pieces += 1
             self.size += piece.size
             try:
-                found = await self._contents.read(manifest, piece.slice_start)
+                await self._contents.read(manifest, [piece])
             except Unavailable as error:
                 where = f"{piece.size} bytes at {piece.slice_start}"
                 yield Finding("unreadable", manifest.id, f"{where}: {error}")
             except LadingError as error:
-                yield Finding("damaged", manifest.id, str(error))
-            else:
-                # A piece that is gone now belongs to an upload that died in the meantime.
-                if found is not None and found[0] != piece:
-                    yield Finding("damaged", manifest.id, f"other bytes at {piece.slice_start}")
+                # A piece that is not listed any more was given up: its upload died, or lost it.
+                if await self._contents.at(manifest, piece.slice_start) is not None:
+                    yield Finding("damaged", manifest.id, str(error))
 
     async def _sent(self, manifest: Manifest, read: bool) -> AsyncIterator[Finding]:
         """A file that clients sent to the bucket: no piece is listed, its SHA-256 is known."""
@@ -157,11 +156,9 @@ class Auditor:
         whole = Sha256()
         try:
             async for piece in self._contents.layout(manifest):
-                found = await self._contents.read(manifest, piece.slice_start)
-                if found is not None:
-                    whole.update(found[1])
-                    self.pieces += 1
-                    self.size += piece.size
+                whole.update(await self._contents.read(manifest, [piece]))
+                self.pieces += 1
+                self.size += piece.size
         except Unavailable as error:
             yield Finding("unreadable", manifest.id, str(error))
         except LadingError as error:

@@ -97,8 +97,17 @@ class UploadLimits:
     reader_ahead: int = 4 * 2**20
     """The most bytes that one reader fetches ahead; one cell where cells are larger."""
 
+    reader_block: int = 2 * 2**20
+    """The most bytes that one reader fetches by one request; one piece where pieces are larger."""
+
     all_readers_ahead: int = 64 * 2**20
     """The same for all readers of a process together. Further readers do not read ahead."""
+
+    outcome_seconds: float = 60.0
+    """How long the outcome of a FINISH is kept for a caller that has to come back for it."""
+
+    finish_wait: float = 10.0
+    """How long such a caller waits each time, unless it says so."""
 
     live_seconds: float = 90.0
     """An upload that received nothing for this time has stalled: nobody waits for its next bytes.

@@ -29,6 +29,7 @@ from lading.storage.collections.grants import Grants
 from lading.storage.collections.idempotency import IdempotencyKeys
 from lading.storage.collections.leases import Leases
 from lading.storage.collections.manifests import Manifests
+from lading.storage.collections.outbox import Outbox
 from lading.storage.collections.quotas import Quotas
 from lading.storage.collections.tags import Tags
 from lading.storage.contents import Contents
@@ -48,6 +49,7 @@ class Storage:
     clock: Clock
     free_space: FreeSpace
     manifests: Manifests
+    outbox: Outbox
     chunks: Chunks
     blobs: Homes
     contents: Contents
@@ -110,6 +112,7 @@ def assemble_storage(
         clock,
         free_space,
         manifests,
+        Outbox(database),
         chunks,
         blobs,
         Contents(chunks, blobs),

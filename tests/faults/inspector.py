@@ -16,7 +16,7 @@ from bson import ObjectId
 
 from lading.janitor.sweep import Sweeper
 from lading.janitor.verify import YOUNG_SECONDS, Auditor, Finding, recount
-from lading.protocol.manifest import Manifest, Piece
+from lading.protocol.manifest import MAX_ATTEMPT, Manifest, Piece
 from lading.storage.blobs.base import Blobs
 from lading.storage.blobs.directory import Directory
 from lading.storage.blobs.local import LocalBlobs
@@ -27,6 +27,7 @@ from lading.storage.collections.manifests import Manifests, new_id
 from lading.storage.collections.quotas import Quotas
 from lading.storage.database import Database, connect
 from lading.storage.homes import path_of
+from tests.support.blobs import finished
 from tests.support.servers import Running
 from tests.support.wire import checksum
 
@@ -70,7 +71,7 @@ class Inspector:
         """Forget everything."""
         for driver in self._elsewhere():
             async for upload_id in driver.uploads():
-                await driver.delete(upload_id, 2**20)
+                await driver.delete(finished(upload_id, attempt=MAX_ATTEMPT), 2**20)
         for name in ("manifests", "chunks", "quotas"):
             await getattr(self.database, name).delete_many({})
 
@@ -114,9 +115,8 @@ class Inspector:
         if self.home is None:
             data: bytes = document["data"]
             return data
-        found = await self.home.read(str(document["upload_id"]), document["slice_start"])
-        assert found is not None
-        return found[1]
+        piece = Piece(document["slice_start"], document["size"], document["crc32c"])
+        return await self.home.read(str(document["upload_id"]), [piece])
 
     async def count(self) -> int:
         """How many pieces are stored."""

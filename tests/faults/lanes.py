@@ -23,7 +23,7 @@ from lading.server.limits import USUAL_LIMITS
 from lading.server.uploads.todo import Todo
 from lading.storage.blobs.directory import Directory
 from lading.storage.blobs.s3 import S3Blobs
-from lading.storage.collections.manifests import MOVE, PLACE, Claim
+from lading.storage.collections.outbox import MOVE, PLACE, Claim
 from lading.storage.free_space import FreeSpace
 from lading.storage.open import Storage, assemble_storage
 from tests.faults.fault import Base, NotHere
@@ -123,7 +123,7 @@ class Lane:
     async def send_to(self, file_id: str, home: str, seconds: float = 0.0) -> Claim:
         """Let the outbox move a file, after so many seconds; the claim on it until then."""
         now, manifest = self.storage.clock(), await self.manifest(file_id)
-        claim = await self.storage.manifests.begin_move(
+        claim = await self.storage.outbox.begin_move(
             manifest, home, now=now, claimed_until=now + seconds
         )
         assert claim is not None
@@ -138,16 +138,14 @@ class Lane:
     async def copy(self, file_id: str, home: str) -> None:
         """Copy a file that is to be moved, as its mover does, and go no further."""
         now = self.storage.clock()
-        claim = await self.storage.manifests.claim(file_id, now=now, until=now + CLAIMED_SECONDS)
+        claim = await self.storage.outbox.claim(file_id, now=now, until=now + CLAIMED_SECONDS)
         assert claim is not None
         await self.storage.blobs[home].take(claim.manifest, self._pieces(claim.manifest))
 
     async def _pieces(self, manifest: Manifest) -> AsyncIterator[tuple[Piece, bytes]]:
         contents = self.storage.contents
         async for listed in contents.layout(manifest):
-            found = await contents.read(manifest, listed.slice_start)
-            assert found is not None
-            yield found
+            yield listed, await contents.read(manifest, [listed])
 
     async def end_claim(self, file_id: str) -> None:
         """The claim of who was killed ends in 30 seconds; let it end now."""
@@ -263,9 +261,9 @@ async def _lane(
             inspector.database, inspector.clock, FreeSpace(inspector.database), s3=node.options()
         )
         inspector.blobs = {each: storage.blobs[each] for each in homes.values()}
-        mover = Mover(storage.manifests, storage.contents, storage.blobs)
+        mover = Mover(storage.manifests, storage.outbox, storage.contents, storage.blobs)
         steps = {PLACE: mover.place, MOVE: mover.move}
-        todo = Todo(storage.manifests, steps, storage.clock, USUAL_LIMITS.uploads)
+        todo = Todo(storage.manifests, storage.outbox, steps, storage.clock, USUAL_LIMITS.uploads)
         try:
             yield Lane(
                 setup,
