@@ -206,7 +206,7 @@ class Lane:
                 while not over.is_set():
                     answer = await client.get(f"/v1/files/{file_id}")
                     assert (answer.status_code, answer.content == data) == (200, True), answer
-                    await asyncio.sleep(0.01)
+                    await asyncio.sleep(0.05)
 
         reader = asyncio.create_task(read())
         try:

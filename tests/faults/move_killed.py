@@ -22,7 +22,7 @@ from tests.faults.setups import CHUNK
 
 KILLED = -9
 
-TRIALS = 240
+TRIALS = 200
 
 AT_ONCE = 3
 
@@ -54,7 +54,7 @@ async def trial(context: Context, trial: Trial) -> None:
 async def strike(lane: Lane, way: tuple[str, str], random: Random, last: int) -> int:
     """Kill a move at its step `last` and check what follows; returns how many steps it had.
 
-    In every second trial the command is run again, else the server goes on.
+    In every fourth trial the command is run again, else the server goes on.
     """
     source, target = (lane.homes[kind] for kind in way)
     data = random.randbytes(3 * CHUNK - random.randrange(CHUNK))
@@ -68,7 +68,7 @@ async def strike(lane: Lane, way: tuple[str, str], random: Random, last: int) ->
                 await asyncio.to_thread(log.touch)
                 await move(lane, file_id, target, before=dying)
                 await lane.end_claim(file_id)
-                if random.random() < 0.5 or not await lane.is_on_its_way(file_id):
+                if random.random() < 0.25 or not await lane.is_on_its_way(file_id):
                     await move(lane, file_id, target)
             await lane.check_lives_at(file_id, target)
         await lane.delete(file_id)
