@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 
 from lading.protocol.digests import Sha256
-from lading.protocol.errors import Incomplete, InvalidArgument, LadingError
+from lading.protocol.errors import Incomplete, InvalidArgument, LadingError, Unavailable
 from lading.protocol.manifest import Manifest, State, prove
 from lading.storage.blobs.base import Blobs, Moved
 from lading.storage.collections.chunks import Chunks
@@ -28,10 +28,10 @@ YOUNG_SECONDS = 3600.0
 class Finding:
     """Something that is wrong. `kind` is one of:
 
-    `damaged` bytes differ from their checksum or are gone; `missing` a finished file has no bytes
-    at its home; `incomplete` it lacks pieces; `checksum` its pieces do not give its CRC-32C;
-    `orphan` pieces, objects or folders that belong to nothing; `drift` an account that differs
-    from a recount.
+    `damaged` bytes differ from their checksum or are gone; `unreadable` their store does not return
+    them; `missing` a finished file has no bytes at its home; `incomplete` it lacks pieces;
+    `checksum` its pieces do not give its CRC-32C; `orphan` pieces, objects or folders that belong
+    to nothing; `drift` an account that differs from a recount.
     """
 
     kind: str
@@ -138,6 +138,9 @@ class Auditor:
             self.size += piece.size
             try:
                 await self._contents.read(manifest, [piece])
+            except Unavailable as error:
+                where = f"{piece.size} bytes at {piece.slice_start}"
+                yield Finding("unreadable", manifest.id, f"{where}: {error}")
             except LadingError as error:
                 # A piece that is not listed any more was given up: its upload died, or lost it.
                 if await self._contents.at(manifest, piece.slice_start) is not None:
@@ -156,6 +159,8 @@ class Auditor:
                 whole.update(await self._contents.read(manifest, [piece]))
                 self.pieces += 1
                 self.size += piece.size
+        except Unavailable as error:
+            yield Finding("unreadable", manifest.id, str(error))
         except LadingError as error:
             yield Finding("damaged", manifest.id, str(error))
         else:

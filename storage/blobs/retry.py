@@ -1,7 +1,10 @@
 """Retries: an operation that failed for a moment is tried again.
 
 Every operation of a driver means the same when it is done twice, so each may be repeated. For a
-driver whose store is far away; the collections of MongoDB repeat their operations themselves.
+driver whose store is far away; the collections of MongoDB repeat their operations themselves. What
+took long to fail is no trouble of a moment: it is not tried again, so whoever waits for a store
+that hangs is told soon.
+
 Only `take` cannot be repeated from outside, since its pieces can be read once: a driver repeats
 the requests of which it consists.
 """
@@ -9,6 +12,7 @@ the requests of which it consists.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 
 from lading.protocol.errors import Unavailable
@@ -18,18 +22,26 @@ from lading.storage.blobs.wrapper import Call, T, Wrapper
 PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0)
 """Seconds before each further try."""
 
+PATIENCE = 10.0
+"""No further try begins later than so many seconds after the first."""
 
 Sleep = Callable[[float], Awaitable[None]]
 
 
 async def repeat(
-    call: Call[T], pauses: Sequence[float] = PAUSES, sleep: Sleep = asyncio.sleep
+    call: Call[T],
+    pauses: Sequence[float] = PAUSES,
+    sleep: Sleep = asyncio.sleep,
+    steady: Callable[[], float] = time.monotonic,
 ) -> T:
-    """Repeat what raises Unavailable, once after each of `pauses`."""
+    """Repeat what raises Unavailable, once after each of `pauses` while PATIENCE lasts."""
+    end = steady() + PATIENCE
     for pause in pauses:
         try:
             return await call()
         except Unavailable:
+            if steady() + pause > end:
+                raise
             await sleep(pause)
     return await call()
 

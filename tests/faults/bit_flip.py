@@ -229,11 +229,11 @@ async def audited(context: Context, damage: Damage, *, early: bool, by_command: 
     assert str(damage.start) in detail, f"{detail!r} does not name the piece at {damage.start}"
 
 
-async def command(url: str) -> list[tuple[str, str, str]]:
+async def command(url: str, **settings: object) -> list[tuple[str, str, str]]:
     """What `lading janitor verify` finds."""
     child = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", AUDIT, "janitor", "verify", "--json"),
-        env=clean_environment(database_url=url),
+        env=clean_environment(database_url=url, **settings),
         stdout=asyncio.subprocess.PIPE,
     )
     output, _ = await child.communicate()

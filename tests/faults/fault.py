@@ -100,6 +100,8 @@ async def run(
     """Run the row until it has `trials` trials, continuing from `result`; call `on_batch` after
     each batch. After a failure a new setup is made. Raises NotHere."""
     result = result or Result()
+    if result.trials >= trials:
+        return result
     for attempt in itertools.count():
         folder = base.folder / f"{fault.name[:12]}{result.trials}-{attempt}"
         folder.mkdir()

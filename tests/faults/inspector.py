@@ -17,7 +17,7 @@ from bson import ObjectId
 from lading.janitor.sweep import Sweeper
 from lading.janitor.verify import YOUNG_SECONDS, Auditor, Finding, recount
 from lading.protocol.manifest import MAX_ATTEMPT, Manifest, Piece
-from lading.storage.blobs.base import Ingest
+from lading.storage.blobs.base import Blobs
 from lading.storage.blobs.directory import Directory
 from lading.storage.blobs.local import LocalBlobs
 from lading.storage.blobs.mongo import MongoBlobs
@@ -39,7 +39,10 @@ SMALL = 1024
 
 
 class Inspector:
-    """Reads the database at `url`, and the directory of the home at an address `file:///…`."""
+    """Reads the database at `url`, and the directory of the home at an address `file:///…`.
+
+    `blobs` are the homes that it looks into.
+    """
 
     def __init__(self, url: str, home: str | None = None) -> None:
         self.database = Database(connect(url))
@@ -47,7 +50,8 @@ class Inspector:
         self.manifests = Manifests(self.database)
         self.chunks = Chunks(self.database)
         self.quotas = Quotas(self.database)
-        self.blobs: dict[str, Ingest] = {"mongo": MongoBlobs(self.chunks)}
+        self.mongo = MongoBlobs(self.chunks)
+        self.blobs: dict[str, Blobs] = {"mongo": self.mongo}
         self.home: LocalBlobs | None = None
         if home is not None:
             directory = Directory(path_of(home), create=True)
@@ -65,11 +69,15 @@ class Inspector:
 
     async def clear(self) -> None:
         """Forget everything."""
-        if self.home is not None:
-            async for upload_id in self.home.uploads():
-                await self.home.delete(finished(upload_id, attempt=MAX_ATTEMPT), 2**20)
+        for driver in self._elsewhere():
+            async for upload_id in driver.uploads():
+                await driver.delete(finished(upload_id, attempt=MAX_ATTEMPT), 2**20)
         for name in ("manifests", "chunks", "quotas"):
             await getattr(self.database, name).delete_many({})
+
+    def _elsewhere(self) -> list[Blobs]:
+        """The homes that are not in the database."""
+        return [driver for home, driver in self.blobs.items() if home != "mongo"]
 
     def sweeper(self, *, tombstone_ttl: float = 0.0) -> Sweeper:
         """A sweeper in this process."""
@@ -150,7 +158,7 @@ class Inspector:
             for place in range(pieces):
                 data = place.to_bytes(4, "big") * (SMALL // 4)
                 piece = Piece(place * SMALL, SMALL, checksum(data))
-                await self.blobs["mongo"].write(upload_id, piece, data)
+                await self.mongo.write(upload_id, piece, data)
         return ids
 
     # -- the promises
@@ -205,10 +213,10 @@ class Inspector:
                 reserved += manifest["size"] or await self._reach(manifest["_id"])
         owners = set(await self.database.chunks.distinct("upload_id"))
         assert owners <= known, f"pieces without a manifest: {owners - known}"
-        if self.home is not None:
-            here = {upload_id async for upload_id in self.home.uploads()}
+        for driver in self._elsewhere():
+            here = {upload_id async for upload_id in driver.uploads()}
             alive = {str(each) for each in await self._alive()}
-            assert here <= alive, f"files without an upload: {here - alive}"
+            assert here <= alive, f"in {driver.name} without an upload: {here - alive}"
         account = await self.quotas.account(USER)
         assert (account.used, account.reserved) == (used, reserved), account
         if server is not None:

@@ -1,17 +1,16 @@
-"""The local driver: its disk is full, a bit of a file flips, a server is killed at every step."""
+"""The local driver: its disk is full, a bit of a file flips."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import httpx
-from bson import ObjectId
 
 from tests.faults.bit_flip import (
     CELLS,
@@ -208,142 +207,6 @@ async def flip_settle(context: Context) -> None:
     await context.setup.inspector.clear()
 
 
-# -- a server killed at every step
-
-EAGER = """
-from lading.server.limits import USUAL_LIMITS
-object.__setattr__(USUAL_LIMITS.uploads, "todo_poll_seconds", 0.05)
-"""
-
-MORTAL = """
-import os, signal
-from lading.storage import database
-from lading.storage.blobs import directory
-
-steps = {steps}
-
-def step():
-    global steps
-    if os.path.exists({armed!r}):
-        steps -= 1
-        if steps < 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-class Mortal:
-    def __getattr__(self, name):
-        found = getattr(os, name)
-        if name not in {calls!r}:
-            return found
-        def call(*arguments, **options):
-            step()
-            result = found(*arguments, **options)
-            step()
-            return result
-        return call
-
-persist = database.persist
-async def mortal(operation, *arguments, **options):
-    async def stepped():
-        step()
-        result = await operation()
-        step()
-        return result
-    return await persist(stepped, *arguments, **options)
-
-directory.os = Mortal()
-for module in {modules!r}:
-    __import__("importlib").import_module(module).persist = mortal
-"""
-"""A server that dies at the n-th step after a file appeared: before or after any write of the
-database, and any system call that changes the directory."""
-
-CALLS = ("rename", "fsync", "fdatasync", "mkdir", "ftruncate", "unlink", "rmdir", "pwrite")
-
-COLLECTIONS = "lading.storage.collections"
-MODULES = tuple(f"{COLLECTIONS}.{each}" for each in ("chunks", "manifests", "quotas", "tags"))
-
-PUBLISH_STEPS, DELETE_STEPS = 44, 44
-
-
-@asynccontextmanager
-async def killed_setup(base: Base, folder: Path) -> AsyncIterator[Setup]:
-    url = base.database(folder.name)
-    async with serving(url, folder, before=(EAGER,), blobs=home_of(folder)) as made:
-        yield made
-
-
-async def killed_trial(setup: Setup, trial: Trial) -> None:
-    """Half of the trials kill during FINISH, half during DELETE."""
-    random, successor = trial.random, setup.server
-    data = random.randbytes(random.randrange(3 * CHUNK))
-    armed = successor.data / f"armed-{trial.number}"
-    deleting = bool(trial.number % 2)
-    steps = random.randrange(DELETE_STEPS if deleting else PUBLISH_STEPS)
-    mortal = MORTAL.format(steps=steps, armed=str(armed), calls=CALLS, modules=MODULES)
-    victim = await setup.servers.start(before=mortal)
-    async with victim.http() as http:
-        answer = await http.post("/v1/uploads", json={"name": "victim", "size": len(data)})
-        upload_id = answer.json()["_id"]
-        for start, piece in cells(data, CHUNK):
-            put = await http.put(f"/v1/uploads/{upload_id}/chunks/{start}", content=piece)
-            assert put.status_code in (200, 201), put.text
-        if deleting:
-            (await http.post(f"/v1/uploads/{upload_id}/finish", json={})).raise_for_status()
-        await asyncio.to_thread(armed.touch)
-        with suppress(httpx.TransportError):
-            if deleting:
-                await http.delete(f"/v1/files/{upload_id}")
-            else:
-                await http.post(f"/v1/uploads/{upload_id}/finish", json={})
-    setup.servers.kill(victim)
-    if deleting:
-        await _deleted(setup, upload_id, data)
-    else:
-        await _published(setup, upload_id, data)
-    await setup.check_nothing_left(crashed=True)
-    await setup.inspector.clear()
-
-
-async def _published(setup: Setup, upload_id: str, data: bytes) -> None:
-    """Another server finishes it with the same answer, and brings it to its place."""
-    async with setup.server.http() as http:
-        answers = [await http.post(f"/v1/uploads/{upload_id}/finish", json={}) for _ in range(2)]
-    assert [answer.status_code for answer in answers] == [200, 200], answers[0].text
-    await setup.inspector.check_file(setup.server, upload_id, data)
-    await _worked_off(setup, upload_id)
-    home = setup.inspector.home
-    assert home is not None
-    placed = Path(home.directory.root, "private", upload_id[-2:], upload_id, "0")
-    assert await asyncio.to_thread(placed.read_bytes) == data
-    await setup.inspector.check_file(setup.server, upload_id, data)
-
-
-async def _deleted(setup: Setup, upload_id: str, data: bytes) -> None:
-    """It is a file or it is gone, and a second DELETE leaves nothing of it."""
-    async with setup.server.http() as http:
-        found = await http.get(f"/v1/files/{upload_id}")
-        assert found.status_code in (200, 404), found.text
-        if found.status_code == 200:
-            assert found.content == data
-            (await http.delete(f"/v1/files/{upload_id}")).raise_for_status()
-        assert (await http.get(f"/v1/files/{upload_id}")).status_code == 404
-    await _worked_off(setup, upload_id)
-    assert await setup.inspector.pieces(upload_id) == {}
-
-
-async def _worked_off(setup: Setup, upload_id: str) -> None:
-    """What the dead server had claimed is free again, as when its lease ends, and is done."""
-    manifests, key = setup.inspector.database.manifests, {"_id": ObjectId(upload_id)}
-
-    async def done() -> bool:
-        manifest = await manifests.find_one(key)
-        return manifest is None or not manifest.get("todo")
-
-    due = {"$set": {"todo_at": setup.inspector.clock()}}
-    await manifests.update_one({**key, "todo.0": {"$exists": True}}, due)
-    await eventually(done)
-
-
 DISK_FULL = Fault(
     name="local-disk-full",
     title="disk full, local driver",
@@ -371,17 +234,4 @@ BIT_FLIP = Fault(
     setup=flip_setup,
     trial=flip_trial,
     settle=flip_settle,
-)
-
-KILLED = Fault(
-    name="local-killed",
-    title="server killed while it publishes or deletes, local driver",
-    how="SIGKILL before or after a random write of the database or change of the directory",
-    holds="another server gives the same answers; the file is whole in its place, or gone; no "
-    "file and no piece is left over, the account is exact",
-    trials=200,
-    quick=20,
-    few=4,
-    setup=killed_setup,
-    trial=killed_trial,
 )

@@ -1,4 +1,4 @@
-"""The rows of the table, in the order of page 5 of the design."""
+"""The rows of the table, in the order of pages 5 and 9 of the design."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from tests.faults import (
     anything,
     bit_flip,
     clocks,
+    direct_killed,
     disk_full,
     duplicates,
     finish_abort_sweep,
     janitors,
+    killed,
     local_directory,
     mongod_killed,
     move_killed,
@@ -18,9 +20,12 @@ from tests.faults import (
     power_cut,
     primary_lost,
     quota_race,
+    s3_bit_flip,
+    s3_stopped,
     s3_trouble,
     server_killed,
     sigterm,
+    volume_killed,
 )
 from tests.faults.fault import Fault
 
@@ -40,10 +45,14 @@ ROWS: tuple[Fault, ...] = (
     disk_full.FAULT,
     clocks.FAULT,
     sigterm.FAULT,
+    *killed.ROWS,
     move_killed.FAULT,
     s3_trouble.FAULT,
+    *s3_stopped.ROWS,
+    volume_killed.FAULT,
+    direct_killed.FAULT,
+    s3_bit_flip.FAULT,
     anything.FAULT,
-    local_directory.KILLED,
     power_cut.FAULT,
     local_directory.DISK_FULL,
     local_directory.BIT_FLIP,

@@ -9,17 +9,18 @@ from __future__ import annotations
 import asyncio
 import http.client
 import json
+import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from lading.storage.blobs.s3_client import S3Client, S3Error, S3Options
-from tests.support.children import Child, free_port, start
+from tests.support.children import free_port, start
 
 READY_SECONDS = 60.0
 
@@ -28,6 +29,8 @@ REGION = "us-east-1"
 BUCKET = "files"
 """The bucket that each node has from the start. Tests use prefixes of their own in it: each further
 bucket takes volumes, and a node has a limit of these."""
+
+HERE = ("-ip=127.0.0.1", "-ip.bind=127.0.0.1")
 
 VOLUMES = 100
 """The most volumes of a node; their files grow as they are filled."""
@@ -68,13 +71,48 @@ _IDENTITIES = {
 }
 
 
+class Weed:
+    """A server of `weed`, which may be killed or paused, and goes on with the same data."""
+
+    def __init__(self, words: Sequence[str], output: Path) -> None:
+        self._command = [str(program()), "-logtostderr", *words]
+        self._output = output
+        self._child = start(self._command, output)
+
+    def start(self) -> None:
+        """Start it again."""
+        self._child = start(self._command, self._output)
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        self._child.kill()
+        self._child.wait()
+
+    def pause(self) -> None:
+        """Stop it where it is; its connections stay open."""
+        self._child.send_signal(signal.SIGSTOP)
+
+    def unpause(self) -> None:
+        """Let it go on."""
+        self._child.send_signal(signal.SIGCONT)
+
+    def check(self) -> None:
+        """Raise unless it runs."""
+        assert self._child.poll() is None, self.said
+
+    @property
+    def said(self) -> str:
+        """The end of its log."""
+        return self._output.read_text(errors="replace")[-4000:]
+
+
 @dataclass(frozen=True)
 class SeaweedFS:
-    """A node that takes requests at `port`."""
+    """An S3 that takes requests at `port`; `weed` is the program that answers them."""
 
     port: int
     data: Path
-    child: Child
+    weed: Weed
 
     @property
     def url(self) -> str:
@@ -88,6 +126,14 @@ class SeaweedFS:
         """The settings of a server, named as `tests.support.servers.process` wants them."""
         return {"s3_endpoint": url or self.url, "s3_region": REGION, "s3_path_style": "true"}
 
+    def until_ready(self) -> None:
+        """Wait until it answers."""
+        deadline = time.monotonic() + READY_SECONDS
+        while not _answers(self.port):
+            self.weed.check()
+            assert time.monotonic() < deadline, self.weed.said
+            time.sleep(0.05)
+
 
 def program() -> Path:
     """The `weed` beside this Python."""
@@ -98,21 +144,30 @@ def program() -> Path:
 def seaweedfs(data: Path) -> Iterator[SeaweedFS]:
     """Run a node on the directory `data`."""
     data.mkdir(parents=True, exist_ok=True)
-    identities = data / "identities.json"
-    identities.write_text(json.dumps(_IDENTITIES))
     port = free_port()
-    child = start(_command(data, identities, port), data / "output")
+    weed = Weed(_words(data, identities(data), port), data / "output")
     try:
-        _until_ready(child, port, data / "output")
-        running = SeaweedFS(port, data, child)
-        with ThreadPoolExecutor(1) as thread:  # the caller may be in a loop
-            thread.submit(asyncio.run, _make_bucket(running.options())).result()
+        running = SeaweedFS(port, data, weed)
+        running.until_ready()
+        make_bucket(running)
         yield running
     finally:
-        child.kill()
-        child.wait()
+        weed.kill()
         for path in _sockets(port).values():
             path.unlink(missing_ok=True)
+
+
+def identities(data: Path) -> Path:
+    """Write who may do what into a file for `weed`."""
+    path = data / "identities.json"
+    path.write_text(json.dumps(_IDENTITIES))
+    return path
+
+
+def make_bucket(store: SeaweedFS) -> None:
+    """Make the bucket, if it is not there."""
+    with ThreadPoolExecutor(1) as thread:  # the caller may be in a loop
+        thread.submit(asyncio.run, _make_bucket(store.options())).result()
 
 
 async def _make_bucket(options: S3Options) -> None:
@@ -126,9 +181,8 @@ async def _make_bucket(options: S3Options) -> None:
         await client.close()
 
 
-def _command(data: Path, identities: Path, port: int) -> list[str]:
-    command = [str(program()), "-logtostderr", "mini", f"-dir={data}"]
-    command += ["-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-s3.config={identities}"]
+def _words(data: Path, identities: Path, port: int) -> list[str]:
+    command = ["mini", f"-dir={data}", *HERE, f"-s3.config={identities}"]
     command += ["-webdav=false", "-admin.ui=false", "-master.telemetry=false"]
     command += ["-s3.port.iceberg=0", "-s3.port.lance=0", "-s3.autoCreateBucket=false"]
     command += [f"-volume.max={VOLUMES}", f"-s3.port={port}"]
@@ -152,14 +206,6 @@ _PORTS = tuple(
     for name in (f"{server}.port", f"{server}.port.grpc")
     if name != "s3.port"
 )
-
-
-def _until_ready(child: Child, port: int, output: Path) -> None:
-    deadline = time.monotonic() + READY_SECONDS
-    while not _answers(port):
-        assert child.poll() is None, output.read_text(errors="replace")[-4000:]
-        assert time.monotonic() < deadline, output.read_text(errors="replace")[-4000:]
-        time.sleep(0.05)
 
 
 def _answers(port: int) -> bool:

@@ -66,7 +66,7 @@ class Running:
     def http(self, **options: Any) -> httpx.AsyncClient:
         """A client that shows the server's token."""
         return httpx.AsyncClient(
-            base_url=self.url, headers=self.headers, timeout=30, trust_env=False, **options
+            base_url=self.url, headers=self.headers, trust_env=False, **{"timeout": 30, **options}
         )
 
 

@@ -10,8 +10,9 @@ from lading.protocol.errors import ChunkConflict, Unavailable
 from lading.protocol.manifest import Piece
 from lading.storage.blobs.limit import LARGE, WRITES_AT_ONCE, Limited
 from lading.storage.blobs.measure import Measured
-from lading.storage.blobs.retry import Retried
+from lading.storage.blobs.retry import Retried, repeat
 from tests.support.blobs import Idle, finished
+from tests.support.clock import Clock
 from tests.support.servers import until
 
 ID = "0" * 24
@@ -41,6 +42,18 @@ async def test_a_failure_that_lasts_is_raised_after_the_last_pause() -> None:
     with pytest.raises(Unavailable):
         await Retried(driver, (1.0, 2.0), pauses).read(ID, [PIECE])
     assert (pauses.slept, driver.calls) == ([1.0, 2.0], ["read"] * 3)
+
+
+async def test_what_took_long_to_fail_is_not_repeated() -> None:
+    now, pauses = Clock(), Pauses()
+
+    async def hang() -> None:
+        now.now += 6
+        raise Unavailable
+
+    with pytest.raises(Unavailable):
+        await repeat(hang, (1.0, 2.0, 4.0), pauses, now)
+    assert pauses.slept == [1.0], "the second try ended after 12 s"
 
 
 async def test_an_answer_is_not_repeated() -> None:
