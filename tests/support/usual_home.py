@@ -1,6 +1,6 @@
 """Where the files of tests live that do not say it: in MongoDB, or in directories.
 
-With `LADING_TEST_HOME=file` the whole suite runs against local homes, one for each database. Tests
+With `HOME_OF_TESTS=file` the whole suite runs against local homes, one for each database. Tests
 that look into the documents for bytes fail then; all others must not.
 """
 
@@ -18,7 +18,7 @@ from lading.storage.homes import MONGO
 
 def usual_home(database: str) -> str:
     """The home for the database of a name, or of an address that names one."""
-    if os.environ.get("LADING_TEST_HOME") != "file":
+    if os.environ.get("HOME_OF_TESTS") != "file":
         return MONGO
     name = (
         re.split(r"[/?]", database.partition("://")[2] + "/")[1] if "://" in database else database
