@@ -97,9 +97,6 @@ class UploadLimits:
     reader_ahead: int = 4 * 2**20
     """The most bytes that one reader fetches ahead; one cell where cells are larger."""
 
-    reader_block: int = 2 * 2**20
-    """The most bytes that one reader fetches by one request; one piece where pieces are larger."""
-
     all_readers_ahead: int = 64 * 2**20
     """The same for all readers of a process together. Further readers do not read ahead."""
 

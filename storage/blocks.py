@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import AsyncGenerator, Sequence
 
 from lading.protocol.manifest import Piece
@@ -11,44 +12,46 @@ Block = Sequence[Piece]
 
 
 class Blocks:
-    """Cuts a file into blocks. `most` is what each may have, in bytes; it has at least one piece.
+    """Cuts a file into blocks, each as long as is asked for, with at least one piece.
 
     What fails while the pieces are listed is raised when the blocks before that are all taken.
     """
 
     def __init__(self, pieces: AsyncGenerator[Piece, None]) -> None:
         self._pieces = pieces
-        self._piece: Piece | None = None
-        self._block: list[Piece] = []
+        self._listed: deque[Piece] = deque()
         self._failure: Exception | None = None
 
     async def look(self, most: int) -> Block:
-        """The block that is next; empty at the end, and where listing failed."""
-        size = sum(piece.size for piece in self._block)
-        while size < most and (piece := await self._look()):
-            if self._block and size + piece.size > most:
+        """The block that is next, of `most` bytes; empty at the end, and where listing failed."""
+        block: list[Piece] = []
+        size = 0
+        while size < most and (piece := await self._at(len(block))):
+            if block and size + piece.size > most:
                 break
-            self._block.append(piece)
+            block.append(piece)
             size += piece.size
-            self._piece = None
-        return self._block
+        return block
 
-    async def _look(self) -> Piece | None:
-        if self._piece is None and self._failure is None:
+    async def _at(self, index: int) -> Piece | None:
+        if index == len(self._listed) and self._failure is None:
             try:
-                self._piece = await anext(self._pieces, None)
+                piece = await anext(self._pieces, None)
             except Exception as error:
                 self._failure = error
-        return self._piece
+            else:
+                self._listed.extend([] if piece is None else [piece])
+        return self._listed[index] if index < len(self._listed) else None
 
     async def next(self, most: int) -> Block:
         """The next block; empty at the end. Raises what listing raised."""
-        await self.look(most)
-        return self.take()
-
-    def take(self) -> Block:
-        """The block that was looked at; raises the failure where there is none because of it."""
-        if not self._block and self._failure is not None:
+        block = await self.look(most)
+        if not block and self._failure is not None:
             raise self._failure
-        block, self._block = self._block, []
+        self.skip(block)
         return block
+
+    def skip(self, block: Block) -> None:
+        """Go on after the block that was looked at."""
+        for _ in block:
+            self._listed.popleft()

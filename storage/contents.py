@@ -81,6 +81,10 @@ class Contents:
         assert isinstance(driver, Ingest)
         return driver
 
+    def largest_block(self, manifest: Manifest) -> int:
+        """How many bytes of an upload are best read at once, where it is now."""
+        return self._driver(manifest).traits.largest_block
+
     async def pieces(
         self, manifest: Manifest, start: int = 0, end: int = SPAN
     ) -> AsyncGenerator[Piece, None]:

@@ -1,7 +1,7 @@
 """What a direct upload costs the server: the bytes go to the bucket, past it (issue 12; page 6 of
 the design has no number for it).
 
-Beside it, for information, the same client with the bytes through the server.
+The other side is the same client with the bytes through the server.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from bench import uploads
 from bench.measure import GIB, MIB, Goal, Measure, Options, Run, Sample, Side, in_words
 from bench.peers.seaweedfs import has_seaweedfs, seaweedfs
+from bench.process import ask
 from bench.workspace import Workspace
 
 ROW = 19
@@ -29,9 +30,17 @@ def measure(options: Options) -> Measure:
             Side("lading put", uploads.DURABLE, _sent(size, direct=False)),
         ),
         goals=(
-            Goal(ROW, "direct: server CPU s/GB", side=0, cost=uploads.SERVER_CPU, at_most=0.05),
+            Goal(
+                ROW,
+                "server CPU: direct ÷ through the server",
+                side=0,
+                over=1,
+                cost=uploads.SERVER_CPU,
+                at_most=0.05,
+            ),
         ),
-        note="Both compute a SHA-256 first. The server reads back what came through it.",
+        note="Both compute a SHA-256 first. The server reads back what came through it. What a "
+        "direct upload costs is what the server does anyway in that time.",
         warm_up=False,
     )
 
@@ -44,7 +53,11 @@ def _sent(size: int, *, direct: bool) -> Run:
             seaweedfs(workspace) as bucket,
             workspace.lading(bucket.settings, variables=bucket.variables) as server,
         ):
-            job = {**server.job, "path": str(path), "sha256": True, "direct": direct}
+            small = workspace.directory("small") / "file"
+            small.write_bytes(b"first")  # the first file of a server makes it load the SDK of S3
+            job = {**server.job, "path": str(small), "sha256": True, "direct": direct}
+            await ask("bench.clients.put", job)
+            job["path"] = str(path)
             sent = await uploads.watch("bench.clients.put", job, size, {"server": server.pid})
         return Sample(sent.megabytes, sent.costs)
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import re
 import shutil
 import socket
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ from bench.workspace import POLL_SECONDS, START_SECONDS, Workspace, tail
 HERE = Path(__file__).parent
 VENV = ROOT / "build" / "bench-peers"
 """Where `scripts/bench` puts the Python peer and what it needs, apart from Lading's own."""
+
+PORTS = (20_000, 32_000)
 
 NOT_DURABLE = "no: in the page cache"
 
@@ -169,11 +172,12 @@ def _found(name: str) -> str:
 
 
 def free_port() -> int:
-    """A port that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that nobody listens on at this moment, below those that outgoing connections take."""
+    while True:
+        port = random.randrange(*PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 @asynccontextmanager

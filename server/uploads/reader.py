@@ -1,8 +1,8 @@
 """From stored pieces to a stream of bytes; the faster a reader is, the more is fetched ahead.
 
 In memory are, for each reader, the bytes that are being sent and those ahead. All readers together
-have a limit for what they fetch ahead. Pieces that follow each other are fetched as one block: a
-home may be far away, and pieces may be small.
+have a limit for what they fetch ahead; beyond it each has one piece. Pieces that follow each other
+are fetched as one block: a home may be far away, and pieces may be small.
 """
 
 from __future__ import annotations
@@ -25,7 +25,10 @@ Fetch = Callable[[Block], Awaitable[bytes]]
 
 
 class Ahead:
-    """The bytes that all readers together may still fetch before they are needed."""
+    """The bytes that all readers together may still fetch before they are needed.
+
+    They are given back when they were sent.
+    """
 
     def __init__(self, size: int) -> None:
         self.free = size
@@ -63,52 +66,59 @@ class Stream:
         self._largest = largest
         self._budget = budget
         self._ahead: deque[tuple[int, Block, asyncio.Task[bytes]]] = deque()
-        self._size = 0
+        self._size = self._sending = 0
 
     async def next(self) -> tuple[Block, bytes]:
-        """The next block and its bytes; an empty one at the end. Raises what `fetch` raises."""
+        """The next block and its bytes; an empty one at the end. Raises what `fetch` raises.
+
+        The bytes of the block before were sent.
+        """
+        self._budget.free += self._sending
+        self._sending = 0
         if self._ahead:
-            size, block, task = self._ahead.popleft()
-            self._give_back(size)
+            self._sending, block, task = self._ahead.popleft()
+            self._size -= self._sending
             if not task.done():
                 self._wanted = min(2 * self._wanted, self._most)
         else:
-            size, block = 0, await self._blocks.next(1)
+            block = await self._blocks.next(1)
             if not block:
                 return block, b""
             task = self._start(block)
         try:
-            if not size:  # nothing is ahead: what follows is listed meanwhile, and fetched later
+            if not self._sending:  # nothing is ahead: what follows is only listed meanwhile
                 await self._blocks.look(1)
-                await task
+            data = await task
             await self._go_ahead()
-            return block, await task
+            return block, data
         finally:
             task.cancel()
 
     def close(self) -> None:
         """Give up what is under way."""
-        for size, _, task in self._ahead:
+        for _, _, task in self._ahead:
             task.cancel()
-            self._give_back(size)
         self._ahead.clear()
+        self._budget.free += self._size + self._sending
+        self._size = self._sending = 0
 
     async def _go_ahead(self) -> None:
-        while block := await self._blocks.look(min(self._largest, self._wanted // 2)):
+        while block := await self._blocks.look(self._next_size()):
             size = sum(piece.size for piece in block)
             if (self._ahead and self._size + size > self._wanted) or not self._budget.take(size):
                 return
+            self._blocks.skip(block)
             self._size += size
-            self._ahead.append((size, block, self._start(self._blocks.take())))
+            self._ahead.append((size, block, self._start(block)))
+
+    def _next_size(self) -> int:
+        """How large the next block may be, for it shall leave room for another one."""
+        return max(1, min(self._largest, self._wanted // 2, self._budget.free))
 
     def _start(self, block: Block) -> asyncio.Task[bytes]:
         task = asyncio.ensure_future(self._fetch(block))
         task.add_done_callback(_note)
         return task
-
-    def _give_back(self, size: int) -> None:
-        self._size -= size
-        self._budget.free += size
 
 
 def _note(task: asyncio.Task[bytes]) -> None:
@@ -147,7 +157,6 @@ class Reader:
         self._contents = contents
         self._look_again = look_again
         self._most_ahead = limits.reader_ahead
-        self._largest_block = limits.reader_block
         self._budget = Ahead(limits.all_readers_ahead)
 
     async def read(self, manifest: Manifest, start: int, end: int) -> AsyncGenerator[bytes, None]:
@@ -162,7 +171,7 @@ class Reader:
                 partial(self._fetch, latest),
                 manifest.chunk_size,
                 most_ahead=self._most_ahead,
-                largest=self._largest_block,
+                largest=self._contents.largest_block(manifest),
                 budget=self._budget,
             )
             async with aclosing(stream(blocks, start, end)) as found:

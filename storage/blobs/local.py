@@ -62,7 +62,7 @@ SYNCED_AT_ONCE = 64 * 2**20
 class LocalBlobs:
     """The driver of a home `file:///directory`. `address` is what manifests name it by."""
 
-    traits = Traits(durable=True, ranges_while_uploading=True, path=True)
+    traits = Traits(durable=True, ranges_while_uploading=True, path=True, largest_block=2 * 2**20)
 
     def __init__(
         self,

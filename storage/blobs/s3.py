@@ -65,7 +65,9 @@ class Unfinished:
 class S3Blobs:
     """The home in a bucket. `client` is for what others ask of the bucket itself."""
 
-    traits = Traits(durable=True, ranges_while_uploading=False, presigns=True)
+    traits = Traits(
+        durable=True, ranges_while_uploading=False, presigns=True, largest_block=2 * 2**20
+    )
 
     def __init__(
         self,

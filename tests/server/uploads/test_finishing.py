@@ -86,8 +86,10 @@ async def test_a_failure_is_kept_for_who_comes_back_and_told_once(
         await asyncio.sleep(0)
     with pytest.raises(ChecksumMismatch):
         await ask(finishing)
+    verification.opened.clear()
     await ask(finishing)
     await until(lambda: len(verification.asked) == 2)
+    await finishing.stop()
 
 
 async def test_an_outcome_is_not_kept_for_ever(verification: Verification) -> None:

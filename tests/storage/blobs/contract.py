@@ -71,7 +71,7 @@ def piece(start: int, data: bytes) -> Piece:
 
 def manifest(upload_id: str, *pieces: Piece, **more: Any) -> Manifest:
     """The manifest of a finished file of these pieces."""
-    return finished(upload_id, sum(each.size for each in pieces), **more)
+    return finished(upload_id, **{"size": sum(each.size for each in pieces)} | more)
 
 
 async def store(rig: HomeRig, count: int = 3, *, attempt: int = 0, **more: Any) -> File:

@@ -133,7 +133,9 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
 
 def test_the_driver_says_what_it_can_do(local: LocalRig) -> None:
     assert local.driver.name == f"file://{local.root}"
-    assert local.driver.traits == Traits(durable=True, ranges_while_uploading=True, path=True)
+    assert local.driver.traits == Traits(
+        durable=True, ranges_while_uploading=True, path=True, largest_block=2 * 2**20
+    )
 
 
 async def test_pieces_that_wait_at_once_share_a_sync(local: LocalRig, calls: Calls) -> None:

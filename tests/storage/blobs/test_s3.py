@@ -335,4 +335,6 @@ async def test_a_bucket_that_cannot_be_used_is_found(
 
 
 def test_the_driver_says_what_it_can_do() -> None:
-    assert S3Blobs.traits == Traits(durable=True, ranges_while_uploading=False, presigns=True)
+    assert S3Blobs.traits == Traits(
+        durable=True, ranges_while_uploading=False, presigns=True, largest_block=2 * 2**20
+    )
