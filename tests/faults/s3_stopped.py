@@ -31,8 +31,8 @@ PAUSE = 0.5
 """Seconds that an uploader waits after each file: what was uploaded has to move, too."""
 
 SLOWEST = 15.0
-"""Seconds that an upload of a small file may take on a busy machine. One that waited for a stopped S3
-would take 30."""
+"""Seconds that an upload of a small file may take on a busy machine. One that waited for a stopped
+S3 would take 30."""
 
 CELLS = 4
 
