@@ -66,6 +66,7 @@ class Stream:
         self._largest = largest
         self._budget = budget
         self._ahead: deque[tuple[int, Block, asyncio.Task[bytes]]] = deque()
+        self._singly: deque[Piece] = deque()
         self._size = self._sending = 0
 
     async def next(self) -> tuple[Block, bytes]:
@@ -75,6 +76,9 @@ class Stream:
         """
         self._budget.free += self._sending
         self._sending = 0
+        if self._singly:
+            piece = [self._singly.popleft()]
+            return piece, await self._fetch(piece)
         if self._ahead:
             self._sending, block, task = self._ahead.popleft()
             self._size -= self._sending
@@ -91,8 +95,13 @@ class Stream:
             data = await task
             await self._go_ahead()
             return block, data
+        except Internal:
+            if len(block) == 1:
+                raise
         finally:
             task.cancel()
+        self._singly.extend(block)  # what comes before the damaged piece is sent
+        return await self.next()
 
     def close(self) -> None:
         """Give up what is under way."""

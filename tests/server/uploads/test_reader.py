@@ -141,6 +141,18 @@ async def test_who_is_slow_has_one_piece_ahead(shelf: Shelf) -> None:
         assert ahead <= CELL
 
 
+async def test_of_a_block_the_pieces_before_the_damaged_one_are_sent(shelf: Shelf) -> None:
+    shelf.most_ahead = shelf.largest = 8 * CELL
+    shelf.gone.add(8 * CELL)
+    reading, got = shelf.read(0, len(DATA)), b""
+    with pytest.raises(Internal):  # noqa: PT012 - at any block
+        async for data in reading:
+            got += data
+    assert got == DATA[: 8 * CELL]
+    assert any(len(block) > 1 and block[0].slice_start < 8 * CELL for block in shelf.requests[-9:])
+    assert shelf.budget.free == 100 * CELL
+
+
 @pytest.mark.parametrize("listed", [True, False])
 async def test_a_missing_piece_is_reported_at_its_place(shelf: Shelf, listed: bool) -> None:
     (shelf.gone if listed else shelf.unlisted).add(6 * CELL)
