@@ -95,5 +95,5 @@ FAULT = Fault(
     setup=setup,
     trial=trial,
     at_once=AT_ONCE,
-    seconds=180.0,
+    seconds=600.0,
 )
