@@ -200,7 +200,7 @@ FAULT = Fault(
     "after two sweeps the bucket has no object and no parts beside the files, the account is exact",
     trials=TRIALS,
     quick=15,
-    few=3,
+    few=2,
     setup=setup,
     trial=trial,
     at_once=AT_ONCE,

@@ -235,7 +235,7 @@ def _row(name: str, title: str, home: str, chunk: int, scenarios: tuple[Scenario
         holds=_HOLDS,
         trials=TRIALS,
         quick=4 * len(scenarios),
-        few=3,
+        few=2,
         setup=partial(_setup, home, chunk, scenarios),
         trial=trial,
         at_once=AT_ONCE,

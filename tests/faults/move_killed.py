@@ -91,9 +91,9 @@ FAULT = Fault(
     holds="the file is read all the time and whole, ends at one home, nothing is left elsewhere",
     trials=TRIALS,
     quick=24,
-    few=3,
+    few=2,
     setup=setup,
     trial=trial,
     at_once=AT_ONCE,
-    seconds=180.0,
+    seconds=600.0,
 )

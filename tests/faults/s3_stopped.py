@@ -27,15 +27,16 @@ from tests.support.wire import cells
 
 UPLOADERS = 3
 
-PAUSE = 0.25
+PAUSE = 0.5
 """Seconds that an uploader waits after each file: what was uploaded has to move, too."""
 
-SLOWEST = 5.0
-"""Seconds that an upload of a small file may take on a busy machine."""
+SLOWEST = 15.0
+"""Seconds that an upload of a small file may take on a busy machine. One that waited for a stopped
+S3 would take 30."""
 
 CELLS = 4
 
-BACK_SECONDS = 240.0
+BACK_SECONDS = 300.0
 """A step that failed again and again is tried every two minutes."""
 
 

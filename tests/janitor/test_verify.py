@@ -4,7 +4,7 @@ right, and lets those alone on which something happens meanwhile."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +13,7 @@ from bson import ObjectId
 
 from lading.janitor.verify import YOUNG_SECONDS, Finding, recount
 from lading.protocol.digests import crc32c
+from lading.protocol.errors import Unavailable
 from lading.protocol.manifest import Manifest, Piece
 from lading.storage.blobs.base import verify
 from lading.storage.blobs.mongo import MongoBlobs
@@ -20,6 +21,7 @@ from lading.storage.collections.chunks import object_id
 from lading.storage.collections.manifests import new_id
 from lading.storage.contents import Contents
 from lading.storage.database import Database
+from tests.support.blobs import Idle
 from tests.support.clock import NOW
 from tests.support.janitor import CELL, TOMBSTONE_TTL, TTL, Scene
 from tests.support.steps import Crash, Steps
@@ -68,6 +70,27 @@ async def test_bytes_that_are_not_what_was_sent(scene: Scene, finished: bool, da
     assert (finding.kind, finding.id) == ("damaged", manifest.id)
     assert f"at {CELL}" in finding.detail
     assert await scene.audit(read=False) == []
+
+
+class Broken(Idle):
+    """A store that lists an upload, and does not return its first piece."""
+
+    def __init__(self, upload_id: str) -> None:
+        super().__init__()
+        self.failures = [Unavailable("The bucket answers 500.")]
+        self._listed = upload_id
+
+    async def uploads(self) -> AsyncIterator[str]:
+        yield self._listed
+
+
+async def test_bytes_that_their_store_does_not_return_are_not_called_damaged(scene: Scene) -> None:
+    manifest = await scene.finished(cells=2)
+    scene.blobs = {manifest.blobs: Broken(manifest.id)}
+    (finding,) = await scene.audit()
+    assert finding == Finding(
+        "unreadable", manifest.id, f"{CELL} bytes at 0: The bucket answers 500."
+    )
 
 
 async def test_a_wrong_checksum_of_a_piece(scene: Scene) -> None:
