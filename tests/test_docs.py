@@ -495,7 +495,7 @@ def test_examples_that_start_their_servers_run(
         "LADING_DATABASE_URL": database_url,
         "LADING_PORT": str(ports["127.0.0.1:8080"]),
         "SIZE": "200M",
-        "COUNT": "40",
+        "COUNT": "20",
     }
     output = tmp_path / "output.log"
     with (

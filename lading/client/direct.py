@@ -56,8 +56,8 @@ class Listener(Protocol):
     def in_bucket(self, size: int) -> None:
         """The bucket has so many more of the bytes that were sent."""
 
-    def resumed(self, size: int) -> None:
-        """The bucket has so many bytes of an earlier run."""
+    def found(self, total: int) -> None:
+        """The bucket has so many bytes in total, some of them perhaps of an earlier run."""
 
     def moved(self, total: int) -> None:
         """The bucket got so many bytes in total. Less than before where a request failed."""
@@ -198,7 +198,7 @@ class Bucket:
     def _earlier(self, size: int) -> None:
         self._there += size
         if size:
-            self._listener.resumed(size)
+            self._listener.found(self._there)
             self._moved()
 
     async def _put(self, to: Raw, start: int, end: int) -> None:

@@ -394,8 +394,8 @@ class UploadTask:
         self.bytes_acknowledged += size
         self._progressed()
 
-    def resumed(self, size: int) -> None:
-        self.resumed_from += size
+    def found(self, total: int) -> None:
+        self.resumed_from = max(0, total - self.bytes_acknowledged)
 
     def moved(self, total: int) -> None:
         self._tell(state=State.SENDING, stored=total, reason=None)

@@ -172,12 +172,20 @@ class S3Blobs:
         await self._delete(manifest.id)
 
     async def _delete(self, upload_id: str) -> None:
-        """Delete the object. Parts first: joined later, they would be the object again."""
+        """Delete the object, if there is one: a bucket that was never made has none.
+
+        Such a bucket was named by mistake, and its files stayed where they were. If only the
+        endpoint is wrong, the tombstone's second deletion finds the object. Parts are deleted
+        first: joined later, they would be the object again.
+        """
         key = self.key(upload_id)
         try:
             async for each in self._unfinished(key):
                 await self.abort(each)
         except S3Error as error:
+            if error.s3_code == "NoSuchBucket":
+                log.warning("s3-nothing-to-delete", error=str(error))
+                return
             if error.s3_code not in ("AccessDenied", "NotImplemented"):
                 raise
             log.warning("s3-parts-not-listed", error=str(error))

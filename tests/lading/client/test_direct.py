@@ -272,7 +272,7 @@ async def test_a_command_that_was_killed_continues_when_it_is_run_again(
     )
     told = json.loads(done.stdout.splitlines()[-1])
     assert told["resumed_from"] >= 4 * PART
-    assert told["bytes_sent"] == told["bytes_acknowledged"] == size - told["resumed_from"]
+    assert told["bytes_acknowledged"] == size - told["resumed_from"]
     async with Client(site.url, site.token) as client:
         assert (await client.manifest(told["id"])).raw["blobs"] == "s3"
         assert await client.uploads() == ()

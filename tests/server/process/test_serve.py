@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
@@ -17,6 +17,8 @@ from lading import Client
 from lading.server.process.serve import FAILED, Note
 from lading.server.settings import load
 from tests.support.servers import PROGRAM, inside, process
+
+Mount = Callable[[Path, str], None]
 
 # -- server.json
 
@@ -116,3 +118,72 @@ def test_on_a_terminal_the_trace_is_for_people() -> None:
     assert b"KeyError" in shown
     assert b"lg-secret" not in shown
     assert not shown.startswith(b"{")
+
+
+# -- a directory that cannot keep files
+
+
+def refused(tmp_path: Path, database_url: str, home: Path) -> str:
+    """What a server says that ends at its start, because of its home."""
+    own = {"LADING_PORT": "0", "LADING_DATA": str(tmp_path / "data")}
+    own |= {"LADING_DATABASE_URL": database_url, "LADING_BLOBS": f"file://{home}"}
+    ended = subprocess.run(
+        [sys.executable, "-c", PROGRAM],
+        env=os.environ | own,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == FAILED
+    (line,) = ended.stderr.splitlines()
+    assert f"LADING_BLOBS=file://{home}: " in line
+    return line
+
+
+@pytest.mark.parametrize("what", ["a file", "a link", "in nothing"])
+def test_a_home_that_is_no_directory_ends_the_server_with_one_line(
+    tmp_path: Path, database_url: str, what: str
+) -> None:
+    home = tmp_path / "files"
+    if what == "a file":
+        home.write_text("")
+    elif what == "a link":
+        (tmp_path / "real").mkdir()
+        home.symlink_to(tmp_path / "real")
+    else:
+        home = home / "below"
+    assert refused(tmp_path, database_url, home)
+
+
+@pytest.fixture
+def mounted(tmp_path: Path) -> Iterator[Mount]:
+    """Mounts a small disk on a folder, until the end of the test."""
+    done: list[Path] = []
+
+    def mount(folder: Path, options: str) -> None:
+        folder.mkdir(parents=True)
+        command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
+        told = subprocess.run(command, capture_output=True, text=True, check=False)
+        if told.returncode:
+            pytest.skip(f"no disk can be mounted here: {told.stderr}")
+        done.append(folder)
+
+    yield mount
+    for folder in done:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_disk_that_cannot_be_written_is_named(
+    tmp_path: Path, database_url: str, mounted: Mount
+) -> None:
+    home = tmp_path / "files"
+    mounted(home, "ro,size=1m")
+    assert "Read-only file system" in refused(tmp_path, database_url, home)
+
+
+def test_files_on_another_disk_than_what_arrives_are_refused(
+    tmp_path: Path, database_url: str, mounted: Mount
+) -> None:
+    home = tmp_path / "files"
+    mounted(home / "private", "size=1m")
+    assert "on another file system than incoming" in refused(tmp_path, database_url, home)
