@@ -20,6 +20,7 @@ SENT = (
     "If-Range",
     "Range",
     "Idempotency-Key",
+    "Prefer",
     "X-Lading-Crc32c",
 )
 SHOWN = (

@@ -4,10 +4,11 @@
  */
 
 import { hasCode } from "../protocol/errors.js";
-import { asRanges, type CompleteFile, completeFile, openedUpload } from "../protocol/messages.js";
+import { asRanges, type CompleteFile, openedUpload } from "../protocol/messages.js";
 import { Pieces, type Range } from "../protocol/pieces.js";
 import { judge } from "../protocol/retry.js";
 import type { Summed } from "../source/sums.js";
+import { fileOf, finish } from "./finish.js";
 import type { Api, Json } from "./http.js";
 import type { Payload } from "./transfer.js";
 
@@ -15,8 +16,6 @@ import type { Payload } from "./transfer.js";
 const AT_ONCE = 4;
 /** How many pieces in a row may arrive damaged before the upload fails. */
 const MOST_DAMAGED = 5;
-/** Milliseconds that the server may take to check the digest of a large file. */
-export const FINISHING = 3_600_000;
 
 export class HttpTransfer {
   private pieces!: Pieces;
@@ -128,12 +127,12 @@ export class HttpTransfer {
       const { source, listener, sha256 } = this.payload;
       source.confirm();
       listener.verifying(0);
-      const finished = await this.api.json("POST", `/v1/uploads/${this.id}/finish`, {
+      const finished = await finish(this.api, `/v1/uploads/${this.id}/finish`, {
         json: { size: this.pieces.size, sha256 },
         signal: this.signal,
-        timeout: FINISHING,
+        verifying: (done) => listener.verifying(done),
       });
-      this.resolve(fileOf(finished));
+      this.resolve(finished);
     } catch (error) {
       this.unfinished(error);
     }
@@ -160,10 +159,4 @@ export class HttpTransfer {
   private request(method: string, path: string, json?: unknown): Promise<Json> {
     return this.api.json(method, path, { json, signal: this.signal });
   }
-}
-
-/** The finished file that a manifest describes. */
-export function fileOf(manifest: Json): CompleteFile {
-  const id = String(manifest["_id"]);
-  return completeFile({ ...manifest, id, url: `/v1/files/${id}` });
 }

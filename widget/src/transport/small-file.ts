@@ -10,7 +10,7 @@ import type { CompleteFile } from "../protocol/messages.js";
 import { sha256Of } from "../source/digest.js";
 import type { Source } from "../source/source.js";
 import type { Api, Json } from "./http.js";
-import { fileOf } from "./http-transfer.js";
+import { fileOf } from "./finish.js";
 import type { Kinds } from "./kinds.js";
 
 /** The longest query. Proxies take addresses of at least 8,000 characters; others are far stricter. */

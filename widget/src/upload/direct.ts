@@ -11,7 +11,7 @@ import type { Source } from "../source/source.js";
 import type { Timing } from "../transport/backoff.js";
 import { Bucket, type BucketListener, BucketRefused, type Put } from "../transport/bucket.js";
 import type { Api, Json } from "../transport/http.js";
-import { fileOf, FINISHING } from "../transport/http-transfer.js";
+import { finish } from "../transport/finish.js";
 import type { SmallRequest } from "../transport/small-file.js";
 
 /** Milliseconds for which buckets are avoided that a page could not reach, or may not write to. */
@@ -134,8 +134,10 @@ export class Direct {
   }
 
   private async finalize(id: string, signal: AbortSignal): Promise<CompleteFile> {
-    const path = `/v1/media/${id}/finalize`;
-    return fileOf(await this.plan.api.json("POST", path, { signal, timeout: FINISHING }));
+    return finish(this.plan.api, `/v1/media/${id}/finalize`, {
+      signal,
+      verifying: (done) => this.listener.verifying(done),
+    });
   }
 }
 

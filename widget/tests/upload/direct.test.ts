@@ -64,6 +64,21 @@ describe.each([
     expect(new Set(peer.bucket.heard).size).toBe(peer.bucket.heard.length);
   });
 
+  test("a long verification is asked for again, and its progress reported", async () => {
+    peer.bucket.largestPut = largestPut;
+    const done = [10, 30];
+    peer.answer = (_method, path) => {
+      const next = path.endsWith("/finalize") ? done.shift() : undefined;
+      return next === undefined ? undefined : Response.json({ state: "verifying", done: next, total: 47 }, { status: 202 });
+    };
+    const { upload, end } = begun(FILE, DIRECT);
+    const verified = new Set<number>();
+    upload.on("progress", (progress) => verified.add(progress.verified));
+    await end;
+    expect([...verified]).toEqual([0, 10, 30, 47]);
+    expect(peer.bytes).toEqual(BYTES);
+  });
+
   test("cancelling deletes the announcement", async () => {
     peer.bucket.largestPut = largestPut;
     const { upload, end } = begun(FILE, DIRECT);
