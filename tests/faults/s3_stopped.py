@@ -142,7 +142,7 @@ async def _until_moved(site: Site, load: Load) -> None:
     there = {"blobs": site.home.name, "todo": [], "drop_at": []}
 
     async def more() -> bool:
-        return await database.manifests.count_documents(there) > moved
+        return bool(await database.manifests.count_documents(there) > moved)
 
     while moved < len(load.files):
         await eventually(more, BACK_SECONDS)
