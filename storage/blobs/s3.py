@@ -253,21 +253,25 @@ class S3Blobs:
 
     async def _found(self, manifest: Manifest) -> bool | None:
         """Whether the object of a file is there and is of it; None when there is none."""
-        try:
-            answer = await self._request(
-                "head_object", Key=self.key(manifest.id), ChecksumMode="ENABLED"
-            )
-        except S3Error as error:
-            # Who may not list is not told what is absent: then writing says what is not allowed.
-            if error.absent or error.status == 403:
-                return None
-            raise
+        answer = await repeat(partial(self._head, self.key(manifest.id)), self._pauses)
+        if answer is None:
+            return None
         proof = answer.get("ChecksumCRC32C") if answer.get("ChecksumType") == WHOLE else None
         return bool(
             answer["ContentLength"] == manifest.size
             and answer.get("Metadata", {}) == _metadata(manifest)
             and proof in (None, _checksum(manifest))
         )
+
+    async def _head(self, key: str) -> dict[str, Any] | None:
+        """What S3 says of an object; None when there is none, which no further try changes."""
+        try:
+            return await self.client.call("head_object", Key=key, ChecksumMode="ENABLED")
+        except S3Error as error:
+            # Who may not list is not told what is absent: then writing says what is not allowed.
+            if error.absent or error.status == 403:
+                return None
+            raise
 
     async def _read_back(self, manifest: Manifest, expected: int | None) -> None:
         """Compare an object whose store proves nothing; raises Internal, and removes it then."""

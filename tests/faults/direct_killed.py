@@ -169,7 +169,8 @@ async def _clean(lane: Lane) -> None:
 
 
 async def _check_file(lane: Lane, media: str, data: bytes) -> None:
-    """The file lives in the bucket, and nothing else does."""
+    """The file lives in the bucket, and when the janitor has looked, nothing else does."""
+    await lane.check_nothing_left()
     assert await in_bucket(lane) == [media]
     await lane.check_lives_at(media, lane.homes["s3"])
     await lane.setup.inspector.check_served(lane.setup.server, media, data)

@@ -152,6 +152,17 @@ async def test_what_is_there_already_is_not_sent_again(home: S3Blobs) -> None:
     await home.take(file.manifest, never())
 
 
+async def test_a_file_that_is_not_there_yet_is_sent_without_a_pause(
+    database: Database, seaweed: SeaweedFS, s3_home: str
+) -> None:
+    home, file = S3Blobs(s3_home, Chunks(database), seaweed.options(), pauses=(60.0,)), source(9)
+    try:
+        async with asyncio.timeout(30):  # that there is no object is an answer, not a failure
+            await home.take(file.manifest, file.pieces())
+    finally:
+        await home.close()
+
+
 async def test_two_that_take_the_same_file_at_once_do_no_harm(home: S3Blobs) -> None:
     for size in (3000, PART + 3000):
         file = source(size)
