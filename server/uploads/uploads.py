@@ -21,7 +21,7 @@ from lading.server.uploads.create import Creator
 from lading.server.uploads.deletion import Deletion, Expected
 from lading.server.uploads.direct import DirectUploads
 from lading.server.uploads.finish import Finisher
-from lading.server.uploads.finishing import Finishing, Verifying
+from lading.server.uploads.finishing import Caller, Finishing, Verifying
 from lading.server.uploads.growing import Growing
 from lading.server.uploads.open_uploads import (
     REPLACED,
@@ -162,10 +162,10 @@ class Uploads:
         upload_id: str,
         size: int | None,
         sha256: str | None,
-        seconds: float,
+        caller: Caller,
     ) -> Manifest | Verifying:
         """The same where the caller comes back for what takes longer; see `Finishing.within`."""
-        return await self._finishing.within(principal, upload_id, size, sha256, seconds)
+        return await self._finishing.within(principal, upload_id, size, sha256, caller)
 
     async def abort(
         self, principal: Principal, upload_id: str, *, unfinished_only: bool = False

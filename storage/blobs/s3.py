@@ -175,8 +175,9 @@ class S3Blobs:
         """Delete the object, if there is one: a bucket that was never made has none.
 
         Such a bucket was named by mistake, and its files stayed where they were. If only the
-        endpoint is wrong, the tombstone's second deletion finds the object. Parts are deleted
-        first: joined later, they would be the object again.
+        endpoint is wrong, the tombstone's second deletion finds the object of a deleted file; that
+        of a file which moved on is an orphan that the audit names. Parts are deleted first: joined
+        later, they would be the object again.
         """
         key = self.key(upload_id)
         try:
