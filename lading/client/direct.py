@@ -101,8 +101,10 @@ class DirectUpload:
         if upload is None:
             return None
         try:
-            if upload_id is not None and "parts" not in upload:
-                with suppress(Incomplete):  # an earlier attempt may have sent all of it
+            if upload_id is not None:
+                # An earlier attempt may have sent all of it. Its parts cannot be listed any more
+                # once they are joined.
+                with suppress(Incomplete):
                     return await self._finalize(media_id)
             return await self._finalize(media_id) if await self._send(media_id, upload) else None
         except (Incomplete, NotFound):

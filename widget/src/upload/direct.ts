@@ -71,9 +71,10 @@ export class Direct {
     const { id, upload } = told;
     if (upload === null) return null;
     try {
-      if (known !== undefined && upload["parts"] === undefined) {
+      if (known !== undefined) {
+        // An earlier attempt may have sent all of it. Its parts cannot be listed any more once they are joined.
         const file = await this.finalize(id, signal).catch(unlessIncomplete);
-        if (file !== null) return file; // an earlier attempt had sent all of it
+        if (file !== null) return file;
       }
       if (!(await this.send(id, upload, signal))) return null;
       this.listener.verifying(0);

@@ -21,6 +21,10 @@ export class PeerBucket {
   readonly credentials = new Set<string | null>();
   /** Called with each request. A status is the answer; what it throws, the network's. */
   answer: (path: string) => number | undefined = () => undefined;
+  /** Called when all bytes of a file are one object. Its response, if any, comes before the file is published. */
+  joined: () => Response | undefined = () => undefined;
+  /** The files whose parts are joined. */
+  private readonly whole = new Set<string>();
 
   constructor(private readonly peer: Peer) {}
 
@@ -70,6 +74,8 @@ export class PeerBucket {
   }
 
   private parts({ id, size }: Kept, from: number): Response {
+    // The bucket knows no parts of a whole object.
+    if (this.whole.has(id)) return refuse(503, "unavailable", { retryable: true });
     const whole = size ?? 0;
     const last = Math.ceil(whole / this.part);
     const to = Math.min(last, from + this.page - 1);
@@ -88,6 +94,9 @@ export class PeerBucket {
     const found = [...this.object(kept.id)].sort(([a], [b]) => a - b);
     const bytes = Uint8Array.from(found.flatMap(([, data]) => [...data]));
     if (bytes.length < (kept.size ?? 0)) return refuse(409, "incomplete", { missing: [[0, kept.size]] });
+    this.whole.add(kept.id);
+    const early = this.joined();
+    if (early !== undefined) return early;
     const sha256 = createHash("sha256").update(bytes).digest("hex");
     if (sha256 !== kept.request["sha256"]) {
       this.peer.uploads.delete(kept.id);

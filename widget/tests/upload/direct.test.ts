@@ -3,6 +3,7 @@
 import { afterEach, describe, expect, test } from "vitest";
 
 import { settle, until } from "../support/helpers.js";
+import { refuse } from "../support/peer.js";
 import { begun, BYTES, code, FILE, peer } from "../support/uploads.js";
 
 const DIRECT = { direct: true, directory: "d", tags: ["x"] };
@@ -61,6 +62,15 @@ describe.each([
     };
     await begun(FILE, DIRECT).end;
     expect([peer.bytes, peer.uploads.size, peer.count(ANNOUNCED)]).toEqual([BYTES, 1, 3]);
+    expect(new Set(peer.bucket.heard).size).toBe(peer.bucket.heard.length);
+  });
+
+  test("nothing is sent again after the server joined the bytes and failed to publish them", async () => {
+    peer.bucket.largestPut = largestPut;
+    let failed = 0;
+    peer.bucket.joined = () => (failed++ === 0 ? refuse(503, "unavailable", { retryable: true }) : undefined);
+    await begun(FILE, DIRECT).end;
+    expect([peer.bytes, failed, pieces()]).toEqual([BYTES, 2, 0]);
     expect(new Set(peer.bucket.heard).size).toBe(peer.bucket.heard.length);
   });
 
