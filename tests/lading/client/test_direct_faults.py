@@ -14,6 +14,7 @@ import pytest
 from lading.client.client import Client
 from lading.client.direct import DirectUpload
 from lading.client.source import open_source
+from lading.protocol.errors import Unavailable
 from lading.protocol.spec import UploadSpec
 from tests.lading.conftest import Clock
 
@@ -127,3 +128,19 @@ async def test_nothing_is_sent_again_after_the_server_joined_the_parts(
     )
     assert (await attempt(film, clock, known="1"))["_id"] == "1"
     assert network.count("PUT") == 0
+
+
+async def test_a_verification_that_always_fails_ends_the_upload(
+    network: Network, film: Path, clock: Clock
+) -> None:
+    def answer(request: httpx.Request) -> httpx.Response | None:
+        assert network.count("POST /v1/media/1/finalize") < 200
+        finalizes = request.url.path.endswith("/finalize")
+        return refusal(503, "unavailable") if finalizes else None
+
+    network.answer = answer
+    async with Client(SERVER, "token", timing=clock.timing()) as client:
+        upload = client.upload(film, direct=True)
+        with pytest.raises(Unavailable):
+            await upload
+    assert upload.bytes_sent == len(BYTES)
