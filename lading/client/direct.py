@@ -33,6 +33,9 @@ BLOCK = 2**20
 PATIENCE = 30.0
 """Seconds for which a bucket that fails is tried again; after that the server takes the bytes."""
 
+TEMPORARY = (408, 429)
+"""Statuses below 500 by which a bucket asks to send the same bytes again."""
+
 Raw = Mapping[str, Any]
 
 
@@ -234,7 +237,7 @@ class Bucket:
                 answer = await http.put(url, headers=headers, content=self._blocks(start, end))
             except httpx.TransportError as error:
                 raise Unavailable("The bucket cannot be reached.") from error
-        if answer.status_code >= 500:
+        if _is_temporary(answer):
             raise Unavailable(f"The bucket answers with HTTP status {answer.status_code}.")
         if answer.status_code >= 300:
             raise BucketRefused(answer.text[:500])
@@ -247,3 +250,13 @@ class Bucket:
             self._listener.sending(len(data))
             self._moved()
             yield data
+
+
+def _is_temporary(answer: httpx.Response) -> bool:
+    """Whether the bucket may take the same bytes later.
+
+    S3 answers 400 with this code where the bytes came too slowly.
+    """
+    status = answer.status_code
+    slow = status == 400 and "<Code>RequestTimeout</Code>" in answer.text
+    return status >= 500 or status in TEMPORARY or slow

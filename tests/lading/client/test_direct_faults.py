@@ -81,6 +81,10 @@ class Network:
         return {"start": start, "size": size, **about}
 
 
+def at_the_bucket(answer: Answer) -> Answer:
+    return lambda request: answer(request) if request.method == "PUT" else None
+
+
 def refusal(status: int, code: str, detail: str = "") -> httpx.Response:
     return httpx.Response(
         status,
@@ -144,3 +148,26 @@ async def test_a_verification_that_always_fails_ends_the_upload(
         with pytest.raises(Unavailable):
             await upload
     assert upload.bytes_sent == len(BYTES)
+
+
+SLOW = "<Error><Code>RequestTimeout</Code></Error>"
+EXPIRED = "<Error><Code>ExpiredToken</Code></Error>"
+
+
+@pytest.mark.parametrize(("status", "body"), [(408, ""), (429, ""), (400, SLOW), (503, "")])
+async def test_a_temporary_answer_of_the_bucket_is_no_refusal(
+    network: Network, film: Path, clock: Clock, status: int, body: str
+) -> None:
+    network.answer = at_the_bucket(
+        lambda _request: httpx.Response(status, text=body) if network.count("PUT") <= 2 else None
+    )
+    assert (await attempt(film, clock))["_id"] == "1"
+
+
+@pytest.mark.parametrize(("status", "body"), [(400, EXPIRED), (403, SLOW)])
+async def test_a_refusal_of_the_bucket_is_final(
+    network: Network, film: Path, clock: Clock, status: int, body: str
+) -> None:
+    network.answer = at_the_bucket(lambda _request: httpx.Response(status, text=body))
+    assert await attempt(film, clock) is None
+    assert clock.slept == []

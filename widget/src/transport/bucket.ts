@@ -28,8 +28,17 @@ interface Part extends Address {
   readonly stored: boolean;
 }
 
+/** What a bucket answers to a PUT. */
+export interface PutAnswer {
+  readonly status: number;
+  readonly text: string;
+}
+
+/** Statuses below 500 by which a bucket asks to send the same bytes again. */
+const TEMPORARY: readonly number[] = [408, 429];
+
 /**
- * Sends a body by PUT and returns the HTTP status. `onSent` is called with the bytes that are sent so far.
+ * Sends a body by PUT and returns the answer. `onSent` is called with the bytes that are sent so far.
  * Rejects when the bucket cannot be reached, or the signal is aborted.
  */
 export type Put = (
@@ -37,7 +46,7 @@ export type Put = (
   body: Blob,
   onSent: (bytes: number) => void,
   signal: AbortSignal,
-) => Promise<number>;
+) => Promise<PutAnswer>;
 
 /** The bucket does not take the bytes. */
 export class BucketRefused extends Error {
@@ -65,7 +74,7 @@ export function putByFetch(fetch: typeof globalThis.fetch): Put {
   return async ({ url, headers }, body, onSent, signal) => {
     const answer = await fetch(url, { method: "PUT", headers, body, signal, credentials: "omit" });
     onSent(body.size);
-    return answer.status;
+    return { status: answer.status, text: answer.ok ? "" : await answer.text() };
   };
 }
 
@@ -88,7 +97,7 @@ export const putByXhr: Put = ({ url, headers }, body, onSent, signal) =>
       timer = setTimeout(stop, STALLED);
       onSent(loaded);
     };
-    request.onload = () => end(() => resolve(request.status));
+    request.onload = () => end(() => resolve({ status: request.status, text: request.responseText }));
     request.onerror = () => end(() => reject(new TypeError("The bucket cannot be reached.")));
     request.onabort = () => end(() => reject(new TypeError("The request was stopped.")));
     signal.addEventListener("abort", stop);
@@ -167,10 +176,10 @@ export class Bucket {
     const body = this.source.slice(start, start + size);
     if (body === undefined) throw new BucketRefused("The bytes can be read only once.");
     const sent = (bytes: number): void => this.sent(start, bytes);
-    const status = await this.put(part, body, sent, this.signal).catch(() => 0);
+    const answer = await this.put(part, body, sent, this.signal).catch(() => null);
     this.signal.throwIfAborted();
-    if (status >= 200 && status < 300) return true;
-    if (status >= 300 && status < 500) throw new BucketRefused(`The bucket answered ${status}.`);
+    if (answer !== null && answer.status >= 200 && answer.status < 300) return true;
+    if (answer !== null && !isTemporary(answer)) throw new BucketRefused(`The bucket answered ${answer.status}.`);
     this.sent(start, 0);
     return false;
   }
@@ -186,6 +195,12 @@ export class Bucket {
     for (const bytes of this.flying.values()) total += bytes;
     this.listener.moved(total);
   }
+}
+
+/** Whether the bucket may take the same bytes later. S3 answers 400 with this code where they came too slowly. */
+function isTemporary({ status, text }: PutAnswer): boolean {
+  const slow = status === 400 && text.includes("<Code>RequestTimeout</Code>");
+  return status < 200 || status >= 500 || TEMPORARY.includes(status) || slow;
 }
 
 function addressOf(value: unknown): Address {

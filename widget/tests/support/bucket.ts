@@ -19,8 +19,8 @@ export class PeerBucket {
   readonly heard: string[] = [];
   /** The credentials that were shown to the bucket. */
   readonly credentials = new Set<string | null>();
-  /** Called with each request. A status is the answer; what it throws, the network's. */
-  answer: (path: string) => number | undefined = () => undefined;
+  /** Called with each request. A status, or status and body, is the answer; what it throws, the network's. */
+  answer: (path: string) => number | readonly [status: number, body: string] | undefined = () => undefined;
   /** Called when all bytes of a file are one object. Its response, if any, comes before the file is published. */
   joined: () => Response | undefined = () => undefined;
   /** The files whose parts are joined. */
@@ -33,8 +33,11 @@ export class PeerBucket {
     this.heard.push(path);
     this.credentials.add(new Headers(headers).get("Authorization"));
     signal?.throwIfAborted();
-    const status = this.answer(path);
-    if (status !== undefined) return new Response("", { status });
+    const answer = this.answer(path);
+    if (answer !== undefined) {
+      const [status, text] = typeof answer === "number" ? [answer, ""] : answer;
+      return new Response(text, { status });
+    }
     const [, id = "", start] = path.split("/");
     const data = new Uint8Array(await new Response(body as Blob).arrayBuffer());
     this.object(id).set(Number(start), data);

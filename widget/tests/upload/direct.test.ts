@@ -9,6 +9,9 @@ import { begun, BYTES, code, FILE, peer } from "../support/uploads.js";
 const DIRECT = { direct: true, directory: "d", tags: ["x"] };
 const ANNOUNCED = "POST /v1/media";
 
+/** What S3 answers with status 400 where the bytes came too slowly. */
+const SLOW = "<Error><Code>RequestTimeout</Code></Error>";
+
 /** How many pieces came to the server itself. */
 const pieces = (): number => peer.count("CHUNK") + peer.count("PUT");
 
@@ -41,8 +44,17 @@ describe.each([
     expect([peer.bytes, pieces()]).toEqual([BYTES, 0]);
   });
 
+  test.each([408, 429, [400, SLOW] as const])("a bucket that answers %s for a moment is tried again", async (answer) => {
+    peer.bucket.largestPut = largestPut;
+    const answers = [answer, answer];
+    peer.bucket.answer = () => answers.pop();
+    await begun(FILE, DIRECT).end;
+    expect([peer.bytes, pieces()]).toEqual([BYTES, 0]);
+  });
+
   test.each([
     ["refuses the bytes", () => 403],
+    ["refuses the request", () => [400, "<Error><Code>ExpiredToken</Code></Error>"] as const],
     ["cannot be reached", () => { throw new TypeError("Failed to fetch"); }],
   ])("a bucket that %s: the server takes them", async (_what, answer) => {
     peer.bucket.largestPut = largestPut;
