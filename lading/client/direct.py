@@ -40,7 +40,7 @@ Raw = Mapping[str, Any]
 
 
 class BucketRefused(Exception):
-    """The bucket does not take the bytes: they changed meanwhile, or the address expired."""
+    """The bucket does not take the bytes: they changed, the address expired, or it fails."""
 
 
 class Listener(Protocol):
@@ -138,11 +138,11 @@ class DirectUpload:
         return media, upload if is_direct else None
 
     async def _send(self, media_id: str, upload: Raw) -> bool:
-        """Send the bytes; False where the bucket does not take them. Raises what the source
-        raises."""
+        """Send the bytes; False where the bucket does not take them. Raises LadingError where the
+        server fails, and what the source raises."""
         try:
             await Bucket(self._api, self._source, self._listener).send(media_id, upload)
-        except (BucketRefused, Unavailable):
+        except BucketRefused:
             await self._source.confirm(lambda _done: None)  # says it, if the file changed
             return False
         return True
@@ -168,7 +168,8 @@ class Bucket:
     async def send(self, media_id: str, upload: Raw) -> None:
         """Send the file: whole, or the parts that the bucket lacks.
 
-        Raises BucketRefused; Unavailable for a bucket that fails; what the source raises.
+        Raises BucketRefused, also for a bucket that keeps failing; LadingError where the server
+        does not list the parts; what the source raises.
         """
         size = self._source.size
         assert size is not None
@@ -215,7 +216,11 @@ class Bucket:
             except Unavailable as failure:
                 self._flying[start] = 0
                 self._moved()
-                await retry.wait(failure)
+                try:
+                    await retry.wait(failure)
+                except Unavailable as last:
+                    # Not to be taken for the same trouble of the server, which the upload outlasts.
+                    raise BucketRefused(str(last)) from last
             else:
                 del self._flying[start]
                 self._there += end - start

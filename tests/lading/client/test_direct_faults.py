@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from lading.client.client import Client
-from lading.client.direct import DirectUpload
+from lading.client.direct import PATIENCE, DirectUpload
 from lading.client.source import open_source
 from lading.protocol.errors import Unavailable
 from lading.protocol.spec import UploadSpec
@@ -171,3 +171,22 @@ async def test_a_refusal_of_the_bucket_is_final(
     network.answer = at_the_bucket(lambda _request: httpx.Response(status, text=body))
     assert await attempt(film, clock) is None
     assert clock.slept == []
+
+
+async def test_a_bucket_that_keeps_failing_leaves_the_bytes_to_the_server(
+    network: Network, film: Path, clock: Clock
+) -> None:
+    network.answer = at_the_bucket(lambda _request: httpx.Response(503))
+    assert await attempt(film, clock) is None
+    assert sum(clock.slept) > PATIENCE - 1
+
+
+@pytest.mark.parametrize("network", [True], indirect=True, ids=["in parts"])
+async def test_a_server_that_cannot_list_the_parts_is_not_taken_for_its_bucket(
+    network: Network, film: Path, clock: Clock
+) -> None:
+    network.answer = lambda request: (
+        httpx.Response(502) if request.url.path.endswith("/parts") else None
+    )
+    with pytest.raises(Unavailable):
+        await attempt(film, clock)
