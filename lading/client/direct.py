@@ -21,7 +21,13 @@ from lading.client.http_channel import finish
 from lading.client.proxy import proxy_for
 from lading.client.retry import Retry
 from lading.client.source import Source
-from lading.protocol.errors import ChecksumMismatch, Incomplete, NotFound, Unavailable
+from lading.protocol.errors import (
+    ChecksumMismatch,
+    Incomplete,
+    InvalidArgument,
+    NotFound,
+    Unavailable,
+)
 from lading.protocol.spec import UploadSpec
 
 AT_ONCE = 4
@@ -35,6 +41,9 @@ PATIENCE = 30.0
 
 TEMPORARY = (408, 429)
 """Statuses below 500 by which a bucket asks to send the same bytes again."""
+
+NO_FINGERPRINT = "`fingerprint` is not a known field"
+"""How a server of an older version refuses an announcement with one."""
 
 Raw = Mapping[str, Any]
 
@@ -120,7 +129,14 @@ class DirectUpload:
         more = {name: getattr(spec, name) for name in ("mime_type", "fingerprint", "kind")}
         body |= {name: value for name, value in more.items() if value is not None}
         self._listener.announcing()
-        media, upload = self._told(await self._api.json("POST", "/v1/media", body=body))
+        try:
+            told = await self._api.json("POST", "/v1/media", body=body)
+        except InvalidArgument as refused:
+            if "fingerprint" not in body or NO_FINGERPRINT not in str(refused):
+                raise
+            del body["fingerprint"]
+            told = await self._api.json("POST", "/v1/media", body=body)
+        media, upload = self._told(told)
         return str(media["_id"]), upload
 
     async def _look(self, upload_id: str, sha256: str) -> tuple[str, Raw | None]:

@@ -14,7 +14,7 @@ import pytest
 from lading.client.client import Client
 from lading.client.direct import PATIENCE, DirectUpload
 from lading.client.source import open_source
-from lading.protocol.errors import Unavailable
+from lading.protocol.errors import InvalidArgument, Unavailable
 from lading.protocol.spec import UploadSpec
 from tests.lading.conftest import Clock
 
@@ -190,3 +190,33 @@ async def test_a_server_that_cannot_list_the_parts_is_not_taken_for_its_bucket(
     )
     with pytest.raises(Unavailable):
         await attempt(film, clock)
+
+
+def refusing(detail: str) -> Answer:
+    """An announcement with a fingerprint is refused."""
+
+    def answer(request: httpx.Request) -> httpx.Response | None:
+        refused = request.url.path == "/v1/media" and b"fingerprint" in request.content
+        return refusal(400, "invalid-argument", detail) if refused else None
+
+    return answer
+
+
+async def test_an_older_server_gets_no_fingerprint(
+    network: Network, film: Path, clock: Clock
+) -> None:
+    network.answer = refusing("`fingerprint` is not a known field; did you mean `name`?")
+    assert (await attempt(film, clock))["_id"] == "1"
+    assert network.count("POST /v1/media") == 3
+    assert [sorted(each) for each in network.announced] == [
+        ["directory", "name", "sha256", "size", "tags"]
+    ]
+
+
+async def test_a_fingerprint_that_is_refused_is_not_left_out(
+    network: Network, film: Path, clock: Clock
+) -> None:
+    network.answer = refusing("`fingerprint` must have at most 200 characters.")
+    with pytest.raises(InvalidArgument):
+        await attempt(film, clock)
+    assert network.count("POST /v1/media") == 1

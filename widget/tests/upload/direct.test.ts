@@ -1,6 +1,6 @@
 /** Uploads past the server: the bytes go to a bucket, and to the server where that fails. */
 
-import { afterEach, describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 
 import { settle, until } from "../support/helpers.js";
 import { refuse } from "../support/peer.js";
@@ -251,4 +251,51 @@ test("a refused announcement ends it with the server's code", async () => {
       ? Response.json({ code: "quota-exceeded" }, { status: 507, headers: { "Content-Type": "application/problem+json" } })
       : undefined;
   await expect(begun(FILE, DIRECT).end).rejects.toEqual(code("quota-exceeded"));
+});
+
+test("a server of an older version gets no fingerprint", async () => {
+  const { media } = peer.bucket;
+  peer.bucket.media = async (method, path, query, body) =>
+    path === "/v1/media" && String(body).includes("fingerprint")
+      ? refuse(400, "invalid-argument", { detail: "`fingerprint` is not a known field; did you mean `name`?" })
+      : media.call(peer.bucket, method, path, query, body);
+  await begun(FILE, DIRECT).end;
+  expect([peer.bytes, peer.count(ANNOUNCED), pieces()]).toEqual([BYTES, 3, 0]);
+});
+
+test("a fingerprint that is refused is not left out", async () => {
+  const detail = "`fingerprint` must have at most 200 characters.";
+  peer.answer = (_, path) => (path === "/v1/media" ? refuse(400, "invalid-argument", { detail }) : undefined);
+  await expect(begun(FILE, DIRECT).end).rejects.toEqual(code("invalid-argument"));
+  expect(peer.count(ANNOUNCED)).toBe(1);
+});
+
+describe("a server of an older version, which does not allow `Prefer` to pages of other sites", () => {
+  /** Do as a browser that asks such a server first. */
+  const browser = async (address: unknown, init?: RequestInit): Promise<Response> => {
+    if (!new Headers(init?.headers).has("Prefer")) return peer.fetch(address, init);
+    asked += 1;
+    throw new TypeError("Failed to fetch");
+  };
+  const options = { fetch: browser as typeof fetch, patience: 0 };
+  let asked = 0;
+
+  afterEach(() => {
+    vi.unstubAllGlobals();
+    asked = 0;
+  });
+
+  test.each([
+    ["past the server", DIRECT],
+    ["over HTTP", { transport: "http" }],
+  ] as const)("publishes a file that came %s", async (_, how) => {
+    vi.stubGlobal("location", { origin: "http://page.test" });
+    await begun(FILE, { ...how, ...options }).end;
+    expect([peer.bytes, asked]).toEqual([BYTES, 1]);
+  });
+
+  test("is asked without it only by such a page: elsewhere the network is lost", async () => {
+    await expect(begun(FILE, { ...DIRECT, ...options }).end).rejects.toEqual(code("network"));
+    expect(asked).toBe(1);
+  });
 });
