@@ -14,6 +14,12 @@ const AT_ONCE = 3;
 const PATIENCE = 10;
 /** Milliseconds without progress after which a request counts as lost. */
 const STALLED = 60_000;
+/** Bytes in a millisecond below which a request counts as lost that reports no progress. */
+const SLOWEST = 4;
+/** Milliseconds that the bucket may take to answer after the last byte: it stores the whole object first. */
+const ANSWERING = 600_000;
+/** The most milliseconds of a timer. */
+const LONGEST = 2 ** 31 - 1;
 
 /** Where bytes are sent by PUT. Its right is in the address: no credential is sent. */
 interface Address {
@@ -69,10 +75,12 @@ export interface BucketListener {
   brought(bytes: number): void;
 }
 
-/** By `fetch`, which does not report progress. */
+/** By `fetch`, which does not report progress: how long it may take depends on the size. */
 export function putByFetch(fetch: typeof globalThis.fetch): Put {
   return async ({ url, headers }, body, onSent, signal) => {
-    const answer = await fetch(url, { method: "PUT", headers, body, signal, credentials: "omit" });
+    const longest = Math.min(Math.ceil(STALLED + body.size / SLOWEST), LONGEST);
+    const either = AbortSignal.any([signal, AbortSignal.timeout(longest)]);
+    const answer = await fetch(url, { method: "PUT", headers, body, signal: either, credentials: "omit" });
     onSent(body.size);
     return { status: answer.status, text: answer.ok ? "" : await answer.text() };
   };
@@ -85,6 +93,10 @@ export const putByXhr: Put = ({ url, headers }, body, onSent, signal) =>
     const request = new XMLHttpRequest();
     const stop = (): void => request.abort();
     let timer = setTimeout(stop, STALLED);
+    const wait = (milliseconds: number): void => {
+      clearTimeout(timer);
+      timer = setTimeout(stop, milliseconds);
+    };
     const end = (act: () => void): void => {
       clearTimeout(timer);
       signal.removeEventListener("abort", stop);
@@ -93,10 +105,10 @@ export const putByXhr: Put = ({ url, headers }, body, onSent, signal) =>
     request.open("PUT", url);
     for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
     request.upload.onprogress = ({ loaded }) => {
-      clearTimeout(timer);
-      timer = setTimeout(stop, STALLED);
+      wait(STALLED);
       onSent(loaded);
     };
+    request.upload.onload = () => wait(ANSWERING);
     request.onload = () => end(() => resolve({ status: request.status, text: request.responseText }));
     request.onerror = () => end(() => reject(new TypeError("The bucket cannot be reached.")));
     request.onabort = () => end(() => reject(new TypeError("The request was stopped.")));
