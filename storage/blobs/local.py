@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
@@ -177,7 +177,7 @@ class LocalBlobs:
         deleted = await self._chunks.delete(manifest.id, most, before)
         if deleted < most:
             attempts = manifest.attempt + 1 if before is None else before // SPAN
-            await self._unlink(*(incoming_name(manifest.id, each) for each in range(attempts)))
+            await self._unlink(*incoming_names(manifest.id, attempts))
             if before is None:
                 await self._run(self.directory.delete_finished, manifest.id)
         return deleted
@@ -236,7 +236,8 @@ class LocalBlobs:
 
     async def drop(self, manifest: Manifest, check: Check) -> None:
         await check()
-        await self._unlink(incoming_name(manifest.id, manifest.attempt))
+        # Of all attempts: a power cut may have brought back the file of an earlier one.
+        await self._unlink(*incoming_names(manifest.id, manifest.attempt + 1))
         await self._run(self.directory.delete_finished, manifest.id)
 
     async def path(self, manifest: Manifest) -> str | None:
@@ -414,6 +415,11 @@ class _Incoming:
 def incoming_name(upload_id: str, attempt: int) -> str:
     """The name of an upload's file in `incoming`."""
     return f"{upload_id}.{attempt}"
+
+
+def incoming_names(upload_id: str, attempts: int) -> Iterator[str]:
+    """The names of the files of the first attempts."""
+    return (incoming_name(upload_id, attempt) for attempt in range(attempts))
 
 
 def _same(stored: Piece, piece: Piece) -> bool:
