@@ -353,6 +353,6 @@ async def test_what_is_not_lading_s_is_no_upload(local: LocalRig) -> None:
 async def test_what_is_dropped_leaves_no_file_of_an_earlier_attempt(local: LocalRig) -> None:
     file = manifest(new_id(), attempt=1)
     for attempt in (0, 1):
-        Path(local.root, "incoming", f"{file.id}.{attempt}").write_bytes(b"brought back")
+        (local.root / "incoming" / f"{file.id}.{attempt}").write_bytes(b"brought back")
     await local.blobs.drop(file, nothing)
     assert local.files(file.id) == []
