@@ -4,7 +4,7 @@ import { afterEach, describe, expect, test, vi } from "vitest";
 
 import { settle, until } from "../support/helpers.js";
 import { refuse } from "../support/peer.js";
-import { begun, BYTES, code, FILE, peer } from "../support/uploads.js";
+import { begun, BYTES, code, FILE, losingFirstPost, peer } from "../support/uploads.js";
 
 const DIRECT = { direct: true, directory: "d", tags: ["x"] };
 const ANNOUNCED = "POST /v1/media";
@@ -180,15 +180,7 @@ test("an announcement of other bytes is replaced", async () => {
 });
 
 test("an announcement whose answer was lost is found, not made twice", async () => {
-  const { fetch } = peer;
-  let lost = false;
-  const lose = async (address: unknown, init?: RequestInit): Promise<Response> => {
-    const answer = await fetch(address, init);
-    if (lost || init?.method !== "POST") return answer;
-    lost = true;
-    throw new TypeError("Failed to fetch");
-  };
-  await begun(FILE, { ...DIRECT, fetch: lose as typeof fetch }).end;
+  await begun(FILE, { ...DIRECT, fetch: losingFirstPost() }).end;
   expect([peer.uploads.size, peer.bytes, pieces()]).toEqual([1, BYTES, 0]);
 });
 
