@@ -47,7 +47,7 @@ async def finish(
     limits, wait = server.limits.uploads, parse_wait(field)
     seconds = limits.finish_wait if wait is None else min(wait, limits.longest_wait)
     caller = Caller(seconds, request.is_disconnected)
-    outcome = await server.uploads.finish_within(principal, upload_id, size, sha256, caller)
+    outcome = await server.uploads.finishing.within(principal, upload_id, size, sha256, caller)
     if not isinstance(outcome, Verifying):
         return schemas.files.manifest_of(outcome)
     told = schemas.uploads.Verifying(state="verifying", done=outcome.done, total=outcome.total)
