@@ -64,5 +64,5 @@ class Retried(Wrapper):
         self._pauses = pauses
         self._sleep = sleep
 
-    async def _around(self, operation: str, size: int, call: Call[T]) -> T:  # noqa: ARG002 - for other wrappers
+    async def _around(self, _operation: str, _size: int, call: Call[T], /) -> T:
         return await repeat(call, self._pauses, self._sleep, patience=PATIENCE)
