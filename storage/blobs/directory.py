@@ -38,6 +38,12 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 _WRITE = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
 
+LARGE = 256 * 1024
+"""A write of at least so many bytes leaves the system's cache once it is on the disk."""
+
+_DONTCACHE = 0x80
+"""`RWF_DONTCACHE` of Linux 6.14. Python's `os` has no name for it."""
+
 _FLOCK = "hhqqi0q"
 """`struct flock` of Linux: type, whence, start, length, process."""
 
@@ -62,6 +68,7 @@ class Directory:
 
     def __init__(self, root: str, *, create: bool) -> None:
         self.root = root
+        self._when_large = _DONTCACHE
         self._folders: dict[str, int] = {}
         try:
             self._root = self._open_root(create)
@@ -189,10 +196,22 @@ class Directory:
         return _names(self._folders[INCOMING])
 
     def write(self, descriptor: int, data: bytes, offset: int) -> None:
-        """Write all of `data` at an offset."""
+        """Write all of `data` at an offset.
+
+        A long video would push everything else out of the system's cache, and pages that were just
+        freed cost less than new ones. So large writes leave the cache, where the kernel and the
+        file system know how.
+        """
         view = memoryview(data)
         while view:
-            written = os.pwrite(descriptor, view, offset)
+            flags = self._when_large if len(view) >= LARGE else 0
+            try:
+                written = os.pwritev(descriptor, [view], offset, flags)
+            except OSError as error:
+                if not flags or error.errno != errno.EOPNOTSUPP:
+                    raise
+                self._when_large = 0
+                continue
             view, offset = view[written:], offset + written
 
     def truncate(self, descriptor: int, size: int) -> None:

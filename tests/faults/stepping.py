@@ -26,7 +26,7 @@ WRITES = ("insert", "update", "findAndModify", "delete")
 COLLECTIONS = ("manifests", "chunks", "quotas", "grants", "tags")
 """The others do not belong to uploads: the clock's mark, leases."""
 
-CALLS = ("rename", "mkdir", "ftruncate", "unlink", "rmdir", "pwrite")
+CALLS = ("rename", "mkdir", "ftruncate", "unlink", "rmdir", "pwritev")
 """What a sync made durable survives a kill in any case; `power_cut.py` is about that."""
 
 REQUESTS = (

@@ -149,9 +149,12 @@ class Recorder:
             os.rmdir(path, dir_fd=dir_fd)
             self.events.append(Left(self._of(dir_fd), path))
 
-    def pwrite(self, descriptor: int, data: memoryview, offset: int) -> int:
+    def pwritev(
+        self, descriptor: int, buffers: list[memoryview], offset: int, flags: int = 0
+    ) -> int:
+        [data] = buffers
         with self._lock:
-            written = os.pwrite(descriptor, data, offset)
+            written = os.pwritev(descriptor, buffers, offset, flags)
             self.events.append(Wrote(self._of(descriptor), offset, bytes(data[:written])))
             return written
 

@@ -14,7 +14,15 @@ import pytest
 from lading.protocol.errors import StorageFull, TooLarge, Unavailable
 from lading.storage.blobs import directory as module
 from lading.storage.blobs.base import Unusable
-from lading.storage.blobs.directory import PRIVATE, PUBLIC, Directory, is_hole, translated, try_lock
+from lading.storage.blobs.directory import (
+    LARGE,
+    PRIVATE,
+    PUBLIC,
+    Directory,
+    is_hole,
+    translated,
+    try_lock,
+)
 
 ID = "0123456789abcdef01234567"
 NAME = f"{ID}.0"
@@ -211,6 +219,35 @@ def test_locks_hold_between_descriptors_and_end_with_them(made: Directory) -> No
     os.close(first)
     assert try_lock(second, 0, 0)
     os.close(second)
+
+
+@pytest.mark.parametrize("size", [LARGE - 1, LARGE, 3 * LARGE + 5])
+@pytest.mark.parametrize("knows", [True, False])
+def test_only_large_writes_leave_the_cache_where_the_system_knows_how(
+    made: Directory, monkeypatch: pytest.MonkeyPatch, size: int, knows: bool
+) -> None:
+    descriptor, data = made.open_incoming(NAME, create=True), os.urandom(size)
+    assert descriptor is not None
+    asked: list[int] = []
+
+    def pwritev(file: int, buffers: list[memoryview], offset: int, flags: int) -> int:
+        asked.append(flags)
+        if flags and not knows:
+            raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+        # A system may write less than it was asked to.
+        return os.pwrite(file, buffers[0][:LARGE], offset)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "pwritev", pwritev)
+        made.write(descriptor, data, 7)
+    assert os.pread(descriptor, size + 1, 7) == data
+    large = [0x80] if size >= LARGE else []
+    assert asked[:1] == (large or [0])
+    if not knows:
+        assert asked.count(0x80) == len(large), "an older system is asked once"
+    made.write(descriptor, data, 7)
+    assert os.pread(descriptor, size + 1, 7) == data, "and the system of this machine"
+    os.close(descriptor)
 
 
 def test_a_hole_is_where_nothing_was_written(made: Directory) -> None:

@@ -143,14 +143,14 @@ async def test_pieces_that_wait_at_once_share_a_sync(local: LocalRig, calls: Cal
     await asyncio.gather(
         *(local.blobs.write(upload_id, piece(k * 4096, data), data) for k in range(64))
     )
-    assert calls.counts["pwrite"] == 64
+    assert calls.counts["pwritev"] == 64
     assert calls.counts["fdatasync"] < 40
     assert calls.counts["fsync"] < 4, "the entry of a new file is made durable for all at once"
     await local.blobs.write(upload_id, piece(64 * 4096, data), data)
     assert calls.counts["fsync"] < 4
 
 
-@pytest.mark.parametrize("call", ["pwrite", "fdatasync", "fsync", "open"])
+@pytest.mark.parametrize("call", ["pwritev", "fdatasync", "fsync", "open"])
 @pytest.mark.parametrize(
     ("number", "kind"), [(errno.ENOSPC, StorageFull), (errno.EIO, Unavailable)]
 )
