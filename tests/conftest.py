@@ -30,6 +30,14 @@ SHARD_KEYS = ShardKeys()
 monitoring.register(SHARD_KEYS)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The page first: of all files its tests take longest, and one process runs a file whole.
+
+    So there are never two browsers at once.
+    """
+    items.sort(key=lambda item: item.path.name != "test_page.py")
+
+
 @pytest.fixture(autouse=True)
 def _shard_keys() -> Iterator[None]:
     """No command of a test's work asks a sharded collection without its key."""

@@ -51,6 +51,9 @@ EXIT_CODES = {
 """Exit codes other than 1, by error code."""
 
 
+NAME_SHARE = 3
+"""The part of a terminal's width that the name beside a progress bar takes at most: a third."""
+
 FOLDED = ("TYPE", "NAME", "USER")
 """Columns that wrap on a narrow terminal. The others stay whole, for copying and comparing."""
 
@@ -287,8 +290,9 @@ class Output:
             if progress.state is State.LOOKING:
                 return
             # The bar begins at what is stored: the rate must not count what an earlier run sent.
+            shown = _end_of(printable(what), bars.console.width // NAME_SHARE)
             self._tasks[what] = bars.add_task(
-                printable(what), completed=progress.stored, total=progress.total, note=""
+                shown, completed=progress.stored, total=progress.total, note=""
             )
         bars.update(
             self._tasks[what],
@@ -296,6 +300,20 @@ class Output:
             total=progress.total,
             note=_note(progress),
         )
+
+
+def _end_of(text: str, most: int) -> str:
+    """A path whose beginning is left out if it takes more than so many columns.
+
+    It would push the figures of its line out of the terminal.
+    """
+    from rich.cells import cell_len
+
+    if cell_len(text) <= most:
+        return text
+    while text and cell_len(text) > most - 1:
+        text = text[1:]
+    return f"…{text}"
 
 
 def _counted(total: Total) -> str:

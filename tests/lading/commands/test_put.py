@@ -439,8 +439,10 @@ def test_a_named_pipe_that_nobody_opens_can_be_left(
 # -- terminals -------------------------------------------------------------------------------------
 
 
-def test_a_terminal_sees_a_bar(program: dict[str, str], tmp_path: Path) -> None:
-    path = tmp_path / "bar.bin"
+@pytest.mark.parametrize("folder", ["", "a folder with a long name " * 5, "ビデオ" * 20])
+def test_a_terminal_sees_a_bar(program: dict[str, str], tmp_path: Path, folder: str) -> None:
+    path = tmp_path / folder / "bar.bin"
+    path.parent.mkdir(exist_ok=True)
     path.write_bytes(Random(8).randbytes(20_000_000))
     ours, theirs = pty.openpty()
     child = subprocess.Popen(
