@@ -25,10 +25,12 @@ from lading.storage.blobs.s3 import S3Blobs
 from lading.storage.blobs.s3_client import AWS, S3Options
 from lading.storage.clock import Clock, DatabaseClock
 from lading.storage.collections.chunks import Chunks
+from lading.storage.collections.derivatives import Derivatives
 from lading.storage.collections.grants import Grants
 from lading.storage.collections.idempotency import IdempotencyKeys
 from lading.storage.collections.leases import Leases
 from lading.storage.collections.manifests import Manifests
+from lading.storage.collections.pictures import Pictures
 from lading.storage.collections.quotas import Quotas
 from lading.storage.collections.tags import Tags
 from lading.storage.contents import Contents
@@ -48,6 +50,7 @@ class Storage:
     clock: Clock
     free_space: FreeSpace
     manifests: Manifests
+    derivatives: Derivatives
     chunks: Chunks
     blobs: Homes
     contents: Contents
@@ -79,7 +82,7 @@ def assemble_storage(
     def open_driver(address: str) -> Blobs:
         match scheme(address):
             case "mongo":
-                return MongoBlobs(chunks)
+                return MongoBlobs(chunks, Pictures(database))
             case "file":
                 return LocalBlobs(address, open_directory(address), chunks)
             case "s3":
@@ -110,6 +113,7 @@ def assemble_storage(
         clock,
         free_space,
         manifests,
+        Derivatives(database),
         chunks,
         blobs,
         Contents(chunks, blobs),

@@ -11,7 +11,7 @@ Source: page 2 of the design, "the manifest is the outbox"; `docs/decisions/0030
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Container, Mapping
 from contextlib import suppress
 
 import structlog
@@ -34,13 +34,27 @@ Step = Callable[[Manifest, Check], Awaitable[object]]
 
 
 class Todo:
-    """Works `todo` off. `steps` has a function for each word."""
+    """Works `todo` off. `steps` has a function for each word.
+
+    The words of `others` are left to other workers, and do not hold up those behind them. A word
+    that is in neither is a newer version's: those behind it wait for a server that knows it.
+    """
 
     def __init__(
-        self, manifests: Manifests, steps: Mapping[str, Step], clock: Clock, limits: UploadLimits
+        self,
+        manifests: Manifests,
+        steps: Mapping[str, Step],
+        clock: Clock,
+        limits: UploadLimits,
+        *,
+        others: Container[str] = (),
+        at_once: int | None = None,
     ) -> None:
+        """`at_once` manifests are worked on at the same time; the limit's number if None."""
         self._manifests = manifests
         self._steps = steps
+        self._others = others
+        self._at_once = limits.todo_at_once if at_once is None else at_once
         self._clock = clock
         self._limits = limits
         self._tasks = Tasks()
@@ -61,9 +75,14 @@ class Todo:
             await self.work(claim)
 
     async def at_once(self, manifest: Manifest, word: str) -> None:
-        """Carry out a step that this process has just written. A failure is left to the outbox."""
+        """Carry out a step that this process has just written, and claimed by the same write.
+
+        A failure is left to the outbox. What else is to be done may be claimed by anybody then.
+        """
         try:
-            await self._step(manifest, word, always)
+            left = await self._step(manifest, word, always)
+            if left is not None and left.todo:
+                await self._manifests.move_claim(Claim(left, 0.0), self._clock())
         except Lost:
             pass  # who has it now does it
         except LadingError as error:
@@ -78,7 +97,7 @@ class Todo:
     async def run(self) -> None:
         """Work off what is due, for as long as the task lives: some manifests at the same time."""
         async with asyncio.TaskGroup() as workers:
-            for _ in range(self._limits.todo_at_once):
+            for _ in range(self._at_once):
                 workers.create_task(self._run())
 
     async def _run(self) -> None:
@@ -95,7 +114,7 @@ class Todo:
     async def once(self) -> int:
         """Work off what is due now; returns how many manifests were claimed."""
         claimed, now = 0, self._clock()
-        for upload_id in await self._manifests.with_todo(now, CLAIMED_AT_ONCE):
+        for upload_id in await self._manifests.with_todo(self._steps, now, CLAIMED_AT_ONCE):
             now = self._clock()
             until = now + self._limits.todo_lease_seconds
             claim = await self._manifests.claim(upload_id, now=now, until=until)
@@ -110,11 +129,12 @@ class Todo:
         manifest: Manifest | None = claim.manifest
         try:
             await hold.check()
-            while manifest is not None and manifest.todo:
-                word = manifest.todo[0]
+            while manifest is not None and (word := self._next(manifest)) is not None:
                 if word not in self._steps:
-                    return False  # a newer version's word: it is left for a server that knows it
+                    return False
                 manifest = await self._step(manifest, word, hold.check)
+            if manifest is not None and manifest.todo:
+                await hold.postpone(0.0)  # others may claim the rest
         except Lost:
             log.warning("todo-claim-lost", id=claim.manifest.id)
         except LadingError as error:
@@ -126,6 +146,10 @@ class Todo:
         else:
             return True
         return False
+
+    def _next(self, manifest: Manifest) -> str | None:
+        """The first word that is not left to others."""
+        return next((word for word in manifest.todo if word not in self._others), None)
 
     async def _step(self, manifest: Manifest, word: str, check: Check) -> Manifest | None:
         """Carry a step out, again if the manifest changed meanwhile; returns it as it is then.

@@ -35,6 +35,7 @@ from lading.storage.database import Database, persist
 
 __all__ = [
     "ANY_FILE",
+    "DERIVE",
     "EMPTY",
     "LIVING",
     "MOVE",
@@ -44,6 +45,7 @@ __all__ = [
     "Manifests",
     "born",
     "from_document",
+    "held",
     "new_id",
     "to_document",
 ]
@@ -58,6 +60,9 @@ PLACE = "place"
 
 MOVE = "move"
 """The step that brings a finished file to the home `move_to`, and clears the homes `drop_at`."""
+
+DERIVE = "derive"
+"""The step that finds out the facts of a finished file and makes its pictures."""
 
 _UNDONE = {"todo.0": {"$exists": True}}
 """The filter of the partial index `todo`."""
@@ -85,7 +90,7 @@ def _number(value: int) -> int | dict[str, list[int | None]]:
     return value or {"$in": [0, None]}
 
 
-def _held(manifest: Manifest) -> dict[str, Any]:
+def held(manifest: Manifest) -> dict[str, Any]:
     """The condition that the steps of a manifest did not pass to another process."""
     return {"todo_tries": _number(manifest.todo_tries)}
 
@@ -253,7 +258,8 @@ class Manifests:
     async def finish_direct(self, file: Manifest, now: float) -> Manifest | None:
         """Make an upload ready whose bytes are in the bucket that it was to be moved to.
 
-        `file` is the manifest as it will be. None when it is not open, or in another attempt.
+        `file` is the manifest as it will be; anybody may claim its steps. None when it is not open,
+        or in another attempt.
         """
         change = {
             "$set": {
@@ -268,6 +274,8 @@ class Manifests:
                 "etag": file.etag,
                 "move_to": None,
                 "multipart": None,
+                "todo": list(file.todo),
+                "todo_at": now,
             }
         }
         same = {"move_to": file.blobs, "attempt": _number(file.attempt)}
@@ -370,9 +378,12 @@ class Manifests:
 
     # -- what must follow a change
 
-    async def with_todo(self, now: float, most: int) -> list[str]:
-        """Up to `most` ids of manifests whose `todo` nobody works off, the longest due first."""
-        query = {**_UNDONE, "todo_at": {"$lte": now}}
+    async def with_todo(self, words: Collection[str], now: float, most: int) -> list[str]:
+        """Up to `most` ids of manifests with one of these steps, the longest due first.
+
+        Those that a process works on are not among them.
+        """
+        query = {**_UNDONE, "todo": {"$in": sorted(words)}, "todo_at": {"$lte": now}}
         found = await self._read(
             lambda: (
                 self._collection.find(query, {"_id": 1})
@@ -396,7 +407,7 @@ class Manifests:
 
     async def move_claim(self, claim: Claim, until: float) -> bool:
         """Move the end of a claim. False when the manifest is gone or another's by now."""
-        query = {"_id": ObjectId(claim.manifest.id), **_held(claim.manifest)}
+        query = {"_id": ObjectId(claim.manifest.id), **held(claim.manifest)}
         change = {"$set": {"todo_at": until}}
         result = await persist(lambda: self._collection.update_one(query, change))
         return bool(result.matched_count)
@@ -407,7 +418,7 @@ class Manifests:
         None when it was changed on request since, or its steps passed to another process.
         """
         change = {"$pull": {"todo": word}}
-        same = {"revision": _number(manifest.revision), **_held(manifest)}
+        same = {"revision": _number(manifest.revision), **held(manifest)}
         return await self._update(manifest.id, tuple(State), change, **same)
 
     # -- from home to home
@@ -430,7 +441,7 @@ class Manifests:
             "$addToSet": {"todo": MOVE},
             "$inc": {"todo_tries": 1},
         }
-        same = {"blobs": seen.blobs, "move_to": seen.move_to, **_held(seen)}
+        same = {"blobs": seen.blobs, "move_to": seen.move_to, **held(seen)}
         free = [{"todo.0": {"$exists": False}}, {"todo_at": {"$lte": now}}]
         found = await self._update(seen.id, (State.READY,), change, **same, **{"$or": free})
         return None if found is None else Claim(found, claimed_until)
@@ -511,8 +522,8 @@ class Manifests:
         )
         return [from_document(document) for document in found]
 
-    async def charged(self, user_id: str) -> AsyncIterator[tuple[str, int]]:
-        """The finished files that a user is charged for: id and size in bytes, by id."""
+    async def charged(self, user_id: str) -> AsyncIterator[Manifest]:
+        """The finished files that a user is charged for, by id."""
         last: str | None = None
         while True:
             query: dict[str, Any] = {
@@ -524,8 +535,7 @@ class Manifests:
                 query["_id"] = {"$gt": ObjectId(last)}
             page = await self._page(query)
             for manifest in page:
-                assert manifest.size is not None
-                yield manifest.id, manifest.size
+                yield manifest
             if len(page) < LISTED_AT_ONCE:
                 return
             last = page[-1].id

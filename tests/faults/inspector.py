@@ -24,6 +24,7 @@ from lading.storage.blobs.mongo import MongoBlobs
 from lading.storage.clock import DatabaseClock
 from lading.storage.collections.chunks import Chunks, object_id
 from lading.storage.collections.manifests import Manifests, new_id
+from lading.storage.collections.pictures import Pictures
 from lading.storage.collections.quotas import Quotas
 from lading.storage.database import Database, connect
 from lading.storage.homes import path_of
@@ -46,7 +47,7 @@ class Inspector:
         self.manifests = Manifests(self.database)
         self.chunks = Chunks(self.database)
         self.quotas = Quotas(self.database)
-        self.blobs: dict[str, Ingest] = {"mongo": MongoBlobs(self.chunks)}
+        self.blobs: dict[str, Ingest] = {"mongo": MongoBlobs(self.chunks, Pictures(self.database))}
         self.home: LocalBlobs | None = None
         if home is not None:
             directory = Directory(path_of(home), create=True)

@@ -11,6 +11,7 @@ from lading.protocol.manifest import MAX_ATTEMPT, Manifest, Piece
 from lading.storage.blobs.mongo import MongoBlobs
 from lading.storage.collections.chunks import Chunks, object_id
 from lading.storage.collections.manifests import new_id
+from lading.storage.collections.pictures import Pictures
 from lading.storage.contents import SPAN, Contents, base, identity
 from lading.storage.database import Database
 
@@ -39,7 +40,7 @@ def at(slice_start: int) -> Piece:
 
 def contents(database: Database) -> Contents:
     chunks = Chunks(database)
-    return Contents(chunks, {"mongo": MongoBlobs(chunks)})
+    return Contents(chunks, {"mongo": MongoBlobs(chunks, Pictures(database))})
 
 
 async def places(database: Database) -> list[int]:
