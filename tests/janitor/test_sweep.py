@@ -337,7 +337,7 @@ async def test_one_that_cannot_be_dealt_with_does_not_hold_up_the_others(scene: 
                 raise Unavailable
             return await super().delete(upload_id, most, before)
 
-    scene.blobs = {"mongo": Broken(Chunks(scene.database))}
+    scene.blobs = {"mongo": Broken(Chunks(scene.database), Pictures(scene.database))}
     sweeper = scene.sweeper()
     assert await sweeper.sweep() == Report(expired=1, emptied=1, pieces=1, failed=2)
     assert await scene.states() == {elsewhere.id: "expired", broken.id: "expired", other.id: GONE}

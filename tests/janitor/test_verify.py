@@ -17,6 +17,7 @@ from lading.protocol.manifest import Manifest, Piece
 from lading.storage.blobs.mongo import MongoBlobs
 from lading.storage.collections.chunks import object_id
 from lading.storage.collections.manifests import new_id
+from lading.storage.collections.pictures import Pictures
 from lading.storage.contents import Contents
 from lading.storage.database import Database
 from tests.support.clock import NOW
@@ -189,7 +190,7 @@ async def test_a_piece_that_is_not_the_one_in_the_index(scene: Scene) -> None:
         async def read(self, upload_id: str, slice_start: int) -> tuple[Piece, bytes] | None:
             return Piece(slice_start, 1, 0), b"x"
 
-    scene.blobs = {"mongo": Confused(scene.chunks)}
+    scene.blobs = {"mongo": Confused(scene.chunks, Pictures(scene.database))}
     assert kinds(await scene.audit()) == [("damaged", manifest.id)]
 
 

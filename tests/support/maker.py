@@ -1,4 +1,4 @@
-"""A stand-in for the imaging room: pictures whose bytes say what they are of, and nothing decoded."""
+"""A stand-in for the imaging room: its pictures say what they are of, and nothing is decoded."""
 
 from __future__ import annotations
 
@@ -24,17 +24,14 @@ class FakeMaker:
         self.opened = asyncio.Event()
         self.opened.set()
         self.version = b""
-        self.under_way = 0
+        self.begun = asyncio.Event()
 
     async def make(self, source: Source, variants: Iterable[Variant]) -> Made:
         asked = tuple(variants)
         self.calls.append(tuple(f"{each.quality}{each.crop or ''}" for each in asked))
-        self.under_way += 1
-        try:
-            head = await source.read(0, min(source.size, 8))
-            await self.opened.wait()
-        finally:
-            self.under_way -= 1
+        self.begun.set()
+        head = await source.read(0, min(source.size, 8))
+        await self.opened.wait()
         if self.failures:
             raise self.failures.pop(0)
         if head.startswith(b"text"):
