@@ -55,12 +55,16 @@ def main() -> None:
     """Serve the process that started this one."""
     parent, limits = int(sys.argv[1]), ImagingLimits(**json.loads(sys.argv[2]))
     incoming, outgoing = sandbox.take_pipes()
-    network = sandbox.detach(parent)
-    from lading.imaging import work  # after `detach`, which wants one thread
-
-    video = work.load()
-    filtered, user = sandbox.confine(limits, parent)
     channel = Channel(incoming, outgoing)
+    try:
+        network = sandbox.detach(parent)
+        from lading.imaging import work  # after `detach`, which wants one thread
+
+        video = work.load()
+        filtered, user = sandbox.confine(limits, parent)
+    except Exception as error:
+        channel.send(pipe.frame(pipe.REFUSED, f"{type(error).__name__}: {error}"))
+        raise SystemExit(1) from error
     channel.send(pipe.frame(pipe.HELLO, network, filtered, user, video))
     while True:
         job = pipe.read_job(channel.receive())

@@ -7,8 +7,10 @@ a film of many gigabytes its index is read, and a few frames.
 
 from __future__ import annotations
 
+import pkgutil
 from contextlib import closing, suppress
 from dataclasses import replace
+from importlib import import_module
 from typing import NamedTuple
 
 import av
@@ -51,6 +53,13 @@ class Film(NamedTuple):
     picture: Original | None
 
 
+def load() -> None:
+    """Import all of PyAV now: it imports parts of itself when a file needs them."""
+    for module in pkgutil.walk_packages(av.__path__, "av."):
+        if module.name not in ("av.__main__", "av.datasets"):
+            import_module(module.name)
+
+
 def open_film(name: str, ranges: Ranges, limits: ImagingLimits) -> Film | None:
     """A file for the demuxer `name`; None when it holds neither video nor audio."""
     try:
@@ -80,7 +89,7 @@ def _read(
         kind=AUDIO if video is None else VIDEO,
         duration=duration,
         frame_rate=None if video is None else _rate(video),
-        codecs=tuple(one.codec_context.name for one in (video, audio) if one is not None),
+        codecs=tuple(one.codec_context.codec.canonical_name for one in (video, audio) if one is not None),
         moov_first=boxes.moov_first(ranges.read, ranges.size) if name == "mov" else None,
         title=tags.get("title"),
         artist=tags.get("artist"),

@@ -80,7 +80,7 @@ def _open(name: str, ranges: Ranges, limits: ImagingLimits) -> tuple[Original, M
         width=shown.width,
         height=shown.height,
         frames=pages if pages > 1 else None,
-        alpha=header.hasalpha(),
+        alpha=bool(header.hasalpha()),
     )
     return Original(open_, shown, orientation, pages if keeps else 1, coding), media
 
@@ -88,6 +88,7 @@ def _open(name: str, ranges: Ranges, limits: ImagingLimits) -> tuple[Original, M
 def _loader(name: str, ranges: Ranges) -> Callable[[int, int], pyvips.Image]:
     """A function that begins to decode so many frames, shrunk as far as the format offers it."""
     operation = _LOADERS[name][1]
+    sources: list[pyvips.SourceCustom] = []  # pyvips holds the images to them, not them
 
     def load(frames: int, shrink: int) -> pyvips.Image:
         options: dict[str, object] = {"access": "sequential", "fail_on": "truncated"}
@@ -95,7 +96,9 @@ def _loader(name: str, ranges: Ranges) -> Callable[[int, int], pyvips.Image]:
             options["n"] = frames
         if shrink > 1:
             options |= {"shrink": shrink} if name == "jpeg" else {"scale": 1 / shrink}
-        return getattr(pyvips.Image, f"{operation}_source")(_source(ranges), **options)
+        source = _source(ranges)
+        sources.append(source)
+        return getattr(pyvips.Image, f"{operation}_source")(source, **options)
 
     return load
 

@@ -24,7 +24,7 @@ MOST_LENGTHY = 16
 """A square is cut out of a picture that is at most so many times as long as wide; of a longer one
 the middle is taken first."""
 
-_ORIENTATION = "orientation"
+_ORIENTATION, _PAGE_HEIGHT = "orientation", "page-height"
 _EFFORT, _EFFORT_MOVING = 4, 2
 
 
@@ -61,7 +61,7 @@ def draw(
     original: Original, variants: Iterable[Variant], limits: ImagingLimits
 ) -> Iterator[tuple[Variant, Picture]]:
     """The pictures, the largest of each crop first. Raises Refusal when the original is damaged."""
-    asked = sorted(variants, reverse=True, key=lambda variant: variant.quality)
+    asked = sorted(variants, reverse=True, key=lambda variant: (variant.quality, variant.name))
     try:
         for crop in dict.fromkeys(variant.crop for variant in asked):
             yield from _cascade(original, [one for one in asked if one.crop == crop], limits)
@@ -120,11 +120,29 @@ def _not_too_long(image: pyvips.Image) -> pyvips.Image:
 
 
 def _resized(image: pyvips.Image, size: Size) -> pyvips.Image:
-    """Exactly so large; the frames of an animation each."""
-    if (image.width, image.get_page_height()) == size:
+    """Exactly so large; the frames of an animation each.
+
+    Not by libvips' `thumbnail`, which converts colours as it sees fit.
+    """
+    height = image.get_page_height()
+    if (image.width, height) == size:
         return image
-    # Colours are converted later and in one place, hence no profiles here.
-    return image.thumbnail_image(size.width, height=size.height, size="force", no_rotate=True)
+    scales = size.width / image.width, size.height / height
+    if image.hasalpha():
+        # A transparent pixel has a colour, too, which must not shine through.
+        shrunk = image.premultiply().resize(scales[0], vscale=scales[1]).unpremultiply()
+        shrunk = shrunk.cast(image.format)
+    else:
+        shrunk = image.resize(scales[0], vscale=scales[1])
+    return _paged(shrunk, size.height)
+
+
+def _paged(image: pyvips.Image, height: int) -> pyvips.Image:
+    if image.get_typeof(_PAGE_HEIGHT) == 0:
+        return image
+    image = image.copy()
+    image.set_type(pyvips.GValue.gint_type, _PAGE_HEIGHT, height)
+    return image
 
 
 def _turned(image: pyvips.Image, orientation: int) -> pyvips.Image:
@@ -142,9 +160,7 @@ def _first_frame(image: pyvips.Image) -> pyvips.Image:
     height = image.get_page_height()
     if height >= image.height:
         return image
-    first = image.crop(0, 0, image.width, height).copy()
-    first.set_type(pyvips.GValue.gint_type, "page-height", height)
-    return first
+    return image.crop(0, 0, image.width, height)
 
 
 def _square(image: pyvips.Image, size: Size) -> pyvips.Image:
@@ -155,9 +171,7 @@ def _square(image: pyvips.Image, size: Size) -> pyvips.Image:
         return cut
     left, top = -cut.xoffset, -cut.yoffset
     cuts = [frame.crop(left, top, size.width, size.height) for frame in (first, *others)]
-    joined = pyvips.Image.arrayjoin(cuts, across=1)
-    joined.set_type(pyvips.GValue.gint_type, "page-height", size.height)
-    return joined
+    return _paged(pyvips.Image.arrayjoin(cuts, across=1), size.height)
 
 
 def _encoded(image: pyvips.Image, variant: Variant, size: Size, limits: ImagingLimits) -> Picture:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from importlib.util import find_spec
 from typing import Protocol
 
 import pillow_heif
@@ -18,6 +17,13 @@ from lading.imaging.made import Media
 from lading.imaging.picture import Original, draw
 from lading.imaging.ranges import Ranges
 from lading.imaging.refusal import Refusal
+
+try:
+    from lading.imaging import films
+except ModuleNotFoundError as error:
+    if error.name != "av":
+        raise
+    films = None  # type: ignore[assignment]  # a module or nothing
 
 PLACEHOLDER = Variant(1)
 NO_VIDEO = "This server cannot read videos and sound: its extra `video` is not installed."
@@ -36,14 +42,10 @@ def load() -> bool:
     images.allow_loaders()
     pillow_heif.libheif_info()
     _draw_one()
-    if find_spec("av") is None:
+    if films is None:
         return False
-    import av
-
-    from lading.imaging import films
-
-    av.logging.set_level(None)
-    return films is not None
+    films.load()
+    return True
 
 
 def _draw_one() -> None:
@@ -79,10 +81,8 @@ def _open(ranges: Ranges, limits: ImagingLimits) -> tuple[Media | None, Original
     if found.family != FILM:
         original, media = images.open_image(found.name, ranges, limits)
         return media, original
-    if find_spec("av") is None:
+    if films is None:
         raise Refusal(NO_VIDEO)
-    from lading.imaging import films
-
     film = films.open_film(found.name, ranges, limits)
     return (None, None) if film is None else film
 

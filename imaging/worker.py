@@ -143,7 +143,7 @@ class _Child:
             async with asyncio.timeout(limits.start_seconds):
                 hello = await child._receive()
             if not isinstance(hello, pipe.Hello):
-                raise pipe.Broken("the first message is no hello")
+                raise pipe.Broken(getattr(hello, "reason", "its first message is no hello"))
         except (TimeoutError, pipe.Broken, _Ended) as error:
             await child.end()
             raise _Ended(f"a child did not start: {error}", guilty=False) from error
