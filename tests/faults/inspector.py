@@ -23,7 +23,7 @@ from lading.storage.blobs.local import LocalBlobs
 from lading.storage.blobs.mongo import MongoBlobs
 from lading.storage.clock import DatabaseClock
 from lading.storage.collections.chunks import Chunks, object_id
-from lading.storage.collections.manifests import Manifests, new_id
+from lading.storage.collections.manifests import Manifests, from_document, new_id
 from lading.storage.collections.pictures import Pictures
 from lading.storage.collections.quotas import Quotas
 from lading.storage.database import Database, connect
@@ -68,7 +68,7 @@ class Inspector:
         if self.home is not None:
             async for upload_id in self.home.uploads():
                 await self.home.delete(upload_id, 2**20)
-        for name in ("manifests", "chunks", "quotas"):
+        for name in ("manifests", "chunks", "pictures", "quotas"):
             await getattr(self.database, name).delete_many({})
 
     def sweeper(self, *, tombstone_ttl: float = 0.0) -> Sweeper:
@@ -201,7 +201,7 @@ class Inspector:
         known = set()
         async for manifest in self.database.manifests.find({}):
             known.add(manifest["_id"])
-            used += manifest["size"] if manifest["state"] == "ready" else 0
+            used += from_document(manifest).charged if manifest["state"] == "ready" else 0
             if manifest["state"] == "uploading":
                 reserved += manifest["size"] or await self._reach(manifest["_id"])
         owners = set(await self.database.chunks.distinct("upload_id"))
