@@ -43,7 +43,7 @@ class Media:
     frames: int | None = None
     """The frames of an animation; None of everything else."""
     alpha: bool = False
-    """Whether an image has transparent parts."""
+    """Whether an image has an alpha channel, so that parts of it may be transparent."""
     duration: float | None = None
     frame_rate: float | None = None
     codecs: tuple[str, ...] = ()

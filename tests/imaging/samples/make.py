@@ -21,6 +21,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 REFERENCES = HERE / "references"
 CONVERT = "convert-im6.q16"
+XYZ = tuple[float, float, float]
 SIZE = "480x360"
 
 ORIENTATIONS = {
@@ -52,39 +53,44 @@ def ffmpeg(*arguments: object) -> None:
 # -- what programs do not write ----------------------------------------------------------------------
 
 
-def matrix_profile(red: XYZ, green: XYZ, blue: XYZ, gamma: float, name: str) -> bytes:
-    """A profile of three primaries, adapted to D50, and one gamma (ICC.1:2010, clause 8.3)."""
-    white = (0.9642, 1.0, 0.8249)
+WHITE = (0.9642, 1.0, 0.8249)
+"""D50, to which all profiles are adapted."""
 
-    def xyz(values: XYZ) -> bytes:
-        return b"XYZ \0\0\0\0" + b"".join(struct.pack(">i", round(v * 65536)) for v in values)
 
+def xyz(values: XYZ) -> bytes:
+    return b"XYZ \0\0\0\0" + b"".join(struct.pack(">i", round(v * 65536)) for v in values)
+
+
+def profile(kind: bytes, contents: list[tuple[bytes, bytes]], name: str) -> bytes:
+    """A profile with these tags (ICC.1:2010, clause 7)."""
     text = name.encode()
-    curve = b"curv\0\0\0\0" + struct.pack(">IH", 1, round(gamma * 256)) + b"\0\0"
     label = b"desc\0\0\0\0" + struct.pack(">I", len(text) + 1) + text + b"\0" + bytes(78)
     label += bytes(-len(label) % 4)
-    rights = b"text\0\0\0\0none\0\0\0\0"
     tags = [
-        (b"desc", label), (b"cprt", rights), (b"wtpt", xyz(white)),
-        (b"rXYZ", xyz(red)), (b"gXYZ", xyz(green)), (b"bXYZ", xyz(blue)),
-        (b"rTRC", curve), (b"gTRC", curve), (b"bTRC", curve),
-    ]  # fmt: skip
+        (b"desc", label),
+        (b"cprt", b"text\0\0\0\0none\0\0\0\0"),
+        (b"wtpt", xyz(WHITE)),
+        *contents,
+    ]
     table, data, at = b"", b"", 128 + 4 + 12 * len(tags)
     for tag, payload in tags:
         table += tag + struct.pack(">II", at + len(data), len(payload))
         data += payload
-    size = at + len(data)
-    head = (
-        struct.pack(">I4xI", size, 0x02400000)
-        + b"mntrRGB XYZ "
-        + struct.pack(">6H", 2026, 1, 1, 0, 0, 0)
+    head = struct.pack(">I4xI", at + len(data), 0x02400000) + kind
+    head += (
+        struct.pack(">6H", 2026, 1, 1, 0, 0, 0) + b"acsp" + bytes(28) + xyz(WHITE)[8:] + bytes(48)
     )
-    head += b"acsp" + bytes(28) + xyz(white)[8:] + bytes(48)
     assert len(head) == 128
     return head + struct.pack(">I", len(tags)) + table + data
 
 
-XYZ = tuple[float, float, float]
+def matrix_profile(red: XYZ, green: XYZ, blue: XYZ, gamma: float, name: str) -> bytes:
+    """A profile of three primaries, adapted to D50, and one gamma (clause 8.3)."""
+    curve = b"curv\0\0\0\0" + struct.pack(">IH", 1, round(gamma * 256)) + b"\0\0"
+    primaries = [(b"rXYZ", xyz(red)), (b"gXYZ", xyz(green)), (b"bXYZ", xyz(blue))]
+    curves = [(tag, curve) for tag in (b"rTRC", b"gTRC", b"bTRC")]
+    return profile(b"mntrRGB XYZ ", primaries + curves, name)
+
 
 ADOBE = matrix_profile(
     (0.60974, 0.31111, 0.01947), (0.20528, 0.62567, 0.06087), (0.14919, 0.06322, 0.74457),
@@ -94,6 +100,23 @@ P3 = matrix_profile(
     (0.51512, 0.24120, -0.00105), (0.29198, 0.69225, 0.04189), (0.15710, 0.06657, 0.78407),
     2.2, "Display P3 alike",
 )  # fmt: skip
+
+
+def table_profile() -> bytes:
+    """A profile of CMYK: a table with a colour for each corner (ICC.1:2010, clause 10.8)."""
+    corners = b""
+    for corner in range(16):
+        c, m, y, k = (corner >> shift & 1 for shift in (3, 2, 1, 0))
+        lightness = 0.12 if k else 1.0
+        red, green, blue = (lightness * (1.0 if not ink else 0.15) for ink in (c, m, y))
+        light = 100 * (0.25 * red + 0.6 * green + 0.15 * blue)
+        corners += bytes((
+            round(light * 2.55), round(128 + 90 * (red - green)), round(128 + 80 * (green - blue)),
+        ))  # fmt: skip
+    ramp = bytes(range(256))
+    identity = struct.pack(">9i", *(65536 * (at % 4 == 0) for at in range(9)))
+    table = b"mft1\0\0\0\0" + bytes((4, 3, 2, 0)) + identity + 4 * ramp + corners + 3 * ramp
+    return profile(b"prtrCMYKLab ", [(b"A2B0", table + bytes(-len(table) % 4))], "Four inks")
 
 
 def png_chunks(data: bytes) -> list[tuple[bytes, bytes]]:
@@ -173,6 +196,7 @@ def jpegs(source: Path, folder: Path) -> None:
     # A profile for other colours than the picture has, as some programs write.
     convert(HERE / "cmyk.jpg", "-set", "colorspace", "CMYK", f"{folder}/plain-cmyk.jpg")
     insert_icc(folder / "plain-cmyk.jpg", P3, HERE / "cmyk-with-rgb-profile.jpg")
+    insert_icc(folder / "plain-cmyk.jpg", table_profile(), HERE / "cmyk-with-profile.jpg")
 
 
 def srgb(folder: Path) -> Path:
@@ -290,7 +314,18 @@ def heifs(source: Path, folder: Path) -> None:
     fine = ("--min", "12", "--max", "20", "-s", "6")
     run("avifenc", *fine, source, HERE / "plain.avif")
     run("avifenc", *fine, "--irot", "3", rotated(source, folder), HERE / "turned.avif")
-    run("avifenc", *fine, "-d", "10", "-y", "444", "--cicp", "9/16/9", HERE / "pq.png", HERE / "pq.avif")
+    run(
+        "avifenc",
+        *fine,
+        "-d",
+        "10",
+        "-y",
+        "444",
+        "--cicp",
+        "9/16/9",
+        HERE / "pq.png",
+        HERE / "pq.avif",
+    )
 
 
 def rotated(source: Path, folder: Path) -> Path:
@@ -299,11 +334,20 @@ def rotated(source: Path, folder: Path) -> Path:
     return path
 
 
-def films(source: Path) -> None:
+def films(source: Path, folder: Path) -> None:
     still = ("-loop", "1", "-framerate", "25", "-t", "2", "-i", source)
     tone = ("-f", "lavfi", "-i", "sine=frequency=440:duration=2")
     h264 = ("-c:v", "libx264", "-preset", "veryfast", "-crf", "20", "-pix_fmt", "yuv420p")
-    bt601 = ("-vf", "scale=320:240:out_color_matrix=bt601", "-color_primaries", "smpte170m", "-color_trc", "smpte170m", "-colorspace", "smpte170m")
+    bt601 = (
+        "-vf",
+        "scale=320:240:out_color_matrix=bt601",
+        "-color_primaries",
+        "smpte170m",
+        "-color_trc",
+        "smpte170m",
+        "-colorspace",
+        "smpte170m",
+    )
     plain = ("-bitexact", "-shortest")
     titled = ("-metadata", "title=Test picture", *plain)
     aac = ("-c:a", "aac", "-b:a", "48k")
@@ -311,11 +355,22 @@ def films(source: Path) -> None:
     ffmpeg(*still, *tone, *h264, *bt601, *aac, *titled, "-movflags", "+faststart", first)
     ffmpeg("-i", first, "-c", "copy", *plain, HERE / "moov-last.mp4")
     ffmpeg("-i", first, "-c", "copy", "-an", *plain, HERE / "silent.mov")
-    sideways = HERE / "sideways.mp4"
-    ffmpeg("-i", first, *h264, *bt601, "-vf", "transpose=2", "-an", *plain, HERE / "turn.mp4")
-    ffmpeg("-i", HERE / "turn.mp4", "-c", "copy", "-metadata:s:v", "rotate=90", *plain, sideways)
-    (HERE / "turn.mp4").unlink()
-    ffmpeg("-i", first, *h264, *bt601, "-vf", "scale=160:240,setsar=2/1", "-an", *plain, HERE / "wide.mp4")
+    for turn, degrees in ((1, 90), (2, 270)):
+        turned = folder / f"{turn}.mp4"
+        ffmpeg("-i", first, *h264, *bt601, "-vf", f"transpose={turn}", "-an", *plain, turned)
+        ffmpeg("-i", turned, "-c", "copy", "-metadata:s:v", f"rotate={degrees}", *plain,
+               HERE / f"sideways-{degrees}.mp4")  # fmt: skip
+    ffmpeg(
+        "-i",
+        first,
+        *h264,
+        *bt601,
+        "-vf",
+        "scale=160:240,setsar=2/1",
+        "-an",
+        *plain,
+        HERE / "wide.mp4",
+    )
     # Black for its first 30 %, then the picture.
     ffmpeg("-i", first, *h264, *bt601, "-vf", "drawbox=t=fill:color=black:enable='lt(t,0.6)'", "-an", *plain,
            HERE / "black-first.mp4")  # fmt: skip
@@ -323,9 +378,35 @@ def films(source: Path) -> None:
            HERE / "vp9.webm")  # fmt: skip
     ffmpeg("-i", first, "-c:v", "libx265", "-x265-params", "log-level=error", "-crf", "24", "-an", *plain,
            HERE / "hevc.mkv")  # fmt: skip
-    ffmpeg("-i", first, "-c:v", "mjpeg", "-q:v", "9", "-an", "-t", "0.5", *plain, HERE / "mjpeg.avi")
-    ffmpeg("-i", first, "-c:v", "mpeg2video", "-q:v", "8", "-c:a", "mp2", "-b:a", "32k", *plain, HERE / "broadcast.ts")
-    ffmpeg("-i", first, "-c:v", "libtheora", "-q:v", "7", "-c:a", "libvorbis", *plain, HERE / "theora.ogv")
+    ffmpeg(
+        "-i", first, "-c:v", "mjpeg", "-q:v", "9", "-an", "-t", "0.5", *plain, HERE / "mjpeg.avi"
+    )
+    ffmpeg(
+        "-i",
+        first,
+        "-c:v",
+        "mpeg2video",
+        "-q:v",
+        "8",
+        "-c:a",
+        "mp2",
+        "-b:a",
+        "32k",
+        *plain,
+        HERE / "broadcast.ts",
+    )
+    ffmpeg(
+        "-i",
+        first,
+        "-c:v",
+        "libtheora",
+        "-q:v",
+        "7",
+        "-c:a",
+        "libvorbis",
+        *plain,
+        HERE / "theora.ogv",
+    )
     ffmpeg("-loop", "1", "-framerate", "25", "-t", "1", "-i", HERE / "pq.png", "-pix_fmt", "yuv420p10le",
            "-c:v", "libx265", "-x265-params",
            "log-level=error:crf=10:colorprim=bt2020:transfer=smpte2084:colormatrix=bt2020nc", "-vf",
@@ -336,10 +417,24 @@ def films(source: Path) -> None:
 def sounds(source: Path, folder: Path) -> None:
     """Two seconds: silence, then a tone that grows. With the scene as the cover."""
     wave = HERE / "grows.wav"
-    ffmpeg("-f", "lavfi", "-i", "aevalsrc='if(lt(t,1),0,sin(2*PI*440*t)*(t-1))':s=16000:d=2", "-bitexact", wave)
+    ffmpeg(
+        "-f",
+        "lavfi",
+        "-i",
+        "aevalsrc='if(lt(t,1),0,sin(2*PI*440*t)*(t-1))':s=16000:d=2",
+        "-bitexact",
+        wave,
+    )
     cover = folder / "cover.jpg"
     convert(source, "-resize", "240x180", "-quality", "90", "-strip", cover)
-    tags = ("-metadata", "title=A tone", "-metadata", "artist=A generator", "-metadata", "album=Tests")
+    tags = (
+        "-metadata",
+        "title=A tone",
+        "-metadata",
+        "artist=A generator",
+        "-metadata",
+        "album=Tests",
+    )
     covered = ("-i", wave, "-i", cover, "-map", "0:a", "-map", "1:v", "-c:v", "copy",
                "-disposition:v", "attached_pic", "-bitexact", *tags)  # fmt: skip
     ffmpeg(*covered, "-c:a", "libmp3lame", "-b:a", "48k", HERE / "covered.mp3")
@@ -351,15 +446,31 @@ def sounds(source: Path, folder: Path) -> None:
 
 def references(folder: Path) -> None:
     """What the special ones should look like, by other decoders than Lading's."""
+
     def to_srgb(name: str, *extra: object) -> None:
         target = REFERENCES / f"{name.partition('.')[0]}.png"
         convert(HERE / name, *extra, "-strip", "-depth", "8", f"png24:{target}")
 
-    for name in ("adobe-rgb.jpg", "display-p3.jpg"):
+    for name in ("adobe-rgb.jpg", "display-p3.jpg", "cmyk-with-profile.jpg"):
         to_srgb(name, "-profile", srgb(folder))
     to_srgb("grey.jpg", "-colorspace", "sRGB")
     to_srgb("one-bit.png")
-    convert(HERE / "animated.gif[6]", "-coalesce", f"png24:{folder}/unused.png")
+    convert(REFERENCES / "scene.png", "-resize", "320x240", f"png24:{REFERENCES}/scene-320.png")
+    convert(
+        REFERENCES / "scene.png",
+        "-resize",
+        "240x180",
+        "-blur",
+        "0x1",
+        f"png24:{REFERENCES}/scene-240.png",
+    )
+    convert(REFERENCES / "scene.png", "-colorspace", "Gray", "-resize", "240x180", "-blur", "0x1",
+            "-colorspace", "sRGB", f"png24:{REFERENCES}/grey-240.png")  # fmt: skip
+    for name in ("palette.png", "still.gif"):
+        to_srgb(name)
+    convert(HERE / "alpha.png", "-background", "white", "-flatten", f"png24:{REFERENCES}/alpha.png")
+    convert(HERE / "palette-alpha.png", "-background", "white", "-flatten",
+            f"png24:{REFERENCES}/palette-alpha.png")  # fmt: skip
     convert(HERE / "animated.gif", "-coalesce", f"png24:{folder}/frame-%d.png")
     shutil.copy(folder / "frame-6.png", REFERENCES / "animated-6.png")
 
@@ -375,7 +486,7 @@ def main() -> None:
         others(source, folder)
         animations()
         heifs(source, folder)
-        films(source)
+        films(source, folder)
         sounds(source, folder)
         references(folder)
 
