@@ -306,7 +306,7 @@ async def bucket(
     """A server that keeps files in a bucket and redirects there."""
     for name, value in OWNER.environment.items():
         monkeypatch.setenv(name, value)
-    chosen = {"s3_endpoint": seaweed.url, "s3_region": REGION, "s3_redirect": True}
+    chosen: dict[str, Any] = {"s3_endpoint": seaweed.url, "s3_region": REGION, "s3_redirect": True}
     async with inside(
         tmp_path / "data", database_url, limits=LIMITS, maker=FakeMaker(), blobs=s3_home, **chosen
     ) as server:
