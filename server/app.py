@@ -6,11 +6,13 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
-from lading.imaging.worker import Imager
 from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
 
 from lading.imaging.made import Maker
+from lading.imaging.measure import Measured
+from lading.imaging.measure import Observe as ObserveImages
+from lading.imaging.worker import Imager
 from lading.protocol.errors import LadingError
 from lading.protocol.messages import OVERHEAD
 from lading.server.access.authenticate import (
@@ -89,6 +91,7 @@ def create_app(
     limits: Limits = USUAL_LIMITS,
     observe: Observe | None = None,
     maker: Maker | None = None,
+    observe_images: ObserveImages | None = None,
 ) -> Starlette:
     """The server as an ASGI application.
 
@@ -97,6 +100,7 @@ def create_app(
     `connection_counts` counts the connections of all processes if there are several. `limits` are
     the deadlines and bounds that no setting changes. `observe` gets the method, route, status and
     duration of every request, for metrics. `maker` makes pictures; by default child processes do.
+    `observe_images` gets the outcome, duration and number of pictures of each file, for metrics.
     """
     chosen = settings or load()
 
@@ -112,6 +116,7 @@ def create_app(
                     connection_counts=connection_counts,
                     limits=limits,
                     maker=maker,
+                    observe_images=observe_images,
                 )
             except (EmbeddedError, LadingError, OSError) as error:
                 app.state.failure = _explain(error, chosen)
@@ -153,6 +158,7 @@ async def _assemble(
     connection_counts: ConnectionCounts | None,
     limits: Limits,
     maker: Maker | None,
+    observe_images: ObserveImages | None,
 ) -> Services:
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     url = settings.database_url
@@ -164,6 +170,8 @@ async def _assemble(
         imager = Imager(settings.imaging)
         stack.push_async_callback(imager.close)
         maker = imager
+    if maker is not None and observe_images is not None:
+        maker = Measured(maker, observe_images)
     parts = await open_assembly(
         settings, stack, url=url, client=client, clock=clock, limits=limits.uploads, maker=maker
     )

@@ -14,8 +14,7 @@ Source: page 10 of the design, "How".
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import aclosing
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -39,14 +38,6 @@ MOST_TRIES = 8
 
 CHECK_SECONDS = 2.0
 """How often a claim is looked at while a picture is made."""
-
-Observe = Callable[[str, float, int], None]
-"""Called with the outcome (`made`, `unprocessable` or the code of an error), the seconds that the
-child took, and the number of pictures."""
-
-
-def nobody(_outcome: str, _seconds: float, _pictures: int) -> None:
-    """For whoever observes nothing."""
 
 
 def has_pictures(mime_type: str) -> bool:
@@ -86,7 +77,6 @@ class Deriver:
         reader: Reader,
         kinds: Kinds,
         maker: Maker,
-        observe: Observe = nobody,
         *,
         afresh: bool = False,
     ) -> None:
@@ -94,7 +84,6 @@ class Deriver:
         self._reader = reader
         self._kinds = kinds
         self._maker = maker
-        self._observe = observe
         self._afresh = afresh
 
     async def derive(
@@ -149,24 +138,19 @@ class Deriver:
 
     async def _make(self, claimed: Manifest, variants: Mapping[str, Variant], check: Check) -> Made:
         """Let the pictures be made, while the claim is renewed."""
-        source, begun = _FileSource(self._reader, claimed), time.perf_counter()
-        outcome, count = "cancelled", 0
+        source = _FileSource(self._reader, claimed)
         making = asyncio.ensure_future(self._maker.make(source, variants.values()))
         try:
             while not (await asyncio.wait({making}, timeout=CHECK_SECONDS))[0]:
                 await check()
-            made = making.result()
-            outcome, count = "made", len(made.pictures)
-            return made
-        except LadingError as error:
-            outcome = error.code
+            return making.result()
+        except LadingError:
             if source.failed:
                 await self._storage.derivatives.count_try(claimed, -1)
             raise
         finally:
             making.cancel()
             await asyncio.gather(making, return_exceptions=True)
-            self._observe(outcome, time.perf_counter() - begun, count)
 
     async def _keep(
         self, claimed: Manifest, made: Made, variants: Mapping[str, Variant], check: Check

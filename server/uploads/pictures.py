@@ -23,7 +23,7 @@ from lading.protocol.kinds import Kinds
 from lading.protocol.manifest import Manifest, State
 from lading.server.background import Tasks, ignore_result
 from lading.server.limits import UploadLimits
-from lading.server.uploads.derive import Deriver, Observe, has_pictures, nobody
+from lading.server.uploads.derive import Deriver, has_pictures
 from lading.server.uploads.reader import Reader
 from lading.server.uploads.todo import Todo
 from lading.storage.blobs.base import Check, is_intact
@@ -68,12 +68,11 @@ class Pictures:
         maker: Maker | None = None,
         *,
         at_once: int = 1,
-        observe: Observe = nobody,
     ) -> None:
         self._storage = storage
         self._kinds = kinds
         self._limits = limits
-        self._deriver = None if maker is None else Deriver(storage, reader, kinds, maker, observe)
+        self._deriver = None if maker is None else Deriver(storage, reader, kinds, maker)
         self.todo = Todo(
             storage.manifests,
             {DERIVE: self._derive},

@@ -523,6 +523,37 @@ async def test_a_deletion_between_any_two_operations_frees_all(
     assert number > 10
 
 
+# -- from home to home
+
+
+async def test_a_move_takes_pictures_along_and_makes_lost_ones_again(
+    database: Database, tmp_path: Path
+) -> None:
+    here = process(database, FakeMaker())
+    manifest = await derived(here)
+    await here.uploads.pictures.find(manifest, 4, "square")
+    home = f"file://{tmp_path}/home"
+    there = process(database, FakeMaker(), here.clock, blobs=home)
+    for lost, parts in ((None, there), ("5", here)):
+        if lost is not None:
+            (tmp_path / "home" / "private" / manifest.id[-2:] / manifest.id / lost).unlink()
+        seen = await now(parts, manifest)
+        target = parts.chosen.blobs
+        claim = await parts.manifests.begin_move(
+            seen, target, now=parts.clock(), claimed_until=parts.clock() + LEASE
+        )
+        assert claim is not None
+        assert await parts.uploads.todo.work(claim)
+        moved = await now(parts, manifest)
+        assert (moved.blobs, set(moved.pictures)) == (target, {*USUAL, "4-square"})
+        assert await parts.blobs[seen.blobs].picture(manifest.id, "3") is None
+        for name in moved.pictures:
+            assert await read(parts, moved, name)
+        assert maker_of(parts).calls[-1:] == ([("5",)] if lost else [])
+        await check(parts, manifest)
+    await there.storage.blobs.close()
+
+
 # -- made again
 
 
