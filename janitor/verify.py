@@ -98,8 +98,9 @@ class Auditor:
             return False
         if bytes.fromhex(manifest.id) in await self._list(manifest.blobs):
             return False
+        first = await self._contents.before(manifest, 1)
         try:
-            return await self._contents.read(manifest, 0) is None
+            return first is None or not await self._contents.read(manifest, [first])
         except Moved:
             return True
 
@@ -139,13 +140,11 @@ class Auditor:
             self.pieces += 1
             self.size += piece.size
             try:
-                found = await self._contents.read(manifest, piece.slice_start)
+                await self._contents.read(manifest, [piece])
             except LadingError as error:
-                yield Finding("damaged", manifest.id, str(error))
-            else:
-                # A piece that is gone now belongs to an upload that died in the meantime.
-                if found is not None and found[0] != piece:
-                    yield Finding("damaged", manifest.id, f"other bytes at {piece.slice_start}")
+                # A piece that is not listed any more was given up: its upload died, or lost it.
+                if await self._contents.at(manifest, piece.slice_start) is not None:
+                    yield Finding("damaged", manifest.id, str(error))
 
     async def _pictures(self, manifest: Manifest) -> AsyncIterator[Finding]:
         """What is wrong with the pictures of a file. Each can be made again."""
@@ -168,11 +167,9 @@ class Auditor:
         whole = Sha256()
         try:
             async for piece in self._contents.layout(manifest):
-                found = await self._contents.read(manifest, piece.slice_start)
-                if found is not None:
-                    whole.update(found[1])
-                    self.pieces += 1
-                    self.size += piece.size
+                whole.update(await self._contents.read(manifest, [piece]))
+                self.pieces += 1
+                self.size += piece.size
         except LadingError as error:
             yield Finding("damaged", manifest.id, str(error))
         else:

@@ -30,6 +30,7 @@ from lading.storage.collections.grants import Grants
 from lading.storage.collections.idempotency import IdempotencyKeys
 from lading.storage.collections.leases import Leases
 from lading.storage.collections.manifests import Manifests
+from lading.storage.collections.outbox import Outbox
 from lading.storage.collections.pictures import Pictures
 from lading.storage.collections.quotas import Quotas
 from lading.storage.collections.tags import Tags
@@ -50,6 +51,7 @@ class Storage:
     clock: Clock
     free_space: FreeSpace
     manifests: Manifests
+    outbox: Outbox
     derivatives: Derivatives
     chunks: Chunks
     blobs: Homes
@@ -113,6 +115,7 @@ def assemble_storage(
         clock,
         free_space,
         manifests,
+        Outbox(database),
         Derivatives(database),
         chunks,
         blobs,

@@ -27,7 +27,7 @@ from lading.server.uploads.open_uploads import REPLACED, OpenUpload, OpenUploads
 from lading.server.uploads.pictures import Pictures
 from lading.server.uploads.todo import Todo
 from lading.server.uploads.verifier import Progress, Verifier
-from lading.storage.collections.manifests import DERIVE, MOVE, PLACE
+from lading.storage.collections.outbox import DERIVE, MOVE, PLACE
 from lading.storage.open import Storage
 
 
@@ -173,11 +173,11 @@ class Finisher:
         if published.size != size:
             raise InvalidArgument(f"Another FINISH, with the size {published.size}, was faster.")
         await self._storage.quotas.keep(manifest.user_id, manifest.id, size)
+        if PLACE in published.todo:
+            published = await self._todo.at_once(published, PLACE)
         upload = self._uploads.peek(manifest.id)
         if upload is not None:
             upload.manifest, upload.stored = published, size
-        if PLACE in published.todo:
-            await self._todo.at_once(published, PLACE)
         if MOVE in published.todo:
             self._todo.wake()
         if DERIVE in published.todo:

@@ -27,7 +27,7 @@ from lading.server.uploads.derive import Deriver, has_pictures
 from lading.server.uploads.reader import Reader
 from lading.server.uploads.todo import Todo
 from lading.storage.blobs.base import Check, is_intact
-from lading.storage.collections.manifests import DERIVE, EMPTY, MOVE, PLACE
+from lading.storage.collections.outbox import DERIVE, EMPTY, MOVE, PLACE
 from lading.storage.contents import driver_at
 from lading.storage.open import Storage
 
@@ -75,6 +75,7 @@ class Pictures:
         self._deriver = None if maker is None else Deriver(storage, reader, kinds, maker)
         self.todo = Todo(
             storage.manifests,
+            storage.outbox,
             {DERIVE: self._derive},
             storage.clock,
             limits,

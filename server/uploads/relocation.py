@@ -17,7 +17,7 @@ from lading.protocol.manifest import Manifest, State
 from lading.server.limits import UploadLimits
 from lading.server.uploads.batch import for_each
 from lading.server.uploads.todo import Todo
-from lading.storage.collections.manifests import DERIVE, MOVE, PLACE
+from lading.storage.collections.outbox import DERIVE, MOVE, PLACE
 from lading.storage.open import Storage
 
 LISTED_AT_ONCE = 200
@@ -54,10 +54,15 @@ class Relocation:
     """Brings files to the home of `storage`. `pace` is the pause after each file, in seconds."""
 
     def __init__(self, storage: Storage, limits: UploadLimits, watch: Watch, pace: float) -> None:
-        mover = Mover(storage.manifests, storage.contents, storage.blobs, watch.read)
+        mover = Mover(
+            storage.manifests, storage.outbox, storage.contents, storage.blobs, watch.read
+        )
         steps = {PLACE: mover.place, MOVE: mover.move}
-        self._todo = Todo(storage.manifests, steps, storage.clock, limits, others=(DERIVE,))
+        self._todo = Todo(
+            storage.manifests, storage.outbox, steps, storage.clock, limits, others=(DERIVE,)
+        )
         self._manifests = storage.manifests
+        self._outbox = storage.outbox
         self._clock = storage.clock
         self._home = storage.blobs.home
         self._limits = limits
@@ -91,7 +96,7 @@ class Relocation:
 
     async def _bring(self, manifest: Manifest, done: Moved, busy: list[str]) -> None:
         now = self._clock()
-        claim = await self._manifests.begin_move(
+        claim = await self._outbox.begin_move(
             manifest, self._home, now=now, claimed_until=now + self._limits.todo_lease_seconds
         )
         if claim is None:
@@ -118,7 +123,7 @@ class Relocation:
             elif manifest.blobs != self._home or manifest.move_to is not None:
                 yield manifest
         while not ids:
-            page = await self._manifests.elsewhere(self._home, last, LISTED_AT_ONCE)
+            page = await self._outbox.elsewhere(self._home, last, LISTED_AT_ONCE)
             for manifest in page:
                 yield manifest
             if len(page) < LISTED_AT_ONCE:

@@ -23,7 +23,8 @@ from lading.server.background import Tasks, ignore_result
 from lading.server.limits import UploadLimits
 from lading.storage.blobs.base import Check
 from lading.storage.clock import Clock
-from lading.storage.collections.manifests import Claim, Manifests
+from lading.storage.collections.manifests import Manifests
+from lading.storage.collections.outbox import Claim, Outbox
 
 log = structlog.get_logger()
 
@@ -43,6 +44,7 @@ class Todo:
     def __init__(
         self,
         manifests: Manifests,
+        outbox: Outbox,
         steps: Mapping[str, Step],
         clock: Clock,
         limits: UploadLimits,
@@ -52,6 +54,7 @@ class Todo:
     ) -> None:
         """`at_once` manifests are worked on at the same time; the limit's number if None."""
         self._manifests = manifests
+        self._outbox = outbox
         self._steps = steps
         self._others = others
         self._at_once = limits.todo_at_once if at_once is None else at_once
@@ -74,21 +77,24 @@ class Todo:
         async with self._turn:
             await self.work(claim)
 
-    async def at_once(self, manifest: Manifest, word: str) -> None:
+    async def at_once(self, manifest: Manifest, word: str) -> Manifest:
         """Carry out a step that this process has just written, and claimed by the same write.
 
         A failure is left to the outbox. What else is to be done may be claimed by anybody then.
+        Returns the manifest as it is then, and as it was before where that is not known.
         """
         try:
             left = await self._step(manifest, word, always)
             if left is not None and left.todo:
-                await self._manifests.move_claim(Claim(left, 0.0), self._clock())
+                await self._outbox.move_claim(Claim(left, 0.0), self._clock())
+            return left or manifest
         except Lost:
             pass  # who has it now does it
         except LadingError as error:
             log.warning("todo-failed", id=manifest.id, error=str(error))
         except Exception:
             log.exception("todo-failed", id=manifest.id)
+        return manifest
 
     def wake(self) -> None:
         """Say that this process wrote steps that are due, and that anybody may claim."""
@@ -114,10 +120,10 @@ class Todo:
     async def once(self) -> int:
         """Work off what is due now; returns how many manifests were claimed."""
         claimed, now = 0, self._clock()
-        for upload_id in await self._manifests.with_todo(self._steps, now, CLAIMED_AT_ONCE):
+        for upload_id in await self._outbox.with_todo(self._steps, now, CLAIMED_AT_ONCE):
             now = self._clock()
             until = now + self._limits.todo_lease_seconds
-            claim = await self._manifests.claim(upload_id, now=now, until=until)
+            claim = await self._outbox.claim(upload_id, now=now, until=until)
             if claim is not None:
                 claimed += 1
                 await self.work(claim)
@@ -125,7 +131,7 @@ class Todo:
 
     async def work(self, claim: Claim) -> bool:
         """Carry the steps of one manifest out; False when one failed, or is another process's."""
-        hold = _Hold(self._manifests, claim, self._clock, self._limits.todo_lease_seconds)
+        hold = _Hold(self._outbox, claim, self._clock, self._limits.todo_lease_seconds)
         manifest: Manifest | None = claim.manifest
         try:
             await hold.check()
@@ -158,7 +164,7 @@ class Todo:
         """
         while True:
             await self._steps[word](manifest, check)
-            left = await self._manifests.take_out(manifest, word)
+            left = await self._outbox.take_out(manifest, word)
             if left is not None:
                 return left
             current = await self._manifests.get(manifest.id)
@@ -181,8 +187,8 @@ class Todo:
 class _Hold:
     """A claim that is renewed while a step lasts."""
 
-    def __init__(self, manifests: Manifests, claim: Claim, clock: Clock, seconds: float) -> None:
-        self._manifests = manifests
+    def __init__(self, outbox: Outbox, claim: Claim, clock: Clock, seconds: float) -> None:
+        self._outbox = outbox
         self._claim = claim
         self._until = claim.until
         self._clock = clock
@@ -201,6 +207,6 @@ class _Hold:
             return  # then the lease ends by itself
 
     async def _move(self, until: float) -> None:
-        if not await self._manifests.move_claim(self._claim, until):
+        if not await self._outbox.move_claim(self._claim, until):
             raise Lost
         self._until = until

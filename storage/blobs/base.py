@@ -12,7 +12,7 @@ must pass, bare and wrapped. Source: page 9 of the design, "The interface".
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -49,6 +49,9 @@ class Traits:
     path: bool = False
     """A finished file is one file of this machine, which another program can send."""
 
+    largest_block: int = 2**20
+    """So many bytes of pieces that follow each other are best read at once."""
+
 
 class Blobs(Protocol):
     """A home: the bytes of finished files, durable and verified."""
@@ -63,19 +66,20 @@ class Blobs(Protocol):
         """What the driver can do beyond this interface."""
         ...
 
-    async def read(self, upload_id: str, place: int) -> tuple[Piece, bytes] | None:
-        """The piece that begins at `place` and its bytes, verified; None when none does.
+    async def read(self, upload_id: str, pieces: Sequence[Piece]) -> bytes:
+        """The bytes of listed pieces that follow each other, each of them verified.
 
-        Raises Moved when the piece is listed but its bytes are not here, Internal when they are
-        damaged, Unavailable.
+        Their `slice_start` is their place. Raises Moved when bytes of them are not here, Internal
+        when they are damaged, Unavailable.
         """
         ...
 
-    async def delete(self, upload_id: str, most: int, before: int | None = None) -> int:
+    async def delete(self, manifest: Manifest, most: int, before: int | None = None) -> int:
         """Delete up to `most` pieces of an upload, bytes and documents; returns how many.
 
-        With `before` only those that begin before that place. Without it nothing of the upload,
-        and no picture, is left here when the last call returned less than `most`.
+        With `before` only those of the attempts before the one that begins at that place. Without
+        it nothing of the upload, and no picture, is left here when the last call returned less
+        than `most`.
         """
         ...
 
@@ -179,14 +183,22 @@ def moved(upload_id: str, place: int) -> Moved:
     )
 
 
-def verify(upload_id: str, piece: Piece, data: bytes) -> None:
-    """Raise Internal unless `data` is what was stored: wrong bytes are never served."""
-    if len(data) != piece.size or crc32c(data) != piece.crc32c:
-        raise Internal(
-            f"The stored bytes of upload {upload_id} at {piece.slice_start} are damaged.",
-            upload_id=upload_id,
-            slice_start=piece.slice_start,
-        )
+def verify(upload_id: str, pieces: Sequence[Piece], data: bytes) -> None:
+    """Raise Internal unless `data` is what was stored in pieces that follow each other.
+
+    So wrong bytes are never served. The error names the first piece that is damaged.
+    """
+    view, position = memoryview(data), 0
+    for piece in pieces:
+        # What is too long belongs to no piece: then it is the last one that is damaged.
+        stored = view[position:] if piece is pieces[-1] else view[position : position + piece.size]
+        if len(stored) != piece.size or crc32c(stored) != piece.crc32c:
+            raise Internal(
+                f"The stored bytes of upload {upload_id} at {piece.slice_start} are damaged.",
+                upload_id=upload_id,
+                slice_start=piece.slice_start,
+            )
+        position += piece.size
 
 
 def is_intact(picture: StoredPicture, data: bytes) -> bool:

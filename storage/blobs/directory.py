@@ -176,10 +176,11 @@ class Directory:
             return os.path.samestat(found, os.fstat(descriptor))
         return False
 
-    def unlink_incoming(self, name: str) -> None:
-        """Delete an upload's file, if it is there."""
-        with suppress(FileNotFoundError):
-            os.unlink(name, dir_fd=self._folders[INCOMING])
+    def unlink_incoming(self, *names: str) -> None:
+        """Delete files of uploads, as far as they are there."""
+        for name in names:
+            with suppress(FileNotFoundError):
+                os.unlink(name, dir_fd=self._folders[INCOMING])
 
     def incoming(self) -> list[str]:
         """The names of all files of uploads under way."""

@@ -6,7 +6,7 @@ The limits are MongoDB's: a document holds at most 16 MiB. With `chunks` sharded
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from lading.protocol.errors import Internal
 from lading.protocol.manifest import MAX_INTEGER, Manifest, Piece
@@ -31,20 +31,21 @@ class MongoBlobs:
     async def write(self, upload_id: str, piece: Piece, data: bytes) -> bool:
         return await self._chunks.write(upload_id, piece, data)
 
-    async def read(self, upload_id: str, place: int) -> tuple[Piece, bytes] | None:
-        found = await self._chunks.data(upload_id, place)
-        if found is None:
-            return None
-        piece, data = found
-        if data is None:
-            raise moved(upload_id, place)
-        verify(upload_id, piece, data)
-        return piece, data
+    async def read(self, upload_id: str, pieces: Sequence[Piece]) -> bytes:
+        places = [piece.slice_start for piece in pieces]
+        kept = await self._chunks.data(upload_id, places)
+        for place in places:
+            if place not in kept:
+                raise moved(upload_id, place)
+        found = [kept[place] for place in places]
+        data = found[0] if len(found) == 1 else b"".join(found)
+        verify(upload_id, pieces, data)
+        return data
 
-    async def delete(self, upload_id: str, most: int, before: int | None = None) -> int:
-        deleted = await self._chunks.delete(upload_id, most, before)
+    async def delete(self, manifest: Manifest, most: int, before: int | None = None) -> int:
+        deleted = await self._chunks.delete(manifest.id, most, before)
         if before is None and deleted < most:
-            await self._pictures.delete(upload_id)
+            await self._pictures.delete(manifest.id)
         return deleted
 
     async def remove(self, upload_id: str, place: int) -> None:

@@ -11,8 +11,8 @@ An object is never there in part: S3 shows it when all of its parts are joined. 
 CRC-32C of its file, so a repeated `take` sees that it is done. Parts that nobody will join are
 aborted by the janitor (`unfinished`, `abort`).
 
-The pieces stay listed in MongoDB. A piece is read by a request for its range and is verified as in
-every home. Source: page 9 of the design, "S3".
+The pieces stay listed in MongoDB. Some that follow each other are read by one request for their
+range; each is verified as in every home. Source: page 9 of the design, "S3".
 """
 
 from __future__ import annotations
@@ -75,7 +75,9 @@ class Unfinished:
 class S3Blobs:
     """The home in a bucket. `client` is for what others ask of the bucket itself."""
 
-    traits = Traits(durable=True, ranges_while_uploading=False, presigns=True)
+    traits = Traits(
+        durable=True, ranges_while_uploading=False, presigns=True, largest_block=2 * 2**20
+    )
 
     def __init__(
         self,
@@ -111,21 +113,19 @@ class S3Blobs:
 
     # -- reading
 
-    async def read(self, upload_id: str, place: int) -> tuple[Piece, bytes] | None:
-        piece = await self._chunks.at(upload_id, place)
-        if piece is None:
-            return None
-        start = place % SPAN
+    async def read(self, upload_id: str, pieces: Sequence[Piece]) -> bytes:
+        place = pieces[0].slice_start
+        start, size = place % SPAN, pieces[-1].end - place
         try:
-            data = await self.client.read(self.key(upload_id), start, start + piece.size)
+            data = await self.client.read(self.key(upload_id), start, start + size)
         except S3Error as error:
             if error.absent:
                 raise moved(upload_id, place) from error
             if error.s3_code != "InvalidRange":
                 raise
             data = b""
-        verify(upload_id, piece, data)
-        return piece, data
+        verify(upload_id, pieces, data)
+        return data
 
     async def put_picture(self, upload_id: str, name: str, data: bytes) -> None:
         await self._request(
@@ -190,10 +190,10 @@ class S3Blobs:
 
     # -- deleting
 
-    async def delete(self, upload_id: str, most: int, before: int | None = None) -> int:
-        deleted = await self._chunks.delete(upload_id, most, before)
+    async def delete(self, manifest: Manifest, most: int, before: int | None = None) -> int:
+        deleted = await self._chunks.delete(manifest.id, most, before)
         if before is None and deleted < most:
-            await self._delete(upload_id)
+            await self._delete(manifest.id)
         return deleted
 
     async def drop(self, manifest: Manifest, check: Check) -> None:  # noqa: ARG002 - it is short

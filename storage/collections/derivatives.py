@@ -14,13 +14,9 @@ from bson import ObjectId
 from pymongo import ReturnDocument
 
 from lading.protocol.manifest import Manifest, NoPicture, PictureDebt, State, StoredPicture
-from lading.storage.collections.manifests import (
-    DERIVE,
-    LISTED_AT_ONCE,
-    Claim,
-    from_document,
-    held,
-)
+from lading.storage.collections.manifest_documents import from_document
+from lading.storage.collections.manifests import LISTED_AT_ONCE
+from lading.storage.collections.outbox import DERIVE, Claim, held
 from lading.storage.database import Database, persist
 
 

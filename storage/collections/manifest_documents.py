@@ -1,4 +1,4 @@
-"""A manifest as MongoDB stores it: id, times and document; filters of lists of files.
+"""A manifest as MongoDB stores it: id, times and document; its update; filters of lists of files.
 
 Names are kept as they were given and compared in NFC. Beside a name that is in another form stands
 `name_nfc`; most documents have none.
@@ -12,11 +12,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bson import ObjectId
+from pymongo import ReturnDocument
 
 from lading.protocol.manifest import Manifest, NoPicture, PictureDebt, State, StoredPicture
 from lading.protocol.media_types import essence
 from lading.protocol.names import canonical_directory, composed
 from lading.protocol.spec import each_once
+from lading.storage.database import persist
 
 _TIMES = ("created_at", "updated_at", "expires_at")
 _FIELDS = tuple(field.name for field in fields(Manifest) if field.name != "id")
@@ -154,3 +156,23 @@ ANY_FILE = FileFilter()
 
 def _begins(prefix: str) -> dict[str, str]:
     return {"$gte": prefix, "$lt": prefix + "\U0010ffff"}
+
+
+def number(value: int) -> int | dict[str, list[int | None]]:
+    """The condition for a number that older documents lack where it is 0."""
+    return value or {"$in": [0, None]}
+
+
+async def update(
+    collection: Any,
+    upload_id: str,
+    states: tuple[State, ...],
+    change: dict[str, Any],
+    **more: Any,
+) -> Manifest | None:
+    """Change a manifest that is in one of `states`, and as `more` says; None when it is not."""
+    query = {"_id": ObjectId(upload_id), "state": {"$in": [str(s) for s in states]}, **more}
+    found = await persist(
+        lambda: collection.find_one_and_update(query, change, return_document=ReturnDocument.AFTER)
+    )
+    return None if found is None else from_document(found)

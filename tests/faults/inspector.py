@@ -16,7 +16,7 @@ from bson import ObjectId
 
 from lading.janitor.sweep import Sweeper
 from lading.janitor.verify import YOUNG_SECONDS, Auditor, Finding, recount
-from lading.protocol.manifest import Manifest, Piece
+from lading.protocol.manifest import MAX_ATTEMPT, Manifest, Piece
 from lading.storage.blobs.base import Ingest
 from lading.storage.blobs.directory import Directory
 from lading.storage.blobs.local import LocalBlobs
@@ -28,6 +28,7 @@ from lading.storage.collections.pictures import Pictures
 from lading.storage.collections.quotas import Quotas
 from lading.storage.database import Database, connect
 from lading.storage.homes import path_of
+from tests.support.blobs import finished
 from tests.support.servers import Running
 from tests.support.wire import checksum
 
@@ -67,7 +68,7 @@ class Inspector:
         """Forget everything."""
         if self.home is not None:
             async for upload_id in self.home.uploads():
-                await self.home.delete(upload_id, 2**20)
+                await self.home.delete(finished(upload_id, attempt=MAX_ATTEMPT), 2**20)
         for name in ("manifests", "chunks", "pictures", "quotas"):
             await getattr(self.database, name).delete_many({})
 
@@ -107,9 +108,8 @@ class Inspector:
         if self.home is None:
             data: bytes = document["data"]
             return data
-        found = await self.home.read(str(document["upload_id"]), document["slice_start"])
-        assert found is not None
-        return found[1]
+        piece = Piece(document["slice_start"], document["size"], document["crc32c"])
+        return await self.home.read(str(document["upload_id"]), [piece])
 
     async def count(self) -> int:
         """How many pieces are stored."""

@@ -332,10 +332,10 @@ async def test_one_that_cannot_be_dealt_with_does_not_hold_up_the_others(scene: 
     scene.clock.now += TTL
 
     class Broken(MongoBlobs):
-        async def delete(self, upload_id: str, most: int, before: int | None = None) -> int:
-            if upload_id == broken.id:
+        async def delete(self, manifest: Manifest, most: int, before: int | None = None) -> int:
+            if manifest.id == broken.id:
                 raise Unavailable
-            return await super().delete(upload_id, most, before)
+            return await super().delete(manifest, most, before)
 
     scene.blobs = {"mongo": Broken(Chunks(scene.database), Pictures(scene.database))}
     sweeper = scene.sweeper()

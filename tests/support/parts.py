@@ -18,8 +18,10 @@ from lading.storage.blobs.base import Blobs
 from lading.storage.blobs.s3_client import AWS, S3Options
 from lading.storage.database import Database
 from lading.storage.free_space import FreeSpace
+from lading.storage.homes import MONGO
 from lading.storage.open import assemble_storage
 from tests.support.clock import Clock
+from tests.support.usual_home import usual_home
 
 TTL = 86_400.0
 TOMBSTONE_TTL = 3600.0
@@ -56,6 +58,9 @@ class Parts:
     def __post_init__(self) -> None:
         quota = self.chosen.default_quota
         free_space = FreeSpace(self.database)
+        if self.chosen.blobs == MONGO:
+            home = usual_home(self.database.manifests.database.name)
+            self.chosen = self.chosen.model_copy(update={"blobs": home})
         self.storage = assemble_storage(
             self.database,
             self.clock,

@@ -24,6 +24,7 @@ from lading.server.process.serve import Note, address, listen
 from lading.server.process.server import Server, configuration
 from lading.server.services import Services
 from lading.server.settings import load
+from tests.support.usual_home import usual_home
 
 READY_SECONDS = 30.0
 
@@ -114,6 +115,8 @@ def process(
     Without a `database_url` it has a database of its own. It runs in `folder`, or in this one.
     """
     chosen = {"data": data, "port": 0, "database_url": database_url, **settings}
+    if database_url is not None:
+        chosen.setdefault("blobs", usual_home(database_url))
     own = {name: value for name, value in os.environ.items() if not name.startswith("LADING_")}
     given = {name: value for name, value in chosen.items() if value is not None}
     own |= {f"LADING_{name.upper()}": str(value) for name, value in given.items()}
@@ -177,6 +180,8 @@ async def inside(
     **settings: object,
 ) -> AsyncIterator[Inside]:
     """Run a server in this loop; `settings` are named like the fields of `Settings`."""
+    if database_url is not None:
+        settings.setdefault("blobs", usual_home(database_url))
     chosen = load(data=data, port=0, database_url=database_url, **settings)
     (listener,) = listen(chosen)
     note = Note(chosen, address(listener))

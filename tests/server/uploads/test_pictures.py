@@ -211,7 +211,7 @@ async def test_bytes_that_cannot_be_read_now_are_no_fault_of_the_picture(
 async def _until_renewed(parts: Parts) -> None:
     """Look until the claim of all that is to be derived lasts for half of its time again."""
     while True:
-        if not await parts.manifests.with_todo(["derive"], parts.clock.now + LEASE / 2, 10):
+        if not await parts.storage.outbox.with_todo(["derive"], parts.clock.now + LEASE / 2, 10):
             return
         await asyncio.sleep(0.005)
 
@@ -317,13 +317,16 @@ async def test_damaged_and_lost_pictures_are_made_again(parts: Parts) -> None:
 async def test_a_process_that_makes_none_leaves_it_to_others(
     parts: Parts, database: Database
 ) -> None:
-    limits = replace(LIMITS, picture_wait=0.3)
     chosen: dict[str, Any] = {"blobs": parts.chosen.blobs, "imaging": 0}
-    without = process(database, None, parts.clock, limits, **chosen)
+    hasty, without = (
+        process(database, None, parts.clock, replace(LIMITS, picture_wait=seconds), **chosen)
+        for seconds in (0.01, 60.0)
+    )
     manifest = await file(without)
     assert manifest.todo[-1:] == ("derive",)
     with pytest.raises(NotReady):
-        await without.uploads.pictures.find(manifest, 3)
+        await hasty.uploads.pictures.find(manifest, 3)
+    await hasty.storage.blobs.close()
     assert await without.uploads.todo.once() == 0, "its other workers are not in the way"
     asking = asyncio.create_task(without.uploads.pictures.find(manifest, 3))
     assert await parts.uploads.pictures.todo.once() == 1
@@ -453,7 +456,9 @@ async def test_after_a_crash_anywhere_a_deletion_frees_all(
 async def test_answers_that_are_lost_change_nothing(steps: Steps) -> None:
     parts = process(steps, FakeMaker(), kinds=(AVATAR,))
     manifest = await file(parts, kind="avatar")
-    claim = await parts.manifests.claim(manifest.id, now=parts.clock(), until=parts.clock() + LEASE)
+    claim = await parts.storage.outbox.claim(
+        manifest.id, now=parts.clock(), until=parts.clock() + LEASE
+    )
     assert claim is not None
     steps.lose_every_write()
     assert await parts.uploads.pictures.todo.work(claim)
@@ -539,7 +544,7 @@ async def test_a_move_takes_pictures_along_and_makes_lost_ones_again(
             (tmp_path / "home" / "private" / manifest.id[-2:] / manifest.id / lost).unlink()
         seen = await now(parts, manifest)
         target = parts.chosen.blobs
-        claim = await parts.manifests.begin_move(
+        claim = await parts.storage.outbox.begin_move(
             seen, target, now=parts.clock(), claimed_until=parts.clock() + LEASE
         )
         assert claim is not None

@@ -52,7 +52,7 @@ async def dead(parts: Parts, cells: int = 2) -> str:
 
 def todo(parts: Parts, step: Step) -> Todo:
     """A worker with one step of the test's own."""
-    return Todo(parts.manifests, {"empty": step}, parts.clock, LIMITS)
+    return Todo(parts.manifests, parts.storage.outbox, {"empty": step}, parts.clock, LIMITS)
 
 
 async def words(parts: Parts, upload_id: str) -> tuple[str, ...]:
@@ -236,7 +236,9 @@ async def test_a_server_that_ends_leaves_the_rest(parts: Parts) -> None:
 
     worker = todo(parts, endless)
     parts.clock.now += LEASE
-    claim = await parts.manifests.claim(upload_id, now=parts.clock(), until=parts.clock() + LEASE)
+    claim = await parts.storage.outbox.claim(
+        upload_id, now=parts.clock(), until=parts.clock() + LEASE
+    )
     assert claim is not None
     worker.begin(claim)
     await until(begun.is_set)

@@ -27,11 +27,11 @@ class MongoRig:
         self.blobs: Ingest = wrap(MongoBlobs(self.chunks, self.pictures), wrapped)
 
     async def damage(self, upload_id: str, slice_start: int) -> None:
-        _, data = await self._stored(upload_id, slice_start)
+        data = await self._stored(upload_id, slice_start)
         await self._put(upload_id, slice_start, bytes([data[0] ^ 1]) + data[1:])
 
     async def lose(self, upload_id: str, slice_start: int) -> None:
-        _, data = await self._stored(upload_id, slice_start)
+        data = await self._stored(upload_id, slice_start)
         await self._put(upload_id, slice_start, data[:-1])
 
     async def bytes_kept(self, upload_id: str) -> int:
@@ -41,12 +41,9 @@ class MongoRig:
     async def pictures_kept(self, upload_id: str) -> int:
         return int(await self._shown.count_documents({"upload_id": ObjectId(upload_id)}))
 
-    async def _stored(self, upload_id: str, slice_start: int) -> tuple[object, bytes]:
-        found = await self.chunks.data(upload_id, slice_start)
-        assert found is not None
-        piece, data = found
-        assert data is not None
-        return piece, data
+    async def _stored(self, upload_id: str, slice_start: int) -> bytes:
+        found = await self.chunks.data(upload_id, [slice_start])
+        return found[slice_start]
 
     async def _put(self, upload_id: str, slice_start: int, data: bytes) -> None:
         key = {"_id": object_id(upload_id, slice_start)}
