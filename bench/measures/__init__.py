@@ -12,6 +12,7 @@ from bench.measures import (
     download_local,
     download_mongo,
     idle_connections,
+    images,
     many_pieces,
     many_uploads,
     range_ends,
@@ -35,4 +36,5 @@ MEASURES: tuple[Callable[[Options], Measure], ...] = (
     range_ends.measure,
     server_processes.measure,
     browser_upload.measure,
+    images.measure,
 )
