@@ -89,7 +89,9 @@ def _read(
         kind=AUDIO if video is None else VIDEO,
         duration=duration,
         frame_rate=None if video is None else _rate(video),
-        codecs=tuple(one.codec_context.codec.canonical_name for one in (video, audio) if one is not None),
+        codecs=tuple(
+            one.codec_context.codec.canonical_name for one in (video, audio) if one is not None
+        ),
         moov_first=boxes.moov_first(ranges.read, ranges.size) if name == "mov" else None,
         title=tags.get("title"),
         artist=tags.get("artist"),
@@ -115,6 +117,11 @@ def _duration(container: InputContainer, main: VideoStream | AudioStream) -> flo
     if main.duration is not None and main.time_base is not None and main.duration > 0:
         return float(main.duration * main.time_base)
     return None
+
+
+def _codec(stream: VideoStream | AudioStream) -> str:
+    """`mp3`, and not the name of the decoder that reads it, `mp3float`."""
+    return stream.codec_context.codec.canonical_name
 
 
 def _rate(video: VideoStream) -> float | None:

@@ -160,7 +160,10 @@ def _open_heic(ranges: Ranges, limits: ImagingLimits) -> tuple[Original, Media]:
     size = Size(*picture.size)
     check_size(size, limits)
     # libheif turns the picture as its properties say. Some phones write the turn into EXIF only.
-    orientation = 1 if properties.turned else exif.orientation(picture.info.get("exif"))
+    block = picture.info.get("exif")
+    orientation = 1
+    if isinstance(block, bytes) and not properties.turned:
+        orientation = exif.orientation(block)
 
     def open_(_frames: int, _enough: Size) -> pyvips.Image:
         return _decoded_heic(picture)

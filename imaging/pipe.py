@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, fields
 from typing import Any, NamedTuple
 
@@ -172,14 +172,13 @@ def parse(body: bytes, picture_bytes: int) -> Reply:
     if type(items) is not list or not items:
         raise Broken("an array was expected")
     kind, *rest = items
-    reader = _READERS.get(kind) if type(kind) is str else None
+    reader = _READERS.get(kind) if isinstance(kind, str) else None
     if reader is None:
         raise Broken("a message of no known kind")
     try:
-        reply: Reply = reader(*rest)
+        return reader(*rest)
     except TypeError as error:
         raise Broken(f"a {kind} with other items") from error
-    return reply
 
 
 def _hello(network: Any, filtered: Any, user: Any, video: Any) -> Hello:
@@ -247,7 +246,7 @@ def _codecs(value: Any) -> tuple[str, ...]:
     return tuple(clean(_short(name)) or "" for name in value)
 
 
-_FACTS = {
+_FACTS: dict[str, Callable[[Any], Any]] = {
     "kind": _kind,
     "width": lambda value: _maybe(value, 1, MOST_SIDE),
     "height": lambda value: _maybe(value, 1, MOST_SIDE),
@@ -264,4 +263,10 @@ _FACTS = {
     "placeholder": lambda value: _bytes(value, 4096),
 }
 
-_READERS = {HELLO: _hello, READ: _read, PICTURE: _drawn, DONE: _done, REFUSED: _refused}
+_READERS: dict[str, Callable[..., Reply]] = {
+    HELLO: _hello,
+    READ: _read,
+    PICTURE: _drawn,
+    DONE: _done,
+    REFUSED: _refused,
+}

@@ -39,6 +39,7 @@ ENVIRONMENT = {"LANG": "C.UTF-8", "MALLOC_ARENA_MAX": "2", "VIPS_CONCURRENCY": "
 class Memory(NamedTuple):
     """The resident bytes of a child: now, and at most so far."""
 
+    pid: int
     now: int
     peak: int
 
@@ -46,10 +47,10 @@ class Memory(NamedTuple):
 class _Ended(Exception):
     """The child ended, or was ended, before its job.
 
-    `guilty` when the file is the reason, `again` when that may have been chance.
+    `guilty` when the file is the reason. `again` when another child may fare better at once.
     """
 
-    def __init__(self, reason: str, *, guilty: bool, again: bool = True) -> None:
+    def __init__(self, reason: str, *, guilty: bool, again: bool) -> None:
         super().__init__(reason)
         self.guilty = guilty
         self.again = again
@@ -68,22 +69,21 @@ class Imager:
     async def make(self, source: Source, variants: Iterable[Variant]) -> Made:
         """The facts of a file and the variants of its picture: see `made.Maker`."""
         asked = tuple(dict.fromkeys(variants))
-        reason = ""
-        for _ in range(self._limits.crashes):
+        for left in reversed(range(self._limits.crashes)):
             child = await self._free.get()
             try:
                 child = child if child is not None and child.alive else await self._start()
                 return await child.make(source, asked)
             except _Ended as ended:
                 log.warning("imaging-child-ended", reason=str(ended))
-                if not ended.guilty:
-                    raise Unavailable("The pictures cannot be made now.") from ended
-                reason = str(ended)
-                if not ended.again:
-                    break
+                if left and ended.again:
+                    continue
+                if ended.guilty:
+                    raise UnprocessableImage(str(ended)) from ended
+                raise Unavailable("The pictures cannot be made now.") from ended
             finally:
                 self._free.put_nowait(self._after(child))
-        raise UnprocessableImage(reason)
+        raise AssertionError("a bound of no child at all")
 
     async def _start(self) -> _Child:
         self._all = {child for child in self._all if child.alive}
@@ -120,6 +120,8 @@ class _Child:
         self._limits = limits
         self._files = 0
         self._at_rest = False
+        self._began = False
+        self._killed = False
         self.hello = pipe.Hello(False, False, False, False)
 
     @classmethod
@@ -137,7 +139,7 @@ class _Child:
                 start_new_session=True,
             )
         except OSError as error:
-            raise _Ended(f"no child can be started: {error}", guilty=False) from error
+            raise _Ended(f"no child can be started: {error}", guilty=False, again=False) from error
         child = cls(process, limits)
         try:
             async with asyncio.timeout(limits.start_seconds):
@@ -146,7 +148,7 @@ class _Child:
                 raise pipe.Broken(getattr(hello, "reason", "its first message is no hello"))
         except (TimeoutError, pipe.Broken, _Ended) as error:
             await child.end()
-            raise _Ended(f"a child did not start: {error}", guilty=False) from error
+            raise _Ended(f"a child did not start: {error}", guilty=False, again=False) from error
         except BaseException:
             await asyncio.shield(child.end())
             raise
@@ -156,7 +158,7 @@ class _Child:
 
     @property
     def alive(self) -> bool:
-        return self._process.returncode is None
+        return self._process.returncode is None and not self._killed
 
     @property
     def ready(self) -> bool:
@@ -167,7 +169,7 @@ class _Child:
 
     async def make(self, source: Source, variants: tuple[Variant, ...]) -> Made:
         """One job. Raises UnprocessableImage, _Ended, and what reading the source raises."""
-        self._at_rest = False
+        self._at_rest = self._began = False
         self._files += 1
         await self._send(pipe.job(source.size, variants))
         pictures: dict[Variant, Picture] = {}
@@ -177,6 +179,7 @@ class _Child:
             began = loop.time()
             reply = await self._reply(left)
             left -= loop.time() - began
+            self._began = True
             match reply:
                 case pipe.Read(start, end) if end <= source.size:
                     await self._send(pipe.frame(pipe.DATA, await source.read(start, end)))
@@ -189,7 +192,7 @@ class _Child:
                     self._at_rest = True
                     raise UnprocessableImage(reason)
                 case _:
-                    raise _Ended("Its decoder lost its way.", guilty=True)
+                    raise _Ended("Its decoder lost its way.", guilty=True, again=True)
 
     async def _reply(self, seconds: float) -> pipe.Reply:
         try:
@@ -201,7 +204,7 @@ class _Child:
                 f"It takes longer than {most:g} s to read.", guilty=True, again=False
             ) from None
         except pipe.Broken as error:
-            raise _Ended("Its decoder lost its way.", guilty=True) from error
+            raise _Ended("Its decoder lost its way.", guilty=True, again=True) from error
 
     async def _receive(self) -> pipe.Reply:
         try:
@@ -221,19 +224,20 @@ class _Child:
         except ConnectionError:
             raise await self._why_it_ended() from None
         except TimeoutError:
-            raise _Ended("Its decoder does not read any more.", guilty=True) from None
+            raise _Ended("Its decoder does not read any more.", guilty=True, again=True) from None
 
     async def _why_it_ended(self) -> _Ended:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._process.wait(), 1.0)
         status = self._process.returncode
         if status is None:
-            return _Ended("Its decoder closed the pipe.", guilty=True)
+            return _Ended("Its decoder closed the pipe.", guilty=True, again=True)
         if status == -signal.SIGKILL:
-            return _Ended("The child was killed.", guilty=False)
+            # Before it asked for anything it was idle, and died unnoticed.
+            return _Ended("The child was killed.", guilty=False, again=not self._began)
         if status == -signal.SIGXCPU:
             return _Ended("It takes too much work to read.", guilty=True, again=False)
-        return _Ended("Its decoder failed.", guilty=True)
+        return _Ended("Its decoder failed.", guilty=True, again=True)
 
     def memory(self) -> Memory | None:
         """From /proc, since the child's own word counts for nothing; None when it has ended."""
@@ -246,7 +250,9 @@ class _Child:
             name, _, value = line.partition(":")
             if name in ("VmRSS", "VmHWM"):
                 found[name] = int(value.split()[0]) * 1024
-        return Memory(found["VmRSS"], found["VmHWM"]) if len(found) == 2 else None
+        if len(found) < 2:
+            return None  # a process that has ended has no memory
+        return Memory(self._process.pid, found["VmRSS"], found["VmHWM"])
 
     async def end(self) -> None:
         """Kill it, and wait until it is gone."""
@@ -254,5 +260,7 @@ class _Child:
         await self._process.wait()
 
     def kill(self) -> None:
+        """The event loop notices later that it has ended."""
+        self._killed = True
         with suppress(ProcessLookupError):
             self._process.kill()

@@ -43,7 +43,12 @@ def test_facts_of_a_video(studio: Studio, name: str, codecs: tuple[str, ...]) ->
 
 @pytest.mark.parametrize(
     ("name", "first"),
-    [("moov-first.mp4", True), ("moov-last.mp4", False), ("hevc.mkv", None), ("covered.m4a", False)],
+    [
+        ("moov-first.mp4", True),
+        ("moov-last.mp4", False),
+        ("hevc.mkv", None),
+        ("covered.m4a", False),
+    ],
 )
 def test_whether_a_film_can_be_played_while_it_arrives(
     studio: Studio, name: str, first: bool | None
@@ -96,7 +101,9 @@ def test_a_waveform_is_silent_and_grows_where_the_file_does(studio: Studio, name
     assert media.duration == pytest.approx(2.0, abs=0.1)
     assert media.waveform is not None
     assert len(media.waveform) == PEAKS
-    quiet, begins, ends = (media.waveform[at] for at in (PEAKS // 4, PEAKS * 5 // 8, PEAKS * 15 // 16))
+    quiet, begins, ends = (
+        media.waveform[at] for at in (PEAKS // 4, PEAKS * 5 // 8, PEAKS * 15 // 16)
+    )
     assert quiet < 8
     assert 15 < begins < 130
     assert ends > 150

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -106,13 +107,13 @@ def test_a_picture_is_never_enlarged(studio: Studio) -> None:
 def test_a_square_is_cut_out_and_not_squeezed(studio: Studio) -> None:
     square = plain(opened(drawn(studio, "lossy.webp", Variant(6, "square")).data))
     scene = plain(reference("scene"))
-    deltas = (likeness(square, scene.crop(left, 0, 360, 360)).delta for left in range(0, 121, 4))
-    assert min(deltas) < 3.0
+    deltas = (likeness(square, scene.crop(left, 0, 360, 360)).delta for left in range(0, 121, 10))
+    assert min(deltas) < 6.0  # the place to a few pixels
 
 
 @pytest.mark.parametrize("shape", [(4000, 16), (16, 4000), (3, 900), (1, 1)])
 def test_any_shape_has_all_variants(studio: Studio, shape: tuple[int, int]) -> None:
-    image = pyvips.Image.black(*shape, bands=3) + [200, 100, 50]
+    image = pyvips.Image.black(*shape, bands=3).linear(1, [200, 100, 50])
     made = studio.make(image.cast("uchar").pngsave_buffer(), VARIANTS)
     for variant, picture in made.pictures.items():
         assert (picture.width, picture.height) == target(variant, Size(*shape))
@@ -154,7 +155,8 @@ def test_cmyk_without_a_profile_is_no_negative(studio: Studio) -> None:
         assert min(red, green, blue) > 240, name  # the white patch
         assert max(image(45, 95)) < 60, name  # the black one
         red, green, blue = image(45, 45)
-        assert red > 180 > 90 > max(green, blue), name
+        assert red > 180, name
+        assert max(green, blue) < 90, name
 
 
 def test_cmyk_with_a_profile_of_other_colours_is_read_without_it(studio: Studio) -> None:
@@ -177,7 +179,7 @@ def greys(studio: Studio, name: str) -> list[float]:
 @pytest.mark.parametrize("name", ["pq.png", "hlg.png", "pq.avif", "hdr.mp4"])
 def test_bright_light_is_compressed_and_not_clipped(studio: Studio, name: str) -> None:
     ramp = greys(studio, name)
-    assert all(after >= before - 1 for before, after in zip(ramp, ramp[1:], strict=False))
+    assert all(after >= before - 1 for before, after in pairwise(ramp))
     assert ramp[0] < 20
     white = ramp[len(ramp) * 58 // 100]  # in PQ, 203 cd/m² is the signal 0.58
     assert 140 < white < 245

@@ -2,8 +2,8 @@
 
 They are made by other programs than those which Lading uses, and so are the pictures they are
 compared with: ImageMagick 6.9, heif-enc (libheif-examples), exiftool (libimage-exiftool-perl),
-cwebp, gif2webp (webp), avifenc (libavif-bin), ffmpeg 5.1, all of Debian 12. The files are committed,
-since every version of those programs writes other bytes; the tests do not run this.
+cwebp, gif2webp (webp), avifenc (libavif-bin), ffmpeg 5.1, all of Debian 12. The files are
+committed, since every version of those programs writes other bytes; the tests do not run this.
 
 `scene.png` is the picture that nearly all samples show. What a program cannot write (a profile, the
 chunk of a PNG, the turn of a HEIC file) is written here byte by byte.
@@ -50,7 +50,7 @@ def ffmpeg(*arguments: object) -> None:
     run("ffmpeg", "-nostdin", "-v", "error", "-y", *arguments)
 
 
-# -- what programs do not write ----------------------------------------------------------------------
+# -- what programs do not write --------------------------------------------------------------------
 
 
 WHITE = (0.9642, 1.0, 0.8249)
@@ -93,13 +93,19 @@ def matrix_profile(red: XYZ, green: XYZ, blue: XYZ, gamma: float, name: str) -> 
 
 
 ADOBE = matrix_profile(
-    (0.60974, 0.31111, 0.01947), (0.20528, 0.62567, 0.06087), (0.14919, 0.06322, 0.74457),
-    2.19921875, "Adobe RGB (1998) alike",
-)  # fmt: skip
+    (0.60974, 0.31111, 0.01947),
+    (0.20528, 0.62567, 0.06087),
+    (0.14919, 0.06322, 0.74457),
+    2.19921875,
+    "Adobe RGB (1998) alike",
+)
 P3 = matrix_profile(
-    (0.51512, 0.24120, -0.00105), (0.29198, 0.69225, 0.04189), (0.15710, 0.06657, 0.78407),
-    2.2, "Display P3 alike",
-)  # fmt: skip
+    (0.51512, 0.24120, -0.00105),
+    (0.29198, 0.69225, 0.04189),
+    (0.15710, 0.06657, 0.78407),
+    2.2,
+    "Display P3 alike",
+)
 
 
 def table_profile() -> bytes:
@@ -110,9 +116,13 @@ def table_profile() -> bytes:
         lightness = 0.12 if k else 1.0
         red, green, blue = (lightness * (1.0 if not ink else 0.15) for ink in (c, m, y))
         light = 100 * (0.25 * red + 0.6 * green + 0.15 * blue)
-        corners += bytes((
-            round(light * 2.55), round(128 + 90 * (red - green)), round(128 + 80 * (green - blue)),
-        ))  # fmt: skip
+        corners += bytes(
+            (
+                round(light * 2.55),
+                round(128 + 90 * (red - green)),
+                round(128 + 80 * (green - blue)),
+            )
+        )
     ramp = bytes(range(256))
     identity = struct.pack(">9i", *(65536 * (at % 4 == 0) for at in range(9)))
     table = b"mft1\0\0\0\0" + bytes((4, 3, 2, 0)) + identity + 4 * ramp + corners + 3 * ramp
@@ -145,22 +155,63 @@ def with_chunk(path: Path, kind: bytes, data: bytes) -> None:
 
 
 def scene() -> Path:
-    """A picture without symmetry: clouds, a horizon, a sun in one corner, patches of colour, a grid."""
+    """A picture without symmetry: clouds, a horizon, a sun in a corner, patches of colour."""
     path = REFERENCES / "scene.png"
     convert(
-        "-size", SIZE, "-seed", "7", "plasma:skyblue-steelblue", "-blur", "0x3",
-        "-fill", "#3a5a2a", "-draw", "polygon 0,240 160,190 300,260 480,210 480,360 0,360",
-        "-fill", "#fff2b0", "-draw", "circle 400,70 400,105",
-        "-fill", "red", "-draw", "rectangle 20,20 70,70",
-        "-fill", "lime", "-draw", "rectangle 80,20 130,70",
-        "-fill", "blue", "-draw", "rectangle 140,20 190,70",
-        "-fill", "black", "-draw", "rectangle 20,80 70,110",
-        "-fill", "white", "-draw", "rectangle 80,80 130,110",
-        "-fill", "#808080", "-draw", "rectangle 140,80 190,110",
-        "-fill", "#c08060", "-draw", "ellipse 240,270 60,45 0,360",
-        "-stroke", "#202020", "-draw", "line 230,300 330,340", "-stroke", "none",
-        "-depth", "8", "-strip", f"png24:{path}",
-    )  # fmt: skip
+        "-size",
+        SIZE,
+        "-seed",
+        "7",
+        "plasma:skyblue-steelblue",
+        "-blur",
+        "0x3",
+        "-fill",
+        "#3a5a2a",
+        "-draw",
+        "polygon 0,240 160,190 300,260 480,210 480,360 0,360",
+        "-fill",
+        "#fff2b0",
+        "-draw",
+        "circle 400,70 400,105",
+        "-fill",
+        "red",
+        "-draw",
+        "rectangle 20,20 70,70",
+        "-fill",
+        "lime",
+        "-draw",
+        "rectangle 80,20 130,70",
+        "-fill",
+        "blue",
+        "-draw",
+        "rectangle 140,20 190,70",
+        "-fill",
+        "black",
+        "-draw",
+        "rectangle 20,80 70,110",
+        "-fill",
+        "white",
+        "-draw",
+        "rectangle 80,80 130,110",
+        "-fill",
+        "#808080",
+        "-draw",
+        "rectangle 140,80 190,110",
+        "-fill",
+        "#c08060",
+        "-draw",
+        "ellipse 240,270 60,45 0,360",
+        "-stroke",
+        "#202020",
+        "-draw",
+        "line 230,300 330,340",
+        "-stroke",
+        "none",
+        "-depth",
+        "8",
+        "-strip",
+        f"png24:{path}",
+    )
     return path
 
 
@@ -173,10 +224,18 @@ def jpegs(source: Path, folder: Path) -> None:
     gps = HERE / "located.jpg"
     shutil.copy(HERE / "orientation-6.jpg", gps)
     run(
-        "exiftool", "-q", "-overwrite_original", "-GPSLatitude=48.2", "-GPSLatitudeRef=N",
-        "-GPSLongitude=16.37", "-GPSLongitudeRef=E", "-Make=Secretphone",
-        "-DateTimeOriginal=2026:01:02 03:04:05", "-XMP:Creator=Secretperson", gps,
-    )  # fmt: skip
+        "exiftool",
+        "-q",
+        "-overwrite_original",
+        "-GPSLatitude=48.2",
+        "-GPSLatitudeRef=N",
+        "-GPSLongitude=16.37",
+        "-GPSLongitudeRef=E",
+        "-Make=Secretphone",
+        "-DateTimeOriginal=2026:01:02 03:04:05",
+        "-XMP:Creator=Secretperson",
+        gps,
+    )
     convert(source, "-interlace", "JPEG", "-quality", "88", HERE / "progressive.jpg")
     convert(source, "-colorspace", "Gray", "-quality", "88", HERE / "grey.jpg")
     convert(source, "-colorspace", "CMYK", "-quality", "92", HERE / "cmyk.jpg")
@@ -208,7 +267,7 @@ def srgb(folder: Path) -> Path:
             (0.14307, 0.06061, 0.71410),
             2.2,
             "sRGB alike",
-        )  # fmt: skip
+        )
     )
     return path
 
@@ -235,8 +294,18 @@ def pngs(source: Path, folder: Path) -> None:
         "16",
         f"png48:{HERE}/sixteen-bit.png",
     )
-    convert(source, "-colorspace", "Gray", "-resize", "240x180", "-blur", "0x1", "-depth", "16",
-            f"png:{HERE}/grey-sixteen-bit.png")  # fmt: skip
+    convert(
+        source,
+        "-colorspace",
+        "Gray",
+        "-resize",
+        "240x180",
+        "-blur",
+        "0x1",
+        "-depth",
+        "16",
+        f"png:{HERE}/grey-sixteen-bit.png",
+    )
     # Opaque in the middle, fading to nothing at the edges.
     fade = folder / "fade.png"
     convert("-size", SIZE, "radial-gradient:white-black", "-level", "0,60%", fade)
@@ -278,14 +347,39 @@ def others(source: Path, folder: Path) -> None:
     run("cwebp", "-quiet", "-q", "85", "-metadata", "exif", turned, "-o", HERE / "turned.webp")
     convert(source, "-compress", "LZW", HERE / "lzw.tiff")
     convert(source, "-compress", "JPEG", "-quality", "90", HERE / "jpeg.tiff")
-    convert(source, "-resize", "240x180", "-depth", "16", "-endian", "MSB", "-compress", "Zip",
-            HERE / "sixteen-bit.tiff")  # fmt: skip
+    convert(
+        source,
+        "-resize",
+        "240x180",
+        "-depth",
+        "16",
+        "-endian",
+        "MSB",
+        "-compress",
+        "Zip",
+        HERE / "sixteen-bit.tiff",
+    )
     convert(source, "-colorspace", "CMYK", "-compress", "Zip", HERE / "cmyk.tiff")
     convert(
         source, *ORIENTATIONS[8], "-orient", "LeftBottom", "-compress", "Zip", HERE / "turned.tiff"
     )
-    convert(source, "-resize", "120x90", "-colorspace", "RGB", "-evaluate", "multiply", "4", "-depth", "32",
-            "-define", "quantum:format=floating-point", "-compress", "Zip", HERE / "floating.tiff")  # fmt: skip
+    convert(
+        source,
+        "-resize",
+        "120x90",
+        "-colorspace",
+        "RGB",
+        "-evaluate",
+        "multiply",
+        "4",
+        "-depth",
+        "32",
+        "-define",
+        "quantum:format=floating-point",
+        "-compress",
+        "Zip",
+        HERE / "floating.tiff",
+    )
     convert(source, "(", source, "-negate", ")", "-compress", "Zip", HERE / "pages.tiff")
     convert(source, "-colors", "128", HERE / "still.gif")
 
@@ -296,8 +390,17 @@ def animations() -> None:
         frames = []
         for number in range(count):
             left = 200 * number // count
-            frames += ["(", "-size", "220x120", "xc:#204060", "-fill", "#f0c040",
-                       "-draw", f"rectangle {left},20 {left + 19},99", ")"]  # fmt: skip
+            frames += [
+                "(",
+                "-size",
+                "220x120",
+                "xc:#204060",
+                "-fill",
+                "#f0c040",
+                "-draw",
+                f"rectangle {left},20 {left + 19},99",
+                ")",
+            ]
         convert("-delay", "8", "-loop", "0", *frames, "-layers", "optimize", HERE / f"{name}.gif")
     run("gif2webp", "-quiet", "-lossy", HERE / "animated.gif", "-o", HERE / "animated.webp")
 
@@ -358,8 +461,16 @@ def films(source: Path, folder: Path) -> None:
     for turn, degrees in ((1, 90), (2, 270)):
         turned = folder / f"{turn}.mp4"
         ffmpeg("-i", first, *h264, *bt601, "-vf", f"transpose={turn}", "-an", *plain, turned)
-        ffmpeg("-i", turned, "-c", "copy", "-metadata:s:v", f"rotate={degrees}", *plain,
-               HERE / f"sideways-{degrees}.mp4")  # fmt: skip
+        ffmpeg(
+            "-i",
+            turned,
+            "-c",
+            "copy",
+            "-metadata:s:v",
+            f"rotate={degrees}",
+            *plain,
+            HERE / f"sideways-{degrees}.mp4",
+        )
     ffmpeg(
         "-i",
         first,
@@ -372,12 +483,44 @@ def films(source: Path, folder: Path) -> None:
         HERE / "wide.mp4",
     )
     # Black for its first 30 %, then the picture.
-    ffmpeg("-i", first, *h264, *bt601, "-vf", "drawbox=t=fill:color=black:enable='lt(t,0.6)'", "-an", *plain,
-           HERE / "black-first.mp4")  # fmt: skip
-    ffmpeg("-i", first, "-c:v", "libvpx-vp9", "-crf", "30", "-b:v", "0", "-c:a", "libopus", *titled,
-           HERE / "vp9.webm")  # fmt: skip
-    ffmpeg("-i", first, "-c:v", "libx265", "-x265-params", "log-level=error", "-crf", "24", "-an", *plain,
-           HERE / "hevc.mkv")  # fmt: skip
+    ffmpeg(
+        "-i",
+        first,
+        *h264,
+        *bt601,
+        "-vf",
+        "drawbox=t=fill:color=black:enable='lt(t,0.6)'",
+        "-an",
+        *plain,
+        HERE / "black-first.mp4",
+    )
+    ffmpeg(
+        "-i",
+        first,
+        "-c:v",
+        "libvpx-vp9",
+        "-crf",
+        "30",
+        "-b:v",
+        "0",
+        "-c:a",
+        "libopus",
+        *titled,
+        HERE / "vp9.webm",
+    )
+    ffmpeg(
+        "-i",
+        first,
+        "-c:v",
+        "libx265",
+        "-x265-params",
+        "log-level=error",
+        "-crf",
+        "24",
+        "-an",
+        *plain,
+        HERE / "hevc.mkv",
+    )
     ffmpeg(
         "-i", first, "-c:v", "mjpeg", "-q:v", "9", "-an", "-t", "0.5", *plain, HERE / "mjpeg.avi"
     )
@@ -407,11 +550,34 @@ def films(source: Path, folder: Path) -> None:
         *plain,
         HERE / "theora.ogv",
     )
-    ffmpeg("-loop", "1", "-framerate", "25", "-t", "1", "-i", HERE / "pq.png", "-pix_fmt", "yuv420p10le",
-           "-c:v", "libx265", "-x265-params",
-           "log-level=error:crf=10:colorprim=bt2020:transfer=smpte2084:colormatrix=bt2020nc", "-vf",
-           "scale=out_color_matrix=bt2020", "-color_primaries", "bt2020", "-color_trc", "smpte2084",
-           "-colorspace", "bt2020nc", "-tag:v", "hvc1", *plain, HERE / "hdr.mp4")  # fmt: skip
+    ffmpeg(
+        "-loop",
+        "1",
+        "-framerate",
+        "25",
+        "-t",
+        "1",
+        "-i",
+        HERE / "pq.png",
+        "-pix_fmt",
+        "yuv420p10le",
+        "-c:v",
+        "libx265",
+        "-x265-params",
+        "log-level=error:crf=10:colorprim=bt2020:transfer=smpte2084:colormatrix=bt2020nc",
+        "-vf",
+        "scale=out_color_matrix=bt2020",
+        "-color_primaries",
+        "bt2020",
+        "-color_trc",
+        "smpte2084",
+        "-colorspace",
+        "bt2020nc",
+        "-tag:v",
+        "hvc1",
+        *plain,
+        HERE / "hdr.mp4",
+    )
 
 
 def sounds(source: Path, folder: Path) -> None:
@@ -435,8 +601,22 @@ def sounds(source: Path, folder: Path) -> None:
         "-metadata",
         "album=Tests",
     )
-    covered = ("-i", wave, "-i", cover, "-map", "0:a", "-map", "1:v", "-c:v", "copy",
-               "-disposition:v", "attached_pic", "-bitexact", *tags)  # fmt: skip
+    covered = (
+        "-i",
+        wave,
+        "-i",
+        cover,
+        "-map",
+        "0:a",
+        "-map",
+        "1:v",
+        "-c:v",
+        "copy",
+        "-disposition:v",
+        "attached_pic",
+        "-bitexact",
+        *tags,
+    )
     ffmpeg(*covered, "-c:a", "libmp3lame", "-b:a", "48k", HERE / "covered.mp3")
     ffmpeg(*covered, "-c:a", "aac", "-b:a", "32k", HERE / "covered.m4a")
     ffmpeg(*covered, "-c:a", "flac", HERE / "covered.flac")
@@ -464,13 +644,28 @@ def references(folder: Path) -> None:
         "0x1",
         f"png24:{REFERENCES}/scene-240.png",
     )
-    convert(REFERENCES / "scene.png", "-colorspace", "Gray", "-resize", "240x180", "-blur", "0x1",
-            "-colorspace", "sRGB", f"png24:{REFERENCES}/grey-240.png")  # fmt: skip
+    convert(
+        REFERENCES / "scene.png",
+        "-colorspace",
+        "Gray",
+        "-resize",
+        "240x180",
+        "-blur",
+        "0x1",
+        "-colorspace",
+        "sRGB",
+        f"png24:{REFERENCES}/grey-240.png",
+    )
     for name in ("palette.png", "still.gif"):
         to_srgb(name)
     convert(HERE / "alpha.png", "-background", "white", "-flatten", f"png24:{REFERENCES}/alpha.png")
-    convert(HERE / "palette-alpha.png", "-background", "white", "-flatten",
-            f"png24:{REFERENCES}/palette-alpha.png")  # fmt: skip
+    convert(
+        HERE / "palette-alpha.png",
+        "-background",
+        "white",
+        "-flatten",
+        f"png24:{REFERENCES}/palette-alpha.png",
+    )
     convert(HERE / "animated.gif", "-coalesce", f"png24:{folder}/frame-%d.png")
     shutil.copy(folder / "frame-6.png", REFERENCES / "animated-6.png")
 
