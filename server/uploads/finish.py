@@ -175,6 +175,8 @@ class Finisher:
         await self._storage.quotas.keep(manifest.user_id, manifest.id, size)
         if PLACE in published.todo:
             published = await self._todo.at_once(published, PLACE)
+            if published.todo and PLACE not in published.todo:
+                await self._todo.release(published)
         upload = self._uploads.peek(manifest.id)
         if upload is not None:
             upload.manifest, upload.stored = published, size

@@ -32,7 +32,10 @@ from lading.storage.contents import driver_at
 from lading.storage.open import Storage
 
 POLL_SECONDS = 0.2
-"""How often it is looked whether another process has made a picture."""
+"""How soon it is looked again whether another process has made a picture."""
+
+LONGEST_POLL = 2.0
+"""The pauses grow up to this."""
 
 
 @dataclass(slots=True)
@@ -214,18 +217,23 @@ class Pictures:
         return job
 
     async def _work(self, upload_id: str, job: _Job) -> None:
-        """Make what is asked, under a claim; wait while another process has the file."""
+        """Make what is asked, under a claim; wait a while if another process has the file.
+
+        What is not there then is made when it is asked for again.
+        """
+        pause, waited = POLL_SECONDS, 0.0
         try:
-            while True:
-                if await self._work_once(upload_id, job):
+            while not await self._work_once(upload_id, job):
+                if waited > self._limits.todo_lease_seconds:
                     return
-                await asyncio.sleep(POLL_SECONDS)
+                await asyncio.sleep(pause)
+                waited, pause = waited + pause, min(2 * pause, LONGEST_POLL)
         finally:
             if self._jobs.get(upload_id) is job:
                 del self._jobs[upload_id]
 
     async def _work_once(self, upload_id: str, job: _Job) -> bool:
-        """Whether the job has come to an end."""
+        """Whether the job has come to an end; a failure is one, too."""
         async with self._slots:
             current = await self._storage.manifests.get(upload_id)
             if current is None or current.state is not State.READY or current.no_picture:
@@ -235,7 +243,9 @@ class Pictures:
             now = self._storage.clock()
             until = now + self._limits.todo_lease_seconds
             claim = await self._storage.derivatives.begin(current, now=now, claimed_until=until)
-            return claim is not None and await self.todo.work(claim)
+            if claim is not None:
+                await self.todo.work(claim)
+            return claim is not None
 
     async def stop(self) -> None:
         """Leave the rest to other servers, or to this one after its next start."""

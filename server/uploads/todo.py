@@ -78,16 +78,12 @@ class Todo:
             await self.work(claim)
 
     async def at_once(self, manifest: Manifest, word: str) -> Manifest:
-        """Carry out a step that this process has just written, and claimed by the same write.
+        """Carry out a step that this process has just written. A failure is left to the outbox.
 
-        A failure is left to the outbox. What else is to be done may be claimed by anybody then.
         Returns the manifest as it is then, and as it was before where that is not known.
         """
         try:
-            left = await self._step(manifest, word, always)
-            if left is not None and left.todo:
-                await self._outbox.move_claim(Claim(left, 0.0), self._clock())
-            return left or manifest
+            return await self._step(manifest, word, always) or manifest
         except Lost:
             pass  # who has it now does it
         except LadingError as error:
@@ -95,6 +91,11 @@ class Todo:
         except Exception:
             log.exception("todo-failed", id=manifest.id)
         return manifest
+
+    async def release(self, manifest: Manifest) -> None:
+        """Let anybody claim what is left to do of a manifest that this process has claimed."""
+        with suppress(LadingError):  # then the claim ends by itself
+            await self._outbox.move_claim(Claim(manifest, 0.0), self._clock())
 
     def wake(self) -> None:
         """Say that this process wrote steps that are due, and that anybody may claim."""

@@ -6,8 +6,8 @@ import { kindOf } from "./icons.js";
 
 /** Where the server has no image, an original of up to this size serves as its own preview. */
 const SMALL = 2 * 1024 * 1024;
-/** Milliseconds before the page asks again for an image that may be in the making. */
-const PAUSES = [1000, 2000, 4000, 8000];
+/** Milliseconds before the page asks again for an image that is being made, and how often it does. */
+const [PAUSE, TRIES] = [2000, 60];
 
 export const GRID = 4;
 export const VIEWER = 6;
@@ -35,6 +35,12 @@ export function suited(file: Manifest, quality: number): number {
   return there.find((each) => each >= quality) ?? there.at(-1) ?? quality;
 }
 
+/** Whether the server says that an image will be there: an `<img>` is not told why it has none. */
+async function isBeingMade(url: string): Promise<boolean> {
+  const answer = await fetch(url, { method: "HEAD" }).catch(() => null);
+  return answer?.status === 202 || answer?.status === 200;
+}
+
 /** An image of a file, over its blurred placeholder until it is there. */
 export function Picture({ file, quality, alt, lazy = false, onNone, ...more }: PictureProps) {
   const [tries, setTries] = useState(0);
@@ -43,14 +49,14 @@ export function Picture({ file, quality, alt, lazy = false, onNone, ...more }: P
   const [shown, setShown] = useState(false);
   useEffect(() => {
     if (!waits) return;
-    const timer = setTimeout(() => (setTries(tries + 1), setWaits(false)), PAUSES[tries]);
+    const timer = setTimeout(() => (setTries(tries + 1), setWaits(false)), PAUSE);
     return () => clearTimeout(timer);
   }, [waits, tries]);
   const fail = () => {
     if (original) onNone();
     else if (kindOf(file.mime_type) === "image" && (file.size ?? 0) <= SMALL) setOriginal(true);
-    else if (tries < PAUSES.length) setWaits(true);
-    else onNone();
+    else if (tries === TRIES) onNone();
+    else void isBeingMade(pictureUrl(file._id, suited(file, quality))).then((being) => (being ? setWaits(true) : onNone()));
   };
   const blurred = file.media?.placeholder;
   return (
