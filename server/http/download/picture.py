@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from lading.protocol.conditions import Validators
-from lading.protocol.errors import InvalidArgument, NotFound
+from lading.protocol.errors import NotFound
 from lading.protocol.grants import HIGHEST_QUALITY, ORIGINAL
 from lading.protocol.manifest import Manifest
 from lading.server.http.download.conditions import unchanged
@@ -28,13 +28,13 @@ YEAR = 365 * 24 * 3600
 def quality_of(request: Request, usual: int = ORIGINAL) -> int:
     """The quality in the request's path, `usual` where it has none.
 
-    Raises NotFound for what is none, InvalidArgument where the original is to be cropped.
+    Raises NotFound for what is none, and for a cropped original.
     """
     asked = request.path_params.get("quality", str(usual))
     if asked not in [str(each) for each in range(HIGHEST_QUALITY + 1)]:
         raise NotFound(f"The quality must be a number from {ORIGINAL} to {HIGHEST_QUALITY}.")
     if int(asked) == ORIGINAL and "crop" in request.query_params:
-        raise InvalidArgument("The original is not cropped: ask for a quality from 1 to 6.")
+        raise NotFound("The original is not cropped: ask for a quality from 1 to 6.")
     return int(asked)
 
 

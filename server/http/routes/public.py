@@ -66,19 +66,26 @@ async def fetch(request: Request) -> Response:
     """
     server = services(request)
     manifest = await _file(request, server)
-    quality = quality_of(request)
-    if quality == ORIGINAL:
-        response = await respond(request, server, manifest, KEEPING)
-    else:
-        response = await respond_picture(request, server, manifest, quality)
+    try:
+        quality = quality_of(request)
+        if quality == ORIGINAL:
+            response = await respond(request, server, manifest, KEEPING)
+        else:
+            response = await respond_picture(request, server, manifest, quality)
+    except NotFound:
+        raise _missing() from None
     response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
     response.headers["Access-Control-Allow-Origin"] = "*"
     return response
 
 
+def _missing() -> NotFound:
+    return NotFound("There is no public file at this address.")
+
+
 async def _file(request: Request, server: Services) -> Manifest:
     """The requested file; raises NotFound, always in the same words."""
-    missing = NotFound("There is no public file at this address.")
+    missing = _missing()
     file_id = request.path_params["id"]
     if not ID.fullmatch(file_id):
         raise missing

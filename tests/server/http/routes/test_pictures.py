@@ -93,7 +93,7 @@ async def test_the_original_is_quality_0(server: Inside) -> None:
     answer = await get(server, f"/v1/files/{file_id}/0", Range="bytes=1-2")
     assert (answer.status_code, answer.content) == (206, JPEG[1:3])
     refused = await get(server, f"/v1/files/{file_id}/0?crop=square")
-    assert (refused.status_code, refused.json()["code"]) == (400, "invalid-argument")
+    assert (refused.status_code, refused.json()["code"]) == (404, "not-found")
 
 
 async def test_a_square_is_a_picture_of_its_own(server: Inside, maker: FakeMaker) -> None:
