@@ -13,6 +13,7 @@ from bench.measures import (
     download_local,
     download_mongo,
     idle_connections,
+    images,
     many_pieces,
     many_uploads,
     move_s3,
@@ -39,4 +40,5 @@ MEASURES: tuple[Callable[[Options], Measure], ...] = (
     browser_upload.measure,
     move_s3.measure,
     direct_s3.measure,
+    images.measure,
 )

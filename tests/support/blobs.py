@@ -104,6 +104,14 @@ class Failing:
         self._fail()
         await self._inner.drop(manifest, check)
 
+    async def put_picture(self, upload_id: str, name: str, data: bytes) -> None:
+        self._fail()
+        await self._inner.put_picture(upload_id, name, data)
+
+    async def picture(self, upload_id: str, name: str) -> bytes | None:
+        self._fail()
+        return await self._inner.picture(upload_id, name)
+
     def uploads(self) -> AsyncIterator[str]:
         return self._inner.uploads()
 
@@ -154,6 +162,13 @@ class Idle:
 
     async def drop(self, manifest: Manifest, check: Check) -> None:
         await self._call("drop")
+
+    async def put_picture(self, upload_id: str, name: str, data: bytes) -> None:
+        await self._call("put_picture")
+
+    async def picture(self, upload_id: str, name: str) -> bytes | None:
+        await self._call("picture")
+        return b"hallo"
 
     async def uploads(self) -> AsyncIterator[str]:
         nothing: tuple[str, ...] = ()

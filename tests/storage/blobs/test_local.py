@@ -58,6 +58,11 @@ class LocalRig:
         with self.files(upload_id)[0].open("r+b") as file:
             file.truncate(piece.end % SPAN - 1)
 
+    async def pictures_kept(self, upload_id: str) -> int:
+        return sum(
+            each.name != "0" for each in self.files(upload_id) if each.parent.name != "incoming"
+        )
+
     async def bytes_kept(self, upload_id: str) -> int:
         kept = 0
         for path in self.files(upload_id):

@@ -1,0 +1,180 @@
+"""What the child can still do, seen from outside by /proc and tried from inside."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lading.imaging import sandbox
+from lading.imaging.limits import USUAL_LIMITS
+from lading.imaging.worker import ENVIRONMENT
+from tests.imaging.test_worker import PHOTO
+from tests.support.imaging import Studio
+
+as_root = pytest.mark.skipif(
+    os.geteuid() != 0, reason="only root may look into a process that gave up its rights"
+)
+
+
+def proc(pid: int, name: str) -> Path:
+    """What the kernel says of the child."""
+    return Path(f"/proc/{pid}/{name}")
+
+
+def status(pid: int) -> dict[str, str]:
+    lines = proc(pid, "status").read_text().splitlines()
+    return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
+
+
+def links(folder: str) -> list[str]:
+    return [str(entry.readlink()) for entry in Path(folder).iterdir()]
+
+
+@pytest.fixture(scope="module")
+def pid() -> Iterator[int]:
+    """A child of a server that holds a secret and an open file."""
+    os.environ["LADING_ADMIN_TOKEN"] = "secret"
+    inherited = os.open("/etc/passwd", os.O_RDONLY)
+    os.set_inheritable(inherited, True)
+    studio = Studio()
+    studio.make(PHOTO)
+    (memory,) = studio.memory()
+    yield memory.pid
+    studio.close()
+    os.close(inherited)
+    del os.environ["LADING_ADMIN_TOKEN"]
+
+
+def test_the_kernel_confines_the_child(pid: int) -> None:
+    found = status(pid)
+    assert found["Seccomp"] == "2"
+    assert found["NoNewPrivs"] == "1"
+    assert int(found["CapEff"], 16) == int(found["CapPrm"], 16) == 0
+    fields = proc(pid, "stat").read_text().rpartition(")")[2].split()
+    assert int(fields[16]) == min(19, os.nice(0) + sandbox.NICENESS)
+    assert int(fields[3]) == pid  # a session of its own: no terminal, no Ctrl-C
+
+
+@as_root
+def test_a_server_of_root_has_a_child_of_nobody(pid: int) -> None:
+    found = status(pid)
+    assert set(found["Uid"].split()) == set(found["Gid"].split()) == {str(sandbox.NOBODY)}
+    assert found["Groups"] == ""
+
+
+@as_root
+def test_the_child_has_two_pipes_and_no_socket(pid: int) -> None:
+    open_files = links(f"/proc/{pid}/fd")
+    pipes = [name for name in open_files if name.startswith("pipe:")]
+    assert len(pipes) == 2
+    assert set(open_files) - set(pipes) == {"/dev/null"}
+    assert proc(pid, "cwd").readlink() == Path("/")
+    lines = proc(pid, "environ").read_bytes().split(b"\0")
+    told = dict(line.decode().split("=", 1) for line in lines if line)
+    assert {name: told.pop(name) for name in ENVIRONMENT} == ENVIRONMENT
+    assert set(told) <= {"LC_CTYPE"}  # Python's own
+
+
+@as_root
+def test_the_child_has_a_network_without_interfaces(pid: int) -> None:
+    assert proc(pid, "ns/net").readlink() != Path("/proc/self/ns/net").readlink()
+    lines = proc(pid, "net/dev").read_text().splitlines()[2:]
+    assert [line.partition(":")[0].strip() for line in lines] == ["lo"]
+
+
+def test_limits_of_the_kernel(pid: int) -> None:
+    text = proc(pid, "limits").read_text()
+    limits = {line[:26].strip(): line[26:].split() for line in text.splitlines()[1:]}
+    most = str(USUAL_LIMITS.memory_bytes)
+    assert limits["Max address space"] == [most, most, "bytes"]
+    assert limits["Max file size"] == limits["Max core file size"] == ["0", "0", "bytes"]
+    soft = int(limits["Max cpu time"][0])
+    assert USUAL_LIMITS.cpu_seconds <= soft <= USUAL_LIMITS.cpu_seconds + 10
+
+
+# -- from inside -----------------------------------------------------------------------------------
+
+INSIDE = """
+import ctypes, json, os, resource, signal, socket, sys, threading
+from lading.imaging import sandbox
+from lading.imaging.limits import USUAL_LIMITS
+
+parent = os.getppid()
+sandbox.detach(parent)
+sandbox.confine(USUAL_LIMITS, parent)
+libc = ctypes.CDLL(None, use_errno=True)
+def number(*call):
+    if libc.syscall(*call) < 0:
+        raise OSError(ctypes.get_errno(), "")
+trials = {
+    "open": lambda: os.open("/etc/passwd", os.O_RDONLY),
+    "create": lambda: os.open("/tmp/from-the-child", os.O_CREAT | os.O_WRONLY),
+    "list": lambda: os.listdir("/"),
+    "unlink": lambda: os.unlink("/tmp/nothing"),
+    "rename": lambda: os.rename("/tmp/nothing", "/tmp/nothing-else"),
+    "socket": lambda: socket.socket(),
+    "unix socket": lambda: socket.socket(socket.AF_UNIX),
+    "socket pair": lambda: socket.socketpair(),
+    "fork": lambda: os.fork() or os._exit(0),
+    "program": lambda: os.execv("/bin/true", ["true"]),
+    "kill": lambda: os.kill(parent, 0),
+    "limits of others": lambda: resource.prlimit(parent, resource.RLIMIT_NOFILE),
+    "ptrace": lambda: number(101, 16, parent, 0, 0),
+    "memory of others": lambda: number(310, parent, 0, 0, 0, 0, 0),
+    "user namespace": lambda: number(272, 0x10000000),
+    "mount": lambda: number(165, 0, 0, 0, 0, 0),
+    "io_uring": lambda: number(425, 1, 0),
+    "pidfd": lambda: os.pidfd_open(parent),
+    "root again": lambda: os.setuid(0),
+    "chroot": lambda: os.chroot("/"),
+    "message queue": lambda: number(68, 0, 0o1000),
+    "shared memory": lambda: number(29, 0, 4096, 0o1000),
+    "key": lambda: number(248, 0, 0, 0, 0, 0),
+    "terminal": lambda: number(16, 0, 0x5412, 0),
+}
+found = {}
+for name, trial in trials.items():
+    try:
+        trial()
+    except OSError as error:
+        found[name] = error.errno
+    else:
+        found[name] = 0
+heard = []
+thread = threading.Thread(target=lambda: heard.append(1))
+thread.start(); thread.join()
+found["a thread"] = len(heard)
+os.write(1, json.dumps(found).encode())
+"""
+
+
+def run(code: str) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [sys.executable, "-I", "-c", code], capture_output=True, timeout=60, check=False
+    )
+
+
+def test_inside_there_is_nothing_to_reach() -> None:
+    done = run(INSIDE)
+    found: dict[str, Any] = json.loads(done.stdout)
+    assert found.pop("a thread") == 1
+    assert set(found.values()) == {1}, found  # EPERM
+
+
+def test_a_loop_ends_by_the_kernels_clock() -> None:
+    done = run("from lading.imaging import sandbox\nsandbox.allow_seconds(0)\nwhile True: pass")
+    assert done.returncode == -signal.SIGXCPU
+
+
+def test_it_does_not_start_for_a_parent_that_is_gone() -> None:
+    done = run("from lading.imaging import sandbox\nsandbox.detach(1 << 22)")
+    assert done.returncode == 1
+    assert b"gone already" in done.stderr
