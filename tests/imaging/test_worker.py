@@ -211,6 +211,8 @@ async def test_closing_ends_all_children() -> None:
     assert children(imager)
     await imager.close()
     assert not children(imager)
+    with pytest.raises(Unavailable):
+        await works(imager)
 
 
 SERVER = """
