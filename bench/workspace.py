@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from bson import ObjectId
 from pymongo import AsyncMongoClient
 
 from bench.process import ChildFailed, child, python
@@ -88,6 +89,13 @@ class Workspace:
         finally:
             await asyncio.to_thread(shutil.rmtree, scratch)
 
+    async def file(self, upload_id: str) -> dict[str, Any]:
+        """The document of a file of Lading, as it is now."""
+        manifests = self._client[LADING_DATABASE]["manifests"]
+        found = await manifests.find_one({"_id": ObjectId(upload_id)})
+        assert found is not None
+        return found
+
     @property
     def mongo_url(self) -> str:
         return self._mongo.url
@@ -128,11 +136,16 @@ class Workspace:
 
     @asynccontextmanager
     async def lading(
-        self, settings: Settings | None = None, *, database: str = LADING_DATABASE
+        self,
+        settings: Settings | None = None,
+        *,
+        database: str = LADING_DATABASE,
+        variables: Mapping[str, str] | None = None,
     ) -> AsyncIterator[LadingServer]:
         """A fresh Lading server on the workspace's mongod, as a process of its own.
 
-        `settings` are named like the variables, without `LADING_` and in lower case.
+        `settings` are named like the variables, without `LADING_` and in lower case; `variables`
+        are those of others, such as the SDK of S3.
         """
         data = self.directory("server")
         given = {
@@ -143,6 +156,7 @@ class Workspace:
             **(settings or {}),
         }
         environment = {f"LADING_{name.upper()}": str(value) for name, value in given.items()}
+        environment |= variables or {}
         log = data / "log"
         command = python("-m", "lading", "serve")
         async with child(command, environment=environment, log=log) as process:

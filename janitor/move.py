@@ -1,6 +1,6 @@
 """Moving a finished file from home to home, and to its place in its home: steps of the outbox.
 
-    take    the target stores what is read, verified, from the present home
+    take    the target stores what is read, verified, from the present home; the pictures, too
     moved   one compare-and-set: from then on the file lives at the target
     drop    the bytes at homes where it does not live are deleted
 
@@ -14,19 +14,24 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import aclosing
 
 from lading.janitor.sweep import DELETED_AT_ONCE, Lost, always
-from lading.protocol.digests import Sha256
+from lading.protocol.digests import Sha256, crc32c
 from lading.protocol.errors import Internal
 from lading.protocol.manifest import Manifest, Piece, State
-from lading.storage.blobs.base import Blobs, Check, moved
+from lading.storage.blobs.base import Blobs, Check, is_intact
+from lading.storage.blocks import Block, Blocks
 from lading.storage.collections.manifests import Manifests
+from lading.storage.collections.outbox import Outbox
 from lading.storage.contents import Contents, driver_at
 
 READ_AHEAD = 8 * 2**20
 """Bytes of a file that are fetched before its target wants them; at least one piece."""
+
+READ_AT_ONCE = 2**20
+"""Bytes that are fetched by one request where pieces are smaller."""
 
 
 OnBytes = Callable[[str, int], None]
@@ -45,11 +50,13 @@ class Mover:
     def __init__(
         self,
         manifests: Manifests,
+        outbox: Outbox,
         contents: Contents,
         blobs: Mapping[str, Blobs],
         on_bytes: OnBytes = _nobody,
     ) -> None:
         self._manifests = manifests
+        self._outbox = outbox
         self._contents = contents
         self._blobs = blobs
         self._on_bytes = on_bytes
@@ -70,7 +77,7 @@ class Mover:
             if home != manifest.blobs and manifest.state is State.READY:
                 await check()
                 await driver_at(self._blobs, home).drop(manifest, check)
-                await self._manifests.dropped(manifest.id, home)
+                await self._outbox.dropped(manifest.id, home)
 
     async def _take(self, manifest: Manifest, target: str, check: Check) -> Manifest:
         """Copy the file, then let it live there; returns its manifest afterwards."""
@@ -78,8 +85,9 @@ class Mover:
         try:
             async with aclosing(self._pieces(manifest, check)) as pieces:
                 await driver.take(manifest, pieces)
+            await self._take_pictures(manifest, driver, check)
             await check()
-            moved = await self._manifests.moved(manifest)
+            moved = await self._outbox.moved(manifest)
         except Exception:
             await self._clean(manifest, target)
             raise
@@ -90,6 +98,15 @@ class Mover:
             raise Lost
         return current  # an earlier try of this write was applied, and its answer lost
 
+    async def _take_pictures(self, manifest: Manifest, target: Blobs, check: Check) -> None:
+        """Copy the pictures of the file. One that is gone or damaged is made again when needed."""
+        source = driver_at(self._blobs, manifest.blobs)
+        for name, picture in manifest.pictures.items():
+            await check()
+            data = await source.picture(manifest.id, name)
+            if data is not None and is_intact(picture, data):
+                await target.put_picture(manifest.id, name, data)
+
     async def _pieces(
         self, manifest: Manifest, check: Check
     ) -> AsyncGenerator[tuple[Piece, bytes], None]:
@@ -99,47 +116,40 @@ class Mover:
         must have the SHA-256 of the file.
         """
         sent, whole = manifest.etag is not None, Sha256()
-        async with aclosing(self._read_ahead(manifest, check)) as pieces:
-            async for piece, data in pieces:
+        async with aclosing(self._read_ahead(manifest, check)) as blocks:
+            async for block, data in blocks:
+                self._on_bytes(manifest.id, len(data))
                 if sent:
                     await asyncio.to_thread(whole.update, data)
-                    await self._contents.enlist(manifest, piece)
-                yield piece, data
+                for listed, part in _apart(block, data):
+                    piece = listed._replace(crc32c=crc32c(part)) if sent else listed
+                    if sent:
+                        await self._contents.enlist(manifest, piece)
+                    yield piece, part
         if sent and whole.hexdigest() != manifest.sha256:
             raise Internal(f"The bytes of {manifest.id} in the bucket are damaged.")
 
     async def _read_ahead(
         self, manifest: Manifest, check: Check
-    ) -> AsyncGenerator[tuple[Piece, bytes], None]:
-        most = max(1, READ_AHEAD // manifest.chunk_size)
-        ahead: deque[tuple[Piece, asyncio.Task[tuple[Piece, bytes] | None]]] = deque()
+    ) -> AsyncGenerator[tuple[Block, bytes], None]:
+        most = max(1, READ_AHEAD // max(READ_AT_ONCE, manifest.chunk_size))
+        ahead: deque[tuple[Block, asyncio.Task[bytes]]] = deque()
         try:
             async with aclosing(self._contents.layout(manifest)) as listed:
-                async for piece in listed:
-                    read = self._contents.read(manifest, piece.slice_start)
-                    ahead.append((piece, asyncio.ensure_future(read)))
+                blocks = Blocks(listed)
+                while block := await blocks.next(READ_AT_ONCE):
+                    read = self._contents.read(manifest, block)
+                    ahead.append((block, asyncio.ensure_future(read)))
                     if len(ahead) > most:
-                        yield await self._next(manifest, *ahead.popleft(), check)
+                        await check()
+                        yield await _first(ahead)
             while ahead:
-                yield await self._next(manifest, *ahead.popleft(), check)
+                await check()
+                yield await _first(ahead)
         finally:
             for _, task in ahead:
                 task.cancel()
             await asyncio.gather(*(task for _, task in ahead), return_exceptions=True)
-
-    async def _next(
-        self,
-        manifest: Manifest,
-        piece: Piece,
-        read: asyncio.Task[tuple[Piece, bytes] | None],
-        check: Check,
-    ) -> tuple[Piece, bytes]:
-        await check()
-        found = await read
-        if found is None:
-            raise moved(manifest.id, piece.slice_start)
-        self._on_bytes(manifest.id, piece.size)
-        return found
 
     async def _clean(self, manifest: Manifest, target: str) -> Manifest | None:
         """Delete what was copied for nothing: the file died, or was sent elsewhere meanwhile.
@@ -149,9 +159,22 @@ class Mover:
         """
         current, driver = await self._manifests.get(manifest.id), self._blobs[target]
         if current is None or current.state is not State.READY:
-            while await driver.delete(manifest.id, DELETED_AT_ONCE) == DELETED_AT_ONCE:
+            while await driver.delete(manifest, DELETED_AT_ONCE) == DELETED_AT_ONCE:
                 pass
             return None
         if target not in current.homes:
             await driver.drop(manifest, always)
         return current
+
+
+async def _first(ahead: deque[tuple[Block, asyncio.Task[bytes]]]) -> tuple[Block, bytes]:
+    """Take the first block and wait for its bytes."""
+    data = await ahead[0][1]
+    return ahead.popleft()[0], data
+
+
+def _apart(block: Block, data: bytes) -> Iterator[tuple[Piece, bytes]]:
+    """The pieces of a block."""
+    for piece in block:
+        start = piece.slice_start - block[0].slice_start
+        yield piece, data if len(block) == 1 else data[start : start + piece.size]

@@ -156,7 +156,7 @@ class Sweeper:
         await self._free(tombstone)
         for home in tombstone.homes:
             blobs = driver_at(self._blobs, home)
-            if await blobs.delete(tombstone.id, DELETED_AT_ONCE) == DELETED_AT_ONCE:
+            if await blobs.delete(tombstone, DELETED_AT_ONCE) == DELETED_AT_ONCE:
                 return False
         await self._note_emptied(tombstone)
         return True
@@ -166,7 +166,7 @@ class Sweeper:
         for home in tombstone.homes:
             blobs, deleted = driver_at(self._blobs, home), DELETED_AT_ONCE
             while deleted == DELETED_AT_ONCE:
-                deleted = await blobs.delete(tombstone.id, DELETED_AT_ONCE)
+                deleted = await blobs.delete(tombstone, DELETED_AT_ONCE)
                 pieces += deleted
                 if deleted == DELETED_AT_ONCE:
                     await self._pause(self._pace)
@@ -185,7 +185,9 @@ class Sweeper:
             current = await self._manifests.get(tombstone.id)
             if current is None or current.emptied:
                 return
-            if await self._quotas.leave(account, tombstone.id, tombstone.size):
+            await self._quotas.settle_pictures(account, current)
+            pictures = current.charged - tombstone.size
+            if await self._quotas.leave(account, tombstone.id, tombstone.size, pictures):
                 return
 
     async def _note_emptied(self, tombstone: Manifest) -> None:

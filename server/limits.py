@@ -100,6 +100,12 @@ class UploadLimits:
     all_readers_ahead: int = 64 * 2**20
     """The same for all readers of a process together. Further readers do not read ahead."""
 
+    outcome_seconds: float = 60.0
+    """How long the outcome of a FINISH is kept for a caller that has to come back for it."""
+
+    finish_wait: float = 10.0
+    """How long such a caller waits each time, unless it says so."""
+
     live_seconds: float = 90.0
     """An upload that received nothing for this time has stalled: nobody waits for its next bytes.
     Longer than a channel takes to note that a piece is arriving (`activity_seconds`)."""
@@ -115,6 +121,9 @@ class UploadLimits:
 
     direct_part: int = 64 * 2**20
     """The usual length of a part of a larger file."""
+
+    picture_wait: float = 2.0
+    """How long a request waits for a picture that is being made; then it is to be sent again."""
 
     todo_poll_seconds: float = 5.0
     """How often a server looks for steps that another process left undone."""

@@ -11,7 +11,7 @@ Source: page 2 of the design, "The data".
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 
 from lading.protocol.errors import Internal
@@ -22,9 +22,8 @@ from lading.protocol.manifest import (
     Range,
     cell_end,
     cell_start,
-    split,
 )
-from lading.storage.blobs.base import Blobs, Ingest
+from lading.storage.blobs.base import Blobs, Ingest, moved
 from lading.storage.blobs.s3_direct import direct_of
 from lading.storage.collections.chunks import LISTED_AT_ONCE, Chunks, object_id
 
@@ -32,6 +31,12 @@ SPAN = MAX_INTEGER + 1
 """How far the places of two attempts are apart; no file is larger."""
 
 DELETED_AT_ONCE = 64
+
+UNKNOWN = -1
+"""The CRC-32C of a cell of a file that clients sent to the bucket, before it is read."""
+
+READ_AT_ONCE = 256
+"""Pieces that a reader takes from the index in one go, and keeps for as long as it reads them."""
 
 
 def base(manifest: Manifest) -> int:
@@ -46,6 +51,11 @@ def identity(manifest: Manifest, piece: Piece) -> bytes:
 
 def _moved(piece: Piece, by: int) -> Piece:
     return piece._replace(slice_start=piece.slice_start + by) if by else piece
+
+
+def _cell(manifest: Manifest, start: int) -> Piece:
+    """The cell that begins at `start`."""
+    return Piece(start, cell_end(start, manifest.chunk_size, manifest.size) - start, UNKNOWN)
 
 
 def driver_at(blobs: Mapping[str, Blobs], home: str) -> Blobs:
@@ -71,6 +81,10 @@ class Contents:
         assert isinstance(driver, Ingest)
         return driver
 
+    def largest_block(self, manifest: Manifest) -> int:
+        """How many bytes of an upload are best read at once, where it is now."""
+        return self._driver(manifest).traits.largest_block
+
     async def pieces(
         self, manifest: Manifest, start: int = 0, end: int = SPAN
     ) -> AsyncGenerator[Piece, None]:
@@ -82,16 +96,12 @@ class Contents:
     async def layout(self, manifest: Manifest) -> AsyncGenerator[Piece, None]:
         """What a finished file is read by, in order: its pieces, or its cells.
 
-        The CRC-32C of a cell is not known before it is read.
+        The CRC-32C of a cell is UNKNOWN.
         """
         assert manifest.size is not None
-        if manifest.etag is None:
-            async with aclosing(self.pieces(manifest, 0, manifest.size)) as pieces:
-                async for piece in pieces:
-                    yield piece
-            return
-        for start, end in split(0, manifest.size, manifest.chunk_size):
-            yield Piece(start, end - start, 0)
+        async with aclosing(self._from(manifest, 0, manifest.size)) as pieces:
+            async for piece in pieces:
+                yield piece
 
     async def enlist(self, manifest: Manifest, piece: Piece) -> None:
         """List a piece of a finished file whose bytes lie elsewhere; raises ChunkConflict."""
@@ -112,11 +122,44 @@ class Contents:
     async def before(self, manifest: Manifest, offset: int) -> Piece | None:
         """The last piece that begins before `offset`; a cell where no piece is listed."""
         if manifest.etag is not None:
-            start = cell_start(offset - 1, manifest.chunk_size)
-            return Piece(start, cell_end(start, manifest.chunk_size, manifest.size) - start, 0)
+            return _cell(manifest, cell_start(offset - 1, manifest.chunk_size))
         zero = base(manifest)
         found = await self._chunks.before(manifest.id, zero + offset)
         return None if found is None or found.slice_start < zero else _moved(found, -zero)
+
+    async def holding(
+        self, manifest: Manifest, start: int, end: int
+    ) -> AsyncGenerator[Piece, None]:
+        """The pieces that hold the stored bytes `[start, end)`, in order, or the cells.
+
+        It ends early where a piece is missing. Not many are read ahead from the index, since a
+        reader may be slow.
+        """
+        first = await self.before(manifest, start + 1)
+        if first is None or first.end <= start:
+            return
+        yield first
+        if first.end >= end:
+            return
+        position = first.end
+        async with aclosing(self._from(manifest, position, end)) as pieces:
+            async for piece in pieces:
+                if piece.slice_start != position:
+                    return
+                yield piece
+                position = piece.end
+
+    async def _from(self, manifest: Manifest, start: int, end: int) -> AsyncGenerator[Piece, None]:
+        """The pieces that begin in `[start, end)`, or the cells, some at a time from the index."""
+        if manifest.etag is None:
+            zero = base(manifest)
+            listed = self._chunks.pieces(manifest.id, zero + start, zero + end, READ_AT_ONCE)
+            async with aclosing(listed) as pieces:
+                async for piece in pieces:
+                    yield _moved(piece, -zero)
+            return
+        for cell in range(start, end, manifest.chunk_size):
+            yield _cell(manifest, cell)
 
     async def run_end(self, manifest: Manifest, start: int, end: int) -> int:
         """Where the stored bytes from `start` on end; `start` where that byte is not stored.
@@ -140,17 +183,25 @@ class Contents:
         ingest = self._ingest(manifest)
         return await ingest.write(manifest.id, _moved(piece, base(manifest)), data)
 
-    async def read(self, manifest: Manifest, slice_start: int) -> tuple[Piece, bytes] | None:
-        """A piece and its bytes, verified; returns and raises as `Blobs.read`.
+    async def read(self, manifest: Manifest, pieces: Sequence[Piece]) -> bytes:
+        """The bytes of pieces that follow each other, verified; raises as `Blobs.read`.
 
-        A file that clients sent to the bucket is read by cells: no piece of it is listed.
+        Of a file that clients sent to the bucket they are cells, whose checksums nobody knows.
         """
         driver = self._driver(manifest)
         if manifest.etag is not None and (direct := direct_of(driver)) is not None:
-            return await direct.read(manifest, slice_start)
+            return await direct.read(manifest, pieces[0].slice_start, pieces[-1].end)
+        if pieces[0].crc32c == UNKNOWN:
+            pieces = [await self._listed(manifest, piece) for piece in pieces]
         zero = base(manifest)
-        found = await driver.read(manifest.id, zero + slice_start)
-        return None if found is None else (_moved(found[0], -zero), found[1])
+        return await driver.read(manifest.id, [_moved(piece, zero) for piece in pieces])
+
+    async def _listed(self, manifest: Manifest, cell: Piece) -> Piece:
+        """The piece of a cell, which was listed when its file moved out of the bucket."""
+        found = await self.at(manifest, cell.slice_start)
+        if found is None:
+            raise moved(manifest.id, base(manifest) + cell.slice_start)
+        return found
 
     async def strays(self, manifest: Manifest) -> AsyncIterator[Piece]:
         """Pieces that are no part of a finished file: of earlier attempts, or past its end.
@@ -173,10 +224,10 @@ class Contents:
         """Delete all pieces."""
         deleted = DELETED_AT_ONCE
         while deleted == DELETED_AT_ONCE:
-            deleted = await self._driver(manifest).delete(manifest.id, DELETED_AT_ONCE)
+            deleted = await self._driver(manifest).delete(manifest, DELETED_AT_ONCE)
 
     async def forget(self, manifest: Manifest) -> None:
         """Delete the pieces of the attempts before the one that `manifest` is in."""
         zero, deleted = base(manifest), DELETED_AT_ONCE
         while zero and deleted == DELETED_AT_ONCE:
-            deleted = await self._driver(manifest).delete(manifest.id, DELETED_AT_ONCE, zero)
+            deleted = await self._driver(manifest).delete(manifest, DELETED_AT_ONCE, zero)

@@ -1,4 +1,4 @@
-"""Uploads a file by the Python client: `{"url", "token", "path", "sha256"}`.
+"""Uploads a file by the Python client: `{"url", "token", "path", "sha256", "direct"}`.
 
 The `seconds` run from the first request to the finished file, as `lading put` waits for it.
 """
@@ -18,7 +18,7 @@ async def upload(job: Job, size: int) -> Job:
     """Store the file, which has `size` bytes."""
     async with Client(job["url"], job["token"]) as client:
         begin = time.perf_counter()
-        file = await client.upload(job["path"], sha256=job["sha256"])
+        file = await client.upload(job["path"], sha256=job["sha256"], direct=job["direct"])
         seconds = time.perf_counter() - begin
     assert file.size == size
     return {"seconds": seconds}

@@ -9,12 +9,14 @@ from collections.abc import Callable
 from bench.measure import Measure, Options
 from bench.measures import (
     browser_upload,
+    direct_s3,
     download_local,
     download_mongo,
     idle_connections,
     images,
     many_pieces,
     many_uploads,
+    move_s3,
     range_ends,
     server_memory,
     server_processes,
@@ -36,5 +38,7 @@ MEASURES: tuple[Callable[[Options], Measure], ...] = (
     range_ends.measure,
     server_processes.measure,
     browser_upload.measure,
+    move_s3.measure,
+    direct_s3.measure,
     images.measure,
 )

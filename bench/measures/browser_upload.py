@@ -89,7 +89,9 @@ def _by_browser(size: int) -> Run:
 
 def _by_python(size: int, *, sha256: bool) -> Run:
     async def run(workspace: Workspace) -> Sample:
-        sent = await _send(workspace, "bench.clients.put", size, {"sha256": sha256})
+        sent = await _send(
+            workspace, "bench.clients.put", size, {"sha256": sha256, "direct": False}
+        )
         return Sample(sent.megabytes, sent.costs)
 
     return run

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import re
 import shutil
 import socket
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ from bench.workspace import POLL_SECONDS, START_SECONDS, Workspace, tail
 HERE = Path(__file__).parent
 VENV = ROOT / "build" / "bench-peers"
 """Where `scripts/bench` puts the Python peer and what it needs, apart from Lading's own."""
+
+PORTS = (20_000, 32_000)
 
 NOT_DURABLE = "no: in the page cache"
 
@@ -90,9 +93,9 @@ def has_nginx() -> bool:
 @asynccontextmanager
 async def tus_server(workspace: Workspace) -> AsyncIterator[Peer]:
     """`@tus/server` with `@tus/file-store`; uploads are created at its URL."""
-    files, port = workspace.directory("tus-server"), _free_port()
+    files, port = workspace.directory("tus-server"), free_port()
     command = [_found("node"), str(HERE / "tus_server.mjs"), str(files), str(port)]
-    async with _running(command, workspace, port) as pid:
+    async with running(command, workspace, port) as pid:
         yield Peer(pid, f"http://127.0.0.1:{port}/files", files)
     await asyncio.to_thread(shutil.rmtree, files)
 
@@ -100,10 +103,10 @@ async def tus_server(workspace: Workspace) -> AsyncIterator[Peer]:
 @asynccontextmanager
 async def tuspyserver(workspace: Workspace) -> AsyncIterator[Peer]:
     """`tuspyserver` on uvicorn; uploads are created at its URL."""
-    files, port = workspace.directory("tuspyserver"), _free_port()
+    files, port = workspace.directory("tuspyserver"), free_port()
     script = HERE / "tuspyserver_app.py"
     command = [str(VENV / "bin" / "python"), str(script), str(files), str(port)]
-    async with _running(command, workspace, port) as pid:
+    async with running(command, workspace, port) as pid:
         yield Peer(pid, f"http://127.0.0.1:{port}/files/", files)
     await asyncio.to_thread(shutil.rmtree, files)
 
@@ -116,14 +119,14 @@ async def nginx(
 
     With `proxied` it stands before the Lading there, which hands its files off under `internal`.
     """
-    place, port = workspace.directory("nginx"), _free_port()
+    place, port = workspace.directory("nginx"), free_port()
     user = "user root;" if os.geteuid() == 0 else ""  # the scratch directory is its owner's only
     locations = FILES if proxied is None else HAND_OFF
     locations = locations.format(files=files, url=proxied, internal=internal)
     text = NGINX.format(place=place, port=port, locations=locations, user=user)
     (place / "nginx.conf").write_text(text)
     command = [_found("nginx"), "-p", str(place), "-e", "stderr", "-c", str(place / "nginx.conf")]
-    async with _running(command, workspace, port) as pid:
+    async with running(command, workspace, port) as pid:
         yield Peer(pid, f"http://127.0.0.1:{port}", files)
 
 
@@ -168,15 +171,17 @@ def _found(name: str) -> str:
     return path
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+def free_port() -> int:
+    """A port that nobody listens on at this moment, below those that outgoing connections take."""
+    while True:
+        port = random.randrange(*PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 @asynccontextmanager
-async def _running(command: Sequence[str], workspace: Workspace, port: int) -> AsyncIterator[int]:
+async def running(command: Sequence[str], workspace: Workspace, port: int) -> AsyncIterator[int]:
     """Run a peer until the end of the block; gives its process id when it takes connections."""
     log = workspace.directory("log") / "log"
     async with child(program(*command), environment={}, log=log) as process:

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 
 from lading.client.api import TIMEOUT, Api
-from lading.client.http_channel import FINISHING
+from lading.client.http_channel import finish
 from lading.client.proxy import proxy_for
 from lading.client.retry import Retry
 from lading.client.source import Source
@@ -48,8 +48,7 @@ async def announce(api: Api, spec: UploadSpec, sha256: str) -> dict[str, Any]:
 
 async def finalize(api: Api, media_id: str) -> dict[str, Any]:
     """Have what was sent compared and published; the manifest as the server sends it."""
-    path = f"/v1/media/{media_id}/finalize"
-    return await api.json("POST", path, timeout=FINISHING, silent=True)
+    return await finish(api, f"/v1/media/{media_id}/finalize")
 
 
 class Bucket:

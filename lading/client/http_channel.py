@@ -8,7 +8,7 @@ Source: page 4 of the design, `/v1/uploads`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any, Never
 
@@ -29,7 +29,10 @@ AT_ONCE = 4
 """Pieces that are sent at the same time, each by a request of its own."""
 
 FINISHING = httpx.Timeout(60.0, connect=10.0, read=3600.0)
-"""The server may read a large file back before it answers."""
+"""A server of an older version reads a large file back before it answers."""
+
+COMES_BACK = {"prefer": "respond-async, wait=20"}
+"""Proxies give up on an answer that takes longer than some 30 seconds."""
 
 NOT_THE_SERVERS = (
     NotALadingServer,
@@ -47,6 +50,29 @@ async def create(api: Api, spec: UploadSpec) -> dict[str, Any]:
     body = {key: value for key, value in given.items() if value is not None}
     body |= {"tags": list(spec.tags), **api.for_user}
     return await api.json("POST", "/v1/uploads", body=body)
+
+
+async def finish(
+    api: Api,
+    path: str,
+    body: Mapping[str, Any] | None = None,
+    on_verified: Callable[[int, int], None] = lambda _done, _total: None,
+) -> dict[str, Any]:
+    """Have an upload verified and published; the manifest as the server sends it.
+
+    `on_verified` is called with the bytes that are verified so far and with those in all.
+    """
+    while True:
+        answer = await api.json(
+            "POST", path, body=body, headers=COMES_BACK, timeout=FINISHING, silent=True
+        )
+        if answer.get("state") != "verifying":
+            return answer
+        with api.reading():
+            done, total = int(answer["done"]), int(answer["total"])
+        if total:
+            on_verified(done, total)
+        await api.timing.sleep(1.0)
 
 
 class HttpChannel:
@@ -136,9 +162,12 @@ class HttpChannel:
         self._answer(m.Verifying(message.ref, 0, message.size or 0))
         wanted = {"size": message.size, "sha256": message.sha256}
         body = {key: value for key, value in wanted.items() if value is not None}
+
+        def verified(done: int, total: int) -> None:
+            self._answer(m.Verifying(message.ref, done, total))
+
         path = f"/v1/uploads/{self._ids[message.ref]}/finish"
-        answer = await self._api.json("POST", path, body=body, timeout=FINISHING, silent=True)
-        self._complete(message.ref, answer)
+        self._complete(message.ref, await finish(self._api, path, body, verified))
 
     # -- answers
 

@@ -7,7 +7,7 @@ an `Answer` to choose the status or a `Location`, None for 204, and a `Response`
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -30,11 +30,12 @@ TEMPLATE = "lading.template"
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A model with its status, and the `Location` of what was created."""
+    """A model with its status, the `Location` of what was created, and further headers."""
 
     content: Any
     status: int = 200
     location: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @cache
@@ -72,7 +73,7 @@ class _Endpoint:
         if result is None:
             return Response(status_code=204)
         answer = result if isinstance(result, Answer) else Answer(result)
-        headers = {"Cache-Control": "no-store"}
+        headers = {"Cache-Control": "no-store", **answer.headers}
         if answer.location is not None:
             headers["Location"] = answer.location
         body = self._writers[answer.status](answer.content)

@@ -18,7 +18,7 @@ from lading.server.access.principal import Principal
 from lading.server.limits import UploadLimits
 from lading.server.uploads.open_uploads import OpenUploads
 from lading.server.uploads.todo import Todo
-from lading.storage.collections.manifests import Claim
+from lading.storage.collections.outbox import Claim
 from lading.storage.open import Storage
 
 Expected = Callable[[Manifest], None]

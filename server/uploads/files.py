@@ -14,7 +14,8 @@ from lading.protocol.spec import UploadSpec
 from lading.server.access.principal import Principal
 from lading.server.uploads.deletion import Expected
 from lading.server.uploads.uploads import Uploads
-from lading.storage.collections.manifests import ANY_FILE, LIVING, PLACE, FileFilter
+from lading.storage.collections.manifests import ANY_FILE, LIVING, FileFilter
+from lading.storage.collections.outbox import PLACE
 from lading.storage.open import Storage
 
 
@@ -95,7 +96,7 @@ class Library:
                     expected=expected,
                 )
         elif PLACE in found.todo:
-            await self._uploads.todo.at_once(found, PLACE)
+            found = await self._uploads.todo.at_once(found, PLACE)
         await self._tags.note(manifest.user_id, () if tags is None else changed.tags, now)
         return found
 

@@ -15,8 +15,9 @@ from typing import Protocol
 from lading.janitor.move import Mover
 from lading.protocol.manifest import Manifest, State
 from lading.server.limits import UploadLimits
+from lading.server.uploads.batch import for_each
 from lading.server.uploads.todo import Todo
-from lading.storage.collections.manifests import MOVE, PLACE
+from lading.storage.collections.outbox import DERIVE, MOVE, PLACE
 from lading.storage.open import Storage
 
 LISTED_AT_ONCE = 200
@@ -53,10 +54,15 @@ class Relocation:
     """Brings files to the home of `storage`. `pace` is the pause after each file, in seconds."""
 
     def __init__(self, storage: Storage, limits: UploadLimits, watch: Watch, pace: float) -> None:
-        mover = Mover(storage.manifests, storage.contents, storage.blobs, watch.read)
+        mover = Mover(
+            storage.manifests, storage.outbox, storage.contents, storage.blobs, watch.read
+        )
         steps = {PLACE: mover.place, MOVE: mover.move}
-        self._todo = Todo(storage.manifests, steps, storage.clock, limits)
+        self._todo = Todo(
+            storage.manifests, storage.outbox, steps, storage.clock, limits, others=(DERIVE,)
+        )
         self._manifests = storage.manifests
+        self._outbox = storage.outbox
         self._clock = storage.clock
         self._home = storage.blobs.home
         self._limits = limits
@@ -84,22 +90,13 @@ class Relocation:
             chosen, busy = self._files(busy), []
 
     async def _pass(self, chosen: AsyncIterator[Manifest], done: Moved, busy: list[str]) -> None:
-        under_way: set[asyncio.Task[None]] = set()
-        try:
-            async for manifest in chosen:
-                under_way.add(asyncio.create_task(self._bring(manifest, done, busy)))
-                if len(under_way) >= self._limits.todo_at_once:
-                    under_way = await _some(under_way)
-            while under_way:
-                under_way = await _some(under_way)
-        finally:
-            for task in under_way:
-                task.cancel()
-            await asyncio.gather(*under_way, return_exceptions=True)
+        await for_each(
+            chosen, self._limits.todo_at_once, lambda file: self._bring(file, done, busy)
+        )
 
     async def _bring(self, manifest: Manifest, done: Moved, busy: list[str]) -> None:
         now = self._clock()
-        claim = await self._manifests.begin_move(
+        claim = await self._outbox.begin_move(
             manifest, self._home, now=now, claimed_until=now + self._limits.todo_lease_seconds
         )
         if claim is None:
@@ -126,17 +123,9 @@ class Relocation:
             elif manifest.blobs != self._home or manifest.move_to is not None:
                 yield manifest
         while not ids:
-            page = await self._manifests.elsewhere(self._home, last, LISTED_AT_ONCE)
+            page = await self._outbox.elsewhere(self._home, last, LISTED_AT_ONCE)
             for manifest in page:
                 yield manifest
             if len(page) < LISTED_AT_ONCE:
                 return
             last = page[-1].id
-
-
-async def _some(tasks: set[asyncio.Task[None]]) -> set[asyncio.Task[None]]:
-    """Wait until some are done, whose errors are raised; returns the others."""
-    done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    for task in done:
-        task.result()
-    return pending

@@ -11,7 +11,7 @@ Source: page 2 of the design, "the manifest is the outbox"; `docs/decisions/0030
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Container, Mapping
 from contextlib import suppress
 
 import structlog
@@ -23,7 +23,8 @@ from lading.server.background import Tasks, ignore_result
 from lading.server.limits import UploadLimits
 from lading.storage.blobs.base import Check
 from lading.storage.clock import Clock
-from lading.storage.collections.manifests import Claim, Manifests
+from lading.storage.collections.manifests import Manifests
+from lading.storage.collections.outbox import Claim, Outbox
 
 log = structlog.get_logger()
 
@@ -34,13 +35,29 @@ Step = Callable[[Manifest, Check], Awaitable[object]]
 
 
 class Todo:
-    """Works `todo` off. `steps` has a function for each word."""
+    """Works `todo` off. `steps` has a function for each word.
+
+    The words of `others` are left to other workers, and do not hold up those behind them. A word
+    that is in neither is a newer version's: those behind it wait for a server that knows it.
+    """
 
     def __init__(
-        self, manifests: Manifests, steps: Mapping[str, Step], clock: Clock, limits: UploadLimits
+        self,
+        manifests: Manifests,
+        outbox: Outbox,
+        steps: Mapping[str, Step],
+        clock: Clock,
+        limits: UploadLimits,
+        *,
+        others: Container[str] = (),
+        at_once: int | None = None,
     ) -> None:
+        """`at_once` manifests are worked on at the same time; the limit's number if None."""
         self._manifests = manifests
+        self._outbox = outbox
         self._steps = steps
+        self._others = others
+        self._at_once = limits.todo_at_once if at_once is None else at_once
         self._clock = clock
         self._limits = limits
         self._tasks = Tasks()
@@ -60,16 +77,25 @@ class Todo:
         async with self._turn:
             await self.work(claim)
 
-    async def at_once(self, manifest: Manifest, word: str) -> None:
-        """Carry out a step that this process has just written. A failure is left to the outbox."""
+    async def at_once(self, manifest: Manifest, word: str) -> Manifest:
+        """Carry out a step that this process has just written. A failure is left to the outbox.
+
+        Returns the manifest as it is then, and as it was before where that is not known.
+        """
         try:
-            await self._step(manifest, word, always)
+            return await self._step(manifest, word, always) or manifest
         except Lost:
             pass  # who has it now does it
         except LadingError as error:
             log.warning("todo-failed", id=manifest.id, error=str(error))
         except Exception:
             log.exception("todo-failed", id=manifest.id)
+        return manifest
+
+    async def release(self, manifest: Manifest) -> None:
+        """Let anybody claim what is left to do of a manifest that this process has claimed."""
+        with suppress(LadingError):  # then the claim ends by itself
+            await self._outbox.move_claim(Claim(manifest, 0.0), self._clock())
 
     def wake(self) -> None:
         """Say that this process wrote steps that are due, and that anybody may claim."""
@@ -78,7 +104,7 @@ class Todo:
     async def run(self) -> None:
         """Work off what is due, for as long as the task lives: some manifests at the same time."""
         async with asyncio.TaskGroup() as workers:
-            for _ in range(self._limits.todo_at_once):
+            for _ in range(self._at_once):
                 workers.create_task(self._run())
 
     async def _run(self) -> None:
@@ -95,10 +121,10 @@ class Todo:
     async def once(self) -> int:
         """Work off what is due now; returns how many manifests were claimed."""
         claimed, now = 0, self._clock()
-        for upload_id in await self._manifests.with_todo(now, CLAIMED_AT_ONCE):
+        for upload_id in await self._outbox.with_todo(self._steps, now, CLAIMED_AT_ONCE):
             now = self._clock()
             until = now + self._limits.todo_lease_seconds
-            claim = await self._manifests.claim(upload_id, now=now, until=until)
+            claim = await self._outbox.claim(upload_id, now=now, until=until)
             if claim is not None:
                 claimed += 1
                 await self.work(claim)
@@ -106,15 +132,16 @@ class Todo:
 
     async def work(self, claim: Claim) -> bool:
         """Carry the steps of one manifest out; False when one failed, or is another process's."""
-        hold = _Hold(self._manifests, claim, self._clock, self._limits.todo_lease_seconds)
+        hold = _Hold(self._outbox, claim, self._clock, self._limits.todo_lease_seconds)
         manifest: Manifest | None = claim.manifest
         try:
             await hold.check()
-            while manifest is not None and manifest.todo:
-                word = manifest.todo[0]
+            while manifest is not None and (word := self._next(manifest)) is not None:
                 if word not in self._steps:
-                    return False  # a newer version's word: it is left for a server that knows it
+                    return False
                 manifest = await self._step(manifest, word, hold.check)
+            if manifest is not None and manifest.todo:
+                await hold.postpone(0.0)  # others may claim the rest
         except Lost:
             log.warning("todo-claim-lost", id=claim.manifest.id)
         except LadingError as error:
@@ -127,6 +154,10 @@ class Todo:
             return True
         return False
 
+    def _next(self, manifest: Manifest) -> str | None:
+        """The first word that is not left to others."""
+        return next((word for word in manifest.todo if word not in self._others), None)
+
     async def _step(self, manifest: Manifest, word: str, check: Check) -> Manifest | None:
         """Carry a step out, again if the manifest changed meanwhile; returns it as it is then.
 
@@ -134,7 +165,7 @@ class Todo:
         """
         while True:
             await self._steps[word](manifest, check)
-            left = await self._manifests.take_out(manifest, word)
+            left = await self._outbox.take_out(manifest, word)
             if left is not None:
                 return left
             current = await self._manifests.get(manifest.id)
@@ -157,8 +188,8 @@ class Todo:
 class _Hold:
     """A claim that is renewed while a step lasts."""
 
-    def __init__(self, manifests: Manifests, claim: Claim, clock: Clock, seconds: float) -> None:
-        self._manifests = manifests
+    def __init__(self, outbox: Outbox, claim: Claim, clock: Clock, seconds: float) -> None:
+        self._outbox = outbox
         self._claim = claim
         self._until = claim.until
         self._clock = clock
@@ -177,6 +208,6 @@ class _Hold:
             return  # then the lease ends by itself
 
     async def _move(self, until: float) -> None:
-        if not await self._manifests.move_claim(self._claim, until):
+        if not await self._outbox.move_claim(self._claim, until):
             raise Lost
         self._until = until

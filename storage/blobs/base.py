@@ -12,13 +12,19 @@ must pass, bare and wrapped. Source: page 9 of the design, "The interface".
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from lading.protocol.digests import crc32c
 from lading.protocol.errors import Internal, Unavailable
-from lading.protocol.manifest import Manifest, Piece
+from lading.protocol.manifest import Manifest, Piece, StoredPicture
+
+ORIGINAL = "0"
+"""The name of a file's own bytes, beside which its pictures have names such as `3`."""
+
+LARGEST_PICTURE = 15 * 2**20
+"""A picture is one document of at most 16 MiB where MongoDB keeps it. Larger ones are not kept."""
 
 Pieces = AsyncIterator[tuple[Piece, bytes]]
 """The pieces of a finished file in order, `slice_start` counted from the file's start."""
@@ -43,6 +49,9 @@ class Traits:
     path: bool = False
     """A finished file is one file of this machine, which another program can send."""
 
+    largest_block: int = 2**20
+    """So many bytes of pieces that follow each other are best read at once."""
+
 
 class Blobs(Protocol):
     """A home: the bytes of finished files, durable and verified."""
@@ -57,19 +66,20 @@ class Blobs(Protocol):
         """What the driver can do beyond this interface."""
         ...
 
-    async def read(self, upload_id: str, place: int) -> tuple[Piece, bytes] | None:
-        """The piece that begins at `place` and its bytes, verified; None when none does.
+    async def read(self, upload_id: str, pieces: Sequence[Piece]) -> bytes:
+        """The bytes of listed pieces that follow each other, each of them verified.
 
-        Raises Moved when the piece is listed but its bytes are not here, Internal when they are
-        damaged, Unavailable.
+        Their `slice_start` is their place. Raises Moved when bytes of them are not here, Internal
+        when they are damaged, Unavailable.
         """
         ...
 
-    async def delete(self, upload_id: str, most: int, before: int | None = None) -> int:
+    async def delete(self, manifest: Manifest, most: int, before: int | None = None) -> int:
         """Delete up to `most` pieces of an upload, bytes and documents; returns how many.
 
-        With `before` only those that begin before that place. Without it nothing of the upload is
-        left here when the last call returned less than `most`.
+        With `before` only those of the attempts before the one that begins at that place. Without
+        it nothing of the upload, and no picture, is left here when the last call returned less
+        than `most`.
         """
         ...
 
@@ -89,7 +99,19 @@ class Blobs(Protocol):
         ...
 
     async def drop(self, manifest: Manifest, check: Check) -> None:
-        """Delete the bytes of a file that lives elsewhere by now. Its pieces stay listed."""
+        """Delete the bytes and pictures of a file that lives elsewhere. Its pieces stay listed."""
+        ...
+
+    async def put_picture(self, upload_id: str, name: str, data: bytes) -> None:
+        """Store a picture of a finished file of this home, in the place of one of that name.
+
+        It is durable on return, and goes with the file: `delete` and `drop` delete it. Raises
+        Moved when the file is not here, StorageFull, Unavailable.
+        """
+        ...
+
+    async def picture(self, upload_id: str, name: str) -> bytes | None:
+        """The bytes of a picture as they are stored, not verified; None when there is none."""
         ...
 
     def uploads(self) -> AsyncIterator[str]:
@@ -118,10 +140,10 @@ class Ingest(Blobs, Protocol):
 class Paths(Protocol):
     """A home with the trait `path`: a finished file is one file of this machine."""
 
-    async def path(self, manifest: Manifest) -> str | None:
-        """Where the file lies now, below the home's directory: `private/0f/…0f/0`.
+    async def path(self, manifest: Manifest, name: str = ORIGINAL) -> str | None:
+        """Where the file or its picture lies now, below the home's directory: `private/0f/…0f/0`.
 
-        None while it is not in its final place.
+        None while it is not there.
         """
         ...
 
@@ -131,9 +153,14 @@ class Presigns(Protocol):
     """A home with the trait `presigns`: clients fetch and send bytes without the server."""
 
     async def presigned_get(
-        self, manifest: Manifest, seconds: int, content_type: str, disposition: str
+        self,
+        manifest: Manifest,
+        seconds: int,
+        content_type: str,
+        disposition: str,
+        name: str = ORIGINAL,
     ) -> str:
-        """An address at which anyone may fetch the file for so many seconds.
+        """An address at which anyone may fetch the file or its picture for so many seconds.
 
         The answer has this `Content-Type` and `Content-Disposition`; nobody can change them.
         """
@@ -156,11 +183,24 @@ def moved(upload_id: str, place: int) -> Moved:
     )
 
 
-def verify(upload_id: str, piece: Piece, data: bytes) -> None:
-    """Raise Internal unless `data` is what was stored: wrong bytes are never served."""
-    if len(data) != piece.size or crc32c(data) != piece.crc32c:
-        raise Internal(
-            f"The stored bytes of upload {upload_id} at {piece.slice_start} are damaged.",
-            upload_id=upload_id,
-            slice_start=piece.slice_start,
-        )
+def verify(upload_id: str, pieces: Sequence[Piece], data: bytes) -> None:
+    """Raise Internal unless `data` is what was stored in pieces that follow each other.
+
+    So wrong bytes are never served. The error names the first piece that is damaged.
+    """
+    view, position = memoryview(data), 0
+    for piece in pieces:
+        # What is too long belongs to no piece: then it is the last one that is damaged.
+        stored = view[position:] if piece is pieces[-1] else view[position : position + piece.size]
+        if len(stored) != piece.size or crc32c(stored) != piece.crc32c:
+            raise Internal(
+                f"The stored bytes of upload {upload_id} at {piece.slice_start} are damaged.",
+                upload_id=upload_id,
+                slice_start=piece.slice_start,
+            )
+        position += piece.size
+
+
+def is_intact(picture: StoredPicture, data: bytes) -> bool:
+    """Whether these are the bytes of a picture as they were stored."""
+    return len(data) == picture.size and crc32c(data) == picture.crc32c

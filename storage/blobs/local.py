@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
@@ -27,7 +27,7 @@ from weakref import WeakValueDictionary
 
 from lading.protocol.errors import ChunkConflict, Internal, Unavailable
 from lading.protocol.manifest import MAX_INTEGER, Manifest, Piece
-from lading.storage.blobs.base import Check, Pieces, Traits, moved, verify
+from lading.storage.blobs.base import ORIGINAL, Check, Pieces, Traits, moved, verify
 from lading.storage.blobs.directory import (
     LISTED,
     PRIVATE,
@@ -62,7 +62,7 @@ SYNCED_AT_ONCE = 64 * 2**20
 class LocalBlobs:
     """The driver of a home `file:///directory`. `address` is what manifests name it by."""
 
-    traits = Traits(durable=True, ranges_while_uploading=True, path=True)
+    traits = Traits(durable=True, ranges_while_uploading=True, path=True, largest_block=2 * 2**20)
 
     def __init__(
         self,
@@ -141,7 +141,7 @@ class LocalBlobs:
             await self._run(self.directory.write, file.descriptor, zeros, piece.slice_start % SPAN)
             await file.sync()
         try:
-            await self.read(upload_id, piece.slice_start)
+            await self._check(upload_id, piece.slice_start)
         except Internal:
             await self._chunks.remove(upload_id, piece.slice_start)
             raise Unavailable(
@@ -155,14 +155,17 @@ class LocalBlobs:
             raise moved(upload_id, piece.slice_start)
         return _same(stored, piece)
 
-    async def read(self, upload_id: str, place: int) -> tuple[Piece, bytes] | None:
-        piece = await self._chunks.at(upload_id, place)
-        if piece is None:
-            return None
-        data = await self._run(read_piece, self.directory, upload_id, piece)
+    async def _check(self, upload_id: str, place: int) -> None:
+        """Raise Internal if a piece is listed here and its bytes are not right."""
+        listed = await self._chunks.at(upload_id, place)
+        if listed is not None:
+            await self.read(upload_id, [listed])
+
+    async def read(self, upload_id: str, pieces: Sequence[Piece]) -> bytes:
+        data = await self._run(read_pieces, self.directory, upload_id, pieces)
         if data is None:
-            raise moved(upload_id, place)
-        return piece, data
+            raise moved(upload_id, pieces[0].slice_start)
+        return data
 
     async def remove(self, upload_id: str, place: int) -> None:
         await self._chunks.remove(upload_id, place)
@@ -170,15 +173,13 @@ class LocalBlobs:
         if not await self._is_listed(upload_id, attempt):
             await self._unlink(incoming_name(upload_id, attempt))
 
-    async def delete(self, upload_id: str, most: int, before: int | None = None) -> int:
-        deleted = await self._chunks.delete(upload_id, most, before)
+    async def delete(self, manifest: Manifest, most: int, before: int | None = None) -> int:
+        deleted = await self._chunks.delete(manifest.id, most, before)
         if deleted < most:
-            for name in await self._run(self.directory.incoming):
-                owner, _, attempt = name.partition(".")
-                if owner == upload_id and (before is None or int(attempt) < before // SPAN):
-                    await self._unlink(name)
+            attempts = manifest.attempt + 1 if before is None else before // SPAN
+            await self._unlink(*(incoming_name(manifest.id, each) for each in range(attempts)))
             if before is None:
-                await self._run(self.directory.delete_finished, upload_id)
+                await self._run(self.directory.delete_finished, manifest.id)
         return deleted
 
     # -- finished files
@@ -238,13 +239,20 @@ class LocalBlobs:
         await self._unlink(incoming_name(manifest.id, manifest.attempt))
         await self._run(self.directory.delete_finished, manifest.id)
 
-    async def path(self, manifest: Manifest) -> str | None:
-        """The path of a finished file below the home's directory, for another program to send.
+    async def put_picture(self, upload_id: str, name: str, data: bytes) -> None:
+        if not await self._run(self.directory.write_beside, upload_id, name, data):
+            raise moved(upload_id, 0)
 
-        None while it is not in its final place.
+    async def picture(self, upload_id: str, name: str) -> bytes | None:
+        return await self._run(self.directory.read_beside, upload_id, name)
+
+    async def path(self, manifest: Manifest, name: str = ORIGINAL) -> str | None:
+        """The path of a finished file or its picture below the home's directory.
+
+        It is for another program to send. None while it is not in its final place.
         """
-        kind = await self._run(self.directory.finished, manifest.id)
-        return None if kind is None else f"{kind}/{manifest.id[-2:]}/{manifest.id}/0"
+        kind = await self._run(self.directory.finished, manifest.id, name)
+        return None if kind is None else f"{kind}/{manifest.id[-2:]}/{manifest.id}/{name}"
 
     async def uploads(self) -> AsyncIterator[str]:
         for name in await self._run(self.directory.incoming):
@@ -335,10 +343,11 @@ class LocalBlobs:
         last = await self._chunks.before(upload_id, (attempt + 1) * SPAN)
         return last is not None and last.slice_start >= attempt * SPAN
 
-    async def _unlink(self, name: str) -> None:
-        if name in self._files:
-            self._forget(self._files[name])
-        await self._run(self.directory.unlink_incoming, name)
+    async def _unlink(self, *names: str) -> None:
+        for name in names:
+            if name in self._files:
+                self._forget(self._files[name])
+        await self._run(self.directory.unlink_incoming, *names)
 
     async def _run(self, call: Callable[..., T], *arguments: Any, **options: Any) -> T:
         """Run a call that waits for the disk in a thread; its failures are Lading's errors."""
@@ -432,17 +441,17 @@ def _write_hole(directory: Directory, descriptor: int, data: bytes, offset: int)
     return True
 
 
-def read_piece(directory: Directory, upload_id: str, piece: Piece) -> bytes | None:
-    """The verified bytes of a piece; None when the file is nowhere in the directory."""
-    attempt, offset = divmod(piece.slice_start, SPAN)
+def read_pieces(directory: Directory, upload_id: str, pieces: Sequence[Piece]) -> bytes | None:
+    """The verified bytes of pieces in a row; None when the file is nowhere in the directory."""
+    attempt, offset = divmod(pieces[0].slice_start, SPAN)
     descriptor = directory.open_any(upload_id, incoming_name(upload_id, attempt))
     if descriptor is None:
         return None
     try:
-        data = os.pread(descriptor, piece.size, offset)
+        data = os.pread(descriptor, pieces[-1].end - pieces[0].slice_start, offset)
     finally:
         os.close(descriptor)
-    verify(upload_id, piece, data)
+    verify(upload_id, pieces, data)
     return data
 
 

@@ -36,8 +36,8 @@ class Measured(Wrapper):
             raise
         else:
             outcome = "ok"
-            if operation == "read" and isinstance(found, tuple):
-                size = len(found[1])
+            if isinstance(found, bytes):
+                size = len(found)
             return found
         finally:
             self._observe(operation, self._clock() - begun, size, outcome)

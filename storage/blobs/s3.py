@@ -1,5 +1,7 @@
 """Bytes in a bucket: each finished file is one object, `<prefix>/<last 2 of its id>/<id>/0`.
 
+Its pictures are objects beside it, with names such as `3` and `3-square` in the place of `0`.
+
 A file arrives in MongoDB and is moved here when it is finished (`take`); nothing is written here
 piece by piece. A large file is sent in parts of whole cells, several at a time. Each part carries
 its CRC-32C, and the object that of the whole file, so a store that knows these proves itself what
@@ -9,8 +11,8 @@ An object is never there in part: S3 shows it when all of its parts are joined. 
 CRC-32C of its file, so a repeated `take` sees that it is done. Parts that nobody will join are
 aborted by the janitor (`unfinished`, `abort`).
 
-The pieces stay listed in MongoDB. A piece is read by a request for its range and is verified as in
-every home. Source: page 9 of the design, "S3".
+The pieces stay listed in MongoDB. Some that follow each other are read by one request for their
+range; each is verified as in every home. Source: page 9 of the design, "S3".
 """
 
 from __future__ import annotations
@@ -28,7 +30,15 @@ import structlog
 from lading.protocol.digests import crc32c
 from lading.protocol.errors import Internal, Unavailable
 from lading.protocol.manifest import MAX_INTEGER, Manifest, Piece
-from lading.storage.blobs.base import Check, Pieces, Traits, moved, verify
+from lading.storage.blobs.base import (
+    LARGEST_PICTURE,
+    ORIGINAL,
+    Check,
+    Pieces,
+    Traits,
+    moved,
+    verify,
+)
 from lading.storage.blobs.retry import PAUSES, repeat
 from lading.storage.blobs.s3_client import S3Client, S3Error, S3Options
 from lading.storage.blobs.s3_direct import S3Direct
@@ -49,7 +59,7 @@ CHECKSUM = "lading-crc32c"
 ANOTHER = ("PreconditionFailed", "NoSuchUpload")
 """What S3 answers when the object is there already, and when its parts were joined or aborted."""
 
-_KEY = re.compile(r"(?P<end>[0-9a-f]{2})/(?P<id>[0-9a-f]{22}(?P=end))/\d+")
+_KEY = re.compile(r"(?P<end>[0-9a-f]{2})/(?P<id>[0-9a-f]{22}(?P=end))/\d+(-[a-z]+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +75,9 @@ class Unfinished:
 class S3Blobs:
     """The home in a bucket. `client` is for what others ask of the bucket itself."""
 
-    traits = Traits(durable=True, ranges_while_uploading=False, presigns=True)
+    traits = Traits(
+        durable=True, ranges_while_uploading=False, presigns=True, largest_block=2 * 2**20
+    )
 
     def __init__(
         self,
@@ -87,9 +99,9 @@ class S3Blobs:
         self._extras = True
         """The store takes checksums and conditions. Cleared when it says that it does not."""
 
-    def key(self, upload_id: str) -> str:
-        """The key of the object of a file."""
-        return f"{self._prefix}{upload_id[-2:]}/{upload_id}/0"
+    def key(self, upload_id: str, name: str = ORIGINAL) -> str:
+        """The key of the object of a file, or of its picture."""
+        return f"{self._prefix}{upload_id[-2:]}/{upload_id}/{name}"
 
     async def close(self) -> None:
         await self.client.close()
@@ -101,33 +113,49 @@ class S3Blobs:
 
     # -- reading
 
-    async def read(self, upload_id: str, place: int) -> tuple[Piece, bytes] | None:
-        piece = await self._chunks.at(upload_id, place)
-        if piece is None:
-            return None
-        start = place % SPAN
+    async def read(self, upload_id: str, pieces: Sequence[Piece]) -> bytes:
+        place = pieces[0].slice_start
+        start, size = place % SPAN, pieces[-1].end - place
         try:
-            data = await self.client.read(self.key(upload_id), start, start + piece.size)
+            data = await self.client.read(self.key(upload_id), start, start + size)
         except S3Error as error:
             if error.absent:
                 raise moved(upload_id, place) from error
             if error.s3_code != "InvalidRange":
                 raise
             data = b""
-        verify(upload_id, piece, data)
-        return piece, data
+        verify(upload_id, pieces, data)
+        return data
+
+    async def put_picture(self, upload_id: str, name: str, data: bytes) -> None:
+        await self._request(
+            "put_object", Key=self.key(upload_id, name), Body=data, ContentType="image/webp"
+        )
+
+    async def picture(self, upload_id: str, name: str) -> bytes | None:
+        try:
+            return await self.client.read(self.key(upload_id, name), 0, LARGEST_PICTURE)
+        except S3Error as error:
+            if error.absent:
+                return None
+            raise
 
     async def presigned_get(
-        self, manifest: Manifest, seconds: int, content_type: str, disposition: str
+        self,
+        manifest: Manifest,
+        seconds: int,
+        content_type: str,
+        disposition: str,
+        name: str = ORIGINAL,
     ) -> str:
-        """An address at which anyone may fetch a file for so many seconds.
+        """An address at which anyone may fetch a file or its picture for so many seconds.
 
         It is answered with these headers. No request is made. Raises S3Error.
         """
         return await self.client.presign(
             "get_object",
             seconds,
-            Key=self.key(manifest.id),
+            Key=self.key(manifest.id, name),
             ResponseContentType=content_type,
             ResponseContentDisposition=disposition,
         )
@@ -162,17 +190,17 @@ class S3Blobs:
 
     # -- deleting
 
-    async def delete(self, upload_id: str, most: int, before: int | None = None) -> int:
-        deleted = await self._chunks.delete(upload_id, most, before)
+    async def delete(self, manifest: Manifest, most: int, before: int | None = None) -> int:
+        deleted = await self._chunks.delete(manifest.id, most, before)
         if before is None and deleted < most:
-            await self._delete(upload_id)
+            await self._delete(manifest.id)
         return deleted
 
     async def drop(self, manifest: Manifest, check: Check) -> None:  # noqa: ARG002 - it is short
         await self._delete(manifest.id)
 
     async def _delete(self, upload_id: str) -> None:
-        """Delete the object. Parts first: joined later, they would be the object again."""
+        """Delete the objects. Parts first: joined later, they would be an object again."""
         key = self.key(upload_id)
         try:
             async for each in self._unfinished(key):
@@ -182,6 +210,9 @@ class S3Blobs:
                 raise
             log.warning("s3-parts-not-listed", error=str(error))
         await self.client.call("delete_object", Key=key)
+        async for page in self._pages("list_objects_v2", key[:-1], "ContinuationToken"):
+            for each in page.get("Contents", ()):
+                await self.client.call("delete_object", Key=each["Key"])
 
     # -- parts that wait to be joined
 

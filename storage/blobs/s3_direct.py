@@ -15,9 +15,8 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lading.protocol.digests import crc32c
 from lading.protocol.errors import Internal
-from lading.protocol.manifest import Manifest, Piece, cell_end
+from lading.protocol.manifest import Manifest
 from lading.storage.blobs.base import Blobs, moved
 from lading.storage.blobs.s3_client import S3Client, S3Error
 
@@ -162,13 +161,12 @@ class S3Direct:
             raise
         return Found(answer["ContentLength"], answer["ETag"], _sha256(answer))
 
-    async def read(self, manifest: Manifest, start: int) -> tuple[Piece, bytes]:
-        """The cell that begins at `start`, and its bytes.
+    async def read(self, manifest: Manifest, start: int, end: int) -> bytes:
+        """The bytes `[start, end)` of a file.
 
         Raises Moved when there is no object, Internal when it is not the one that was published,
         S3Error.
         """
-        end = cell_end(start, manifest.chunk_size, manifest.size)
         try:
             data = await self._client.read(
                 self._key(manifest.id), start, end, IfMatch=manifest.etag
@@ -185,7 +183,7 @@ class S3Direct:
                 upload_id=manifest.id,
                 slice_start=start,
             )
-        return Piece(start, len(data), crc32c(data)), data
+        return data
 
 
 def direct_of(driver: Blobs | None) -> S3Direct | None:

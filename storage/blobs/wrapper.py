@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from lading.protocol.manifest import Manifest, Piece
@@ -38,11 +38,11 @@ class Wrapper(ABC):
     async def _around(self, operation: str, size: int, call: Call[T]) -> T:
         """Carry out `call`; `size` is the number of bytes that are written, if any."""
 
-    async def read(self, upload_id: str, place: int) -> tuple[Piece, bytes] | None:
-        return await self._around("read", 0, lambda: self._inner.read(upload_id, place))
+    async def read(self, upload_id: str, pieces: Sequence[Piece]) -> bytes:
+        return await self._around("read", 0, lambda: self._inner.read(upload_id, pieces))
 
-    async def delete(self, upload_id: str, most: int, before: int | None = None) -> int:
-        return await self._around("delete", 0, lambda: self._inner.delete(upload_id, most, before))
+    async def delete(self, manifest: Manifest, most: int, before: int | None = None) -> int:
+        return await self._around("delete", 0, lambda: self._inner.delete(manifest, most, before))
 
     async def place(self, manifest: Manifest) -> None:
         await self._around("place", 0, lambda: self._inner.place(manifest))
@@ -53,6 +53,14 @@ class Wrapper(ABC):
 
     async def drop(self, manifest: Manifest, check: Check) -> None:
         await self._around("drop", 0, lambda: self._inner.drop(manifest, check))
+
+    async def put_picture(self, upload_id: str, name: str, data: bytes) -> None:
+        await self._around(
+            "put_picture", len(data), lambda: self._inner.put_picture(upload_id, name, data)
+        )
+
+    async def picture(self, upload_id: str, name: str) -> bytes | None:
+        return await self._around("picture", 0, lambda: self._inner.picture(upload_id, name))
 
     def uploads(self) -> AsyncIterator[str]:
         return self._inner.uploads()

@@ -10,7 +10,7 @@ also where `_id` alone would do. Source: page 2 of the design, "The data".
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import Any
 
 from bson import ObjectId
@@ -99,15 +99,12 @@ class Chunks:
             await self._read(lambda: self._collection.find_one(query, _INDEXED, sort=sort))
         )
 
-    async def data(self, upload_id: str, slice_start: int) -> tuple[Piece, bytes | None] | None:
-        """The piece that begins at `slice_start`, with its bytes where they are kept here."""
-        key = _key(upload_id, slice_start)
-        document = await self._read(lambda: self._collection.find_one(key))
-        piece = _piece(document)
-        if piece is None:
-            return None
-        data = document.get("data")
-        return piece, None if data is None else bytes(data)
+    async def data(self, upload_id: str, places: Sequence[int]) -> dict[int, bytes]:
+        """The bytes of the pieces that begin at `places`, by place; of those that have any here."""
+        keys = [object_id(upload_id, place) for place in places]
+        these = {"upload_id": ObjectId(upload_id), "_id": {"$in": keys}}
+        found = await self._read(lambda: self._collection.find(these).to_list(len(keys)))
+        return {each["slice_start"]: bytes(each["data"]) for each in found if "data" in each}
 
     async def put_data(self, upload_id: str, slice_start: int, data: bytes) -> bool:
         """Keep the bytes of a piece that is listed already; False when it is not."""
@@ -134,15 +131,18 @@ class Chunks:
         return await self._read(lambda: self._collection.find_one(query, {"_id": 1})) is not None
 
     async def pieces(
-        self, upload_id: str, start: int = 0, end: int | None = None
-    ) -> AsyncIterator[Piece]:
-        """The pieces that begin in `[start, end)`, by place, from the index alone."""
-        position = start
+        self, upload_id: str, start: int = 0, end: int | None = None, at_once: int | None = None
+    ) -> AsyncGenerator[Piece, None]:
+        """The pieces that begin in `[start, end)`, by place, from the index alone.
+
+        `at_once` are read from the index in one go, for callers that go slowly through them.
+        """
+        position, most = start, at_once or self._page_size
         while True:
-            page = await self._page(upload_id, position, end, _INDEXED)
+            page = await self._page(upload_id, position, end, _INDEXED, most)
             for found in page:
                 yield Piece(found["slice_start"], found["size"], found["crc32c"])
-            if len(page) < self._page_size:
+            if len(page) < most:
                 return
             position = page[-1]["slice_start"] + 1
 
@@ -154,7 +154,7 @@ class Chunks:
         found: list[Range] = []
         position, first, last = start, start, start
         while True:
-            page = await self._page(upload_id, position, end, _PLACED)
+            page = await self._page(upload_id, position, end, _PLACED, self._page_size)
             for document in page:
                 place = document["slice_start"]
                 if place != last:
@@ -167,11 +167,10 @@ class Chunks:
             position = page[-1]["slice_start"] + 1
 
     async def _page(
-        self, upload_id: str, start: int, end: int | None, fields: dict[str, int]
+        self, upload_id: str, start: int, end: int | None, fields: dict[str, int], most: int
     ) -> list[dict[str, int]]:
         place = {"$gte": start} if end is None else {"$gte": start, "$lt": end}
         query = {"upload_id": ObjectId(upload_id), "slice_start": place}
-        most = self._page_size
         found: list[dict[str, int]] = await self._read(
             lambda: (
                 self._collection.find(query, fields)

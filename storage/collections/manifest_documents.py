@@ -1,4 +1,4 @@
-"""A manifest as MongoDB stores it: id, times and document; filters of lists of files.
+"""A manifest as MongoDB stores it: id, times and document; its update; filters of lists of files.
 
 Names are kept as they were given and compared in NFC. Beside a name that is in another form stands
 `name_nfc`; most documents have none.
@@ -12,11 +12,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bson import ObjectId
+from pymongo import ReturnDocument
 
-from lading.protocol.manifest import Manifest, State
+from lading.protocol.manifest import Manifest, NoPicture, PictureDebt, State, StoredPicture
 from lading.protocol.media_types import essence
 from lading.protocol.names import canonical_directory, composed
 from lading.protocol.spec import each_once
+from lading.storage.database import persist
 
 _TIMES = ("created_at", "updated_at", "expires_at")
 _FIELDS = tuple(field.name for field in fields(Manifest) if field.name != "id")
@@ -82,6 +84,9 @@ def to_document(manifest: Manifest) -> dict[str, Any]:
     document["tags"] = list(manifest.tags)
     document["todo"] = list(manifest.todo)
     document["drop_at"] = list(manifest.drop_at)
+    document["pictures"] = {name: each._asdict() for name, each in manifest.pictures.items()}
+    for name in ("no_picture", "picture_debt"):
+        document[name] = None if document[name] is None else document[name]._asdict()
     compared = composed(manifest.name)
     if compared != manifest.name:
         document["name_nfc"] = compared
@@ -96,6 +101,12 @@ def from_document(document: Mapping[str, Any]) -> Manifest:
     values["tags"] = tuple(values.get("tags", ()))
     values["todo"] = tuple(values.get("todo", ()))
     values["drop_at"] = tuple(values.get("drop_at", ()))
+    pictures = values.get("pictures") or {}
+    values["pictures"] = {name: StoredPicture(**each) for name, each in pictures.items()}
+    if values.get("no_picture") is not None:
+        values["no_picture"] = NoPicture(**values["no_picture"])
+    if values.get("picture_debt") is not None:
+        values["picture_debt"] = PictureDebt(**values["picture_debt"])
     return Manifest(id=str(document["_id"]), **values)
 
 
@@ -145,3 +156,23 @@ ANY_FILE = FileFilter()
 
 def _begins(prefix: str) -> dict[str, str]:
     return {"$gte": prefix, "$lt": prefix + "\U0010ffff"}
+
+
+def number(value: int) -> int | dict[str, list[int | None]]:
+    """The condition for a number that older documents lack where it is 0."""
+    return value or {"$in": [0, None]}
+
+
+async def update(
+    collection: Any,
+    upload_id: str,
+    states: tuple[State, ...],
+    change: dict[str, Any],
+    **more: Any,
+) -> Manifest | None:
+    """Change a manifest that is in one of `states`, and as `more` says; None when it is not."""
+    query = {"_id": ObjectId(upload_id), "state": {"$in": [str(s) for s in states]}, **more}
+    found = await persist(
+        lambda: collection.find_one_and_update(query, change, return_document=ReturnDocument.AFTER)
+    )
+    return None if found is None else from_document(found)

@@ -1,22 +1,20 @@
 """The `manifests` collection: one small document for each upload.
 
 Each change of an upload's state is one compare-and-set on its document. The same write sets `todo`,
-the steps that must follow. Beside it stand `todo_at`, before which nobody may claim them, and
-`todo_tries`, which grows with each claim and each death, so an earlier holder notices. Times come
-from the caller, in Unix seconds.
+the steps that must follow; `outbox.py` has what becomes of them. Times come from the caller, in
+Unix seconds.
 
 The collection is sharded on hashed `_id`, so every write of one document names it.
-Source: page 2 of the design, "The data" and "the manifest is the outbox".
+Source: page 2 of the design, "The data".
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any
 
 from bson import ObjectId
-from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
 from lading.protocol.manifest import Manifest, State
@@ -29,17 +27,16 @@ from lading.storage.collections.manifest_documents import (
     moment,
     name_change,
     new_id,
+    number,
     to_document,
+    update,
 )
+from lading.storage.collections.outbox import EMPTY, PLACE
 from lading.storage.database import Database, persist
 
 __all__ = [
     "ANY_FILE",
-    "EMPTY",
     "LIVING",
-    "MOVE",
-    "PLACE",
-    "Claim",
     "FileFilter",
     "Manifests",
     "born",
@@ -49,18 +46,6 @@ __all__ = [
 ]
 
 LISTED_AT_ONCE = 500
-
-EMPTY = "empty"
-"""The step of `todo` that deletes the bytes of a tombstone and gives its quota back."""
-
-PLACE = "place"
-"""The step that brings a finished file to its final place in its home."""
-
-MOVE = "move"
-"""The step that brings a finished file to the home `move_to`, and clears the homes `drop_at`."""
-
-_UNDONE = {"todo.0": {"$exists": True}}
-"""The filter of the partial index `todo`."""
 
 LIVING = (State.UPLOADING, State.READY)
 
@@ -80,32 +65,15 @@ def _dead(becomes: State, now: float, until: float, claimed_until: float) -> dic
     }
 
 
-def _number(value: int) -> int | dict[str, list[int | None]]:
-    """The condition for a number that older documents lack where it is 0."""
-    return value or {"$in": [0, None]}
-
-
-def _held(manifest: Manifest) -> dict[str, Any]:
-    """The condition that the steps of a manifest did not pass to another process."""
-    return {"todo_tries": _number(manifest.todo_tries)}
-
-
 def _unchanged(seen: Manifest | None) -> dict[str, Any]:
     """The condition that nothing was changed since; activity of an upload is a change, too."""
     if seen is None:
         return {}
     return {
-        "revision": _number(seen.revision),
-        "attempt": _number(seen.attempt),
+        "revision": number(seen.revision),
+        "attempt": number(seen.attempt),
         "updated_at": moment(seen.updated_at),
     }
-
-
-class Claim(NamedTuple):
-    """The right of one process to work off a manifest's `todo`, `until` then."""
-
-    manifest: Manifest
-    until: float
 
 
 class Manifests:
@@ -177,7 +145,7 @@ class Manifests:
         change["$inc"] = {"revision": 1}
         if claimed_until is not None:
             change |= {"$addToSet": {"todo": PLACE}, "$max": {"todo_at": claimed_until}}
-        return await self._update(upload_id, states, change, **_unchanged(only))
+        return await update(self._collection, upload_id, states, change, **_unchanged(only))
 
     async def correct_names(self, after: ObjectId | None, most: int) -> ObjectId | None:
         """Bring the names of up to `most` manifests with larger ids than `after` into their form.
@@ -235,7 +203,9 @@ class Manifests:
             del change["$max"]["expires_at"]
         if reach:
             change["$max"]["reach"] = reach
-        return await self._update(upload_id, (State.UPLOADING,), change, attempt=_number(attempt))
+        return await update(
+            self._collection, upload_id, (State.UPLOADING,), change, attempt=number(attempt)
+        )
 
     async def begin_again(self, upload_id: str, attempt: int, now: float) -> Manifest | None:
         """Begin the attempt after `attempt`, with nothing stored. None when that is over."""
@@ -243,17 +213,20 @@ class Manifests:
             "$set": {"attempt": attempt + 1, "upload_size": 0, "updated_at": moment(now)},
             "$unset": {"reach": ""},
         }
-        return await self._update(upload_id, (State.UPLOADING,), change, attempt=_number(attempt))
+        return await update(
+            self._collection, upload_id, (State.UPLOADING,), change, attempt=number(attempt)
+        )
 
     async def begin_parts(self, upload_id: str, multipart: str) -> Manifest | None:
         """Note under which name the bucket takes its parts. None when another one is noted."""
         change = {"$set": {"multipart": multipart}}
-        return await self._update(upload_id, (State.UPLOADING,), change, multipart=None)
+        return await update(self._collection, upload_id, (State.UPLOADING,), change, multipart=None)
 
     async def finish_direct(self, file: Manifest, now: float) -> Manifest | None:
         """Make an upload ready whose bytes are in the bucket that it was to be moved to.
 
-        `file` is the manifest as it will be. None when it is not open, or in another attempt.
+        `file` is the manifest as it will be; anybody may claim its steps. None when it is not open,
+        or in another attempt.
         """
         change = {
             "$set": {
@@ -268,10 +241,12 @@ class Manifests:
                 "etag": file.etag,
                 "move_to": None,
                 "multipart": None,
+                "todo": list(file.todo),
+                "todo_at": now,
             }
         }
-        same = {"move_to": file.blobs, "attempt": _number(file.attempt)}
-        return await self._update(file.id, (State.UPLOADING,), change, **same)
+        same = {"move_to": file.blobs, "attempt": number(file.attempt)}
+        return await update(self._collection, file.id, (State.UPLOADING,), change, **same)
 
     async def finish(
         self,
@@ -315,9 +290,9 @@ class Manifests:
         same = {
             "size": {"$in": [None, size]},
             "reach": {"$not": {"$gt": size}},
-            "attempt": _number(attempt),
+            "attempt": number(attempt),
         }
-        return await self._update(upload_id, (State.UPLOADING,), change, **same)
+        return await update(self._collection, upload_id, (State.UPLOADING,), change, **same)
 
     async def mark_deleted(
         self,
@@ -336,7 +311,7 @@ class Manifests:
         Its bytes are to be deleted: that is its `todo`, claimed by the caller `claimed_until` then.
         """
         change = _dead(becomes, now, until, claimed_until)
-        return await self._update(upload_id, only, change, **_unchanged(seen))
+        return await update(self._collection, upload_id, only, change, **_unchanged(seen))
 
     async def expire(
         self, manifest: Manifest, *, now: float, until: float, claimed_until: float = 0.0
@@ -347,7 +322,9 @@ class Manifests:
         """
         change = _dead(State.EXPIRED, now, until, claimed_until)
         unmoved = {"$lte": moment(now)}
-        return await self._update(manifest.id, (State.UPLOADING,), change, expires_at=unmoved)
+        return await update(
+            self._collection, manifest.id, (State.UPLOADING,), change, expires_at=unmoved
+        )
 
     async def renew(self, until: float) -> None:
         """Let everything that is under way live at least `until` then."""
@@ -359,7 +336,7 @@ class Manifests:
     async def note_emptied(self, upload_id: str) -> None:
         """Note that a tombstone's bytes are deleted and its quota is given back."""
         change = {"$set": {"emptied": True}, "$pull": {"todo": EMPTY}}
-        await self._update(upload_id, (State.EXPIRED, State.DELETED), change)
+        await update(self._collection, upload_id, (State.EXPIRED, State.DELETED), change)
 
     async def activity(self, upload_ids: Collection[str]) -> dict[str, Any]:
         """Of each of these uploads what changes when pieces are stored of it, or it ends."""
@@ -367,103 +344,6 @@ class Manifests:
         shown = {"state": 1, "attempt": 1, "upload_size": 1, "updated_at": 1}
         found = await self._read(lambda: self._collection.find(query, shown).to_list(None))
         return {str(document.pop("_id")): document for document in found}
-
-    # -- what must follow a change
-
-    async def with_todo(self, now: float, most: int) -> list[str]:
-        """Up to `most` ids of manifests whose `todo` nobody works off, the longest due first."""
-        query = {**_UNDONE, "todo_at": {"$lte": now}}
-        found = await self._read(
-            lambda: (
-                self._collection.find(query, {"_id": 1})
-                .sort("todo_at", 1)
-                .limit(most)
-                .to_list(most)
-            )
-        )
-        return [str(document["_id"]) for document in found]
-
-    async def claim(self, upload_id: str, *, now: float, until: float) -> Claim | None:
-        """Claim the `todo` of a manifest `until` then. None when it is done or another's."""
-        query = {"_id": ObjectId(upload_id), **_UNDONE, "todo_at": {"$lte": now}}
-        change = {"$set": {"todo_at": until}, "$inc": {"todo_tries": 1}}
-        found = await persist(
-            lambda: self._collection.find_one_and_update(
-                query, change, return_document=ReturnDocument.AFTER
-            )
-        )
-        return None if found is None else Claim(from_document(found), until)
-
-    async def move_claim(self, claim: Claim, until: float) -> bool:
-        """Move the end of a claim. False when the manifest is gone or another's by now."""
-        query = {"_id": ObjectId(claim.manifest.id), **_held(claim.manifest)}
-        change = {"$set": {"todo_at": until}}
-        result = await persist(lambda: self._collection.update_one(query, change))
-        return bool(result.matched_count)
-
-    async def take_out(self, manifest: Manifest, word: str) -> Manifest | None:
-        """Note that a step is done for a manifest as it is given.
-
-        None when it was changed on request since, or its steps passed to another process.
-        """
-        change = {"$pull": {"todo": word}}
-        same = {"revision": _number(manifest.revision), **_held(manifest)}
-        return await self._update(manifest.id, tuple(State), change, **same)
-
-    # -- from home to home
-
-    async def begin_move(
-        self, seen: Manifest, target: str, *, now: float, claimed_until: float
-    ) -> Claim | None:
-        """Send a finished file to another home, claimed by the caller `claimed_until` then.
-
-        With its own home as `target` a move that is under way is called off. None when the file is
-        not as `seen` any more, or another process works on its steps: then nothing was changed.
-        """
-        left = [each for each in (*seen.drop_at, seen.move_to) if each is not None]
-        change = {
-            "$set": {
-                "move_to": None if target == seen.blobs else target,
-                "drop_at": [each for each in dict.fromkeys(left) if each != target],
-                "todo_at": claimed_until,
-            },
-            "$addToSet": {"todo": MOVE},
-            "$inc": {"todo_tries": 1},
-        }
-        same = {"blobs": seen.blobs, "move_to": seen.move_to, **_held(seen)}
-        free = [{"todo.0": {"$exists": False}}, {"todo_at": {"$lte": now}}]
-        found = await self._update(seen.id, (State.READY,), change, **same, **{"$or": free})
-        return None if found is None else Claim(found, claimed_until)
-
-    async def moved(self, manifest: Manifest) -> Manifest | None:
-        """Let a file live where it was sent; its bytes are all there. None when it died, or moved.
-
-        This one write is what moves it. Where it has lived, its bytes are still to be dropped.
-        """
-        source, target = manifest.blobs, manifest.move_to
-        change = {
-            "$set": {"blobs": target, "move_to": None, "etag": None},
-            "$addToSet": {"drop_at": source},
-        }
-        return await self._update(manifest.id, (State.READY,), change, blobs=source, move_to=target)
-
-    async def dropped(self, upload_id: str, home: str) -> None:
-        """Note that a file has no bytes in a home any more where it does not live."""
-        change = {"$pull": {"drop_at": home}}
-        await self._update(upload_id, (State.READY,), change, blobs={"$ne": home})
-
-    async def elsewhere(self, home: str, after: str | None, most: int) -> list[Manifest]:
-        """Finished files that do not live at `home`, or are leaving it, by id, after `after`."""
-        query: dict[str, Any] = {
-            "state": str(State.READY),
-            "$or": [{"blobs": {"$ne": home}}, {"move_to": {"$ne": None}}],
-        }
-        if after is not None:
-            query["_id"] = {"$gt": ObjectId(after)}
-        found = await self._read(
-            lambda: self._collection.find(query).sort("_id", 1).limit(most).to_list(most)
-        )
-        return [from_document(document) for document in found]
 
     # -- all of them
 
@@ -511,8 +391,8 @@ class Manifests:
         )
         return [from_document(document) for document in found]
 
-    async def charged(self, user_id: str) -> AsyncIterator[tuple[str, int]]:
-        """The finished files that a user is charged for: id and size in bytes, by id."""
+    async def charged(self, user_id: str) -> AsyncIterator[Manifest]:
+        """The finished files that a user is charged for, by id."""
         last: str | None = None
         while True:
             query: dict[str, Any] = {
@@ -524,22 +404,10 @@ class Manifests:
                 query["_id"] = {"$gt": ObjectId(last)}
             page = await self._page(query)
             for manifest in page:
-                assert manifest.size is not None
-                yield manifest.id, manifest.size
+                yield manifest
             if len(page) < LISTED_AT_ONCE:
                 return
             last = page[-1].id
-
-    async def _update(
-        self, upload_id: str, states: tuple[State, ...], change: dict[str, Any], **more: Any
-    ) -> Manifest | None:
-        query = {"_id": ObjectId(upload_id), "state": {"$in": [str(s) for s in states]}, **more}
-        found = await persist(
-            lambda: self._collection.find_one_and_update(
-                query, change, return_document=ReturnDocument.AFTER
-            )
-        )
-        return None if found is None else from_document(found)
 
     async def delete(self, upload_id: str) -> None:
         """Delete the manifest of a tombstone."""

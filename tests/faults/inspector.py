@@ -16,17 +16,19 @@ from bson import ObjectId
 
 from lading.janitor.sweep import Sweeper
 from lading.janitor.verify import YOUNG_SECONDS, Auditor, Finding, recount
-from lading.protocol.manifest import Manifest, Piece
+from lading.protocol.manifest import MAX_ATTEMPT, Manifest, Piece
 from lading.storage.blobs.base import Ingest
 from lading.storage.blobs.directory import Directory
 from lading.storage.blobs.local import LocalBlobs
 from lading.storage.blobs.mongo import MongoBlobs
 from lading.storage.clock import DatabaseClock
 from lading.storage.collections.chunks import Chunks, object_id
-from lading.storage.collections.manifests import Manifests, new_id
+from lading.storage.collections.manifests import Manifests, from_document, new_id
+from lading.storage.collections.pictures import Pictures
 from lading.storage.collections.quotas import Quotas
 from lading.storage.database import Database, connect
 from lading.storage.homes import path_of
+from tests.support.blobs import finished
 from tests.support.servers import Running
 from tests.support.wire import checksum
 
@@ -46,7 +48,7 @@ class Inspector:
         self.manifests = Manifests(self.database)
         self.chunks = Chunks(self.database)
         self.quotas = Quotas(self.database)
-        self.blobs: dict[str, Ingest] = {"mongo": MongoBlobs(self.chunks)}
+        self.blobs: dict[str, Ingest] = {"mongo": MongoBlobs(self.chunks, Pictures(self.database))}
         self.home: LocalBlobs | None = None
         if home is not None:
             directory = Directory(path_of(home), create=True)
@@ -66,8 +68,8 @@ class Inspector:
         """Forget everything."""
         if self.home is not None:
             async for upload_id in self.home.uploads():
-                await self.home.delete(upload_id, 2**20)
-        for name in ("manifests", "chunks", "quotas"):
+                await self.home.delete(finished(upload_id, attempt=MAX_ATTEMPT), 2**20)
+        for name in ("manifests", "chunks", "pictures", "quotas"):
             await getattr(self.database, name).delete_many({})
 
     def sweeper(self, *, tombstone_ttl: float = 0.0) -> Sweeper:
@@ -106,9 +108,8 @@ class Inspector:
         if self.home is None:
             data: bytes = document["data"]
             return data
-        found = await self.home.read(str(document["upload_id"]), document["slice_start"])
-        assert found is not None
-        return found[1]
+        piece = Piece(document["slice_start"], document["size"], document["crc32c"])
+        return await self.home.read(str(document["upload_id"]), [piece])
 
     async def count(self) -> int:
         """How many pieces are stored."""
@@ -200,7 +201,7 @@ class Inspector:
         known = set()
         async for manifest in self.database.manifests.find({}):
             known.add(manifest["_id"])
-            used += manifest["size"] if manifest["state"] == "ready" else 0
+            used += from_document(manifest).charged if manifest["state"] == "ready" else 0
             if manifest["state"] == "uploading":
                 reserved += manifest["size"] or await self._reach(manifest["_id"])
         owners = set(await self.database.chunks.distinct("upload_id"))

@@ -170,15 +170,17 @@ async def _is_at_home(moving: Moving, file_id: str, target: str) -> bool:
 
 
 async def _homes_with_bytes(moving: Moving, file_id: str, size: int) -> list[str]:
-    found = []
+    found: list[str] = []
+    first = await moving.storage.chunks.at(file_id, 0)
+    if first is None:
+        return found
+    assert first.size == min(size, CHUNK)
     for home in moving.homes:
         try:
-            piece = await moving.storage.blobs[home].read(file_id, 0)
+            await moving.storage.blobs[home].read(file_id, [first])
         except Moved:
             continue
-        if piece is not None:
-            assert piece[0].size == min(size, CHUNK)
-            found.append(home)
+        found.append(home)
     return found
 
 

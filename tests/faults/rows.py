@@ -10,6 +10,7 @@ from tests.faults import (
     disk_full,
     duplicates,
     finish_abort_sweep,
+    images_killed,
     janitors,
     local_directory,
     mongod_killed,
@@ -47,4 +48,5 @@ ROWS: tuple[Fault, ...] = (
     power_cut.FAULT,
     local_directory.DISK_FULL,
     local_directory.BIT_FLIP,
+    images_killed.FAULT,
 )

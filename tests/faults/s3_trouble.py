@@ -22,6 +22,7 @@ from lading.storage.homes import Homes
 from tests.faults.fault import Base, Fault, Trial
 from tests.faults.inspector import eventually
 from tests.faults.setups import CHUNK, Setup, serving
+from tests.support.blobs import finished
 from tests.support.children import environment
 from tests.support.s3_proxy import TROUBLES, S3Proxy, s3_proxy
 from tests.support.seaweedfs import BUCKET, OWNER, seaweedfs
@@ -105,7 +106,7 @@ async def settle(context: Context) -> None:
     assert [each async for each in home.unfinished()] == []
     context.setup.servers.check_logs()
     for upload_id in files:
-        while await home.delete(upload_id, 1000):
+        while await home.delete(finished(upload_id), 1000):
             pass
     await inspector.clear()
 

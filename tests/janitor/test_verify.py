@@ -4,7 +4,7 @@ right, and lets those alone on which something happens meanwhile."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,9 +14,11 @@ from bson import ObjectId
 from lading.janitor.verify import YOUNG_SECONDS, Finding, recount
 from lading.protocol.digests import crc32c
 from lading.protocol.manifest import Manifest, Piece
+from lading.storage.blobs.base import verify
 from lading.storage.blobs.mongo import MongoBlobs
 from lading.storage.collections.chunks import object_id
 from lading.storage.collections.manifests import new_id
+from lading.storage.collections.pictures import Pictures
 from lading.storage.contents import Contents
 from lading.storage.database import Database
 from tests.support.clock import NOW
@@ -186,10 +188,11 @@ async def test_a_piece_that_is_not_the_one_in_the_index(scene: Scene) -> None:
     manifest = await scene.finished(cells=1)
 
     class Confused(MongoBlobs):
-        async def read(self, upload_id: str, slice_start: int) -> tuple[Piece, bytes] | None:
-            return Piece(slice_start, 1, 0), b"x"
+        async def read(self, upload_id: str, pieces: Sequence[Piece]) -> bytes:
+            verify(upload_id, pieces, b"x")
+            return b"x"
 
-    scene.blobs = {"mongo": Confused(scene.chunks)}
+    scene.blobs = {"mongo": Confused(scene.chunks, Pictures(scene.database))}
     assert kinds(await scene.audit()) == [("damaged", manifest.id)]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lading.protocol.prefer import parse_wait, prefers_self
+from lading.protocol.prefer import parse_wait, prefers_async, prefers_self
 
 
 @pytest.mark.parametrize(
@@ -43,3 +43,19 @@ def test_the_wait(field: str | None, seconds: int | None) -> None:
 )
 def test_who_should_send_the_bytes(field: str | None, wanted: bool) -> None:
     assert prefers_self(field) is wanted
+
+
+@pytest.mark.parametrize(
+    ("field", "wanted"),
+    [
+        ("respond-async", True),
+        ("wait=10, Respond-Async; a=b", True),
+        ("respond-asynchronously", False),
+        ("respond-async=1", False),
+        ('a="respond-async"', False),
+        ("", False),
+        (None, False),
+    ],
+)
+def test_who_comes_back_for_an_answer_that_takes_long(field: str | None, wanted: bool) -> None:
+    assert prefers_async(field) is wanted

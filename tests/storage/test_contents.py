@@ -8,10 +8,12 @@ import pytest
 
 from lading.protocol.digests import crc32c
 from lading.protocol.manifest import MAX_ATTEMPT, Manifest, Piece
+from lading.storage.blobs.base import Moved
 from lading.storage.blobs.mongo import MongoBlobs
 from lading.storage.collections.chunks import Chunks, object_id
 from lading.storage.collections.manifests import new_id
-from lading.storage.contents import SPAN, Contents, base, identity
+from lading.storage.collections.pictures import Pictures
+from lading.storage.contents import SPAN, UNKNOWN, Contents, base, identity
 from lading.storage.database import Database
 
 CELL = 1024
@@ -39,7 +41,7 @@ def at(slice_start: int) -> Piece:
 
 def contents(database: Database) -> Contents:
     chunks = Chunks(database)
-    return Contents(chunks, {"mongo": MongoBlobs(chunks)})
+    return Contents(chunks, {"mongo": MongoBlobs(chunks, Pictures(database))})
 
 
 async def places(database: Database) -> list[int]:
@@ -72,8 +74,10 @@ async def test_what_is_stored_is_found_where_the_client_put_it(
     assert await kept.before(upload, 3 * CELL) == at(CELL)
     assert await kept.before(upload, SPAN) == at(SPAN - CELL)
     assert await kept.before(upload, 0) is None
-    assert await kept.read(upload, 3 * CELL) == (at(3 * CELL), BYTES)
-    assert await kept.read(upload, 2 * CELL) is None
+    assert await kept.read(upload, [at(3 * CELL)]) == BYTES
+    with pytest.raises(Moved):
+        await kept.read(upload, [at(2 * CELL)])
+    assert await kept.read(upload, [at(0), at(CELL)]) == 2 * BYTES
     assert [p - base(upload) for p in await places(each_database)] == [
         0,
         CELL,
@@ -92,11 +96,12 @@ async def test_another_attempt_has_nothing_and_conflicts_with_nothing(
     assert [p async for p in kept.pieces(again)] == []
     assert await kept.before(again, CELL) is None
     assert await kept.at(again, 0) is None
-    assert await kept.read(again, 0) is None
+    with pytest.raises(Moved):
+        await kept.read(again, [PIECE])
     other = Piece(0, 3, crc32c(b"bcd"))
     assert await kept.write(again, other, b"bcd") is True
-    assert await kept.read(again, 0) == (other, b"bcd")
-    assert await kept.read(first, 0) == (PIECE, BYTES)
+    assert await kept.read(again, [other]) == b"bcd"
+    assert await kept.read(first, [PIECE]) == BYTES
 
 
 async def test_earlier_attempts_are_forgotten_and_the_present_one_stays(
@@ -126,3 +131,49 @@ async def test_strays_are_what_is_no_part_of_a_finished_file(each_database: Data
     await kept.write(present, at(4 * CELL), BYTES)
     found = [p.slice_start async for p in kept.strays(present)]
     assert found == [SPAN + CELL, 2 * SPAN + 4 * CELL]
+
+
+def part(start: int, size: int) -> Piece:
+    return Piece(start, size, crc32c(BYTES[:size]))
+
+
+@pytest.mark.parametrize("attempt", [0, 2])
+async def test_a_range_is_held_by_the_pieces_from_where_it_begins_to_where_one_is_missing(
+    each_database: Database, attempt: int
+) -> None:
+    kept, upload = contents(each_database), manifest(attempt)
+    pieces = [part(0, CELL), part(CELL, 24), part(CELL + 24, 1000), part(3 * CELL, CELL)]
+    for piece in pieces:
+        await kept.write(upload, piece, BYTES[: piece.size])
+
+    async def holding(start: int, end: int) -> list[Piece]:
+        return [piece async for piece in kept.holding(upload, start, end)]
+
+    assert await holding(0, 1) == pieces[:1]
+    assert await holding(CELL - 1, CELL) == pieces[:1]
+    assert await holding(CELL - 1, CELL + 1) == pieces[:2]
+    assert await holding(CELL + 23, 2 * CELL) == pieces[1:3]
+    assert await holding(0, 4 * CELL) == pieces[:3]
+    assert await holding(2 * CELL, 4 * CELL) == []
+    assert await holding(3 * CELL + 5, 4 * CELL) == pieces[3:]
+
+
+async def test_a_file_in_the_bucket_without_pieces_is_held_by_its_cells(
+    database: Database,
+) -> None:
+    sent = replace(manifest(size=2 * CELL + 5), etag="e")
+    found = [piece async for piece in contents(database).holding(sent, CELL + 1, 2 * CELL + 5)]
+    assert found == [Piece(CELL, CELL, UNKNOWN), Piece(2 * CELL, 5, UNKNOWN)]
+    assert [p async for p in contents(database).layout(sent)] == [Piece(0, CELL, UNKNOWN), *found]
+
+
+async def test_cells_that_were_listed_before_the_file_moved_are_read_as_its_pieces(
+    each_database: Database,
+) -> None:
+    kept, moved = contents(each_database), manifest()
+    for start in (0, CELL):
+        await kept.write(moved, at(start), BYTES)
+    cells = [Piece(start, CELL, UNKNOWN) for start in (0, CELL, 2 * CELL)]
+    assert await kept.read(moved, cells[:2]) == 2 * BYTES
+    with pytest.raises(Moved):
+        await kept.read(moved, cells)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from typing import TypeVar, cast
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, TypeVar, cast
 
 from lading.protocol.errors import Unavailable
-from lading.protocol.manifest import Manifest, Piece
+from lading.protocol.manifest import Manifest, Piece, State
 from lading.storage.blobs.base import Blobs, Check, Ingest, Pieces, Traits
 from lading.storage.blobs.limit import Limited
 from lading.storage.blobs.measure import Measured
@@ -17,6 +17,13 @@ WRAPPED = ["bare", "retried", "limited", "measured", "all", "all, failing"]
 
 
 D = TypeVar("D", bound=Blobs)
+
+
+def finished(upload_id: str, size: int = 0, **more: Any) -> Manifest:
+    """The manifest of a finished file."""
+    usual: dict[str, Any] = {"user_id": "ann", "name": "a", "chunk_size": 1024, "size": size}
+    usual |= {"created_at": 0.0, "updated_at": 0.0, "expires_at": None, "state": State.READY}
+    return Manifest(**usual | {"id": upload_id, "upload_end": True} | more)
 
 
 def wrap(driver: D, how: str) -> D:
@@ -74,13 +81,13 @@ class Failing:
         self._fail()
         return await self._ingest.write(upload_id, piece, data)
 
-    async def read(self, upload_id: str, slice_start: int) -> tuple[Piece, bytes] | None:
+    async def read(self, upload_id: str, pieces: Sequence[Piece]) -> bytes:
         self._fail()
-        return await self._inner.read(upload_id, slice_start)
+        return await self._inner.read(upload_id, pieces)
 
-    async def delete(self, upload_id: str, most: int, before: int | None = None) -> int:
+    async def delete(self, manifest: Manifest, most: int, before: int | None = None) -> int:
         self._fail()
-        return await self._inner.delete(upload_id, most, before)
+        return await self._inner.delete(manifest, most, before)
 
     async def remove(self, upload_id: str, slice_start: int) -> None:
         self._fail()
@@ -96,6 +103,14 @@ class Failing:
     async def drop(self, manifest: Manifest, check: Check) -> None:
         self._fail()
         await self._inner.drop(manifest, check)
+
+    async def put_picture(self, upload_id: str, name: str, data: bytes) -> None:
+        self._fail()
+        await self._inner.put_picture(upload_id, name, data)
+
+    async def picture(self, upload_id: str, name: str) -> bytes | None:
+        self._fail()
+        return await self._inner.picture(upload_id, name)
 
     def uploads(self) -> AsyncIterator[str]:
         return self._inner.uploads()
@@ -128,11 +143,11 @@ class Idle:
         await self._call("write")
         return True
 
-    async def read(self, upload_id: str, slice_start: int) -> tuple[Piece, bytes] | None:
+    async def read(self, upload_id: str, pieces: Sequence[Piece]) -> bytes:
         await self._call("read")
-        return Piece(slice_start, 5, 0), b"hallo"
+        return b"hallo"
 
-    async def delete(self, upload_id: str, most: int, before: int | None = None) -> int:
+    async def delete(self, manifest: Manifest, most: int, before: int | None = None) -> int:
         await self._call("delete")
         return 0
 
@@ -147,6 +162,13 @@ class Idle:
 
     async def drop(self, manifest: Manifest, check: Check) -> None:
         await self._call("drop")
+
+    async def put_picture(self, upload_id: str, name: str, data: bytes) -> None:
+        await self._call("put_picture")
+
+    async def picture(self, upload_id: str, name: str) -> bytes | None:
+        await self._call("picture")
+        return b"hallo"
 
     async def uploads(self) -> AsyncIterator[str]:
         nothing: tuple[str, ...] = ()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lading.imaging.made import Maker
 from lading.janitor.verify import Finding, recount
 from lading.server.access.principal import Principal
 from lading.server.assembly import assemble
@@ -17,8 +18,10 @@ from lading.storage.blobs.base import Blobs
 from lading.storage.blobs.s3_client import AWS, S3Options
 from lading.storage.database import Database
 from lading.storage.free_space import FreeSpace
+from lading.storage.homes import MONGO
 from lading.storage.open import assemble_storage
 from tests.support.clock import Clock
+from tests.support.usual_home import usual_home
 
 TTL = 86_400.0
 TOMBSTONE_TTL = 3600.0
@@ -50,10 +53,14 @@ class Parts:
     chosen: Settings = field(default_factory=settings)
     limits: UploadLimits = field(default_factory=UploadLimits)
     s3: S3Options = AWS
+    maker: Maker | None = None
 
     def __post_init__(self) -> None:
         quota = self.chosen.default_quota
         free_space = FreeSpace(self.database)
+        if self.chosen.blobs == MONGO:
+            home = usual_home(self.database.manifests.database.name)
+            self.chosen = self.chosen.model_copy(update={"blobs": home})
         self.storage = assemble_storage(
             self.database,
             self.clock,
@@ -66,7 +73,7 @@ class Parts:
         self.chunks = self.storage.chunks
         self.quotas = self.storage.quotas
         self.blobs: Mapping[str, Blobs] = self.storage.blobs
-        assembly = assemble(self.storage, self.chosen, self.limits)
+        assembly = assemble(self.storage, self.chosen, self.limits, self.maker)
         self.janitor = assembly.janitor
         self.sweeper = assembly.janitor.sweeper
         self.uploads = assembly.uploads

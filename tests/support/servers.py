@@ -17,12 +17,14 @@ from typing import Any
 
 import httpx
 
+from lading.imaging.made import Maker
 from lading.server.app import create_app
 from lading.server.limits import USUAL_LIMITS, Limits
 from lading.server.process.serve import Note, address, listen
 from lading.server.process.server import Server, configuration
 from lading.server.services import Services
 from lading.server.settings import load
+from tests.support.usual_home import usual_home
 
 READY_SECONDS = 30.0
 
@@ -113,6 +115,8 @@ def process(
     Without a `database_url` it has a database of its own. It runs in `folder`, or in this one.
     """
     chosen = {"data": data, "port": 0, "database_url": database_url, **settings}
+    if database_url is not None:
+        chosen.setdefault("blobs", usual_home(database_url))
     own = {name: value for name, value in os.environ.items() if not name.startswith("LADING_")}
     given = {name: value for name, value in chosen.items() if value is not None}
     own |= {f"LADING_{name.upper()}": str(value) for name, value in given.items()}
@@ -172,13 +176,18 @@ async def inside(
     client: Any = None,
     clock: Callable[[], float] = time.time,
     limits: Limits = USUAL_LIMITS,
+    maker: Maker | None = None,
     **settings: object,
 ) -> AsyncIterator[Inside]:
     """Run a server in this loop; `settings` are named like the fields of `Settings`."""
+    if database_url is not None:
+        settings.setdefault("blobs", usual_home(database_url))
     chosen = load(data=data, port=0, database_url=database_url, **settings)
     (listener,) = listen(chosen)
     note = Note(chosen, address(listener))
-    config = configuration(create_app(chosen, client=client, clock=clock, limits=limits))
+    config = configuration(
+        create_app(chosen, client=client, clock=clock, limits=limits, maker=maker)
+    )
     server = Server(config, chosen, note.write)
     served = asyncio.create_task(server.serve(sockets=[listener]))
     await until(lambda: server.started or served.done())

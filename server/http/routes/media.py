@@ -27,6 +27,7 @@ from lading.server.access.principal import Principal
 from lading.server.http import schemas
 from lading.server.http.body import arriving, declared_length, read_json, whole_number
 from lading.server.http.endpoints import Answer
+from lading.server.http.finishing import FINISHED, PREFER, finish
 from lading.server.http.openapi import common
 from lading.server.http.openapi.operation import Operations, Parameter
 from lading.server.services import Services, services
@@ -268,11 +269,12 @@ async def parts(request: Request) -> schemas.media.PartList:
 @api.operation(
     "POST /v1/media/{id}/finalize",
     "finalizeMedium",
-    common.ok(schemas.files.Manifest, "The file."),
+    FINISHED,
+    parameters=(PREFER,),
     body=common.json_body(schemas.types.NoFields, {}, required=False),
     problems=(*common.NO_FILE, Incomplete, ChecksumMismatch),
 )
-async def finalize(request: Request) -> schemas.files.Manifest:
+async def finalize(request: Request) -> schemas.files.Manifest | Answer:
     """Verify size and SHA-256, and publish.
 
     Repeating the request returns the same answer.
@@ -280,5 +282,4 @@ async def finalize(request: Request) -> schemas.files.Manifest:
     server = services(request)
     principal = await server.principal(request)
     await read_json(request, schemas.types.NoFields)
-    manifest = await server.uploads.finish(principal, request.path_params["id"])
-    return schemas.files.manifest_of(manifest)
+    return await finish(request, server, principal)

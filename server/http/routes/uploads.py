@@ -28,6 +28,7 @@ from lading.server.http.body import (
     whole_number,
 )
 from lading.server.http.endpoints import Answer
+from lading.server.http.finishing import FINISHED, PREFER, finish
 from lading.server.http.openapi import common
 from lading.server.http.openapi.operation import Operations, Parameter
 from lading.server.http.routes.file_list import page_size
@@ -107,11 +108,12 @@ async def put_piece(request: Request) -> schemas.uploads.StoredPiece:
 @api.operation(
     "POST /v1/uploads/{id}/finish",
     "finishUpload",
-    common.ok(schemas.files.Manifest, "The file."),
+    FINISHED,
+    parameters=(PREFER,),
     body=common.json_body(schemas.uploads.FinishUpload, {}, required=False),
     problems=(*common.NO_FILE, Incomplete, ChecksumMismatch, UnsupportedMediaType),
 )
-async def finish(request: Request) -> schemas.files.Manifest:
+async def end(request: Request) -> schemas.files.Manifest | Answer:
     """Verify and publish an upload.
 
     Repeating the request returns the same answer.
@@ -119,10 +121,7 @@ async def finish(request: Request) -> schemas.files.Manifest:
     server = services(request)
     principal = await server.principal(request, Action.UPLOAD)
     body = await read_json(request, schemas.uploads.FinishUpload)
-    manifest = await server.uploads.finish(
-        principal, request.path_params["id"], body.size, body.sha256
-    )
-    return schemas.files.manifest_of(manifest)
+    return await finish(request, server, principal, body.size, body.sha256)
 
 
 @api.operation(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, NotRequired
+from typing import Annotated, Literal, NotRequired
 
 from pydantic import Field
 from typing_extensions import TypedDict
@@ -71,6 +71,14 @@ class StoredPiece(TypedDict):
     upload_size: Annotated[
         types.Size, Field(description="The number of stored bytes of the upload.")
     ]
+
+
+class Verifying(TypedDict):
+    """An upload whose bytes are read back; the request is to be repeated."""
+
+    state: Literal["verifying"]
+    done: Annotated[types.Size, Field(description="The bytes that are verified.")]
+    total: Annotated[types.Size, Field(description="The bytes of the file; 0 at first.")]
 
 
 def upload_of(manifest: domain.Manifest, stored: domain.Coverage) -> Upload:

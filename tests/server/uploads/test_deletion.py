@@ -12,6 +12,7 @@ import pytest
 from lading.janitor.sweep import DELETED_AT_ONCE
 from lading.protocol.digests import crc32c
 from lading.protocol.errors import NotFound, Unavailable
+from lading.protocol.manifest import Manifest
 from lading.protocol.spec import UploadSpec
 from lading.server.limits import UploadLimits
 from lading.storage.blobs.mongo import MongoBlobs
@@ -50,12 +51,12 @@ class Deleting:
         delete = MongoBlobs.delete
 
         async def held(
-            blobs: MongoBlobs, upload_id: str, most: int, before: int | None = None
+            blobs: MongoBlobs, manifest: Manifest, most: int, before: int | None = None
         ) -> int:
             self.asked += 1
             if self.asked > 1:
                 await self.opened.wait()
-            return await delete(blobs, upload_id, most, before)
+            return await delete(blobs, manifest, most, before)
 
         monkeypatch.setattr(MongoBlobs, "delete", held)
 

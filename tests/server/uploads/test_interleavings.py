@@ -4,8 +4,10 @@ its own. There is one outcome, nothing is left behind, and the account is exact 
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +19,7 @@ from lading.protocol.spec import UploadSpec
 from lading.server.uploads import OpenUpload
 from lading.storage.database import Database
 from tests.support.clock import NOW
-from tests.support.parts import ANN, CELL, TOMBSTONE_TTL, TTL, Parts
+from tests.support.parts import ANN, CELL, TOMBSTONE_TTL, TTL, Parts, settings
 from tests.support.steps import Steps
 
 PIECE = bytes(range(256)) * (CELL // 256)
@@ -98,12 +100,19 @@ KNOWN += [replace_bytes, recount]
 UNKNOWN: list[Deed] = [write, finish, finish_longer, remove, expire, sweep]
 UNKNOWN += [replace_bytes, recount]
 
+NOT_OF_BYTES = (reopen, recount)
+"""What has nothing to do with where the bytes are."""
+
 
 class Beginning:
-    """A file and an upload under way, as often as they are needed."""
+    """A file and an upload under way, as often as they are needed.
 
-    def __init__(self, parts: Parts) -> None:
+    `folder` is the directory of a local home, whose files are put back, too.
+    """
+
+    def __init__(self, parts: Parts, folder: Path | None) -> None:
         self._parts = parts
+        self._folder = folder
         # Not durable, since nothing is lost here: that is many times as fast.
         self._fast = parts.database.client.get_default_database()
         self._documents: dict[str, list[Any]] = {}
@@ -117,6 +126,8 @@ class Beginning:
         await self._upload("upload", size, 2)
         for name in ("manifests", "chunks", "quotas"):
             self._documents[name] = await self._fast[name].find({}).to_list(None)
+        if self._folder is not None:
+            shutil.copytree(self._folder, f"{self._folder}-begin")
 
     async def _upload(self, name: str, size: int | None, cells: int) -> None:
         upload = await self._parts.uploads.create(ANN, UploadSpec(name=name, size=size))
@@ -128,6 +139,18 @@ class Beginning:
         for name, documents in self._documents.items():
             await self._fast[name].delete_many({})
             await self._fast[name].insert_many(documents)
+        if self._folder is not None:
+            for each in ("incoming", "private", "public"):  # they are open, and stay
+                _empty(self._folder / each)
+            shutil.copytree(f"{self._folder}-begin", self._folder, dirs_exist_ok=True)
+
+
+def _empty(folder: Path) -> None:
+    for each in folder.iterdir():
+        if each.is_dir():
+            shutil.rmtree(each)
+        else:
+            each.unlink()
 
 
 async def attempt(side: Side, deed: Deed) -> str:
@@ -173,15 +196,22 @@ async def check(parts: Parts, upload_id: str, told: str) -> None:
 
 
 async def interleave(
-    database: Database, steps: Steps, first: Deed, second: Deed, size: int | None
+    database: Database,
+    steps: Steps,
+    first: Deed,
+    second: Deed,
+    size: int | None,
+    *,
+    folder: Path | None = None,
 ) -> None:
-    beginning = Beginning(Parts(database))
+    home = settings() if folder is None else settings(blobs=f"file://{folder}")
+    beginning = Beginning(Parts(database, chosen=home), folder)
     await beginning.prepare(size)
     number, taken = 0, 1
     while number < taken:
         number += 1
         await beginning.put_back()
-        one, other = Parts(steps), Parts(database)
+        one, other = Parts(steps, chosen=home), Parts(database, chosen=home)
         sides = [Side(p, (await p.uploads.resume(ANN, beginning.id))[0]) for p in (one, other)]
         codes: list[str] = []
 
@@ -196,6 +226,8 @@ async def interleave(
         told = f"{second.__name__} before operation {number} of {taken}: {codes}"
         assert set(codes) <= ALLOWED, told
         await check(other, beginning.id, told)
+        for parts in (one, other):
+            await parts.storage.blobs.close()
 
 
 @pytest.mark.parametrize("first", KNOWN)
@@ -208,3 +240,19 @@ async def test_of_known_length(database: Database, steps: Steps, first: Deed) ->
 async def test_of_unknown_length(database: Database, steps: Steps, first: Deed) -> None:
     for second in UNKNOWN:
         await interleave(database, steps, first, second, None)
+
+
+@pytest.mark.parametrize("first", [write_again, finish, remove, expire, replace_bytes])
+async def test_of_known_length_in_a_directory(
+    database: Database, steps: Steps, tmp_path: Path, first: Deed
+) -> None:
+    for number, second in enumerate(each for each in KNOWN if each not in NOT_OF_BYTES):
+        await interleave(database, steps, first, second, 2 * CELL, folder=tmp_path / str(number))
+
+
+@pytest.mark.parametrize("first", [write, finish, remove, expire, replace_bytes])
+async def test_of_unknown_length_in_a_directory(
+    database: Database, steps: Steps, tmp_path: Path, first: Deed
+) -> None:
+    for number, second in enumerate(each for each in UNKNOWN if each not in NOT_OF_BYTES):
+        await interleave(database, steps, first, second, None, folder=tmp_path / str(number))

@@ -11,7 +11,8 @@ import pytest
 
 from lading.protocol.errors import Internal
 from lading.protocol.manifest import Piece
-from lading.server.uploads.reader import Ahead, Fetched, stream
+from lading.server.uploads.reader import Ahead, Stream, stream
+from lading.storage.blocks import Block
 
 CELL = 8
 DATA = random.Random(1).randbytes(10 * CELL + 3)
@@ -27,27 +28,46 @@ class Shelf:
             low: (Piece(low, high - low, 0), DATA[low:high]) for low, high in pairwise(edges)
         }
         self.asked: list[int] = []
+        self.requests: list[Block] = []
         self.at_once = self.most_at_once = 0
         self.slow = True
+        self.gone: set[int] = set()
+        self.unlisted: set[int] = set()
+        self.most_ahead, self.largest = 3 * CELL, CELL
         self.budget = Ahead(100 * CELL)
 
-    async def fetch(self, slice_start: int) -> Fetched:
-        self.asked.append(slice_start)
-        self.at_once += 1
+    async def listing(self, start: int, end: int) -> AsyncGenerator[Piece, None]:
+        for piece, _ in self.pieces.values():
+            if piece.end > start and piece.slice_start < end:
+                if piece.slice_start in self.unlisted:
+                    raise Internal("not listed")
+                yield piece
+
+    async def fetch(self, block: Block) -> bytes:
+        self.requests.append(block)
+        self.asked += [piece.slice_start for piece in block]
+        size = sum(piece.size for piece in block)
+        self.at_once += size
         self.most_at_once = max(self.most_at_once, self.at_once)
         try:
             for _ in range(5 if self.slow else 0):
                 await asyncio.sleep(0)
         finally:
-            self.at_once -= 1
-        if slice_start not in self.pieces:
+            self.at_once -= size
+        if self.gone.intersection(piece.slice_start for piece in block):
             raise Internal("gone")
-        return self.pieces[slice_start]
+        return b"".join(self.pieces[piece.slice_start][1] for piece in block)
 
     def read(self, start: int, end: int) -> AsyncGenerator[bytes, None]:
-        first = max(place for place in self.pieces if place <= start)
-        ahead, budget = 3 * CELL, self.budget
-        return stream(self.fetch, CELL, first, start, end, most_ahead=ahead, budget=budget)
+        blocks = Stream(
+            self.listing(start, end),
+            self.fetch,
+            CELL,
+            most_ahead=self.most_ahead,
+            largest=self.largest,
+            budget=self.budget,
+        )
+        return stream(blocks, start, end)
 
 
 @pytest.fixture
@@ -83,14 +103,31 @@ async def test_readers_together_fetch_no_more_ahead_than_their_budget(
                 await asyncio.sleep(0)
         assert shelf.budget.free >= 0
     assert got == [DATA] * 4
-    assert shelf.most_at_once <= max(1, cells)
+    assert shelf.most_at_once <= max(1, cells) * CELL
+    for reading in readers:
+        await reading.aclose()
     assert shelf.budget.free == cells * CELL
 
 
 async def test_who_is_fast_gets_more_ahead_within_the_limit(shelf: Shelf) -> None:
     async for _ in shelf.read(0, len(DATA)):
         pass
-    assert shelf.most_at_once == 3
+    assert shelf.most_at_once == 3 * CELL
+
+
+async def test_pieces_are_fetched_together_when_the_reader_is_fast(shelf: Shelf) -> None:
+    shelf.most_ahead, shelf.largest = 8 * CELL, 3 * CELL
+    assert b"".join([data async for data in shelf.read(0, len(DATA))]) == DATA
+    sizes = [sum(piece.size for piece in block) for block in shelf.requests]
+    assert sizes[0] == 3, "the first bytes are not kept waiting by others"
+    assert 2 * CELL <= max(sizes) <= 3 * CELL
+    assert shelf.budget.free == 100 * CELL
+
+
+async def test_a_piece_that_is_larger_than_a_block_is_fetched_whole(shelf: Shelf) -> None:
+    shelf.most_ahead, shelf.largest = 1, 1
+    assert b"".join([data async for data in shelf.read(0, len(DATA))]) == DATA
+    assert [len(block) for block in shelf.requests] == [1] * len(shelf.pieces)
 
 
 async def test_who_is_slow_has_one_piece_ahead(shelf: Shelf) -> None:
@@ -104,8 +141,9 @@ async def test_who_is_slow_has_one_piece_ahead(shelf: Shelf) -> None:
         assert ahead <= CELL
 
 
-async def test_a_missing_piece_is_reported_at_its_place(shelf: Shelf) -> None:
-    del shelf.pieces[6 * CELL]
+@pytest.mark.parametrize("listed", [True, False])
+async def test_a_missing_piece_is_reported_at_its_place(shelf: Shelf, listed: bool) -> None:
+    (shelf.gone if listed else shelf.unlisted).add(6 * CELL)
     reading = shelf.read(0, len(DATA))
     got = b""
     while len(got) < 6 * CELL:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Sequence
 from functools import partial
 
 import pytest
@@ -36,15 +37,13 @@ class Reading:
         self.waiting = self.read = self.most = 0
         read = MongoBlobs.read
 
-        async def held(
-            blobs: MongoBlobs, upload_id: str, slice_start: int
-        ) -> tuple[Piece, bytes] | None:
-            self.read += 1
+        async def held(blobs: MongoBlobs, upload_id: str, pieces: Sequence[Piece]) -> bytes:
+            self.read += len(pieces)
             self.waiting += 1
             self.most = max(self.most, self.waiting)
             try:
                 await self.opened.wait()
-                return await read(blobs, upload_id, slice_start)
+                return await read(blobs, upload_id, pieces)
             finally:
                 self.waiting -= 1
 

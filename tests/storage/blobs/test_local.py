@@ -20,7 +20,7 @@ from lading.storage.blobs.local import SPAN, LocalBlobs
 from lading.storage.collections.chunks import Chunks
 from lading.storage.collections.manifests import new_id
 from lading.storage.database import Database
-from tests.storage.blobs.contract import Contract, manifest, nothing, piece, store
+from tests.storage.blobs.contract import Contract, manifest, nothing, piece, read, store
 from tests.support.blobs import WRAPPED, wrap
 from tests.support.database_faults import break_chunks
 from tests.support.servers import until
@@ -57,6 +57,11 @@ class LocalRig:
         assert piece is not None
         with self.files(upload_id)[0].open("r+b") as file:
             file.truncate(piece.end % SPAN - 1)
+
+    async def pictures_kept(self, upload_id: str) -> int:
+        return sum(
+            each.name != "0" for each in self.files(upload_id) if each.parent.name != "incoming"
+        )
 
     async def bytes_kept(self, upload_id: str) -> int:
         kept = 0
@@ -133,7 +138,9 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
 
 def test_the_driver_says_what_it_can_do(local: LocalRig) -> None:
     assert local.driver.name == f"file://{local.root}"
-    assert local.driver.traits == Traits(durable=True, ranges_while_uploading=True, path=True)
+    assert local.driver.traits == Traits(
+        durable=True, ranges_while_uploading=True, path=True, largest_block=2 * 2**20
+    )
 
 
 async def test_pieces_that_wait_at_once_share_a_sync(local: LocalRig, calls: Calls) -> None:
@@ -161,7 +168,7 @@ async def test_a_piece_that_failed_is_not_stored_and_may_be_sent_again(
         await local.blobs.write(upload_id, piece(0, data), data)
     assert [each async for each in local.chunks.pieces(upload_id)] == []
     assert await local.blobs.write(upload_id, piece(0, data), data) is True
-    assert await local.blobs.read(upload_id, 0) == (piece(0, data), data)
+    assert await read(local, upload_id, 0) == (piece(0, data), data)
 
 
 async def test_after_a_failed_sync_no_piece_that_was_written_before_counts(
@@ -193,7 +200,7 @@ async def test_a_piece_of_another_server_is_not_overwritten(
         )
         assert sum(isinstance(each, ChunkConflict) for each in outcomes) == 5
         winner = rivals[outcomes.index(True)]
-        assert await second.read(upload_id, 0) == (piece(0, winner), winner)
+        assert await read(local, upload_id, 0, second) == (piece(0, winner), winner)
 
 
 @pytest.mark.parametrize("earlier", [b"\0" * 3000, b"other bytes" * 300, b"the same" * 300])
@@ -221,9 +228,9 @@ async def test_of_a_writer_that_died_while_it_committed_nothing_wrong_is_left(
         await local.blobs.write(upload_id, piece(0, data), data)
     monkeypatch.undo()
     if right:
-        assert await local.blobs.read(upload_id, 0) == (late, earlier)
+        assert await read(local, upload_id, 0) == (late, earlier)
     else:
-        assert await local.blobs.read(upload_id, 0) is None
+        assert await read(local, upload_id, 0) is None
         assert await local.blobs.write(upload_id, piece(0, data), data) is True
 
 
@@ -295,7 +302,7 @@ async def test_a_caller_that_gives_up_leaves_no_half_piece(local: LocalRig) -> N
     writing.cancel()
     await asyncio.wait([writing])
     assert await local.driver.write(upload_id, piece(0, data), data) in (True, False)
-    assert await local.driver.read(upload_id, 0) == (piece(0, data), data)
+    assert await read(local, upload_id, 0) == (piece(0, data), data)
 
 
 async def test_files_are_closed_when_nobody_writes(local: LocalRig, database: Database) -> None:
@@ -345,4 +352,4 @@ async def test_what_is_not_lading_s_is_no_upload(local: LocalRig) -> None:
     (local.root / "private" / "ab" / "notes.txt").write_text("")
     (local.root / "public" / "index.html").write_text("")
     assert [each async for each in local.driver.uploads()] == []
-    assert await local.driver.delete(new_id(), 10) == 0
+    assert await local.driver.delete(manifest(new_id()), 10) == 0

@@ -53,6 +53,11 @@ class S3Rig:
         size: int = answer["ContentLength"]
         return size
 
+    async def pictures_kept(self, upload_id: str) -> int:
+        folder = self.driver.key(upload_id)[:-1]
+        answer = await self.driver.client.call("list_objects_v2", Prefix=folder)
+        return sum(not each["Key"].endswith("/0") for each in answer.get("Contents", ()))
+
     async def _stored(self, upload_id: str) -> bytes:
         return await self.driver.client.read(self.driver.key(upload_id), 0, 2**40)
 
@@ -229,6 +234,27 @@ def test_parts_are_whole_cells_and_never_too_many() -> None:
         assert part_size(2**30, cell) <= IN_MEMORY
 
 
+# -- reading
+
+
+async def test_pieces_that_follow_each_other_are_one_request(
+    home: S3Blobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, read = source(20 * CELL, CELL), home.client.read
+    await home.take(file.manifest, file.pieces())
+    asked: list[tuple[int, int]] = []
+
+    async def counted(key: str, start: int, end: int) -> bytes:
+        asked.append((start, end))
+        return await read(key, start, end)
+
+    monkeypatch.setattr(home.client, "read", counted)
+    pieces = [piece async for piece, _ in file.pieces()]
+    found = await home.read(file.manifest.id, pieces[2:17])
+    assert found == file.data[2 * CELL : 17 * CELL]
+    assert asked == [(2 * CELL, 17 * CELL)]
+
+
 # -- deleting
 
 
@@ -236,7 +262,7 @@ async def test_parts_that_are_not_joined_are_deleted_with_the_file(home: S3Blobs
     upload_id, other = new_id(), new_id()
     for each in (upload_id, other):
         await home.client.call("create_multipart_upload", Key=home.key(each))
-    assert await home.delete(upload_id, 10) == 0
+    assert await home.delete(manifest(upload_id), 10) == 0
     assert [each.upload_id for each in await under_way(home)] == [other]
     await home.abort((await under_way(home))[0])
     assert await under_way(home) == []
@@ -254,7 +280,7 @@ async def test_who_may_not_list_parts_may_still_delete(
 
     await home.take(file.manifest, file.pieces())
     monkeypatch.setattr(home.client, "call", denied)
-    await home.delete(file.manifest.id, 10)
+    await home.delete(file.manifest, 10)
     assert [each async for each in home.uploads()] == []
 
 
@@ -314,4 +340,6 @@ async def test_a_bucket_that_cannot_be_used_is_found(
 
 
 def test_the_driver_says_what_it_can_do() -> None:
-    assert S3Blobs.traits == Traits(durable=True, ranges_while_uploading=False, presigns=True)
+    assert S3Blobs.traits == Traits(
+        durable=True, ranges_while_uploading=False, presigns=True, largest_block=2 * 2**20
+    )

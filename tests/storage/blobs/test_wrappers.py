@@ -11,7 +11,7 @@ from lading.protocol.manifest import Piece
 from lading.storage.blobs.limit import LARGE, WRITES_AT_ONCE, Limited
 from lading.storage.blobs.measure import Measured
 from lading.storage.blobs.retry import Retried
-from tests.support.blobs import Idle
+from tests.support.blobs import Idle, finished
 from tests.support.servers import until
 
 ID = "0" * 24
@@ -39,7 +39,7 @@ async def test_a_failure_that_lasts_is_raised_after_the_last_pause() -> None:
     driver, pauses = Idle(), Pauses()
     driver.failures = [Unavailable() for _ in range(9)]
     with pytest.raises(Unavailable):
-        await Retried(driver, (1.0, 2.0), pauses).read(ID, 0)
+        await Retried(driver, (1.0, 2.0), pauses).read(ID, [PIECE])
     assert (pauses.slept, driver.calls) == ([1.0, 2.0], ["read"] * 3)
 
 
@@ -71,13 +71,13 @@ async def test_every_operation_is_measured_with_its_outcome() -> None:
     driver, ticks = Idle(), iter(range(100))
     blobs = Measured(driver, lambda *each: seen.append(each), lambda: float(next(ticks)))
     await blobs.write(ID, PIECE, b"hallo")
-    await blobs.read(ID, 0)
-    await blobs.delete(ID, 10)
+    await blobs.read(ID, [PIECE])
+    await blobs.delete(finished(ID), 10)
     await blobs.remove(ID, 0)
     for failure in (Unavailable(), ValueError("a fault"), asyncio.CancelledError()):
         driver.failures = [failure]
         with pytest.raises(type(failure)):
-            await blobs.read(ID, 0)
+            await blobs.read(ID, [PIECE])
     assert seen == [
         ("write", 1.0, 5, "ok"),
         ("read", 1.0, 5, "ok"),

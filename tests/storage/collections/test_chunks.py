@@ -47,7 +47,8 @@ async def test_another_piece_at_the_same_place_conflicts(
     await chunks.write(upload_id, FIRST, b"x" * 10)
     with pytest.raises(ChunkConflict, match="10 bytes with CRC-32C 111"):
         await chunks.write(upload_id, other, b"y" * other.size)
-    assert await chunks.data(upload_id, 0) == (FIRST, b"x" * 10)
+    assert await chunks.at(upload_id, 0) == FIRST
+    assert await chunks.data(upload_id, [0]) == {0: b"x" * 10}
 
 
 async def test_pieces_are_found_by_place(each_database: Database) -> None:
@@ -106,8 +107,9 @@ async def test_bytes_are_kept_with_the_piece_or_elsewhere(each_database: Databas
     data = os.urandom(1000)
     await chunks.write(upload_id, Piece(0, 1000, 7), data)
     await chunks.write(upload_id, Piece(1000, 5, 8))
-    assert await chunks.data(upload_id, 0) == (Piece(0, 1000, 7), data)
-    assert await chunks.data(upload_id, 5000) is None
+    assert await chunks.at(upload_id, 0) == Piece(0, 1000, 7)
+    assert await chunks.data(upload_id, [0]) == {0: data}
+    assert await chunks.data(upload_id, [5000, 0, 1000]) == {0: data}
     document = await each_database.chunks.find_one({"_id": object_id(upload_id, 1000)})
     assert "data" not in document
 
@@ -128,9 +130,7 @@ async def test_the_largest_piece_fits_a_document(database: Database) -> None:
     chunks, upload_id = Chunks(database), new_id()
     data = os.urandom(15 * 2**20)
     assert await chunks.write(upload_id, Piece(2**53 - 2**24, len(data), 2**32 - 1), data)
-    found = await chunks.data(upload_id, 2**53 - 2**24)
-    assert found is not None
-    assert found[1] == data
+    assert await chunks.data(upload_id, [2**53 - 2**24]) == {2**53 - 2**24: data}
 
 
 # -- races and broken connections: on the real thing only

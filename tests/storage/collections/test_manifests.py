@@ -277,38 +277,6 @@ async def test_a_finished_file_is_not_buried_as_an_upload(each_database: Databas
     assert await manifests.get(upload.id) is not None
 
 
-async def test_what_must_follow_is_claimed_moved_and_taken_out(each_database: Database) -> None:
-    manifests, upload = Manifests(each_database), manifest()
-    await manifests.create(upload)
-    assert await manifests.with_todo(NOW + 100, 10) == []
-    await manifests.mark_deleted(
-        upload.id,
-        now=NOW,
-        becomes=State.DELETED,
-        until=NOW + 100,
-        only=(State.UPLOADING,),
-        claimed_until=NOW + 30,
-    )
-    assert await manifests.with_todo(NOW + 29, 10) == []
-    assert await manifests.claim(upload.id, now=NOW + 29, until=NOW + 60) is None
-    assert await manifests.with_todo(NOW + 30, 10) == [upload.id]
-    first = await manifests.claim(upload.id, now=NOW + 30, until=NOW + 60)
-    assert first is not None
-    assert (first.manifest.todo, first.until) == (("empty",), NOW + 60)
-    assert first.manifest.todo_tries == 2
-    assert await manifests.claim(upload.id, now=NOW + 30, until=NOW + 60) is None
-    assert await manifests.move_claim(first, NOW + 70)
-    assert await manifests.with_todo(NOW + 69, 10) == []
-    second = await manifests.claim(upload.id, now=NOW + 70, until=NOW + 100)
-    assert second is not None
-    assert not await manifests.move_claim(first, NOW + 200), "it is another's by now"
-    assert await manifests.take_out(first.manifest, "empty") is None
-    assert await manifests.take_out(second.manifest, "empty") is not None
-    assert await manifests.take_out(second.manifest, "empty") is not None, "again is harmless"
-    assert await manifests.with_todo(NOW + 1000, 10) == []
-    assert await manifests.claim(upload.id, now=NOW + 1000, until=NOW + 1001) is None
-
-
 async def test_noting_that_it_is_emptied_takes_the_step_out(each_database: Database) -> None:
     manifests, upload = Manifests(each_database), manifest()
     await manifests.create(upload)

@@ -13,9 +13,13 @@ import httpx
 import pytest
 
 from lading.janitor.janitor import Janitor
+from lading.protocol.digests import crc32c
+from lading.protocol.manifest import Manifest, Piece
+from lading.storage.blobs.directory import Directory
 from lading.storage.clock import PlainClock
 from lading.storage.database import Database
 from tests.support.direct import LIMITS, PART, bucket, put, site_with_bucket
+from tests.support.homes import manifest_of
 from tests.support.seaweedfs import SeaweedFS
 from tests.support.servers import Inside, inside
 from tests.support.users import refusal
@@ -295,6 +299,28 @@ async def test_a_wrong_byte_in_a_part_is_found_by_reading_back(site: Inside) -> 
     assert await usage(site) == (0, 0)
 
 
+async def test_who_comes_back_for_a_file_that_takes_long_gets_202_meanwhile(site: Inside) -> None:
+    for body, outcome in ((LARGE, 200), (LARGE[:-1] + bytes([LARGE[-1] ^ 1]), 422)):
+        told = await announce(site, LARGE)
+        for part in (await parts_of(site, told))["parts"]:
+            sent = body[part["start"] : part["start"] + part["size"]]
+            assert (await put(part, sent)).status_code == 200
+        address = f"/v1/media/{told['media']['_id']}/finalize"
+        answers: list[httpx.Response] = []
+        async with site.http() as back_end:
+            while not answers or answers[-1].status_code == 202:
+                prefer = {"Prefer": "respond-async, wait=0"}
+                answers.append(await back_end.post(address, headers=prefer))
+        assert len(answers) > 1
+        for each in answers[:-1]:
+            assert each.headers["preference-applied"] == "respond-async"
+            assert each.headers["retry-after"] == "1"
+            so_far = each.json()
+            assert so_far["state"] == "verifying"
+            assert (so_far["done"], so_far["total"]) in ((0, 0), (so_far["done"], len(LARGE)))
+        assert answers[-1].status_code == outcome, "the outcome is kept for who comes back"
+
+
 async def test_a_client_that_knows_no_parts_sends_the_file_here(site: Inside) -> None:
     told = await announce(site, LARGE)
     async with httpx.AsyncClient(base_url=site.url, trust_env=False, timeout=30) as browser:
@@ -328,30 +354,66 @@ async def test_without_credentials_for_the_bucket_the_bytes_come_here(
 # -- what becomes of it later
 
 
-async def test_a_direct_file_moves_like_any_other(site: Inside) -> None:
+async def move(site: Inside, media: str, target: str) -> Manifest:
+    """Bring a file to another home, as `lading move` does; the manifest afterwards."""
+    uploads = site.services.uploads
+    storage = uploads._storage
+    seen, now = await storage.manifests.get(media), storage.clock()
+    assert seen is not None
+    claim = await storage.outbox.begin_move(seen, target, now=now, claimed_until=now + 30)
+    assert claim is not None
+    await uploads.todo.begin(claim)
+    moved = await storage.manifests.get(media)
+    assert moved is not None
+    assert (moved.blobs, moved.todo) == (target, ())
+    return moved
+
+
+async def published(site: Inside) -> Manifest:
+    """A file that was sent to the bucket."""
     told = await announce(site)
-    media = told["media"]["_id"]
     await put(told["upload"], BODY)
     assert (await finalize(site, told)).status_code == 200
-    uploads = site.services.uploads
-    manifests, clock = uploads._storage.manifests, uploads._storage.clock
-    seen = await manifests.get(media)
-    assert seen is not None
+    return await manifest_of(site, told["media"]["_id"])
+
+
+async def test_a_direct_file_moves_like_any_other(
+    site: Inside, tmp_path: Path, database: Database
+) -> None:
+    file = await published(site)
+    directory = f"file://{tmp_path}/files"
+    Directory(f"{tmp_path}/files", create=True).close()
     async with site.http() as viewer:
-        before = await viewer.get(f"/v1/files/{media}")
-        now = clock()
-        claim = await manifests.begin_move(seen, "mongo", now=now, claimed_until=now + 30)
-        assert claim is not None
-        await uploads.todo.begin(claim)
-        moved = await manifests.get(media)
-        assert moved is not None
-        assert (moved.blobs, moved.etag, moved.todo) == ("mongo", None, ())
-        assert await in_bucket(site) == []
-        after = await viewer.get(f"/v1/files/{media}")
-        assert after.content == BODY
-        assert after.headers["ETag"] == before.headers["ETag"]
-    janitor = Janitor(uploads._storage, tombstone_ttl=60)
+        before = await viewer.get(f"/v1/files/{file.id}")
+        for target in ("mongo", directory):
+            moved = await move(site, file.id, target)
+            assert moved.etag is None
+            assert await in_bucket(site) == []
+            after = await viewer.get(f"/v1/files/{file.id}")
+            assert after.content == BODY
+            assert after.headers["etag"] == before.headers["etag"], "the same bytes"
+    assert await database.chunks.count_documents({"data": {"$exists": True}}) == 0
+    janitor = Janitor(site.services.uploads._storage, tombstone_ttl=60)
     assert [each async for each in janitor.auditor().findings()] == []
+
+
+async def test_a_move_of_a_direct_file_that_broke_off_is_repeated(site: Inside) -> None:
+    file = await published(site)
+    contents = site.services.uploads._storage.contents
+    await contents.enlist(file, Piece(0, MIB, crc32c(BODY[:MIB])))
+    assert (await move(site, file.id, "mongo")).etag is None
+    async with site.http() as viewer:
+        assert (await viewer.get(f"/v1/files/{file.id}")).content == BODY
+
+
+async def test_who_reads_a_direct_file_while_it_moves_reads_on(site: Inside) -> None:
+    file = await published(site)
+    reading = site.services.uploads.read(file, 0, len(BODY))
+    got = await anext(reading)
+    await move(site, file.id, "mongo")
+    async for data in reading:
+        got += data
+    assert got == BODY
 
 
 async def test_the_audit_reads_direct_files_too(site: Inside) -> None:
