@@ -67,7 +67,8 @@ def _close(number: int) -> None:
 def detach(parent: int) -> bool:
     """Have no network, and end with the parent. Returns whether the kernel took the network away.
 
-    To be called in a session of its own, all of which becomes nicer. SystemExit when the parent is gone already.
+    To be called in a session of its own, all of which becomes nicer. SystemExit when the parent is
+    gone already.
     """
     os.nice(NICENESS)
     if not _LINUX:
