@@ -204,8 +204,9 @@ class _Child:
                 return await self._receive()
         except TimeoutError:
             most = self._limits.wall_seconds
+            # A busy machine may be the reason; the file's own share is its CPU time, see SIGXCPU.
             raise _Ended(
-                f"It takes longer than {most:g} s to read.", guilty=True, again=False
+                f"It takes longer than {most:g} s to read.", guilty=False, again=False
             ) from None
         except pipe.Broken as error:
             raise _Ended("Its decoder lost its way.", guilty=True, again=True) from error
