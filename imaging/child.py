@@ -65,6 +65,8 @@ def main() -> None:
     except Exception as error:
         channel.send(pipe.frame(pipe.REFUSED, f"{type(error).__name__}: {error}"))
         raise SystemExit(1) from error
+    gc.collect()
+    gc.freeze()  # so that what was loaded is not looked through again after each job
     channel.send(pipe.frame(pipe.HELLO, network, filtered, user, video))
     while True:
         job = pipe.read_job(channel.receive())

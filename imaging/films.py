@@ -29,6 +29,7 @@ from lading.imaging.ladder import Size
 from lading.imaging.limits import ImagingLimits
 from lading.imaging.made import AUDIO, VIDEO, Media
 from lading.imaging.picture import Original, check_size, upright
+from lading.imaging.pipe import FASTEST, LONGEST
 from lading.imaging.ranges import File, Ranges
 from lading.imaging.refusal import BROKEN, Refusal
 from lading.imaging.waveform import waveform
@@ -39,6 +40,8 @@ BLACK = 24
 """The average of a black frame is at most this, of 255."""
 MOST_FRAMES = 400
 """So many frames are decoded from a key frame on to reach a place, at most."""
+MOST_SQUEEZED = 16
+"""Pixels that are so many times wider than high, or higher than wide, are a lie."""
 _AREA = 0x20
 """swscale's averaging, which is right for shrinking: SWS_AREA."""
 
@@ -78,8 +81,8 @@ def _no_other(*_arguments: object) -> None:
 def _read(
     name: str, container: InputContainer, ranges: Ranges, limits: ImagingLimits
 ) -> Film | None:
-    video = next((one for one in container.streams.video if not _is_cover(one)), None)
-    audio = next(iter(container.streams.audio), None)
+    video = next(filter(_is_readable, container.streams.video), None)
+    audio = next(filter(_is_readable, container.streams.audio), None)
     main = video or audio
     if main is None:
         return None
@@ -112,11 +115,13 @@ def _shown(facts: Media, picture: Original | None) -> Film:
 
 
 def _duration(container: InputContainer, main: VideoStream | AudioStream) -> float | None:
-    if container.duration is not None and container.duration > 0:
-        return container.duration / av.time_base
-    if main.duration is not None and main.time_base is not None and main.duration > 0:
-        return float(main.duration * main.time_base)
-    return None
+    """Seconds; None when the file does not say, or says what cannot be."""
+    found = 0.0
+    if container.duration is not None:
+        found = container.duration / av.time_base
+    elif main.duration is not None and main.time_base is not None:
+        found = float(main.duration * main.time_base)
+    return found if 0 < found <= LONGEST else None
 
 
 def _codec(stream: VideoStream | AudioStream) -> str:
@@ -126,7 +131,7 @@ def _codec(stream: VideoStream | AudioStream) -> str:
 
 def _rate(video: VideoStream) -> float | None:
     rate = video.average_rate or video.guessed_rate
-    return round(float(rate), 3) if rate else None
+    return round(float(rate), 3) if rate and 0 < rate <= FASTEST else None
 
 
 def _waveform(
@@ -140,8 +145,11 @@ def _waveform(
 # -- covers ----------------------------------------------------------------------------------------
 
 
-def _is_cover(stream: VideoStream) -> bool:
-    return bool(stream.disposition & Disposition.attached_pic)
+def _is_readable(stream: VideoStream | AudioStream) -> bool:
+    """Whether it is a film or sound for which there is a decoder, and not a cover."""
+    cover = stream.disposition & Disposition.attached_pic
+    # PyAV's types do not say that there may be no decoder.
+    return not cover and getattr(stream, "codec_context", None) is not None
 
 
 def _cover(container: InputContainer, limits: ImagingLimits) -> Original | None:
@@ -186,6 +194,8 @@ def _with_poster(
         )
     check_size(Size(frame.width, frame.height), limits)
     ratio = video.sample_aspect_ratio or 1
+    if not 1 / MOST_SQUEEZED <= ratio <= MOST_SQUEEZED:
+        ratio = 1
     wide = Size(max(1, round(frame.width * ratio)), frame.height)
     orientation = _TURNS.get(round(-frame.rotation) % 360, 1)
 

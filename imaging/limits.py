@@ -28,7 +28,7 @@ class ImagingLimits:
     """A file may take as long. Waiting for the bytes of the file does not count."""
     cpu_seconds: int = 60
     """The kernel's own bound of one file, on all cores together."""
-    memory_bytes: int = 3 * 1024 * MIB
+    memory_bytes: int = 2 * 1024 * MIB
     """The address space of the child, where some 600 MiB are its libraries."""
     retire_bytes: int = 300 * MIB
     """A child with more resident memory after a file is replaced by a new one."""

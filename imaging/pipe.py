@@ -37,6 +37,8 @@ MOST_CODECS = 8
 MOST_SIDE = 2**20
 LONGEST = 10.0 * 365 * 86400
 """A duration beyond is a lie, in seconds."""
+FASTEST = 1000.0
+"""Frames a second; more are a lie, too."""
 
 JOB, DATA = "job", "data"
 HELLO, READ, PICTURE, DONE, REFUSED = "hello", "read", "picture", "done", "refused"
@@ -253,7 +255,7 @@ _FACTS: dict[str, Callable[[Any], Any]] = {
     "frames": lambda value: _maybe(value, 1, MAX_INTEGER),
     "alpha": _flag,
     "duration": lambda value: _number(value, LONGEST),
-    "frame_rate": lambda value: _number(value, 1e6),
+    "frame_rate": lambda value: _number(value, FASTEST),
     "codecs": _codecs,
     "moov_first": lambda value: None if value is None else _flag(value),
     "title": _label,

@@ -18,6 +18,8 @@ import platform
 import resource
 import signal
 import sys
+from contextlib import suppress
+from pathlib import Path
 
 from lading.imaging import syscalls
 from lading.imaging.limits import ImagingLimits
@@ -65,11 +67,15 @@ def _close(number: int) -> None:
 def detach(parent: int) -> bool:
     """Have no network, and end with the parent. Returns whether the kernel took the network away.
 
-    SystemExit when the parent is gone already.
+    To be called in a session of its own, all of which becomes nicer. SystemExit when the parent is
+    gone already.
     """
     os.nice(NICENESS)
     if not _LINUX:
         return False
+    # The kernel shares the CPU between sessions first (sched(7), autogroup), and this is one.
+    with suppress(OSError):
+        Path("/proc/self/autogroup").write_text(str(NICENESS))
     libc = ctypes.CDLL(None, use_errno=True)
     # Root needs no user namespace for that, and may be forbidden one.
     namespaces = (_CLONE_NEWNET, _CLONE_NEWUSER | _CLONE_NEWNET)

@@ -63,6 +63,7 @@ class Imager:
         self._limits = limits
         self._free: asyncio.LifoQueue[_Child | None] = asyncio.LifoQueue()
         self._all: set[_Child] = set()
+        self._closed = False
         for _ in range(children):
             self._free.put_nowait(None)
 
@@ -86,6 +87,8 @@ class Imager:
         raise AssertionError("a bound of no child at all")
 
     async def _start(self) -> _Child:
+        if self._closed:
+            raise _Ended("the server stops", guilty=False, again=False)
         self._all = {child for child in self._all if child.alive}
         child = await _Child.start(self._limits)
         self._all.add(child)
@@ -105,6 +108,7 @@ class Imager:
 
     async def close(self) -> None:
         """End all children. Whoever still waits for a picture gets Unavailable."""
+        self._closed = True
         await asyncio.gather(*(child.end() for child in self._all))
 
 
@@ -200,8 +204,9 @@ class _Child:
                 return await self._receive()
         except TimeoutError:
             most = self._limits.wall_seconds
+            # A busy machine may be the reason; the file's own share is its CPU time, see SIGXCPU.
             raise _Ended(
-                f"It takes longer than {most:g} s to read.", guilty=True, again=False
+                f"It takes longer than {most:g} s to read.", guilty=False, again=False
             ) from None
         except pipe.Broken as error:
             raise _Ended("Its decoder lost its way.", guilty=True, again=True) from error

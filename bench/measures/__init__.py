@@ -13,6 +13,8 @@ from bench.measures import (
     download_local,
     download_mongo,
     idle_connections,
+    image_grid,
+    image_uploads,
     images,
     many_pieces,
     many_uploads,
@@ -41,4 +43,6 @@ MEASURES: tuple[Callable[[Options], Measure], ...] = (
     move_s3.measure,
     direct_s3.measure,
     images.measure,
+    image_grid.measure,
+    image_uploads.measure,
 )

@@ -14,7 +14,8 @@ from bench.workspace import Workspace
 
 
 @asynccontextmanager
-async def _photo(workspace: Workspace) -> AsyncIterator[Path]:
+async def taken(workspace: Workspace) -> AsyncIterator[Path]:
+    """The photo, made once."""
     path = workspace.directory("photo") / "photo.jpg"
     await asyncio.to_thread(photo.write, path)
     yield path
@@ -52,5 +53,5 @@ def measure(options: Options) -> Measure:
         ),
         note="Each side runs in one process. The child of Lading is niced and confined, gets the "
         "file over a pipe, and refuses cut-off files.",
-        setup=_photo,
+        setup=taken,
     )

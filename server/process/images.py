@@ -7,7 +7,6 @@ import sys
 from collections.abc import Sequence
 
 from lading.imaging.worker import Imager
-
 from lading.protocol.errors import InvalidArgument
 from lading.protocol.spec import check_id
 from lading.server.assembly import Assembly

@@ -123,3 +123,24 @@ async def test_of_a_large_film_little_is_read() -> None:
         await imager.close()
     assert set(made.pictures) == {Variant(3)}
     assert source.was_read < 4 * 2**20
+
+
+def test_a_film_for_which_there_is_no_decoder_is_read_as_far_as_there_is_one(
+    studio: Studio,
+) -> None:
+    data = (SAMPLES / "vp9.webm").read_bytes().replace(b"V_VP9", b"V_XXX")
+    media = studio.make(data).media
+    assert media is not None
+    assert (media.kind, media.codecs) == ("audio", ("opus",))
+    assert studio.make(data.replace(b"A_OPUS", b"A_XXXX")).media is None
+
+
+def test_a_shape_that_cannot_be_is_no_shape(studio: Studio) -> None:
+    """The sample is told to be 65,535 times as wide as it is."""
+    data = bytearray((SAMPLES / "wide.mp4").read_bytes())
+    at = data.index(b"pasp")
+    data[at + 4 : at + 12] = b"\x00\x00\xff\xff\x00\x00\x00\x01"
+    media = studio.make(bytes(data)).media
+    assert media is not None
+    assert media.width is not None
+    assert media.width <= 16 * 160

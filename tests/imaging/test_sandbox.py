@@ -60,6 +60,8 @@ def test_the_kernel_confines_the_child(pid: int) -> None:
     assert int(found["CapEff"], 16) == int(found["CapPrm"], 16) == 0
     fields = proc(pid, "stat").read_text().rpartition(")")[2].split()
     assert int(fields[16]) == min(19, os.nice(0) + sandbox.NICENESS)
+    if proc(pid, "autogroup").exists():
+        assert proc(pid, "autogroup").read_text().split()[1:] == ["nice", str(sandbox.NICENESS)]
     assert int(fields[3]) == pid  # a session of its own: no terminal, no Ctrl-C
 
 
@@ -157,8 +159,13 @@ os.write(1, json.dumps(found).encode())
 
 
 def run(code: str) -> subprocess.CompletedProcess[bytes]:
+    # A session of its own, as the child has: `detach` makes all of its session nicer.
     return subprocess.run(
-        [sys.executable, "-I", "-c", code], capture_output=True, timeout=60, check=False
+        [sys.executable, "-I", "-c", code],
+        capture_output=True,
+        timeout=60,
+        check=False,
+        start_new_session=True,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import Coroutine, Iterable, Sequence
 from pathlib import Path
@@ -75,6 +76,14 @@ class Studio:
 
     def memory(self) -> list[Memory]:
         return self._imager.memory()
+
+    def cpu_seconds(self) -> float:
+        """The CPU time that the child has used: a bound that holds on a busy machine, too."""
+        found = 0.0
+        for memory in self._imager.memory():
+            fields = Path(f"/proc/{memory.pid}/stat").read_text().rpartition(")")[2].split()
+            found += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return found
 
     def close(self) -> None:
         self._do(self._imager.close())
