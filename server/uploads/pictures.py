@@ -19,7 +19,7 @@ from lading.protocol.errors import (
     QuotaExceeded,
     from_problem,
 )
-from lading.protocol.kinds import Kinds
+from lading.protocol.kinds import CROPS, Kinds
 from lading.protocol.manifest import Manifest, State
 from lading.server.background import Tasks, ignore_result
 from lading.server.limits import UploadLimits
@@ -115,6 +115,8 @@ class Pictures:
         UnprocessableImage, QuotaExceeded, NotReady when it takes longer.
         """
         kind = self._kinds.get(manifest.kind)
+        if crop is not None and crop not in CROPS:
+            raise NotFound(f"Images are cropped to {' or '.join(CROPS)}, or not at all.")
         if manifest.state is not State.READY:
             raise NotFound("The file is not finished, and has no images yet.")
         if not has_pictures(manifest.mime_type):

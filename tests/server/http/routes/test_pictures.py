@@ -259,6 +259,20 @@ async def test_anyone_may_have_the_pictures_of_a_public_file(
     assert own.headers["cache-control"] == f"public, max-age={YEAR}, immutable"
 
 
+@pytest.mark.parametrize("crop", ["round", "", "square.x", "../3", "square%00"])
+async def test_a_crop_that_anyone_makes_up_does_not_exist(
+    server: Inside, maker: FakeMaker, crop: str
+) -> None:
+    """Public addresses take any query parameter, and a crop becomes part of a picture's name."""
+    file_id = await photo(server)
+    await make_public(server, file_id)
+    async with httpx.AsyncClient(base_url=server.url, trust_env=False) as anyone:
+        answer = await anyone.get(f"/public/{file_id}/3?crop={crop}")
+    assert (answer.status_code, answer.json()["code"]) == (404, "not-found")
+    assert not [name for name in (await manifest_of(server, file_id)).pictures if "-" in name]
+    assert ("3round",) not in maker.calls
+
+
 # -- kinds
 
 AVATAR = Kind(name="avatar", crop="square", sizes=(1, 3), mime_types=("image/*",))
