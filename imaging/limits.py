@@ -22,8 +22,9 @@ class ImagingLimits:
     frame_pixels: int = 10 * MEGA
     read_bytes: int = 1024 * MIB
     """How much of a file the child may read; of a film that is its index and a few frames."""
-    picture_bytes: int = 16 * MIB
-    """An encoded picture; a longer animation becomes a still."""
+    picture_bytes: int = 15 * MIB
+    """An encoded picture; a longer animation becomes a still. As one document, which MongoDB limits
+    to 16 MiB, it must be kept beside its file."""
     wall_seconds: float = 120.0
     """A file may take as long. Waiting for the bytes of the file does not count."""
     cpu_seconds: int = 60

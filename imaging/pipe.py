@@ -18,7 +18,7 @@ import re
 import struct
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, fields
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgpack
 
@@ -33,12 +33,16 @@ MOST_READ = 2**20
 OVERHEAD = 64 * 1024
 MOST_TEXT = 500
 """Longer titles and reasons are cut, in characters."""
+MOST_PARTS = 16
+"""More lists and maps than that are in no message. Each costs the server many times its bytes."""
 MOST_CODECS = 8
 MOST_SIDE = 2**20
 LONGEST = 10.0 * 365 * 86400
 """A duration beyond is a lie, in seconds."""
 FASTEST = 1000.0
 """Frames a second; more are a lie, too."""
+
+T = TypeVar("T")
 
 JOB, DATA = "job", "data"
 HELLO, READ, PICTURE, DONE, REFUSED = "hello", "read", "picture", "done", "refused"
@@ -158,8 +162,23 @@ def clean(text: str) -> str | None:
     return _UNSHOWN.sub(" ", text).strip()[:MOST_TEXT] or None
 
 
+def _few_parts() -> Callable[[T], T]:
+    """Lets MOST_PARTS lists and maps of a message pass."""
+    left = MOST_PARTS
+
+    def passed(part: T) -> T:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise ValueError("too many lists and maps")
+        return part
+
+    return passed
+
+
 def parse(body: bytes, picture_bytes: int) -> Reply:
     """A message of the child; raises Broken for anything else."""
+    counted: Callable[[Any], Any] = _few_parts()
     try:
         items = msgpack.unpackb(
             body,
@@ -168,6 +187,8 @@ def parse(body: bytes, picture_bytes: int) -> Reply:
             max_array_len=64,
             max_map_len=64,
             max_ext_len=0,
+            list_hook=counted,
+            object_hook=counted,
         )
     except (ValueError, RecursionError) as error:
         raise Broken("bytes that are no message") from error

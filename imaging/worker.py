@@ -87,10 +87,14 @@ class Imager:
         raise AssertionError("a bound of no child at all")
 
     async def _start(self) -> _Child:
+        stops = _Ended("the server stops", guilty=False, again=False)
         if self._closed:
-            raise _Ended("the server stops", guilty=False, again=False)
+            raise stops
         self._all = {child for child in self._all if child.alive}
         child = await _Child.start(self._limits)
+        if self._closed:  # meanwhile: `close` did not know of this one
+            await child.end()
+            raise stops
         self._all.add(child)
         return child
 
@@ -177,7 +181,7 @@ class _Child:
         self._files += 1
         await self._send(pipe.job(source.size, variants))
         pictures: dict[Variant, Picture] = {}
-        left = self._limits.wall_seconds
+        left, unread = self._limits.wall_seconds, self._limits.read_bytes
         loop = asyncio.get_running_loop()
         while True:
             began = loop.time()
@@ -185,9 +189,12 @@ class _Child:
             left -= loop.time() - began
             self._began = True
             match reply:
-                case pipe.Read(start, end) if end <= source.size:
+                case pipe.Read(start, end) if end <= source.size and end - start <= unread:
+                    unread -= end - start
                     await self._send(pipe.frame(pipe.DATA, await source.read(start, end)))
-                case pipe.Drawn(variant, picture) if variant in variants:
+                case pipe.Drawn(variant, picture) if variant in variants and (
+                    variant not in pictures
+                ):
                     pictures[variant] = picture
                 case pipe.Done(media):
                     self._at_rest = True

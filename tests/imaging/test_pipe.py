@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import asdict
 from typing import Any
 
@@ -108,6 +109,23 @@ def test_titles_are_one_line_that_can_be_shown(told: str, shown: str | None) -> 
     assert isinstance(reply, Done)
     assert reply.media is not None
     assert reply.media.title == shown
+
+
+def test_a_message_of_many_parts_takes_no_memory() -> None:
+    """A list of nothing is one byte on the pipe, and sixty in the server."""
+    parts: list[Any] = []
+    for _ in range(3):
+        parts = [parts] * 60
+    body = msgpack.packb([pipe.PICTURE, *[parts] * 4])
+    tracemalloc.start()
+    try:
+        with pytest.raises(Broken):
+            pipe.parse(body, len(body))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(body) > 800_000
+    assert peak < 100_000
 
 
 @given(st.binary(max_size=400))

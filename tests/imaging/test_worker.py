@@ -205,6 +205,58 @@ async def test_a_child_that_cannot_start_makes_it_unavailable(imager_with: Make)
     assert imager.memory() == []
 
 
+TAKEN_OVER = """#!{python} -I
+from lading.imaging import pipe
+from lading.imaging.child import Channel
+from lading.imaging.ladder import Variant
+from lading.imaging.made import Picture
+
+channel, picture = Channel(0, 1), Picture(b"RIFF....WEBP", 1, 1)
+channel.send(pipe.frame(pipe.HELLO, False, False, False, False))
+job = pipe.read_job(channel.receive())
+{mischief}
+channel.receive()
+"""
+
+MISCHIEF = {
+    "reads without end": "while True: channel.read(0, job.size)",
+    "reads what is not there": "channel.read(job.size, job.size + 1)",
+    "sends a picture again and again": "while True: channel.send(pipe.drawn(Variant(3), picture))",
+    "sends another picture": "channel.send(pipe.drawn(Variant(6), picture))",
+    "sends what swells": "channel.send(pipe.frame(pipe.PICTURE, [[[[]] * 60] * 60] * 60))",
+    "sends a message without end": "channel.send(pipe.LENGTH.pack(2**32 - 1))",
+    "says hello again": "channel.send(pipe.frame(pipe.HELLO, True, True, True, True))",
+}
+"""What a child may do that is in the hands of whoever sent the file."""
+
+
+@pytest.mark.parametrize("mischief", MISCHIEF)
+async def test_a_child_that_was_taken_over_is_killed(
+    imager_with: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mischief: str
+) -> None:
+    child = tmp_path / "child"
+    child.write_text(TAKEN_OVER.format(python=sys.executable, mischief=MISCHIEF[mischief]))
+    child.chmod(0o755)
+    imager, source = imager_with(limits=replace(USUAL_LIMITS, read_bytes=2**20)), Bytes(PHOTO)
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "executable", str(child))
+        with pytest.raises(UnprocessableImage, match="lost its way"):
+            await imager.make(source, [SMALL])
+    assert source.was_read <= USUAL_LIMITS.crashes * 2**20
+    assert imager.memory() == []
+    await works(imager)
+
+
+async def test_a_child_that_starts_while_all_end_does_not_stay(imager_with: Make) -> None:
+    imager = imager_with()
+    making = asyncio.create_task(works(imager))
+    await asyncio.sleep(0)
+    await imager.close()
+    with pytest.raises(Unavailable):
+        await making
+    assert imager.memory() == []
+
+
 async def test_closing_ends_all_children() -> None:
     imager = Imager(1)
     await works(imager)
