@@ -7,7 +7,8 @@
 
 A crash anywhere repeats the step, which first settles what the last try left: see
 `storage/collections/quotas.py`. What is found to be impossible is noted, too, and is not tried
-again. A file at which the server itself or the child is killed again and again counts as such.
+again. A file at which the server itself or the child is killed again and again counts as such: a
+try counts from the first byte that is read of the file until it ends in any other way.
 Source: page 10 of the design, "How".
 """
 
@@ -15,7 +16,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -29,6 +30,7 @@ from lading.protocol.manifest import Manifest, NoPicture, State, StoredPicture
 from lading.protocol.media_types import essence
 from lading.server.uploads.reader import Reader
 from lading.storage.blobs.base import LARGEST_PICTURE, Check
+from lading.storage.collections.derivatives import Derivatives
 from lading.storage.collections.quotas import picture_key
 from lading.storage.contents import driver_at
 from lading.storage.open import Storage
@@ -47,11 +49,13 @@ def has_pictures(mime_type: str) -> bool:
 
 
 @dataclass(slots=True)
-class _FileSource:
-    """A file as the imaging room reads it."""
+class _Try:
+    """A file as the imaging room reads it. Where no child can be started, nothing is read of it."""
 
+    derivatives: Derivatives
     reader: Reader
     manifest: Manifest
+    counts: bool = False
     failed: bool = False
     """Its bytes could not be read: no fault of what they are."""
 
@@ -60,12 +64,22 @@ class _FileSource:
         return self.manifest.size or 0
 
     async def read(self, start: int, end: int) -> bytes:
+        if not self.counts:
+            _mine(await self.derivatives.count_try(self.manifest))
+            self.counts = True
         try:
             async with aclosing(self.reader.read(self.manifest, start, end)) as blocks:
                 return b"".join([block async for block in blocks])
         except LadingError:
             self.failed = True
             raise
+
+    async def take_back(self) -> None:
+        """The try ended, and the file was not the reason."""
+        if self.counts:
+            self.counts = False
+            with suppress(LadingError):
+                await self.derivatives.count_try(self.manifest, -1)
 
 
 class Deriver:
@@ -100,17 +114,17 @@ class Deriver:
         known = manifest.no_picture is not None or (not variants and manifest.media is not None)
         if known or not has_pictures(manifest.mime_type):
             return
-        claimed = _mine(await self._storage.derivatives.count_try(manifest))
-        if claimed.picture_tries > MOST_TRIES:
+        if manifest.picture_tries >= MOST_TRIES:
             reason = "The program that reads it was killed each time."
-            await self._note_none(claimed, UnprocessableImage(reason))
+            await self._note_none(manifest, UnprocessableImage(reason))
             return
+        tried = _Try(self._storage.derivatives, self._reader, manifest)
         try:
-            made = await self._make(claimed, variants, check)
+            made = await self._make(tried, variants, check)
         except UnprocessableImage as error:
-            await self._note_none(claimed, error)
+            await self._note_none(manifest, error)
         else:
-            await self._keep(claimed, made, variants, check)
+            await self._keep_made(tried, made, variants, check)
 
     def _variants(self, manifest: Manifest) -> dict[str, Variant]:
         """What is to be made, by the name that it is stored by.
@@ -136,21 +150,32 @@ class Deriver:
         if manifest.picture_debt is not None:
             _mine(await self._storage.derivatives.note_paid(manifest))
 
-    async def _make(self, claimed: Manifest, variants: Mapping[str, Variant], check: Check) -> Made:
+    async def _make(self, tried: _Try, variants: Mapping[str, Variant], check: Check) -> Made:
         """Let the pictures be made, while the claim is renewed."""
-        source = _FileSource(self._reader, claimed)
-        making = asyncio.ensure_future(self._maker.make(source, variants.values()))
+        making = asyncio.ensure_future(self._maker.make(tried, variants.values()))
         try:
             while not (await asyncio.wait({making}, timeout=CHECK_SECONDS))[0]:
                 await check()
             return making.result()
         except LadingError:
-            if source.failed:
-                await self._storage.derivatives.count_try(claimed, -1)
+            if tried.failed:
+                await tried.take_back()
+            raise
+        except asyncio.CancelledError:  # the server stops
+            await tried.take_back()
             raise
         finally:
             making.cancel()
             await asyncio.gather(making, return_exceptions=True)
+
+    async def _keep_made(
+        self, tried: _Try, made: Made, variants: Mapping[str, Variant], check: Check
+    ) -> None:
+        try:
+            await self._keep(tried.manifest, made, variants, check)
+        except (LadingError, asyncio.CancelledError):
+            await tried.take_back()
+            raise
 
     async def _keep(
         self, claimed: Manifest, made: Made, variants: Mapping[str, Variant], check: Check

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from lading.imaging.ladder import SIDES, Size, Variant, target
 from lading.imaging.made import Made, Media, Picture, Source
+from lading.protocol.errors import Unavailable
 
 SHOWN = Size(4000, 3000)
 
@@ -15,6 +16,7 @@ class FakeMaker:
     """Reads the beginning of a file and makes every picture of it that is asked for.
 
     `failures` are raised by the next calls, one each. While `opened` is cleared no call ends.
+    With `absent` no child can be started, and nothing is read.
     A file that begins with `text` is no image, one with `mute` has facts and no picture.
     """
 
@@ -23,6 +25,7 @@ class FakeMaker:
         self.failures: list[BaseException] = []
         self.opened = asyncio.Event()
         self.opened.set()
+        self.absent = False
         self.version = b""
         self.begun = asyncio.Event()
 
@@ -30,6 +33,8 @@ class FakeMaker:
         asked = tuple(variants)
         self.calls.append(tuple(f"{each.quality}{each.crop or ''}" for each in asked))
         self.begun.set()
+        if self.absent:
+            raise Unavailable("The pictures cannot be made now.")
         head = await source.read(0, min(source.size, 8))
         await self.opened.wait()
         if self.failures:

@@ -23,7 +23,9 @@ class Media(TypedDict):
     width: Annotated[int | None, Field(description="Pixels as shown, turned as the file says.")]
     height: int | None
     frames: Annotated[int | None, Field(description="The frames of an animation.")]
-    alpha: Annotated[bool, Field(description="Whether an image has transparent parts.")]
+    alpha: Annotated[
+        bool, Field(description="Whether an image has an alpha channel: parts may be transparent.")
+    ]
     duration: Annotated[float | None, Field(description="Seconds.")]
     frame_rate: Annotated[float | None, Field(description="Frames a second.")]
     codecs: list[str]

@@ -17,6 +17,7 @@ from lading.protocol.errors import (
     NotFound,
     NotReady,
     QuotaExceeded,
+    StorageFull,
     Unavailable,
     UnprocessableImage,
 )
@@ -206,6 +207,61 @@ async def test_bytes_that_cannot_be_read_now_are_no_fault_of_the_picture(
     parts.clock.now += LIMITS.todo_longest_pause
     await parts.uploads.pictures.todo.once()
     assert set((await now(parts, manifest)).pictures) == USUAL
+
+
+async def try_often(parts: Parts) -> None:
+    """More often than a file is tried."""
+    for _ in range(2 * MOST_TRIES):
+        parts.clock.now += LIMITS.todo_longest_pause
+        await parts.uploads.pictures.todo.once()
+
+
+async def test_where_no_child_starts_no_file_is_given_up(parts: Parts) -> None:
+    manifest = await file(parts)
+    maker_of(parts).absent = True
+    await try_often(parts)
+    assert len(maker_of(parts).calls) > MOST_TRIES
+    maker_of(parts).absent = False
+    await try_often(parts)
+    assert set((await now(parts, manifest)).pictures) == USUAL
+    await check(parts, manifest)
+
+
+async def test_pictures_that_cannot_be_stored_now_are_no_fault_of_the_file(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = await file(parts)
+
+    async def full(*_: object) -> None:
+        raise StorageFull("The disk is full.", free=0)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(parts.blobs[manifest.blobs]), "put_picture", full)
+        await try_often(parts)
+    assert len(maker_of(parts).calls) > MOST_TRIES
+    await try_often(parts)
+    assert set((await now(parts, manifest)).pictures) == USUAL
+    await check(parts, manifest)
+
+
+async def test_a_server_that_is_stopped_again_and_again_gives_no_file_up(
+    database: Database,
+) -> None:
+    clock = Clock()
+    manifest = await file(process(database, None, clock, imaging=0))
+    for _ in range(MOST_TRIES + 1):
+        parts = process(database, FakeMaker(), clock)
+        maker_of(parts).opened.clear()
+        serving = asyncio.create_task(parts.uploads.pictures.todo.run())
+        async with asyncio.timeout(10):
+            await maker_of(parts).begun.wait()
+            while not (await now(parts, manifest)).picture_tries:
+                await asyncio.sleep(0.005)
+        serving.cancel()
+        await asyncio.gather(serving, return_exceptions=True)
+        await parts.uploads.settle()
+        assert (await now(parts, manifest)).picture_tries == 0
+        clock.now += 2 * LEASE
 
 
 async def _until_renewed(parts: Parts) -> None:
