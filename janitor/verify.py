@@ -193,15 +193,18 @@ class Auditor:
         return await self._chunks.before(upload_id, SPAN * (MAX_ATTEMPT + 1)) is not None
 
     async def _strays(self, home: str) -> AsyncIterator[Finding]:
-        """Bytes at a home whose manifest names others, or that have none."""
-        suspects = {each for each in self._there[home] if await self._strays_at(each.hex(), home)}
+        """Bytes and pictures at a home whose manifest names others, or that have none."""
+        driver = driver_at(self._blobs, home)
+        here = self._there[home] | {bytes.fromhex(each) async for each in driver.pictured()}
+        suspects = {each for each in here if await self._strays_at(each.hex(), home)}
         if not suspects:
             return
         # A file may have moved away or been purged since the list was read: it is not in a new one.
-        async for upload_id in driver_at(self._blobs, home).uploads():
-            if bytes.fromhex(upload_id) in suspects and await self._strays_at(upload_id, home):
-                suspects.discard(bytes.fromhex(upload_id))
-                yield Finding("orphan", upload_id, f"bytes in {home} that belong to nothing")
+        for listed in (driver.uploads(), driver.pictured()):
+            async for upload_id in listed:
+                if bytes.fromhex(upload_id) in suspects and await self._strays_at(upload_id, home):
+                    suspects.discard(bytes.fromhex(upload_id))
+                    yield Finding("orphan", upload_id, f"bytes in {home} that belong to nothing")
 
     async def _strays_at(self, upload_id: str, home: str) -> bool:
         manifest = await self._manifests.get(upload_id)

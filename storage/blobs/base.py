@@ -118,6 +118,10 @@ class Blobs(Protocol):
         """For the audit: the ids of the uploads whose bytes are here, each once or more often."""
         ...
 
+    def pictured(self) -> AsyncIterator[str]:
+        """For the audit: the ids of the files of which pictures are here, once or more often."""
+        ...
+
 
 @runtime_checkable
 class Ingest(Blobs, Protocol):

@@ -332,12 +332,15 @@ class Directory:
             os.rmdir(upload_id, dir_fd=shard)
         os.fsync(shard)
 
-    def kept(self, kind: str) -> Iterator[str]:
-        """The ids of the finished files in `private` or `public`."""
+    def kept(self, kind: str) -> Iterator[tuple[str, list[str]]]:
+        """The ids of the finished files in `private` or `public`, each with what its folder holds."""
         for shard in _names(self._folders[kind]):
             with self._shard(kind, shard) as folder:
-                if folder is not None:
-                    yield from _names(folder)
+                if folder is None:
+                    continue
+                for name in _names(folder):
+                    with suppress(FileNotFoundError, NotADirectoryError):
+                        yield name, _names(folder, name)
 
     # -- folders
 
@@ -392,9 +395,9 @@ def _make_folder(parent: int | None, name: str, mode: int = 0o750) -> None:
         os.mkdir(name, mode, dir_fd=parent)
 
 
-def _names(folder: int) -> list[str]:
+def _names(folder: int, name: str = ".") -> list[str]:
     """What is in a folder. By a descriptor of its own, for others may be listing it, too."""
-    own = os.open(".", _FOLDER, dir_fd=folder)
+    own = os.open(name, _FOLDER, dir_fd=folder)
     try:
         with os.scandir(own) as found:
             return [each.name for each in found]

@@ -259,9 +259,19 @@ class LocalBlobs:
             if LISTED.fullmatch(name.partition(".")[0]):
                 yield name.partition(".")[0]
         for kind in (PRIVATE, PUBLIC):
-            for upload_id in await self._run(lambda kind=kind: list(self.directory.kept(kind))):
-                if LISTED.fullmatch(upload_id):
+            for upload_id, names in await self._kept(kind):
+                if ORIGINAL in names:
                     yield upload_id
+
+    async def pictured(self) -> AsyncIterator[str]:
+        for kind in (PRIVATE, PUBLIC):
+            for upload_id, names in await self._kept(kind):
+                if names != [ORIGINAL]:
+                    yield upload_id
+
+    async def _kept(self, kind: str) -> list[tuple[str, list[str]]]:
+        found = await self._run(lambda: list(self.directory.kept(kind)))
+        return [each for each in found if LISTED.fullmatch(each[0])]
 
     # -- files
 

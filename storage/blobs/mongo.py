@@ -76,5 +76,6 @@ class MongoBlobs:
         async for upload_id in self._chunks.uploads():
             if await self._chunks.has_data(upload_id):
                 yield upload_id
-        async for upload_id in self._pictures.uploads():
-            yield upload_id
+
+    def pictured(self) -> AsyncIterator[str]:
+        return self._pictures.uploads()

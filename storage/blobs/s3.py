@@ -164,7 +164,14 @@ class S3Blobs:
         async for page in self._pages("list_objects_v2", self._prefix, "ContinuationToken"):
             for each in page.get("Contents", ()):
                 upload_id = self._id_of(each["Key"])
-                if upload_id is not None:
+                if upload_id is not None and each["Key"] == self.key(upload_id):
+                    yield upload_id
+
+    async def pictured(self) -> AsyncIterator[str]:
+        async for page in self._pages("list_objects_v2", self._prefix, "ContinuationToken"):
+            for each in page.get("Contents", ()):
+                upload_id = self._id_of(each["Key"])
+                if upload_id is not None and each["Key"] != self.key(upload_id):
                     yield upload_id
 
     async def _pages(

@@ -65,6 +65,9 @@ class Wrapper(ABC):
     def uploads(self) -> AsyncIterator[str]:
         return self._inner.uploads()
 
+    def pictured(self) -> AsyncIterator[str]:
+        return self._inner.pictured()
+
     # -- of an ingest store
 
     @property

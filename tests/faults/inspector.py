@@ -71,7 +71,7 @@ class Inspector:
     async def clear(self) -> None:
         """Forget everything."""
         for driver in self._elsewhere():
-            async for upload_id in driver.uploads():
+            for upload_id in await _kept(driver):
                 await driver.delete(finished(upload_id, attempt=MAX_ATTEMPT), 2**20)
         for name in ("manifests", "chunks", "pictures", "quotas"):
             await getattr(self.database, name).delete_many({})
@@ -214,8 +214,11 @@ class Inspector:
                 reserved += manifest["size"] or await self._reach(manifest["_id"])
         owners = set(await self.database.chunks.distinct("upload_id"))
         assert owners <= known, f"pieces without a manifest: {owners - known}"
+        pictured = {upload_id async for upload_id in self.mongo.pictured()}
+        here = {str(each) for each in await self._alive()}
+        assert pictured <= here, f"pictures without a file: {pictured - here}"
         for driver in self._elsewhere():
-            here = {upload_id async for upload_id in driver.uploads()}
+            here = await _kept(driver)
             alive = {str(each) for each in await self._alive()}
             assert here <= alive, f"in {driver.name} without an upload: {here - alive}"
         account = await self.quotas.account(USER)
@@ -236,6 +239,15 @@ class Inspector:
         query: dict[str, Any] = {"upload_id": upload_id}
         last = await self.database.chunks.find_one(query, sort=[("slice_start", -1)])
         return 0 if last is None else last["slice_start"] + last["size"]
+
+
+async def _kept(driver: Blobs) -> set[str]:
+    """The uploads of which anything is at a home."""
+    return {
+        upload_id
+        for listed in (driver.uploads(), driver.pictured())
+        async for upload_id in listed
+    }
 
 
 async def eventually(condition: Any, seconds: float = 10) -> None:

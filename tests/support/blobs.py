@@ -115,6 +115,9 @@ class Failing:
     def uploads(self) -> AsyncIterator[str]:
         return self._inner.uploads()
 
+    def pictured(self) -> AsyncIterator[str]:
+        return self._inner.pictured()
+
 
 class Idle:
     """A driver without a store. `failures` are raised by the next calls, one each."""
@@ -174,3 +177,6 @@ class Idle:
         nothing: tuple[str, ...] = ()
         for upload_id in nothing:
             yield upload_id
+
+    def pictured(self) -> AsyncIterator[str]:
+        return Idle.uploads(self)

@@ -28,6 +28,7 @@ from lading.server.limits import UploadLimits
 from lading.server.uploads.derive import MOST_TRIES
 from lading.server.uploads.rebuild import Rebuild
 from lading.storage.database import Database
+from lading.storage.homes import MONGO, path_of
 from tests.support.clock import Clock
 from tests.support.maker import FakeMaker
 from tests.support.parts import ANN, TOMBSTONE_TTL, Parts, settings
@@ -408,6 +409,17 @@ async def test_other_steps_are_not_held_up_by_files_that_wait_for_their_pictures
         only=(State.UPLOADING,),
     )
     assert await without.uploads.todo.once() == 1
+
+
+@pytest.mark.parametrize("read", [True, False])
+async def test_pictures_do_not_hide_that_their_file_is_gone(parts: Parts, read: bool) -> None:
+    manifest = await derived(parts)
+    if manifest.blobs == MONGO:
+        await parts.chunks.strip(manifest.id, 10)
+    else:
+        Path(path_of(manifest.blobs), "private", manifest.id[-2:], manifest.id, "0").unlink()
+    found = [each async for each in parts.janitor.auditor().findings(read=read)]
+    assert [(each.kind, each.id) for each in found] == [("missing", manifest.id)]
 
 
 # -- the quota

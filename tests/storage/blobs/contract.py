@@ -322,9 +322,12 @@ class HomeContract:
         assert await rig.pictures_kept(public.manifest.id) == 0
 
     async def test_the_audit_hears_of_pictures_without_their_file(self, rig: HomeRig) -> None:
-        file = await self.placed(rig)
+        file, other = await self.placed(rig), await self.placed(rig)
         await rig.blobs.put_picture(file.manifest.id, "1", b"left")
-        assert file.manifest.id in {each async for each in rig.blobs.uploads()}
+        assert {each async for each in rig.blobs.pictured()} == {file.manifest.id}
+        await rig.blobs.delete(file.manifest, 10)
+        assert [each async for each in rig.blobs.pictured()] == []
+        assert {each async for each in rig.blobs.uploads()} == {other.manifest.id}
 
 
 class Contract(HomeContract):

@@ -149,12 +149,15 @@ def fill(made: Directory, data: bytes = b"hallo") -> None:
     os.close(descriptor)
 
 
+KEPT = [(ID, ["0"])]
+
+
 def test_a_file_goes_to_its_final_place_and_back(root: Path, made: Directory) -> None:
     fill(made)
     made.publish(NAME, ID, PRIVATE)
     final = Path("67", ID, "0")
     assert (root / "private" / final).read_bytes() == b"hallo"
-    assert (made.finished(ID), list(made.kept(PRIVATE)), made.incoming()) == (PRIVATE, [ID], [])
+    assert (made.finished(ID), list(made.kept(PRIVATE)), made.incoming()) == (PRIVATE, KEPT, [])
     made.change_kind(ID, PRIVATE, PUBLIC)
     assert (root / "public" / final).read_bytes() == b"hallo"
     assert (made.finished(ID), list(made.kept(PRIVATE))) == (PUBLIC, [])
