@@ -77,8 +77,10 @@ def detach(parent: int) -> bool:
     with suppress(OSError):
         Path("/proc/self/autogroup").write_text(str(NICENESS))
     libc = ctypes.CDLL(None, use_errno=True)
-    # Root needs no user namespace for that, and may be forbidden one.
-    namespaces = (_CLONE_NEWNET, _CLONE_NEWUSER | _CLONE_NEWNET)
+    namespaces = [_CLONE_NEWNET]
+    if os.geteuid() != 0:
+        # Root would be nobody inside and root outside, and could not leave that any more.
+        namespaces.append(_CLONE_NEWUSER | _CLONE_NEWNET)
     taken = any(libc.unshare(flags) == 0 for flags in namespaces)
     _end_with(parent)
     return taken

@@ -30,6 +30,9 @@ from lading.storage.blobs.base import ORIGINAL, Unusable
 
 INCOMING, PRIVATE, PUBLIC = "incoming", "private", "public"
 
+WRITTEN_SECONDS = 10.0
+"""A picture is written within that; a claim lasts for longer after its last renewal."""
+
 LISTED = re.compile(r"[0-9a-f]{24}")
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -247,14 +250,24 @@ class Directory:
             try:
                 self._write_new(folder, fresh, data)
                 os.rename(fresh, name, src_dir_fd=folder, dst_dir_fd=folder)
+                self._forget_unwritten(folder, name)
                 os.fsync(folder)
-            except FileNotFoundError:  # the folder was deleted
+            except FileNotFoundError:  # the folder was deleted, or this writer overstayed its claim
                 return False
             except OSError:
                 with suppress(OSError):
                     os.unlink(fresh, dir_fd=folder)
                 raise
         return True
+
+    def _forget_unwritten(self, folder: int, name: str) -> None:
+        """Delete what writers of a picture left that were killed before this one was written."""
+        written = os.stat(name, dir_fd=folder).st_mtime
+        for each in _names(folder):
+            if each.startswith(f".{name}."):
+                with suppress(FileNotFoundError):
+                    if os.stat(each, dir_fd=folder).st_mtime < written - WRITTEN_SECONDS:
+                        os.unlink(each, dir_fd=folder)
 
     def _write_new(self, folder: int, name: str, data: bytes) -> None:
         descriptor = os.open(name, _WRITE | os.O_CREAT | os.O_EXCL, 0o640, dir_fd=folder)

@@ -176,6 +176,32 @@ def test_inside_there_is_nothing_to_reach() -> None:
     assert set(found.values()) == {1}, found  # EPERM
 
 
+WITHOUT_ADMINISTRATION = """
+import ctypes, os, struct
+from lading.imaging import sandbox
+from lading.imaging.limits import USUAL_LIMITS
+
+libc = ctypes.CDLL(None, use_errno=True)
+header, found = struct.pack("=Ii", 0x20080522, 0), ctypes.create_string_buffer(24)
+assert libc.capget(header, found) == 0
+words = list(struct.unpack("=6I", found.raw))
+for at in (0, 1):
+    words[at] &= ~(1 << 21)  # CAP_SYS_ADMIN
+assert libc.capset(header, struct.pack("=6I", *words)) == 0
+parent = os.getppid()
+network = sandbox.detach(parent)
+filtered, user = sandbox.confine(USUAL_LIMITS, parent)
+os.write(1, f"{network} {filtered} {user} {os.getuid()}".encode())
+"""
+
+
+@as_root
+def test_root_that_gets_no_network_of_its_own_is_left_all_the_same() -> None:
+    """As in a container. A user namespace would hide root instead of leaving it."""
+    done = run(WITHOUT_ADMINISTRATION)
+    assert done.stdout.decode() == f"False True True {sandbox.NOBODY}", done.stderr
+
+
 def test_a_loop_ends_by_the_kernels_clock() -> None:
     done = run("from lading.imaging import sandbox\nsandbox.allow_seconds(0)\nwhile True: pass")
     assert done.returncode == -signal.SIGXCPU
