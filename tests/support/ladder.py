@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 import sys
 from io import BytesIO
 from pathlib import Path
 
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, UnidentifiedImageError
 
 from lading.imaging.ladder import QUALITIES, Variant
 from lading.imaging.worker import Imager
@@ -34,6 +35,18 @@ async def made(data: bytes) -> list[tuple[str, Image.Image]]:
     return drawn
 
 
+def original(path: Path) -> tuple[str, Image.Image]:
+    """Quality 0: the file itself, and of a video the frame at half a second."""
+    try:
+        image = Image.open(path).convert("RGB")
+    except UnidentifiedImageError:
+        one = ("-frames:v", "1", "-f", "image2pipe", "-c:v", "png", "-")
+        command = ("ffmpeg", "-v", "error", "-ss", "0.5", "-i", str(path), *one)
+        frame = subprocess.run(command, check=True, capture_output=True).stdout
+        image = Image.open(BytesIO(frame)).convert("RGB")
+    return f"0: {image.width} x {image.height}, {path.stat().st_size:,} bytes", image
+
+
 def row(pictures: list[tuple[str, Image.Image]]) -> Image.Image:
     """The pictures side by side, standing on one line."""
     labels = [max(image.width, 7 * len(text)) for text, image in pictures]
@@ -50,13 +63,16 @@ def row(pictures: list[tuple[str, Image.Image]]) -> Image.Image:
 
 def main(photo: str, video: str, target: str) -> None:
     """Draw the sheet: the photo above, the video below."""
-    rows = [row(asyncio.run(made(Path(each).read_bytes()))) for each in (photo, video)]
+    rows = []
+    for path in (Path(photo), Path(video)):
+        small = asyncio.run(made(path.read_bytes()))
+        rows.append(row([*small, original(path)]))
     sheet = Image.new("RGB", (max(r.width for r in rows), sum(r.height for r in rows)), "white")
     top = 0
     for each in rows:
         sheet.paste(each, (0, top))
         top += each.height
-    sheet.save(target, quality=80)
+    sheet.save(target, quality=70, method=6)
 
 
 if __name__ == "__main__":
