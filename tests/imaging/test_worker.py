@@ -14,11 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from lading.imaging.ladder import VARIANTS, Variant
+from lading.imaging.ladder import QUALITIES, VARIANTS, Variant
 from lading.imaging.limits import USUAL_LIMITS, ImagingLimits
 from lading.imaging.worker import Imager
 from lading.protocol.errors import NotFound, Unavailable, UnprocessableImage
-from tests.support.imaging import SAMPLES, Bytes
+from tests.support.imaging import SAMPLES, Bytes, opened
+from tests.support.photos import jpeg
 
 PHOTO = (SAMPLES / "orientation-6.jpg").read_bytes()
 SMALL = Variant(3)
@@ -192,6 +193,29 @@ async def test_a_picture_that_needs_more_memory_is_refused(imager_with: Make) ->
     with pytest.raises(UnprocessableImage, match="too large"):
         await imager.make(Bytes(PHOTO), VARIANTS)
     await works_small(imager)
+
+
+async def test_an_animation_of_large_frames_is_a_still(imager_with: Make) -> None:
+    source, large = Bytes((SAMPLES / "animated.gif").read_bytes()), Variant(6)
+    for frame_pixels, frames in ((220 * 120, 12), (220 * 120 - 1, 1)):
+        imager = imager_with(limits=replace(USUAL_LIMITS, frame_pixels=frame_pixels))
+        made = await imager.make(source, [large])
+        assert opened(made.pictures[large].data).get_n_pages() == frames
+
+
+async def test_an_animation_that_becomes_too_long_is_a_still(imager_with: Make) -> None:
+    imager = imager_with(limits=replace(USUAL_LIMITS, picture_bytes=4000))
+    source, large = Bytes((SAMPLES / "animated.gif").read_bytes()), Variant(6)
+    made = await imager.make(source, [large])
+    assert opened(made.pictures[large].data).get_n_pages() == 1
+
+
+async def test_a_photo_of_12_megapixels_takes_little_memory(imager_with: Make) -> None:
+    imager = imager_with()
+    made = await imager.make(Bytes(jpeg(4000, 3000)), map(Variant, QUALITIES))
+    assert len(made.pictures) == len(QUALITIES)
+    (memory,) = imager.memory()
+    assert memory.peak < 200 * 2**20
 
 
 async def works_small(imager: Imager) -> None:
