@@ -346,7 +346,7 @@ class Directory:
         os.fsync(shard)
 
     def kept(self, kind: str) -> Iterator[tuple[str, list[str]]]:
-        """The ids of the finished files in `private` or `public`, each with what its folder holds."""
+        """The finished files in `private` or `public`: the id, and what its folder holds."""
         for shard in _names(self._folders[kind]):
             with self._shard(kind, shard) as folder:
                 if folder is None:

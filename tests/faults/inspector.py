@@ -244,9 +244,7 @@ class Inspector:
 async def _kept(driver: Blobs) -> set[str]:
     """The uploads of which anything is at a home."""
     return {
-        upload_id
-        for listed in (driver.uploads(), driver.pictured())
-        async for upload_id in listed
+        upload_id for listed in (driver.uploads(), driver.pictured()) async for upload_id in listed
     }
 
 

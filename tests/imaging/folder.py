@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from tests.imaging.samples.make import (
     ADOBE,
@@ -26,14 +27,21 @@ from tests.imaging.samples.make import (
     table_profile,
 )
 
+
+class Look(NamedTuple):
+    size: str
+    sky: str
+    ground: str
+    sun: str
+
+
 SCENES = (
-    ("1600x1200", "skyblue-steelblue", "#3a5a2a", "#fff2b0"),
-    ("1200x1600", "gold-firebrick", "#402030", "#fff8e0"),
-    ("1920x1080", "plum-midnightblue", "#1c2c3c", "#e8e8ff"),
-    ("900x900", "palegreen-teal", "#6b4a2b", "#ffe08a"),
-    ("2400x1000", "lightsalmon-slateblue", "#2d4d4d", "#ffd0d0"),
+    Look("1600x1200", "skyblue-steelblue", "#3a5a2a", "#fff2b0"),
+    Look("1200x1600", "gold-firebrick", "#402030", "#fff8e0"),
+    Look("1920x1080", "plum-midnightblue", "#1c2c3c", "#e8e8ff"),
+    Look("900x900", "palegreen-teal", "#6b4a2b", "#ffe08a"),
+    Look("2400x1000", "lightsalmon-slateblue", "#2d4d4d", "#ffd0d0"),
 )
-"""Size, colours of the sky, of the ground, and of the sun."""
 
 FILM_SIDE = 1280
 """The long side of a film in pixels."""
@@ -219,9 +227,9 @@ RECIPES: dict[str, Recipe] = {
 """How each kind of file is made, by its name without the number of the scene."""
 
 
-def paint(path: Path, size: str, sky: str, ground: str, sun: str, seed: int) -> None:
+def paint(path: Path, look: Look, seed: int) -> None:
     """Clouds, hills, a sun, and patches of colour in a corner."""
-    width, height = (int(each) for each in size.split("x"))
+    width, height = (int(each) for each in look.size.split("x"))
 
     def at(*shares: float) -> str:
         pairs = zip(shares[::2], shares[1::2], strict=True)
@@ -229,15 +237,15 @@ def paint(path: Path, size: str, sky: str, ground: str, sun: str, seed: int) -> 
 
     drawn: list[object] = []
     for colour, shape in (
-        (ground, f"polygon {at(0, 0.7, 0.3, 0.5, 0.6, 0.75, 1, 0.55, 1, 1, 0, 1)}"),
-        (sun, f"circle {at(0.82, 0.2, 0.82, 0.3)}"),
+        (look.ground, f"polygon {at(0, 0.7, 0.3, 0.5, 0.6, 0.75, 1, 0.55, 1, 1, 0, 1)}"),
+        (look.sun, f"circle {at(0.82, 0.2, 0.82, 0.3)}"),
         ("red", f"rectangle {at(0.04, 0.05, 0.12, 0.18)}"),
         ("lime", f"rectangle {at(0.14, 0.05, 0.22, 0.18)}"),
         ("blue", f"rectangle {at(0.24, 0.05, 0.32, 0.18)}"),
         ("white", f"rectangle {at(0.04, 0.21, 0.12, 0.28)}"),
     ):
         drawn += ["-fill", colour, "-draw", shape]
-    start = ("-size", size, "-seed", seed, f"plasma:{sky}", "-blur", "0x3")
+    start = ("-size", look.size, "-seed", seed, f"plasma:{look.sky}", "-blur", "0x3")
     convert(*start, *drawn, "-depth", "8", "-strip", f"png24:{path}")
 
 
@@ -248,7 +256,7 @@ def make(target: Path, recipes: dict[str, Recipe] = RECIPES, scenes: int = len(S
         folder = Path(name)
         for number, look in enumerate(SCENES[:scenes], 1):
             source = folder / f"scene-{number}.png"
-            paint(source, *look, seed=number)
+            paint(source, look, seed=number)
             for ending, recipe in recipes.items():
                 recipe(Scene(source, folder), target / f"{number}-{ending}")
     return len(recipes) * scenes

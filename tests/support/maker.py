@@ -32,10 +32,10 @@ class FakeMaker:
     async def make(self, source: Source, variants: Iterable[Variant]) -> Made:
         asked = tuple(variants)
         self.calls.append(tuple(f"{each.quality}{each.crop or ''}" for each in asked))
-        self.begun.set()
         if self.absent:
             raise Unavailable("The pictures cannot be made now.")
         head = await source.read(0, min(source.size, 8))
+        self.begun.set()
         await self.opened.wait()
         if self.failures:
             raise self.failures.pop(0)
