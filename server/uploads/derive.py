@@ -29,7 +29,7 @@ from lading.protocol.kinds import Kinds
 from lading.protocol.manifest import Manifest, NoPicture, State, StoredPicture
 from lading.protocol.media_types import essence
 from lading.server.uploads.reader import Reader
-from lading.storage.blobs.base import LARGEST_PICTURE, Check
+from lading.storage.blobs.base import Check
 from lading.storage.collections.derivatives import Derivatives
 from lading.storage.collections.quotas import picture_key
 from lading.storage.contents import driver_at
@@ -184,7 +184,7 @@ class Deriver:
         pictures = {
             name: made.pictures[variant]
             for name, variant in variants.items()
-            if variant in made.pictures and len(made.pictures[variant].data) <= LARGEST_PICTURE
+            if variant in made.pictures
         }
         storage = self._storage
         storage.free_space.check()

@@ -24,7 +24,7 @@ ORIGINAL = "0"
 """The name of a file's own bytes, beside which its pictures have names such as `3`."""
 
 LARGEST_PICTURE = 15 * 2**20
-"""A picture is one document of at most 16 MiB where MongoDB keeps it. Larger ones are not kept."""
+"""A picture is one document of at most 16 MiB where MongoDB keeps it. No larger one is made."""
 
 Pieces = AsyncIterator[tuple[Piece, bytes]]
 """The pieces of a finished file in order, `slice_start` counted from the file's start."""

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from lading.imaging.ladder import Variant
+from lading.imaging.limits import USUAL_LIMITS
 from lading.protocol.digests import crc32c
 from lading.protocol.errors import (
     NotFound,
@@ -27,6 +28,7 @@ from lading.protocol.spec import UploadSpec
 from lading.server.limits import UploadLimits
 from lading.server.uploads.derive import MOST_TRIES
 from lading.server.uploads.rebuild import Rebuild
+from lading.storage.blobs.base import LARGEST_PICTURE
 from lading.storage.database import Database
 from lading.storage.homes import MONGO, path_of
 from tests.support.clock import Clock
@@ -110,6 +112,10 @@ async def check(parts: Parts, manifest: Manifest) -> None:
     assert await parts.usage("ann") == (current.charged, 0)
     assert current.picture_debt is None
     assert await parts.audit() == []
+
+
+def test_no_picture_is_made_that_a_home_cannot_keep() -> None:
+    assert USUAL_LIMITS.picture_bytes == LARGEST_PICTURE
 
 
 # -- after publication
