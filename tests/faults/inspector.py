@@ -28,7 +28,7 @@ from lading.storage.collections.pictures import Pictures
 from lading.storage.collections.quotas import Quotas
 from lading.storage.database import Database, connect
 from lading.storage.homes import path_of
-from tests.support.blobs import finished
+from tests.support.blobs import finished, kept
 from tests.support.servers import Running
 from tests.support.wire import checksum
 
@@ -71,7 +71,7 @@ class Inspector:
     async def clear(self) -> None:
         """Forget everything."""
         for driver in self._elsewhere():
-            for upload_id in await _kept(driver):
+            for upload_id in await kept(driver):
                 await driver.delete(finished(upload_id, attempt=MAX_ATTEMPT), 2**20)
         for name in ("manifests", "chunks", "pictures", "quotas"):
             await getattr(self.database, name).delete_many({})
@@ -218,7 +218,7 @@ class Inspector:
         here = {str(each) for each in await self._alive()}
         assert pictured <= here, f"pictures without a file: {pictured - here}"
         for driver in self._elsewhere():
-            here = await _kept(driver)
+            here = await kept(driver)
             alive = {str(each) for each in await self._alive()}
             assert here <= alive, f"in {driver.name} without an upload: {here - alive}"
         account = await self.quotas.account(USER)
@@ -239,13 +239,6 @@ class Inspector:
         query: dict[str, Any] = {"upload_id": upload_id}
         last = await self.database.chunks.find_one(query, sort=[("slice_start", -1)])
         return 0 if last is None else last["slice_start"] + last["size"]
-
-
-async def _kept(driver: Blobs) -> set[str]:
-    """The uploads of which anything is at a home."""
-    return {
-        upload_id for listed in (driver.uploads(), driver.pictured()) async for upload_id in listed
-    }
 
 
 async def eventually(condition: Any, seconds: float = 10) -> None:

@@ -26,6 +26,12 @@ def finished(upload_id: str, size: int = 0, **more: Any) -> Manifest:
     return Manifest(**usual | {"id": upload_id, "upload_end": True} | more)
 
 
+async def kept(driver: Blobs) -> set[str]:
+    """The uploads and files of which anything is at a home: bytes or pictures."""
+    listed = (driver.uploads(), driver.pictured())
+    return {upload_id for each in listed async for upload_id in each}
+
+
 def wrap(driver: D, how: str) -> D:
     """The driver with the wrappers that a test of the contract asks for."""
     match how:
