@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lading.imaging import sandbox
+from lading.imaging import sandbox, syscalls
+from lading.imaging.ladder import VARIANTS
 from lading.imaging.limits import USUAL_LIMITS
 from lading.imaging.worker import ENVIRONMENT
+from tests.imaging.hostile import LOADERS
 from tests.imaging.test_worker import PHOTO
-from tests.support.imaging import Studio
+from tests.support.imaging import SAMPLES, Studio
 
 as_root = pytest.mark.skipif(
     os.geteuid() != 0, reason="only root may look into a process that gave up its rights"
@@ -100,6 +104,50 @@ def test_limits_of_the_kernel(pid: int) -> None:
     assert limits["Max file size"] == limits["Max core file size"] == ["0", "0", "bytes"]
     soft = int(limits["Max cpu time"][0])
     assert USUAL_LIMITS.cpu_seconds <= soft <= USUAL_LIMITS.cpu_seconds + 10
+
+
+# -- while it works --------------------------------------------------------------------------------
+
+CALL = re.compile(r"\d+ +(?:<\.\.\. )?(\w+)(?:\(| resumed>).* = (?:(-1 E\w+)|[^-].*)")
+"""A line of strace: the call, and its failure. One that was begun and not ended has no result."""
+
+
+def calls(pid: int, log: Path, work: Callable[[], object]) -> tuple[set[str], set[tuple[str, str]]]:
+    """What a process asks the kernel for meanwhile: what it gets, and what fails and how."""
+    tracer = subprocess.Popen(
+        ["strace", "-f", "-o", str(log), "-p", str(pid)], stderr=subprocess.PIPE, text=True
+    )
+    assert tracer.stderr is not None
+    with tracer.stderr:
+        assert "attached" in tracer.stderr.readline()
+        work()
+        tracer.send_signal(signal.SIGINT)
+        tracer.wait()
+    found = [match.groups() for match in map(CALL.match, log.read_text().splitlines()) if match]
+    failed = {(name, failure) for name, failure in found if failure}
+    return {name for name, failure in found if not failure}, failed
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0 or shutil.which("strace") is None, reason="needs root and strace"
+)
+def test_a_child_at_work_asks_for_nothing_that_it_may_not_have(tmp_path: Path) -> None:
+    studio = Studio()
+    try:
+        studio.make(PHOTO)
+        (memory,) = studio.memory()
+        files = [SAMPLES / name for name in set(LOADERS.values())]
+        got, failed = calls(
+            memory.pid, tmp_path / "calls", lambda: [studio.make(one, VARIANTS) for one in files]
+        )
+    finally:
+        studio.close()
+    assert {"read", "write"} <= got
+    assert got <= {*syscalls.ALLOWED, "clone", "tgkill", "prlimit64"}
+    sockets = {"socket", "socketpair", "connect", "bind", "sendto", "recvfrom"}
+    files_and_programs = {"open", "openat", "creat", "execve", "fork", "vfork", "clone3"}
+    assert not got & (sockets | files_and_programs)
+    assert not {name for name, _ in failed} & sockets, "not even tried"
 
 
 # -- from inside -----------------------------------------------------------------------------------
