@@ -18,7 +18,7 @@ import re
 import struct
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, fields
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import msgpack
 
@@ -41,8 +41,6 @@ LONGEST = 10.0 * 365 * 86400
 """A duration beyond is a lie, in seconds."""
 FASTEST = 1000.0
 """Frames a second; more are a lie, too."""
-
-T = TypeVar("T")
 
 JOB, DATA = "job", "data"
 HELLO, READ, PICTURE, DONE, REFUSED = "hello", "read", "picture", "done", "refused"
@@ -162,11 +160,11 @@ def clean(text: str) -> str | None:
     return _UNSHOWN.sub(" ", text).strip()[:MOST_TEXT] or None
 
 
-def _few_parts() -> Callable[[T], T]:
+def _few_parts() -> Callable[[Any], Any]:
     """Lets MOST_PARTS lists and maps of a message pass."""
     left = MOST_PARTS
 
-    def passed(part: T) -> T:
+    def passed(part: Any) -> Any:
         nonlocal left
         left -= 1
         if left < 0:
@@ -178,7 +176,7 @@ def _few_parts() -> Callable[[T], T]:
 
 def parse(body: bytes, picture_bytes: int) -> Reply:
     """A message of the child; raises Broken for anything else."""
-    counted: Callable[[Any], Any] = _few_parts()
+    counted = _few_parts()
     try:
         items = msgpack.unpackb(
             body,
