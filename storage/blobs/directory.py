@@ -351,7 +351,7 @@ class Directory:
             with self._shard(kind, shard) as folder:
                 if folder is None:
                     continue
-                for name in _names(folder):
+                for name in filter(LISTED.fullmatch, _names(folder)):
                     with suppress(FileNotFoundError, NotADirectoryError):
                         yield name, _names(folder, name)
 

@@ -270,8 +270,7 @@ class LocalBlobs:
                     yield upload_id
 
     async def _kept(self, kind: str) -> list[tuple[str, list[str]]]:
-        found = await self._run(lambda: list(self.directory.kept(kind)))
-        return [each for each in found if LISTED.fullmatch(each[0])]
+        return await self._run(lambda: list(self.directory.kept(kind)))
 
     # -- files
 
