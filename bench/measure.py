@@ -124,6 +124,13 @@ class Measure:
     setup: Setup = field(default=bare, repr=False)
 
 
+def left_out(name: str, title: str, unit: str, why: str) -> Measure:
+    """A row that cannot be measured on this machine."""
+    return Measure(
+        name, title, unit, sides=(), goals=(), note=f"Left out: {why}", warm_up=False, rounds=1
+    )
+
+
 class Spread(NamedTuple):
     """The median, minimum and maximum of several rounds."""
 

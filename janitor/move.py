@@ -115,12 +115,15 @@ class Mover:
         Of a file that clients sent to the bucket no piece was listed: now each is, and all of them
         must have the SHA-256 of the file.
         """
-        sent, whole = manifest.etag is not None, Sha256()
+        sent, whole, position = manifest.etag is not None, Sha256(), 0
         async with aclosing(self._read_ahead(manifest, check)) as blocks:
             async for block, data in blocks:
                 self._on_bytes(manifest.id, len(data))
                 if sent:
                     await asyncio.to_thread(whole.update, data)
+                if block[0].slice_start != position:
+                    raise Internal(f"A piece of {manifest.id} at {position} is not listed.")
+                position = block[-1].end
                 for listed, part in _apart(block, data):
                     piece = listed._replace(crc32c=crc32c(part)) if sent else listed
                     if sent:

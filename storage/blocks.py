@@ -10,6 +10,9 @@ from lading.protocol.manifest import Piece
 Block = Sequence[Piece]
 """Pieces that follow each other."""
 
+MOST_PIECES = 256
+"""The most pieces of a block: each is named in the query that reads it, and small ones are many."""
+
 
 class Blocks:
     """Cuts a file into blocks, each as long as is asked for, with at least one piece.
@@ -26,8 +29,8 @@ class Blocks:
         """The block that is next, of `most` bytes; empty at the end, and where listing failed."""
         block: list[Piece] = []
         size = 0
-        while size < most and (piece := await self._at(len(block))):
-            if block and size + piece.size > most:
+        while size < most and len(block) < MOST_PIECES and (piece := await self._at(len(block))):
+            if block and (piece.slice_start != block[-1].end or size + piece.size > most):
                 break
             block.append(piece)
             size += piece.size

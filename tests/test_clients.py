@@ -15,6 +15,7 @@ from random import Random
 import httpx
 import pytest
 
+from tests.support.missing import missing
 from tests.support.servers import Process
 from tests.support.wire import cells, channel
 
@@ -26,10 +27,7 @@ def program(name: str) -> str:
     """The path of a program. Without it the test is skipped, and fails where CI=true."""
     found = shutil.which(name)
     if found is None:
-        reason = f"{name} is not installed: run scripts/install test"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
+        missing(f"{name} is not installed: run scripts/install test")
     return found
 
 

@@ -29,6 +29,7 @@ from lading.protocol.receiver import ReceiverLimits
 from lading.server.limits import Limits
 from tests.support.children import free_port
 from tests.support.homes import make_public, stored
+from tests.support.missing import missing
 from tests.support.photos import jpeg
 from tests.support.servers import Inside, Running, inside
 from tests.support.wire import PING, STORED, WINDOW, channel
@@ -128,10 +129,7 @@ def running(command: list[str], folder: Path, port: int) -> Any:
     path = f"{os.environ['PATH']}:/usr/sbin"
     program = shutil.which(command[0], path=path)
     if program is None:
-        message = f"{command[0]} is missing (Debian: apt-get install {command[0]})"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
+        missing(f"{command[0]} is missing (Debian: apt-get install {command[0]})")
     log = folder / "proxy.log"
     own = {"HOME": str(folder), "XDG_DATA_HOME": str(folder), "XDG_CONFIG_HOME": str(folder)}
     with log.open("wb") as output:

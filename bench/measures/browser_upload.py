@@ -11,7 +11,7 @@ import shutil
 from pathlib import Path
 
 from bench import uploads
-from bench.measure import GIB, MIB, Goal, Measure, Options, Run, Sample, Side, in_words
+from bench.measure import GIB, MIB, Goal, Measure, Options, Run, Sample, Side, in_words, left_out
 from bench.process import ROOT
 from bench.workspace import Workspace
 
@@ -55,8 +55,8 @@ def measure(options: Options) -> Measure:
     size = 128 * MIB if options.quick else GIB
     name, title, unit = "browser-upload", f"Upload of {in_words(size)} by a browser", "MB/s"
     if what := lacking():
-        note = f"Left out: {what} is not there. `scripts/install` tries to get what it needs."
-        return Measure(name, title, unit, sides=(), goals=(), note=note, warm_up=False, rounds=1)
+        why = f"{what} is not there. `scripts/install` tries to get what it needs."
+        return left_out(name, title, unit, why)
     return Measure(
         name=name,
         title=title,

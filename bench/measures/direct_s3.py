@@ -7,8 +7,8 @@ The other side is the same client with the bytes through the server.
 from __future__ import annotations
 
 from bench import uploads
-from bench.measure import GIB, MIB, Goal, Measure, Options, Run, Sample, Side, in_words
-from bench.peers.seaweedfs import has_seaweedfs, seaweedfs
+from bench.measure import GIB, MIB, Goal, Measure, Options, Run, Sample, Side, in_words, left_out
+from bench.peers.seaweedfs import MISSING, has_seaweedfs, seaweedfs
 from bench.process import ask
 from bench.workspace import Workspace
 
@@ -19,8 +19,7 @@ def measure(options: Options) -> Measure:
     size = 128 * MIB if options.quick else GIB
     name, title, unit = "direct-s3", f"Direct upload of {in_words(size)} to S3", "MB/s"
     if not has_seaweedfs():
-        note = "Left out: SeaweedFS is not there. `scripts/install test` installs it."
-        return Measure(name, title, unit, sides=(), goals=(), note=note, warm_up=False, rounds=1)
+        return left_out(name, title, unit, MISSING)
     return Measure(
         name=name,
         title=title,

@@ -11,8 +11,8 @@ import time
 from datetime import UTC, datetime
 
 from bench import uploads
-from bench.measure import GIB, MIB, Goal, Measure, Options, Run, Sample, Side, in_words
-from bench.peers.seaweedfs import Bucket, has_seaweedfs, seaweedfs
+from bench.measure import GIB, MIB, Goal, Measure, Options, Run, Sample, Side, in_words, left_out
+from bench.peers.seaweedfs import MISSING, Bucket, has_seaweedfs, seaweedfs
 from bench.process import memory
 from bench.workspace import Workspace
 
@@ -24,8 +24,7 @@ def measure(options: Options) -> Measure:
     size = 128 * MIB if options.quick else GIB
     name, title, unit = "move-s3", f"From FINISH to S3, {in_words(size)}", "MB/s"
     if not has_seaweedfs():
-        note = "Left out: SeaweedFS is not there. `scripts/install test` installs it."
-        return Measure(name, title, unit, sides=(), goals=(), note=note, warm_up=False, rounds=1)
+        return left_out(name, title, unit, MISSING)
     return Measure(
         name=name,
         title=title,

@@ -21,6 +21,8 @@ from bench.process import ChildFailed
 from bench.workspace import POLL_SECONDS, START_SECONDS, Workspace
 from lading.storage.blobs.s3_client import S3Client, S3Error, S3Options
 
+MISSING = "SeaweedFS is not there. `scripts/install test` installs it."
+
 KEYS = ("lading-bench", "the-secret-of-the-bench")
 BUCKET, REGION = "bench", "us-east-1"
 

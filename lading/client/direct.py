@@ -21,7 +21,13 @@ from lading.client.http_channel import finish
 from lading.client.proxy import proxy_for
 from lading.client.retry import Retry
 from lading.client.source import Source
-from lading.protocol.errors import ChecksumMismatch, Incomplete, NotFound, Unavailable
+from lading.protocol.errors import (
+    ChecksumMismatch,
+    Incomplete,
+    InvalidArgument,
+    NotFound,
+    Unavailable,
+)
 from lading.protocol.spec import UploadSpec
 
 AT_ONCE = 4
@@ -33,11 +39,17 @@ BLOCK = 2**20
 PATIENCE = 30.0
 """Seconds for which a bucket that fails is tried again; after that the server takes the bytes."""
 
+TEMPORARY = (408, 429)
+"""Statuses below 500 by which a bucket asks to send the same bytes again."""
+
+NO_FINGERPRINT = "`fingerprint` is not a known field"
+"""How a server of an older version refuses an announcement with one."""
+
 Raw = Mapping[str, Any]
 
 
 class BucketRefused(Exception):
-    """The bucket does not take the bytes: they changed meanwhile, or the address expired."""
+    """The bucket does not take the bytes: they changed, the address expired, or it fails."""
 
 
 class Listener(Protocol):
@@ -101,8 +113,10 @@ class DirectUpload:
         if upload is None:
             return None
         try:
-            if upload_id is not None and "parts" not in upload:
-                with suppress(Incomplete):  # an earlier attempt may have sent all of it
+            if upload_id is not None:
+                # An earlier attempt may have sent all of it. Its parts cannot be listed any more
+                # once they are joined.
+                with suppress(Incomplete):
                     return await self._finalize(media_id)
             return await self._finalize(media_id) if await self._send(media_id, upload) else None
         except (Incomplete, NotFound):
@@ -115,7 +129,14 @@ class DirectUpload:
         more = {name: getattr(spec, name) for name in ("mime_type", "fingerprint", "kind")}
         body |= {name: value for name, value in more.items() if value is not None}
         self._listener.announcing()
-        media, upload = self._told(await self._api.json("POST", "/v1/media", body=body))
+        try:
+            told = await self._api.json("POST", "/v1/media", body=body)
+        except InvalidArgument as refused:
+            if "fingerprint" not in body or NO_FINGERPRINT not in str(refused):
+                raise
+            del body["fingerprint"]
+            told = await self._api.json("POST", "/v1/media", body=body)
+        media, upload = self._told(told)
         return str(media["_id"]), upload
 
     async def _look(self, upload_id: str, sha256: str) -> tuple[str, Raw | None]:
@@ -133,11 +154,11 @@ class DirectUpload:
         return media, upload if is_direct else None
 
     async def _send(self, media_id: str, upload: Raw) -> bool:
-        """Send the bytes; False where the bucket does not take them. Raises what the source
-        raises."""
+        """Send the bytes; False where the bucket does not take them. Raises LadingError where the
+        server fails, and what the source raises."""
         try:
             await Bucket(self._api, self._source, self._listener).send(media_id, upload)
-        except (BucketRefused, Unavailable):
+        except BucketRefused:
             await self._source.confirm(lambda _done: None)  # says it, if the file changed
             return False
         return True
@@ -163,7 +184,8 @@ class Bucket:
     async def send(self, media_id: str, upload: Raw) -> None:
         """Send the file: whole, or the parts that the bucket lacks.
 
-        Raises BucketRefused; Unavailable for a bucket that fails; what the source raises.
+        Raises BucketRefused, also for a bucket that keeps failing; LadingError where the server
+        does not list the parts; what the source raises.
         """
         size = self._source.size
         assert size is not None
@@ -210,7 +232,11 @@ class Bucket:
             except Unavailable as failure:
                 self._flying[start] = 0
                 self._moved()
-                await retry.wait(failure)
+                try:
+                    await retry.wait(failure)
+                except Unavailable as last:
+                    # Not to be taken for the same trouble of the server, which the upload outlasts.
+                    raise BucketRefused(str(last)) from last
             else:
                 del self._flying[start]
                 self._there += end - start
@@ -232,7 +258,7 @@ class Bucket:
                 answer = await http.put(url, headers=headers, content=self._blocks(start, end))
             except httpx.TransportError as error:
                 raise Unavailable("The bucket cannot be reached.") from error
-        if answer.status_code >= 500:
+        if _is_temporary(answer):
             raise Unavailable(f"The bucket answers with HTTP status {answer.status_code}.")
         if answer.status_code >= 300:
             raise BucketRefused(answer.text[:500])
@@ -245,3 +271,13 @@ class Bucket:
             self._listener.sending(len(data))
             self._moved()
             yield data
+
+
+def _is_temporary(answer: httpx.Response) -> bool:
+    """Whether the bucket may take the same bytes later.
+
+    S3 answers 400 with this code where the bytes came too slowly.
+    """
+    status = answer.status_code
+    slow = status == 400 and "<Code>RequestTimeout</Code>" in answer.text
+    return status >= 500 or status in TEMPORARY or slow

@@ -87,6 +87,7 @@ class UploadTask:
         self._by_grant = False
         self._direct: DirectUpload | None = None
         self._fresh_starts_left = 1
+        self._verified = 0
         self._name = ""
         self._on_progress = on_progress
         self._news = asyncio.Event()
@@ -344,7 +345,7 @@ class UploadTask:
             return False
         self._fresh_starts_left -= 1
         self._to("start_over")
-        self.id, self.resumed_from = None, 0
+        self.id, self.resumed_from, self._verified = None, 0, 0
         if useless is not None:
             await self._delete(useless)
         return True
@@ -407,7 +408,11 @@ class UploadTask:
         self._tell(state=State.HASHING, checked=done)
 
     def verifying(self, done: int) -> None:
-        self._progressed()
+        # Each attempt verifies from the beginning: one that gets no further than the last ones is
+        # no progress, or a verification that always fails would be repeated for ever.
+        if done > self._verified:
+            self._verified = done
+            self._progressed()
         self._tell(state=State.VERIFYING, checked=done)
 
     def _progressed(self) -> None:

@@ -15,7 +15,7 @@ ADMIN = "admin"
 class Authenticator(Protocol):
     """Knows the principals of one kind of credential."""
 
-    async def principal(self, token: str | None) -> Principal:
+    async def principal(self, token: str | None, /) -> Principal:
         """The principal of `token`; raises Unauthorized."""
         ...
 
@@ -41,7 +41,7 @@ class TokenAuthenticator:
             raise ValueError("the admin token is empty: delete the file that holds it")
         self._token = token.encode()
 
-    async def principal(self, token: str | None) -> Principal:
+    async def principal(self, token: str | None, /) -> Principal:
         if token is None:
             raise Unauthorized("Send the token that the server printed at its start.")
         if not secrets.compare_digest(token.encode("utf-8", "surrogatepass"), self._token):
@@ -52,5 +52,5 @@ class TokenAuthenticator:
 class OpenAuthenticator:
     """`LADING_AUTH=none`: everyone who reaches the loopback interface is the same user."""
 
-    async def principal(self, token: str | None) -> Principal:  # noqa: ARG002 - none is needed
+    async def principal(self, _token: str | None, /) -> Principal:
         return Principal(ADMIN, admin=True, may_grant=True)

@@ -51,7 +51,7 @@ class GrantAuthenticator:
         self._otherwise = otherwise
         self._clock = clock
 
-    async def principal(self, token: str | None) -> Principal:
+    async def principal(self, token: str | None, /) -> Principal:
         """The bearer of the grant; raises Unauthorized, and Forbidden for an expired grant.
 
         An expired grant is still accepted if uploads were created with it, so that they can be

@@ -95,7 +95,7 @@ class JwtAuthenticator:
         # Not whole seconds, as the library is typed for: `exp` may have a fraction.
         self._claims = _Claims(cast(Any, clock), cast(Any, leeway), **options)
 
-    async def principal(self, token: str | None) -> Principal:
+    async def principal(self, token: str | None, /) -> Principal:
         if token is None:
             raise Unauthorized("Send a JSON Web Token as a bearer token.")
         header = _header(token)

@@ -64,8 +64,8 @@ async def drain(server: Services, seconds: float) -> None:
         channel.drain(retry_after=1)
     loop = asyncio.get_running_loop()
     end = loop.time() + seconds
-    # Polling is simpler than events here: it happens once in a server's life, for a limited time.
-    while loop.time() < end and not all(c.idle for c in server.channels):  # noqa: ASYNC110 - once
+    # A channel becomes idle by being quiet for a while, which no event reports.
+    while loop.time() < end and not all(c.idle for c in server.channels):  # noqa: ASYNC110 - the line above
         await asyncio.sleep(0.02)
     for channel in list(server.channels):
         channel.restart()

@@ -14,7 +14,7 @@ from lading.server.http.endpoints import Answer
 from lading.server.http.openapi import common
 from lading.server.http.openapi.operation import JSON, Reply
 from lading.server.services import Services
-from lading.server.uploads.finishing import Verifying
+from lading.server.uploads.finishing import Caller, Verifying
 
 FINISHED = {
     **common.ok(schemas.files.Manifest, "The file."),
@@ -46,7 +46,8 @@ async def finish(
         return schemas.files.manifest_of(found)
     limits, wait = server.limits.uploads, parse_wait(field)
     seconds = limits.finish_wait if wait is None else min(wait, limits.longest_wait)
-    outcome = await server.uploads.finish_within(principal, upload_id, size, sha256, seconds)
+    caller = Caller(seconds, request.is_disconnected)
+    outcome = await server.uploads.finishing.within(principal, upload_id, size, sha256, caller)
     if not isinstance(outcome, Verifying):
         return schemas.files.manifest_of(outcome)
     told = schemas.uploads.Verifying(state="verifying", done=outcome.done, total=outcome.total)

@@ -126,15 +126,31 @@ class DirectUploads:
         manifest = await self.uploads.touch_manifest(manifest, manifest.upload_size)
         manifest = await self._begun(manifest, direct)
         assert manifest.size is not None
-        has = {each.number: each.size for each in await direct.parts(manifest, first - 1, most)}
-        told = []
         end = min(first + most, layout.count + 1)
+        has = await self._has(manifest, direct, range(first, end), layout)
+        told = []
         for number in range(first, end):
             size = layout.length(number, manifest.size)
             where = await direct.part_address(manifest, number, size, self._seconds(manifest))
             start = (number - 1) * layout.size
             told.append(PartToSend(number, start, size, has.get(number) == size, where))
         return PartsPage(told, end if end <= layout.count else None, self.valid_until(manifest))
+
+    async def _has(
+        self, manifest: Manifest, direct: S3Direct, numbers: range, layout: Layout
+    ) -> dict[int, int]:
+        """The lengths of the parts that the bucket has, of those with these numbers."""
+        assert manifest.size is not None
+        try:
+            found = await direct.parts(manifest, numbers.start - 1, len(numbers))
+        except S3Error as error:
+            if error.s3_code != "NoSuchUpload":
+                raise
+            joined = await direct.look(manifest)
+            if joined is None or joined.size != manifest.size:
+                raise NotFound("The bucket deleted the parts; send the bytes here.") from error
+            return {number: layout.length(number, manifest.size) for number in numbers}
+        return {part.number: part.size for part in found}
 
     async def _begun(self, manifest: Manifest, direct: S3Direct) -> Manifest:
         """The manifest with the bucket's name for the upload in parts, which is begun once."""

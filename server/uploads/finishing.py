@@ -12,13 +12,19 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from lading.protocol.errors import ShuttingDown
+from lading.protocol.errors import RateLimited, ShuttingDown
 from lading.protocol.manifest import Manifest
 from lading.server.access.principal import Principal
 from lading.server.background import Tasks, ignore_result
 
 Finish = Callable[..., Awaitable[Manifest]]
 """`Uploads.finish`."""
+
+_Key = tuple[str, bool, str | None, str, int | None, str | None]
+"""Who asks (user, admin, grant), for which upload, and with which size and SHA-256."""
+
+RUNS_AT_ONCE = 4
+"""The most FINISH of one upload that go on at the same time: each may read all of its bytes."""
 
 
 class Verifying(NamedTuple):
@@ -28,6 +34,14 @@ class Verifying(NamedTuple):
     total: int
 
 
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """It waits for so many seconds; whether its connection is gone can be asked."""
+
+    seconds: float
+    is_gone: Callable[[], Awaitable[bool]]
+
+
 @dataclass(slots=True)
 class _Run:
     task: asyncio.Task[Manifest]
@@ -35,12 +49,15 @@ class _Run:
 
 
 class Finishing:
-    """Runs each FINISH once for all who ask. An outcome is kept for `seconds`, or until asked."""
+    """Runs each FINISH once for all who ask.
+
+    An outcome is kept for `seconds`, or until a caller has got it.
+    """
 
     def __init__(self, finish: Finish, seconds: float) -> None:
         self._finish = finish
         self._seconds = seconds
-        self._runs: dict[tuple[object, ...], _Run] = {}
+        self._runs: dict[_Key, _Run] = {}
         self._tasks = Tasks()
 
     async def within(
@@ -49,26 +66,33 @@ class Finishing:
         upload_id: str,
         size: int | None,
         sha256: str | None,
-        seconds: float,
+        caller: Caller,
     ) -> Manifest | Verifying:
-        """The finished file if it is published in so many seconds; raises as `Uploads.finish`.
+        """The finished file if it is published while the caller waits; raises as `Uploads.finish`.
 
-        Else it goes on, and the same call meets it later. Raises ShuttingDown when it was given up.
+        Else it goes on, and the same call meets it later. The outcome is kept for that call where
+        the caller is gone by now. Raises ShuttingDown when it was given up, RateLimited for too
+        many different calls.
         """
         grant = None if principal.grant is None else principal.grant.id
         key = (principal.user_id, principal.admin, grant, upload_id, size, sha256)
         run = self._runs.get(key)
         if run is None:
             run = self._begin(key, principal, upload_id, size, sha256)
-        await asyncio.wait([run.task], timeout=seconds)
+        await asyncio.wait([run.task], timeout=caller.seconds)
         if not run.task.done():
             return run.progress
-        self._forget(key, run)
+        if not await caller.is_gone():
+            self._forget(key, run)
         if run.task.cancelled():
             raise ShuttingDown
         return run.task.result()
 
-    def _begin(self, key: tuple[object, ...], *asked: Any) -> _Run:
+    def _begin(self, key: _Key, *asked: Any) -> _Run:
+        others = [run for known, run in self._runs.items() if known[:4] == key[:4]]
+        if sum(not run.task.done() for run in others) >= RUNS_AT_ONCE:
+            raise RateLimited("Too many checks of this upload are under way; wait for their end.")
+
         def note(done: int, total: int) -> None:
             run.progress = Verifying(done, total)
 
@@ -82,7 +106,7 @@ class Finishing:
         run.task.add_done_callback(lambda _: loop.call_later(self._seconds, self._forget, key, run))
         return run
 
-    def _forget(self, key: tuple[object, ...], run: _Run) -> None:
+    def _forget(self, key: _Key, run: _Run) -> None:
         if self._runs.get(key) is run:
             del self._runs[key]
 

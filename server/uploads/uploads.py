@@ -23,7 +23,7 @@ from lading.server.uploads.deletion import Deletion, Expected
 from lading.server.uploads.derive import Deriver
 from lading.server.uploads.direct import DirectUploads
 from lading.server.uploads.finish import Finisher
-from lading.server.uploads.finishing import Finishing, Verifying
+from lading.server.uploads.finishing import Finishing
 from lading.server.uploads.growing import Growing
 from lading.server.uploads.open_uploads import (
     REPLACED,
@@ -107,7 +107,8 @@ class Uploads:
             lease=limits.todo_lease_seconds,
             direct=self.direct,
         )
-        self._finishing = Finishing(self.finish, limits.outcome_seconds)
+        self.finishing = Finishing(self.finish, limits.outcome_seconds)
+        """FINISH for callers that come back for what takes long."""
 
     # -- the verbs
 
@@ -167,17 +168,6 @@ class Uploads:
         )
         self.arrivals.note(upload_id)
         return finished
-
-    async def finish_within(
-        self,
-        principal: Principal,
-        upload_id: str,
-        size: int | None,
-        sha256: str | None,
-        seconds: float,
-    ) -> Manifest | Verifying:
-        """The same where the caller comes back for what takes longer; see `Finishing.within`."""
-        return await self._finishing.within(principal, upload_id, size, sha256, seconds)
 
     async def abort(
         self, principal: Principal, upload_id: str, *, unfinished_only: bool = False
@@ -279,7 +269,7 @@ class Uploads:
 
     async def settle(self) -> None:
         """Wait for what is being published, and stop all else: `todo` remembers the rest."""
-        await self._finishing.stop()
+        await self.finishing.stop()
         await self.pictures.stop()
         await self.todo.stop()
         await self._finisher.settle()

@@ -25,7 +25,7 @@ class Limited(Wrapper):
         self._large = large
         self._writing = asyncio.Semaphore(writes_at_once)
 
-    async def _around(self, operation: str, size: int, call: Call[T]) -> T:
+    async def _around(self, operation: str, size: int, call: Call[T], /) -> T:
         if operation != "write" or size < self._large:
             return await call()
         async with self._writing:

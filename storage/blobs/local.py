@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
@@ -39,6 +39,7 @@ from lading.storage.blobs.directory import (
     unlock,
 )
 from lading.storage.blobs.group_commit import GroupCommit
+from lading.storage.blobs.incoming import Incoming, incoming_name, incoming_names
 from lading.storage.collections.chunks import Chunks, conflict
 
 T = TypeVar("T")
@@ -77,7 +78,7 @@ class LocalBlobs:
         self._chunks = chunks
         self._idle_seconds = idle_seconds
         self._threads = ThreadPoolExecutor(THREADS, "lading-files")
-        self._files: dict[str, _Incoming] = {}
+        self._files: dict[str, Incoming] = {}
         self._turns: WeakValueDictionary[tuple[str, int], asyncio.Lock] = WeakValueDictionary()
         self._entries = GroupCommit(partial(self._run, directory.sync_entries))
         self._writes: set[asyncio.Task[bool]] = set()
@@ -111,7 +112,7 @@ class LocalBlobs:
                 return await self._after_end(upload_id, piece)
             return await self._put(file, upload_id, piece, data)
 
-    async def _put(self, file: _Incoming, upload_id: str, piece: Piece, data: bytes) -> bool:
+    async def _put(self, file: Incoming, upload_id: str, piece: Piece, data: bytes) -> bool:
         """Store a piece whose place in the file is locked."""
         offset = piece.slice_start % SPAN
         fresh = await self._run(_write_hole, self.directory, file.descriptor, data, offset)
@@ -130,7 +131,7 @@ class LocalBlobs:
             await self._give_way(file, upload_id, piece, fresh)
             raise
 
-    async def _give_way(self, file: _Incoming, upload_id: str, piece: Piece, fresh: bool) -> None:
+    async def _give_way(self, file: Incoming, upload_id: str, piece: Piece, fresh: bool) -> None:
         """Another piece was committed since this one was written.
 
         Its writer had no lock any more: its process ended, or gave up, while the database had not
@@ -177,7 +178,7 @@ class LocalBlobs:
         deleted = await self._chunks.delete(manifest.id, most, before)
         if deleted < most:
             attempts = manifest.attempt + 1 if before is None else before // SPAN
-            await self._unlink(*(incoming_name(manifest.id, each) for each in range(attempts)))
+            await self._unlink(*incoming_names(manifest.id, attempts))
             if before is None:
                 await self._run(self.directory.delete_finished, manifest.id)
         return deleted
@@ -236,7 +237,8 @@ class LocalBlobs:
 
     async def drop(self, manifest: Manifest, check: Check) -> None:
         await check()
-        await self._unlink(incoming_name(manifest.id, manifest.attempt))
+        # Of all attempts: a power cut may have brought back the file of an earlier one.
+        await self._unlink(*incoming_names(manifest.id, manifest.attempt + 1))
         await self._run(self.directory.delete_finished, manifest.id)
 
     async def put_picture(self, upload_id: str, name: str, data: bytes) -> None:
@@ -275,7 +277,7 @@ class LocalBlobs:
     # -- files
 
     @asynccontextmanager
-    async def _opened(self, upload_id: str, place: int) -> AsyncIterator[_Incoming | None]:
+    async def _opened(self, upload_id: str, place: int) -> AsyncIterator[Incoming | None]:
         """An upload's file with the place of a piece locked in it.
 
         None when it is not in `incoming` any more, though pieces of it are listed.
@@ -300,14 +302,14 @@ class LocalBlobs:
                 self._forget(file)
         raise Unavailable("Another process writes at this place; try again.")
 
-    async def _open(self, name: str, upload_id: str, attempt: int) -> _Incoming | None:
+    async def _open(self, name: str, upload_id: str, attempt: int) -> Incoming | None:
         async with self._turn(name, -1):
             if name not in self._files:
                 descriptor = await self._descriptor(name, upload_id, attempt)
                 if descriptor is None:
                     return None
                 sync = partial(self._run, self.directory.sync_data, descriptor)
-                file = _Incoming(name, descriptor, sync, self._forget, self._idle_seconds)
+                file = Incoming(name, descriptor, sync, self._forget, self._idle_seconds)
                 self._files[name] = file
             return self._files[name]
 
@@ -324,7 +326,7 @@ class LocalBlobs:
         """The lock of this process for one thing of an upload."""
         return self._turns.setdefault((name, place), asyncio.Lock())
 
-    def _forget(self, file: _Incoming) -> None:
+    def _forget(self, file: Incoming) -> None:
         """Leave a file to those who are still writing, and open it anew for the next ones."""
         if self._files.get(file.name) is file:
             del self._files[file.name]
@@ -365,71 +367,6 @@ class LocalBlobs:
             return await loop.run_in_executor(self._threads, partial(call, *arguments, **options))
         except OSError as error:
             raise translated(error) from error
-
-
-class _Incoming:
-    """The open file of an upload. Used as a context by each writer; closed after the last one."""
-
-    def __init__(
-        self,
-        name: str,
-        descriptor: int,
-        sync: Callable[[], Awaitable[None]],
-        forget: Callable[[_Incoming], None],
-        idle_seconds: float,
-    ) -> None:
-        self.name = name
-        self.descriptor = descriptor
-        self.entered = False
-        """Its entry in the folder is durable, as far as this process knows."""
-        self.sync = GroupCommit(self._sync)
-        self._sync_data = sync
-        self._forget = forget
-        self._idle_seconds = idle_seconds
-        self._failed = self._closed = False
-        self._users = 0
-        self._idle: asyncio.TimerHandle | None = None
-
-    async def _sync(self) -> None:
-        """After a failure the system may have dropped what was written, and says so once only."""
-        if self._failed:
-            raise Unavailable("The server's directory does not work; try again.")
-        try:
-            await self._sync_data()
-        except BaseException:
-            self._failed = True
-            self._forget(self)
-            raise
-
-    def __enter__(self) -> None:
-        self._users += 1
-        if self._idle is not None:
-            self._idle.cancel()
-            self._idle = None
-
-    def __exit__(self, *_: object) -> None:
-        self._users -= 1
-        if self._users == 0:
-            if self._closed:
-                os.close(self.descriptor)
-            else:
-                loop = asyncio.get_running_loop()
-                self._idle = loop.call_later(self._idle_seconds, self._forget, self)
-
-    def close(self) -> None:
-        """Close the file when its last user is done."""
-        if self._closed:
-            return
-        self._closed = True
-        if self._idle is not None:
-            self._idle.cancel()
-        if self._users == 0:
-            os.close(self.descriptor)
-
-
-def incoming_name(upload_id: str, attempt: int) -> str:
-    """The name of an upload's file in `incoming`."""
-    return f"{upload_id}.{attempt}"
 
 
 def _same(stored: Piece, piece: Piece) -> bool:

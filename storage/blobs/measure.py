@@ -24,7 +24,7 @@ class Measured(Wrapper):
         self._observe = observe
         self._clock = clock
 
-    async def _around(self, operation: str, size: int, call: Call[T]) -> T:
+    async def _around(self, operation: str, size: int, call: Call[T], /) -> T:
         begun, outcome = self._clock(), "cancelled"
         try:
             found = await call()

@@ -1,9 +1,9 @@
 """Retries: an operation that failed for a moment is tried again.
 
 Every operation of a driver means the same when it is done twice, so each may be repeated. For a
-driver whose store is far away; the collections of MongoDB repeat their operations themselves. What
-took long to fail is no trouble of a moment: it is not tried again, so whoever waits for a store
-that hangs is told soon.
+driver whose store is far away; the collections of MongoDB repeat their operations themselves. Where
+somebody waits, what took long to fail is no trouble of a moment: it is not tried again, so the
+failure of a store that hangs is reported soon.
 
 Only `take` cannot be repeated from outside, since its pieces can be read once: a driver repeats
 the requests of which it consists.
@@ -12,6 +12,7 @@ the requests of which it consists.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -23,7 +24,7 @@ PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0)
 """Seconds before each further try."""
 
 PATIENCE = 10.0
-"""No further try begins later than so many seconds after the first."""
+"""Where somebody waits, no further try begins later than so many seconds after the first."""
 
 Sleep = Callable[[float], Awaitable[None]]
 
@@ -33,9 +34,13 @@ async def repeat(
     pauses: Sequence[float] = PAUSES,
     sleep: Sleep = asyncio.sleep,
     steady: Callable[[], float] = time.monotonic,
+    patience: float = math.inf,
 ) -> T:
-    """Repeat what raises Unavailable, once after each of `pauses` while PATIENCE lasts."""
-    end = steady() + PATIENCE
+    """Repeat what raises Unavailable, once after each of `pauses`.
+
+    No try begins later than `patience` seconds after the first.
+    """
+    end = steady() + patience
     for pause in pauses:
         try:
             return await call()
@@ -59,5 +64,5 @@ class Retried(Wrapper):
         self._pauses = pauses
         self._sleep = sleep
 
-    async def _around(self, operation: str, size: int, call: Call[T]) -> T:  # noqa: ARG002 - for other wrappers
-        return await repeat(call, self._pauses, self._sleep)
+    async def _around(self, _operation: str, _size: int, call: Call[T], /) -> T:
+        return await repeat(call, self._pauses, self._sleep, patience=PATIENCE)

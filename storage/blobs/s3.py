@@ -210,8 +210,9 @@ class S3Blobs:
         """Delete the objects, if there are any: a bucket that was never made has none.
 
         Such a bucket was named by mistake, and its files stayed where they were. If only the
-        endpoint is wrong, the tombstone's second deletion finds the object. Parts are deleted
-        first: joined later, they would be an object again.
+        endpoint is wrong, the tombstone's second deletion finds the objects of a deleted file;
+        those of a file which moved on are orphans that the audit names. Parts are deleted first:
+        joined later, they would be an object again.
         """
         key = self.key(upload_id)
         try:

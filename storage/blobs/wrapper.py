@@ -35,7 +35,7 @@ class Wrapper(ABC):
         return direct_of(self._inner)
 
     @abstractmethod
-    async def _around(self, operation: str, size: int, call: Call[T]) -> T:
+    async def _around(self, operation: str, size: int, call: Call[T], /) -> T:
         """Carry out `call`; `size` is the number of bytes that are written, if any."""
 
     async def read(self, upload_id: str, pieces: Sequence[Piece]) -> bytes:

@@ -18,10 +18,10 @@ from typing import Any
 import httpx
 
 from lading.storage.blobs.s3 import S3Blobs
-from tests.faults.every_step import EveryStep, at_step, steps_in
-from tests.faults.fault import Base, Fault, Trial
+from tests.faults.every_step import Context, EveryStep, at_step, steps_in, trial_of
+from tests.faults.fault import Base, Fault
 from tests.faults.inspector import eventually
-from tests.faults.lanes import Lane, Lanes, ended, lanes
+from tests.faults.lanes import Lane, ended, lanes
 from tests.support.direct import PART, put
 from tests.support.servers import Process
 
@@ -53,26 +53,10 @@ LEFT = (Way.WHOLE_LEFT, Way.PARTS_LEFT)
 WHOLE = (Way.WHOLE, Way.WHOLE_LEFT)
 
 
-@dataclass
-class Context:
-    lanes: Lanes
-    steps: EveryStep[Way]
-
-
 @asynccontextmanager
-async def setup(base: Base, folder: Path) -> AsyncIterator[Context]:
+async def setup(base: Base, folder: Path) -> AsyncIterator[Context[Way]]:
     async with lanes(base, folder, AT_ONCE, home="s3", chunk=MIB, before=LIMITS) as made:
         yield Context(made, EveryStep(tuple(Way), TRIALS))
-
-
-async def trial(context: Context, trial: Trial) -> None:
-    lane, way = context.lanes.of(trial.number), context.steps.scenario(trial)
-
-    async def count() -> int:
-        return await strike(lane, way, Random(0), 0)
-
-    last = await context.steps.last(trial, count)
-    await strike(lane, way, trial.random, last)
 
 
 @dataclass
@@ -203,7 +187,7 @@ FAULT = Fault(
     quick=15,
     few=2,
     setup=setup,
-    trial=trial,
+    trial=trial_of(strike),
     at_once=AT_ONCE,
     seconds=180.0,
 )

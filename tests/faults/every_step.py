@@ -9,10 +9,13 @@ import asyncio
 import math
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 from typing import Generic, TypeVar
 
 from tests.faults.fault import Trial
+from tests.faults.lanes import Lane, Lanes
 
 S = TypeVar("S")
 
@@ -46,6 +49,34 @@ class EveryStep(Generic[S]):
             f"{self._scenarios[which]} has {steps} steps; the row has {self._each} trials for it"
         )
         return 1 + nth * _stride(steps) % steps
+
+
+Strike = Callable[[Lane, S, Random, int], Awaitable[int]]
+"""Does a scenario's work, whose process dies at step number so many, or never at 0; checks what
+follows, and returns how many steps there were."""
+
+
+@dataclass
+class Context(Generic[S]):
+    """The setup of a row that kills at every step."""
+
+    lanes: Lanes
+    steps: EveryStep[S]
+
+
+def trial_of(strike: Strike[S]) -> Callable[[Context[S], Trial], Awaitable[None]]:
+    """The trial of a row: `strike` at the step whose turn it is."""
+
+    async def trial(context: Context[S], trial: Trial) -> None:
+        lane, scenario = context.lanes.of(trial.number), context.steps.scenario(trial)
+
+        async def count() -> int:
+            return await strike(lane, scenario, Random(0), 0)
+
+        last = await context.steps.last(trial, count)
+        await strike(lane, scenario, trial.random, last)
+
+    return trial
 
 
 def _stride(steps: int) -> int:

@@ -18,10 +18,10 @@ from typing import Any
 import httpx
 
 from lading.storage.blobs.local import LocalBlobs
-from tests.faults.every_step import EveryStep, at_step, steps_in
-from tests.faults.fault import Base, Fault, Trial
+from tests.faults.every_step import Context, EveryStep, at_step, steps_in, trial_of
+from tests.faults.fault import Base, Fault
 from tests.faults.inspector import eventually
-from tests.faults.lanes import Lane, Lanes, lanes, until_done
+from tests.faults.lanes import Lane, lanes, until_done
 from tests.faults.setups import CHUNK
 from tests.support.servers import Process
 
@@ -84,28 +84,12 @@ S3 = (
 )
 
 
-@dataclass
-class Context:
-    lanes: Lanes
-    steps: EveryStep[Scenario]
-
-
 @asynccontextmanager
 async def _setup(
     home: str, chunk: int, scenarios: tuple[Scenario, ...], base: Base, folder: Path
-) -> AsyncIterator[Context]:
+) -> AsyncIterator[Context[Scenario]]:
     async with lanes(base, folder, AT_ONCE, home=home, chunk=chunk) as made:
         yield Context(made, EveryStep(scenarios, TRIALS))
-
-
-async def trial(context: Context, trial: Trial) -> None:
-    lane, scenario = context.lanes.of(trial.number), context.steps.scenario(trial)
-
-    async def count() -> int:
-        return await strike(lane, scenario, Random(0), 0)
-
-    last = await context.steps.last(trial, count)
-    await strike(lane, scenario, trial.random, last)
 
 
 async def strike(lane: Lane, scenario: Scenario, random: Random, last: int) -> int:
@@ -237,7 +221,7 @@ def _row(name: str, title: str, home: str, chunk: int, scenarios: tuple[Scenario
         quick=4 * len(scenarios),
         few=2,
         setup=partial(_setup, home, chunk, scenarios),
-        trial=trial,
+        trial=trial_of(strike),
         at_once=AT_ONCE,
         seconds=180.0,
     )

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -76,6 +77,7 @@ async def full_trial(full: Full, trial: Trial) -> None:
     random.shuffle(pieces)
     before = random.randrange(len(pieces))
     async with server.http() as http, channel(server) as wire:
+        await eventually(partial(_takes, http))  # it may not have seen the last trial's room yet
         upload = await wire.create(FULL_REF, len(data), name=f"full-{trial.number}")
         for start, piece in pieces[:before]:
             await wire.chunk(FULL_REF, start, piece)
@@ -105,19 +107,25 @@ async def full_trial(full: Full, trial: Trial) -> None:
     await setup.inspector.clear()
 
 
+async def _takes(http: httpx.AsyncClient) -> bool:
+    """Whether the server takes uploads; a refusal names the disk that is full."""
+    answer = await http.post("/v1/uploads", json={"name": "probe", "size": 0})
+    if answer.status_code == 201:
+        await http.delete(answer.headers["location"])
+        return True
+    assert answer.status_code == 507
+    check(answer.json())
+    assert "directory" in answer.json()["detail"]
+    return False
+
+
 async def _refuses(http: httpx.AsyncClient) -> None:
-    """Wait until the server has noticed, and names the disk that is full."""
+    """Wait until the server has noticed that its disk is full."""
 
-    async def asked() -> bool:
-        answer = await http.post("/v1/uploads", json={"name": "probe", "size": 0})
-        if answer.status_code == 201:
-            await http.delete(answer.headers["location"])
-            return False
-        check(answer.json())
-        assert "directory" in answer.json()["detail"]
-        return answer.status_code == 507
+    async def refuses() -> bool:
+        return not await _takes(http)
 
-    await eventually(asked)
+    await eventually(refuses)
 
 
 async def _full(

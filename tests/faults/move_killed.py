@@ -10,13 +10,12 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from tests.faults.every_step import EveryStep, at_step, steps_in
-from tests.faults.fault import Base, Fault, Trial
-from tests.faults.lanes import VICTIM, Lane, Lanes, lanes
+from tests.faults.every_step import Context, EveryStep, at_step, steps_in, trial_of
+from tests.faults.fault import Base, Fault
+from tests.faults.lanes import VICTIM, Lane, lanes
 from tests.faults.processes import command
 from tests.faults.setups import CHUNK
 
@@ -29,26 +28,10 @@ AT_ONCE = 3
 WAYS = tuple(itertools.permutations(("mongo", "file", "s3"), 2))
 
 
-@dataclass
-class Context:
-    lanes: Lanes
-    steps: EveryStep[tuple[str, str]]
-
-
 @asynccontextmanager
-async def setup(base: Base, folder: Path) -> AsyncIterator[Context]:
+async def setup(base: Base, folder: Path) -> AsyncIterator[Context[tuple[str, str]]]:
     async with lanes(base, folder, AT_ONCE, home="mongo", chunk=CHUNK) as made:
         yield Context(made, EveryStep(WAYS, TRIALS))
-
-
-async def trial(context: Context, trial: Trial) -> None:
-    lane, way = context.lanes.of(trial.number), context.steps.scenario(trial)
-
-    async def count() -> int:
-        return await strike(lane, way, Random(0), 0)
-
-    last = await context.steps.last(trial, count)
-    await strike(lane, way, trial.random, last)
 
 
 async def strike(lane: Lane, way: tuple[str, str], random: Random, last: int) -> int:
@@ -93,7 +76,7 @@ FAULT = Fault(
     quick=24,
     few=2,
     setup=setup,
-    trial=trial,
+    trial=trial_of(strike),
     at_once=AT_ONCE,
     seconds=600.0,
 )

@@ -377,6 +377,22 @@ async def test_a_home_that_fails_keeps_the_file_where_it_is(
     assert (await now(parts, file)).blobs == directory
 
 
+async def test_a_file_of_which_a_piece_is_lost_stays_where_it_is(
+    database: Database, directory: str
+) -> None:
+    parts = parts_at(database, "mongo")
+    file = await stored(parts)
+    places = [piece async for piece in parts.storage.contents.layout(file)]
+    assert len(places) > 2
+    await parts.storage.blobs.ingest_driver("mongo").remove(file.id, places[1].slice_start)
+    claim = await begin(parts, file, directory)
+    assert claim is not None
+    assert not await parts.uploads.todo.work(claim)
+    there = await now(parts, file)
+    assert (there.blobs, there.todo) == ("mongo", ("move",))
+    assert await homes_with_bytes(parts, file, "mongo", directory) == ["mongo"]
+
+
 async def test_a_move_that_was_paused_past_its_claim_drops_nothing(
     database: Database, directory: str
 ) -> None:

@@ -75,7 +75,9 @@ def oracle(sent: Conditions, current: set[str], dated: bool, reading: bool) -> V
 
 
 @pytest.mark.parametrize("reading", [True, False])
-@pytest.mark.parametrize("tags", [set(), {STRONG}, {WEAK}, {STRONG, OTHER}], ids=str)
+@pytest.mark.parametrize(
+    "tags", [set(), {STRONG}, {WEAK}, {STRONG, OTHER}], ids=lambda tags: " ".join(sorted(tags))
+)
 @pytest.mark.parametrize("dated", [True, False])
 def test_every_combination_is_judged_as_the_rfc_says(
     reading: bool, tags: set[str], dated: bool

@@ -136,7 +136,7 @@ async def test_a_file_on_its_way_to_a_bucket_that_never_was_goes_to_the_present_
     await parts.uploads.write(opened, 0, b"abc", crc32c(b"abc"))
     file = await parts.uploads.finish(ANN, opened.manifest.id)
     now = parts.clock()
-    claim = await parts.manifests.begin_move(
+    claim = await parts.storage.outbox.begin_move(
         file, "s3://no-such-bucket/x", now=now, claimed_until=now
     )
     assert claim is not None

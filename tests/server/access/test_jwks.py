@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from lading.server.access.jwks import (
     jwks_fetcher,
 )
 from tests.support.network import certificate, fronting, proxying
+from tests.support.servers import until
 
 
 def key(kid: str) -> ECKey:
@@ -68,12 +69,6 @@ async def patiently(keys: FetchedKeys, kid: str) -> Key | None:
             return await keys.find(kid)
         except Unavailable:
             continue
-
-
-async def until(done: Callable[[], bool]) -> None:
-    """Let other tasks run until `done`; the test's own timeout ends it otherwise."""
-    while not done():  # noqa: ASYNC110 - `done` has no event
-        await asyncio.sleep(0)
 
 
 async def test_a_rotated_key_is_found_and_the_site_is_not_asked_at_every_request() -> None:

@@ -16,6 +16,7 @@ import pytest
 from lading import Client
 from lading.server.process.serve import FAILED, Note
 from lading.server.settings import load
+from tests.support.missing import missing
 from tests.support.servers import PROGRAM, inside, process
 
 Mount = Callable[[Path, str], None]
@@ -165,7 +166,7 @@ def mounted(tmp_path: Path) -> Iterator[Mount]:
         command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
         told = subprocess.run(command, capture_output=True, text=True, check=False)
         if told.returncode:
-            pytest.skip(f"no disk can be mounted here: {told.stderr}")
+            missing(f"no disk can be mounted here: {told.stderr}")
         done.append(folder)
 
     yield mount

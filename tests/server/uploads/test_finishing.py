@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 import pytest
 
-from lading.protocol.errors import ChecksumMismatch, ShuttingDown
+from lading.protocol.errors import ChecksumMismatch, RateLimited, ShuttingDown
 from lading.protocol.manifest import Manifest
 from lading.server.access.principal import Principal
-from lading.server.uploads.finishing import Finishing, Verifying
+from lading.server.uploads.finishing import RUNS_AT_ONCE, Caller, Finishing, Verifying
 from lading.server.uploads.verifier import Progress
 from lading.storage.collections.manifests import new_id
 from tests.support.blobs import finished
@@ -51,8 +52,23 @@ def verification() -> Verification:
     return Verification()
 
 
-async def ask(finishing: Finishing, who: Principal = ANN, seconds: float = 0.0) -> object:
-    return await finishing.within(who, ID, 7, None, seconds)
+async def listens() -> bool:
+    return False
+
+
+async def hung_up() -> bool:
+    return True
+
+
+async def ask(
+    finishing: Finishing,
+    who: Principal = ANN,
+    seconds: float = 0.0,
+    *,
+    size: int = 7,
+    is_gone: Callable[[], Awaitable[bool]] = listens,
+) -> object:
+    return await finishing.within(who, ID, size, None, Caller(seconds, is_gone))
 
 
 async def test_what_takes_no_time_is_answered_at_once(verification: Verification) -> None:
@@ -89,6 +105,28 @@ async def test_a_failure_is_kept_for_who_comes_back_and_told_once(
     verification.opened.clear()
     await ask(finishing)
     await until(lambda: len(verification.asked) == 2)
+    await finishing.stop()
+
+
+async def test_a_caller_who_hung_up_does_not_take_the_outcome_along(
+    verification: Verification,
+) -> None:
+    finishing = Finishing(verification.finish, 60)
+    verification.failure = ChecksumMismatch("other bytes")
+    verification.opened.set()
+    for is_gone in (hung_up, listens):
+        with pytest.raises(ChecksumMismatch):
+            await ask(finishing, seconds=10, is_gone=is_gone)
+    assert verification.asked == [ANN]
+
+
+async def test_one_upload_is_not_read_many_times_at_once(verification: Verification) -> None:
+    finishing = Finishing(verification.finish, 60)
+    for size in range(RUNS_AT_ONCE):
+        await ask(finishing, size=size)
+    with pytest.raises(RateLimited):
+        await ask(finishing, size=RUNS_AT_ONCE)
+    assert isinstance(await ask(finishing, size=0), Verifying)
     await finishing.stop()
 
 

@@ -353,3 +353,11 @@ async def test_what_is_not_lading_s_is_no_upload(local: LocalRig) -> None:
     (local.root / "public" / "index.html").write_text("")
     assert await kept(local.driver) == set()
     assert await local.driver.delete(manifest(new_id()), 10) == 0
+
+
+async def test_what_is_dropped_leaves_no_file_of_an_earlier_attempt(local: LocalRig) -> None:
+    file = manifest(new_id(), attempt=1)
+    for attempt in (0, 1):
+        (local.root / "incoming" / f"{file.id}.{attempt}").write_bytes(b"brought back")
+    await local.blobs.drop(file, nothing)
+    assert local.files(file.id) == []

@@ -44,7 +44,7 @@ async def test_a_failure_that_lasts_is_raised_after_the_last_pause() -> None:
     assert (pauses.slept, driver.calls) == ([1.0, 2.0], ["read"] * 3)
 
 
-async def test_what_took_long_to_fail_is_not_repeated() -> None:
+async def test_what_took_long_to_fail_is_not_repeated_where_somebody_waits() -> None:
     now, pauses = Clock(), Pauses()
 
     async def hang() -> None:
@@ -52,8 +52,11 @@ async def test_what_took_long_to_fail_is_not_repeated() -> None:
         raise Unavailable
 
     with pytest.raises(Unavailable):
-        await repeat(hang, (1.0, 2.0, 4.0), pauses, now)
+        await repeat(hang, (1.0, 2.0, 4.0), pauses, now, patience=10.0)
     assert pauses.slept == [1.0], "the second try ended after 12 s"
+    with pytest.raises(Unavailable):
+        await repeat(hang, (1.0, 2.0, 4.0), pauses, now)
+    assert pauses.slept == [1.0, 1.0, 2.0, 4.0], "nobody waits for a part of a move"
 
 
 async def test_an_answer_is_not_repeated() -> None:

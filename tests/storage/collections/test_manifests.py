@@ -19,27 +19,9 @@ from lading.storage.collections.manifests import (
 )
 from lading.storage.database import Database
 from tests.support.database_faults import break_manifests
+from tests.support.manifests import HOUR, NOW, begun
 
-NOW = 1_790_000_000.25
-HOUR = 3600.0
-
-
-def manifest(**changes: object) -> Manifest:
-    """An upload that was just begun."""
-    plain = Manifest(
-        id=new_id(),
-        user_id="ann",
-        name="film.mp4",
-        size=100,
-        chunk_size=4096,
-        created_at=NOW,
-        updated_at=NOW,
-        expires_at=NOW + HOUR,
-    )
-    return replace(plain, **changes)  # type: ignore[arg-type]
-
-
-FULL = manifest(
+FULL = begun(
     directory="a/b",
     mime_type="video/mp4",
     upload_size=99,
@@ -51,7 +33,7 @@ FULL = manifest(
 )
 
 
-@pytest.mark.parametrize("each", [FULL, manifest(size=None, expires_at=None)], ids=["full", "bare"])
+@pytest.mark.parametrize("each", [FULL, begun(size=None, expires_at=None)], ids=["full", "bare"])
 def test_a_document_holds_all_of_a_manifest(each: Manifest) -> None:
     assert from_document(to_document(each)) == each
 
@@ -82,12 +64,12 @@ async def test_a_manifest_is_as_small_as_the_file_is_large(each_database: Databa
 
 async def test_unfinished_uploads_of_one_user_the_newest_first(each_database: Database) -> None:
     manifests = Manifests(each_database)
-    mine = [manifest(fingerprint=f"f{number % 2}") for number in range(4)]
+    mine = [begun(fingerprint=f"f{number % 2}") for number in range(4)]
     others = [
-        manifest(user_id="bob"),
-        manifest(state=State.READY),
-        manifest(state=State.EXPIRED),
-        manifest(state=State.DELETED),
+        begun(user_id="bob"),
+        begun(state=State.READY),
+        begun(state=State.EXPIRED),
+        begun(state=State.DELETED),
     ]
     for each in mine + others:
         await manifests.create(each)
@@ -100,12 +82,12 @@ async def test_unfinished_uploads_of_one_user_the_newest_first(each_database: Da
 async def test_files_of_one_user_by_each_filter_in_pages(each_database: Database) -> None:
     manifests = Manifests(each_database)
     names = ["a.png", "ab.png", "b.png", "a*.png"]
-    files = [manifest(state=State.READY, name=name, directory="d") for name in names]
-    top = manifest(state=State.READY, name="a", mime_type="video/mp4", tags=("x", "y"))
-    deep = manifest(state=State.READY, name="e", directory="d/e", tags=("x",))
-    for each in [*files, top, deep, manifest(name="a")]:
+    files = [begun(state=State.READY, name=name, directory="d") for name in names]
+    top = begun(state=State.READY, name="a", mime_type="video/mp4", tags=("x", "y"))
+    deep = begun(state=State.READY, name="e", directory="d/e", tags=("x",))
+    for each in [*files, top, deep, begun(name="a")]:
         await manifests.create(each)
-    await manifests.create(manifest(state=State.READY, user_id="bob", name="a", directory="d"))
+    await manifests.create(begun(state=State.READY, user_id="bob", name="a", directory="d"))
 
     async def found(before: str | None = None, **wanted: Any) -> list[str]:
         listed = await manifests.ready("ann", FileFilter(**wanted), before=before, most=100)
@@ -129,9 +111,9 @@ async def test_files_of_one_user_by_each_filter_in_pages(each_database: Database
 async def test_the_largest_cell_of_an_open_upload(each_database: Database) -> None:
     manifests = Manifests(each_database)
     assert await manifests.largest_open_chunk() == 0
-    await manifests.create(manifest(chunk_size=1024))
-    await manifests.create(manifest(chunk_size=8192))
-    await manifests.create(manifest(chunk_size=2**20, state=State.READY))
+    await manifests.create(begun(chunk_size=1024))
+    await manifests.create(begun(chunk_size=8192))
+    await manifests.create(begun(chunk_size=2**20, state=State.READY))
     assert await manifests.largest_open_chunk() == 8192
 
 
@@ -139,7 +121,7 @@ async def test_the_largest_cell_of_an_open_upload(each_database: Database) -> No
 
 
 async def test_the_watermark_and_the_expiry_only_grow(each_database: Database) -> None:
-    manifests, upload = Manifests(each_database), manifest()
+    manifests, upload = Manifests(each_database), begun()
     await manifests.create(upload)
     touched = await manifests.touch(
         upload.id, now=NOW + 5, expires_at=NOW + 2 * HOUR, upload_size=50
@@ -152,7 +134,7 @@ async def test_the_watermark_and_the_expiry_only_grow(each_database: Database) -
 
 
 async def test_a_touch_without_an_expiry_leaves_it(each_database: Database) -> None:
-    manifests, upload = Manifests(each_database), manifest()
+    manifests, upload = Manifests(each_database), begun()
     await manifests.create(upload)
     touched = await manifests.touch(upload.id, now=NOW, expires_at=None, upload_size=1)
     assert touched is not None
@@ -171,12 +153,12 @@ async def test_what_is_not_described_stays(each_database: Database) -> None:
 
 
 async def test_an_attempt_begins_once_and_with_nothing_stored(each_database: Database) -> None:
-    manifests, upload = Manifests(each_database), manifest(upload_size=50)
+    manifests, upload = Manifests(each_database), begun(upload_size=50)
     await manifests.create(upload)
     # As documents are that were made when there were no attempts.
     await each_database.manifests.update_one({}, {"$unset": {"attempt": ""}})
-    begun = await manifests.begin_again(upload.id, 0, NOW + 1)
-    assert begun == replace(upload, attempt=1, upload_size=0, updated_at=NOW + 1)
+    again = await manifests.begin_again(upload.id, 0, NOW + 1)
+    assert again == replace(upload, attempt=1, upload_size=0, updated_at=NOW + 1)
     assert await manifests.begin_again(upload.id, 0, NOW + 2) is None
     assert await manifests.begin_again(upload.id, 1, NOW + 3) is not None
     assert await published(manifests, upload, 100) is None
@@ -189,7 +171,7 @@ async def test_an_attempt_begins_once_and_with_nothing_stored(each_database: Dat
 
 @pytest.mark.parametrize("state", [State.READY, State.EXPIRED, State.DELETED])
 async def test_only_an_open_upload_begins_again(each_database: Database, state: State) -> None:
-    manifests, upload = Manifests(each_database), manifest(state=state)
+    manifests, upload = Manifests(each_database), begun(state=state)
     await manifests.create(upload)
     assert await manifests.begin_again(upload.id, 0, NOW) is None
     assert await manifests.get(upload.id) == upload
@@ -197,7 +179,7 @@ async def test_only_an_open_upload_begins_again(each_database: Database, state: 
 
 @pytest.mark.parametrize("state", [State.READY, State.EXPIRED, State.DELETED])
 async def test_only_an_open_upload_is_touched(each_database: Database, state: State) -> None:
-    manifests, upload = Manifests(each_database), manifest(state=state)
+    manifests, upload = Manifests(each_database), begun(state=state)
     await manifests.create(upload)
     assert await manifests.touch(upload.id, now=0, expires_at=0, upload_size=1) is None
     assert await manifests.touch(new_id(), now=0, expires_at=0, upload_size=1) is None
@@ -215,7 +197,7 @@ async def published(manifests: Manifests, upload: Manifest, size: int) -> Manife
 
 @pytest.mark.parametrize("known", [100, None])
 async def test_publishing_makes_it_ready_once(each_database: Database, known: int | None) -> None:
-    manifests, upload = Manifests(each_database), manifest(size=known)
+    manifests, upload = Manifests(each_database), begun(size=known)
     await manifests.create(upload)
     ready = await published(manifests, upload, 100)
     assert ready == replace(
@@ -235,7 +217,7 @@ async def test_publishing_makes_it_ready_once(each_database: Database, known: in
 
 
 async def test_no_other_length_than_the_declared_one_is_published(each_database: Database) -> None:
-    manifests, upload = Manifests(each_database), manifest(size=100)
+    manifests, upload = Manifests(each_database), begun(size=100)
     await manifests.create(upload)
     assert await published(manifests, upload, 99) is None
     assert await manifests.get(upload.id) == upload
@@ -245,7 +227,7 @@ async def test_no_other_length_than_the_declared_one_is_published(each_database:
 async def test_a_tombstone_is_made_once_and_then_forgotten(
     each_database: Database, becomes: State
 ) -> None:
-    manifests, upload = Manifests(each_database), manifest()
+    manifests, upload = Manifests(each_database), begun()
     await manifests.create(upload)
     await manifests.delete(upload.id)
     assert await manifests.get(upload.id) == upload, "a live upload is never forgotten"
@@ -266,7 +248,7 @@ async def test_a_tombstone_is_made_once_and_then_forgotten(
 
 
 async def test_a_finished_file_is_not_buried_as_an_upload(each_database: Database) -> None:
-    manifests, upload = Manifests(each_database), manifest()
+    manifests, upload = Manifests(each_database), begun()
     await manifests.create(upload)
     await published(manifests, upload, 100)
     marked = await manifests.mark_deleted(
@@ -278,7 +260,7 @@ async def test_a_finished_file_is_not_buried_as_an_upload(each_database: Databas
 
 
 async def test_noting_that_it_is_emptied_takes_the_step_out(each_database: Database) -> None:
-    manifests, upload = Manifests(each_database), manifest()
+    manifests, upload = Manifests(each_database), begun()
     await manifests.create(upload)
     dead = await manifests.mark_deleted(
         upload.id, now=NOW, becomes=State.DELETED, until=NOW, only=(State.UPLOADING,)
@@ -297,7 +279,7 @@ async def test_noting_that_it_is_emptied_takes_the_step_out(each_database: Datab
 async def test_of_several_ends_at_once_one_wins(database: Database) -> None:
     manifests = Manifests(database)
     for _ in range(20):
-        upload = manifest(size=None)
+        upload = begun(size=None)
         await manifests.create(upload)
         ends = await asyncio.gather(
             *(published(manifests, upload, size) for size in (10, 20, 30)),
@@ -314,7 +296,7 @@ async def test_of_several_ends_at_once_one_wins(database: Database) -> None:
 
 async def test_a_broken_connection_neither_loses_nor_doubles(database: Database) -> None:
     breaking = break_manifests(database)
-    manifests, upload = Manifests(database), manifest()
+    manifests, upload = Manifests(database), begun()
     breaking.breaks = ["before", "after"]
     await manifests.create(upload)
     assert await manifests.get(upload.id) == upload
@@ -325,7 +307,7 @@ async def test_a_broken_connection_neither_loses_nor_doubles(database: Database)
 async def test_lists_are_answered_from_an_index(database: Database, index: str) -> None:
     manifests = Manifests(database)
     for _ in range(3):
-        await manifests.create(manifest())
+        await manifests.create(begun())
     query = {
         "user": {"user_id": "ann", "state": "uploading"},
         "due": {"state": "uploading", "emptied": False, "expires_at": {"$lt": None}},

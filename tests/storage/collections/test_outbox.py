@@ -3,36 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from lading.protocol.manifest import Manifest, State
-from lading.storage.collections.manifests import Manifests, new_id
+from lading.protocol.manifest import State
+from lading.storage.collections.manifests import Manifests
 from lading.storage.collections.outbox import Outbox
 from lading.storage.database import Database
+from tests.support.manifests import NOW, begun
 
-NOW = 1_790_000_000.25
 HOME = "file:///srv/lading"
-
-
-def manifest(**changes: object) -> Manifest:
-    """An upload that was just begun."""
-    plain = Manifest(
-        id=new_id(),
-        user_id="ann",
-        name="film.mp4",
-        size=100,
-        chunk_size=4096,
-        created_at=NOW,
-        updated_at=NOW,
-        expires_at=NOW + 3600,
-    )
-    return replace(plain, **changes)  # type: ignore[arg-type]  # the names are the tests' own
 
 
 async def test_what_must_follow_is_claimed_moved_and_taken_out(each_database: Database) -> None:
     manifests, outbox = Manifests(each_database), Outbox(each_database)
-    upload = manifest()
+    upload = begun()
     await manifests.create(upload)
     assert await outbox.with_todo(["empty"], NOW + 100, 10) == []
     await manifests.mark_deleted(
@@ -65,7 +51,7 @@ async def test_what_must_follow_is_claimed_moved_and_taken_out(each_database: Da
 
 async def test_a_file_moves_in_three_writes(each_database: Database) -> None:
     manifests, outbox = Manifests(each_database), Outbox(each_database)
-    file = manifest(state=State.READY, upload_end=True, etag="e")
+    file = begun(state=State.READY, upload_end=True, etag="e")
     await manifests.create(file)
     claim = await outbox.begin_move(file, HOME, now=NOW, claimed_until=NOW + 30)
     assert claim is not None
@@ -93,11 +79,11 @@ async def test_a_file_moves_in_three_writes(each_database: Database) -> None:
     ],
 )
 async def test_a_file_that_changed_is_not_sent_elsewhere(
-    each_database: Database, change: dict[str, object]
+    each_database: Database, change: dict[str, Any]
 ) -> None:
     manifests, outbox = Manifests(each_database), Outbox(each_database)
-    seen = manifest(state=State.READY, upload_end=True)
-    await manifests.create(replace(seen, **change))  # type: ignore[arg-type]  # fields of it
+    seen = begun(state=State.READY, upload_end=True)
+    await manifests.create(replace(seen, **change))
     assert await outbox.begin_move(seen, HOME, now=NOW, claimed_until=NOW + 30) is None
 
 
@@ -106,8 +92,8 @@ async def test_files_elsewhere_are_those_that_do_not_live_there_or_are_leaving(
 ) -> None:
     manifests, outbox = Manifests(each_database), Outbox(each_database)
     ready = {"state": State.READY, "upload_end": True}
-    elsewhere, leaving = manifest(**ready), manifest(**ready, blobs=HOME, move_to="mongo")
-    for each in (manifest(**ready, blobs=HOME), manifest(), elsewhere, leaving):
+    elsewhere, leaving = begun(**ready), begun(**ready, blobs=HOME, move_to="mongo")
+    for each in (begun(**ready, blobs=HOME), begun(), elsewhere, leaving):
         await manifests.create(each)
     assert await outbox.elsewhere(HOME, None, 10) == [elsewhere, leaving]
     assert await outbox.elsewhere(HOME, elsewhere.id, 10) == [leaving]

@@ -14,6 +14,12 @@ const AT_ONCE = 3;
 const PATIENCE = 10;
 /** Milliseconds without progress after which a request counts as lost. */
 const STALLED = 60_000;
+/** Bytes in a millisecond below which a request counts as lost that reports no progress. */
+const SLOWEST = 4;
+/** Milliseconds that the bucket may take to answer after the last byte: it stores the whole object first. */
+const ANSWERING = 600_000;
+/** The most milliseconds of a timer. */
+const LONGEST = 2 ** 31 - 1;
 
 /** Where bytes are sent by PUT. Its right is in the address: no credential is sent. */
 interface Address {
@@ -28,8 +34,17 @@ interface Part extends Address {
   readonly stored: boolean;
 }
 
+/** What a bucket answers to a PUT. */
+export interface PutAnswer {
+  readonly status: number;
+  readonly text: string;
+}
+
+/** Statuses below 500 by which a bucket asks to send the same bytes again. */
+const TEMPORARY: readonly number[] = [408, 429];
+
 /**
- * Sends a body by PUT and returns the HTTP status. `onSent` is called with the bytes that are sent so far.
+ * Sends a body by PUT and returns the answer. `onSent` is called with the bytes that are sent so far.
  * Rejects when the bucket cannot be reached, or the signal is aborted.
  */
 export type Put = (
@@ -37,7 +52,7 @@ export type Put = (
   body: Blob,
   onSent: (bytes: number) => void,
   signal: AbortSignal,
-) => Promise<number>;
+) => Promise<PutAnswer>;
 
 /** The bucket does not take the bytes. */
 export class BucketRefused extends Error {
@@ -60,12 +75,14 @@ export interface BucketListener {
   brought(bytes: number): void;
 }
 
-/** By `fetch`, which does not report progress. */
+/** By `fetch`, which does not report progress: how long it may take depends on the size. */
 export function putByFetch(fetch: typeof globalThis.fetch): Put {
   return async ({ url, headers }, body, onSent, signal) => {
-    const answer = await fetch(url, { method: "PUT", headers, body, signal, credentials: "omit" });
+    const longest = Math.min(Math.ceil(STALLED + body.size / SLOWEST), LONGEST);
+    const either = AbortSignal.any([signal, AbortSignal.timeout(longest)]);
+    const answer = await fetch(url, { method: "PUT", headers, body, signal: either, credentials: "omit" });
     onSent(body.size);
-    return answer.status;
+    return { status: answer.status, text: answer.ok ? "" : await answer.text() };
   };
 }
 
@@ -76,6 +93,10 @@ export const putByXhr: Put = ({ url, headers }, body, onSent, signal) =>
     const request = new XMLHttpRequest();
     const stop = (): void => request.abort();
     let timer = setTimeout(stop, STALLED);
+    const wait = (milliseconds: number): void => {
+      clearTimeout(timer);
+      timer = setTimeout(stop, milliseconds);
+    };
     const end = (act: () => void): void => {
       clearTimeout(timer);
       signal.removeEventListener("abort", stop);
@@ -84,11 +105,11 @@ export const putByXhr: Put = ({ url, headers }, body, onSent, signal) =>
     request.open("PUT", url);
     for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
     request.upload.onprogress = ({ loaded }) => {
-      clearTimeout(timer);
-      timer = setTimeout(stop, STALLED);
+      wait(STALLED);
       onSent(loaded);
     };
-    request.onload = () => end(() => resolve(request.status));
+    request.upload.onload = () => wait(ANSWERING);
+    request.onload = () => end(() => resolve({ status: request.status, text: request.responseText }));
     request.onerror = () => end(() => reject(new TypeError("The bucket cannot be reached.")));
     request.onabort = () => end(() => reject(new TypeError("The request was stopped.")));
     signal.addEventListener("abort", stop);
@@ -167,10 +188,10 @@ export class Bucket {
     const body = this.source.slice(start, start + size);
     if (body === undefined) throw new BucketRefused("The bytes can be read only once.");
     const sent = (bytes: number): void => this.sent(start, bytes);
-    const status = await this.put(part, body, sent, this.signal).catch(() => 0);
+    const answer = await this.put(part, body, sent, this.signal).catch(() => null);
     this.signal.throwIfAborted();
-    if (status >= 200 && status < 300) return true;
-    if (status >= 300 && status < 500) throw new BucketRefused(`The bucket answered ${status}.`);
+    if (answer !== null && answer.status >= 200 && answer.status < 300) return true;
+    if (answer !== null && !isTemporary(answer)) throw new BucketRefused(`The bucket answered ${answer.status}.`);
     this.sent(start, 0);
     return false;
   }
@@ -186,6 +207,12 @@ export class Bucket {
     for (const bytes of this.flying.values()) total += bytes;
     this.listener.moved(total);
   }
+}
+
+/** Whether the bucket may take the same bytes later. S3 answers 400 with this code where they came too slowly. */
+function isTemporary({ status, text }: PutAnswer): boolean {
+  const slow = status === 400 && text.includes("<Code>RequestTimeout</Code>");
+  return status < 200 || status >= 500 || TEMPORARY.includes(status) || slow;
 }
 
 function addressOf(value: unknown): Address {

@@ -2,6 +2,7 @@
  * Have an upload verified and published. Source: docs/http-api.md, "Files that take long to verify".
  */
 
+import { hasCode } from "../protocol/errors.js";
 import { type CompleteFile, completeFile } from "../protocol/messages.js";
 import type { Api, Json } from "./http.js";
 
@@ -19,13 +20,20 @@ export interface Finishing {
 
 /** The finished file. `path` ends in `/finish` or `/finalize`. */
 export async function finish(api: Api, path: string, { json, signal, verifying }: Finishing): Promise<CompleteFile> {
-  const request = { json, signal, headers: COMES_BACK, timeout: FINISHING };
-  let answer = await api.json("POST", path, request);
-  while (answer["state"] === "verifying") {
+  const request = { json, signal, timeout: FINISHING };
+  let headers: Readonly<Record<string, string>> = COMES_BACK;
+  for (;;) {
+    const answer = await api.json("POST", path, { ...request, headers }).catch((error: unknown) => {
+      // A server of an older version does not allow `Prefer` to pages of other sites, and a page cannot tell
+      // that from a lost network. The next attempt asks with it again: without it, a proxy may give up.
+      const perhaps = hasCode(error, "network") && api.crossesOrigins && headers === COMES_BACK;
+      if (!perhaps || signal.aborted) throw error;
+      headers = {};
+      return api.json("POST", path, { ...request, headers });
+    });
+    if (answer["state"] !== "verifying") return fileOf(answer);
     verifying(Number(answer["done"]));
-    answer = await api.json("POST", path, request);
   }
-  return fileOf(answer);
 }
 
 /** The finished file that a manifest describes. */

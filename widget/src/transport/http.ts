@@ -67,17 +67,27 @@ export class Api {
     }
   }
 
+  /** Whether this is a page of another site than the server: a browser asks the server first what it may send. */
+  get crossesOrigins(): boolean {
+    const own = ownOrigin();
+    return own !== undefined && new URL(this.base).origin !== own;
+  }
+
   /** What to check on another site's server: browsers do not tell a refusal from a lost network. */
   private hint(): string {
-    const own = (globalThis.location as Location | undefined)?.origin;
-    if (own === undefined || new URL(this.base).origin === own) return "";
-    return ` (If the server runs, check that its LADING_ALLOWED_ORIGINS contains ${own}.)`;
+    if (!this.crossesOrigins) return "";
+    return ` (If the server runs, check that its LADING_ALLOWED_ORIGINS contains ${ownOrigin()}.)`;
   }
 
   private noted(error: UploadError): UploadError {
     if (error.code === "unauthorized") this.credential.refused();
     return error.code === "invalid-message" ? notALadingServer() : error;
   }
+}
+
+/** The origin of this page; undefined outside of a browser. */
+function ownOrigin(): string | undefined {
+  return (globalThis.location as Location | undefined)?.origin;
 }
 
 /** Codes for responses of proxies, which are not problem documents. */

@@ -17,6 +17,9 @@ import type { SmallRequest } from "../transport/small-file.js";
 /** Milliseconds for which buckets are avoided that a page could not reach, or may not write to. */
 const AVOIDED = 600_000;
 
+/** How a server of an older version refuses an announcement with a fingerprint. */
+const NO_FINGERPRINT = "`fingerprint` is not a known field";
+
 /** Until when the bucket of a server is avoided, in milliseconds since 1970. All uploads share it. */
 const avoided = new Map<string, number>();
 
@@ -71,9 +74,10 @@ export class Direct {
     const { id, upload } = told;
     if (upload === null) return null;
     try {
-      if (known !== undefined && upload["parts"] === undefined) {
+      if (known !== undefined) {
+        // An earlier attempt may have sent all of it. Its parts cannot be listed any more once they are joined.
         const file = await this.finalize(id, signal).catch(unlessIncomplete);
-        if (file !== null) return file; // an earlier attempt had sent all of it
+        if (file !== null) return file;
       }
       if (!(await this.send(id, upload, signal))) return null;
       this.listener.verifying(0);
@@ -91,7 +95,11 @@ export class Direct {
     const about = { name, mime_type, directory, tags, kind, size: source.size, sha256 };
     const json = { ...about, fingerprint: await fingerprint() };
     this.listener.announcing();
-    return this.told(await api.json("POST", "/v1/media", { json, signal }));
+    const announced = await api.json("POST", "/v1/media", { json, signal }).catch((error: unknown) => {
+      if (!hasCode(error, "invalid-argument") || error.detail?.includes(NO_FINGERPRINT) !== true) throw error;
+      return api.json("POST", "/v1/media", { json: about, signal });
+    });
+    return this.told(announced);
   }
 
   private async look(id: string, sha256: string, signal: AbortSignal) {

@@ -19,8 +19,12 @@ export class PeerBucket {
   readonly heard: string[] = [];
   /** The credentials that were shown to the bucket. */
   readonly credentials = new Set<string | null>();
-  /** Called with each request. A status is the answer; what it throws, the network's. */
-  answer: (path: string) => number | undefined = () => undefined;
+  /** Called with each request. A status, or status and body, is the answer; what it throws, the network's. */
+  answer: (path: string) => number | readonly [status: number, body: string] | undefined = () => undefined;
+  /** Called when all bytes of a file are one object. Its response, if any, comes before the file is published. */
+  joined: () => Response | undefined = () => undefined;
+  /** The files whose parts are joined. */
+  private readonly whole = new Set<string>();
 
   constructor(private readonly peer: Peer) {}
 
@@ -29,8 +33,11 @@ export class PeerBucket {
     this.heard.push(path);
     this.credentials.add(new Headers(headers).get("Authorization"));
     signal?.throwIfAborted();
-    const status = this.answer(path);
-    if (status !== undefined) return new Response("", { status });
+    const answer = this.answer(path);
+    if (answer !== undefined) {
+      const [status, text] = typeof answer === "number" ? [answer, ""] : answer;
+      return new Response(text, { status });
+    }
     const [, id = "", start] = path.split("/");
     const data = new Uint8Array(await new Response(body as Blob).arrayBuffer());
     this.object(id).set(Number(start), data);
@@ -70,6 +77,8 @@ export class PeerBucket {
   }
 
   private parts({ id, size }: Kept, from: number): Response {
+    // The bucket knows no parts of a whole object.
+    if (this.whole.has(id)) return refuse(503, "unavailable", { retryable: true });
     const whole = size ?? 0;
     const last = Math.ceil(whole / this.part);
     const to = Math.min(last, from + this.page - 1);
@@ -88,6 +97,9 @@ export class PeerBucket {
     const found = [...this.object(kept.id)].sort(([a], [b]) => a - b);
     const bytes = Uint8Array.from(found.flatMap(([, data]) => [...data]));
     if (bytes.length < (kept.size ?? 0)) return refuse(409, "incomplete", { missing: [[0, kept.size]] });
+    this.whole.add(kept.id);
+    const early = this.joined();
+    if (early !== undefined) return early;
     const sha256 = createHash("sha256").update(bytes).digest("hex");
     if (sha256 !== kept.request["sha256"]) {
       this.peer.uploads.delete(kept.id);

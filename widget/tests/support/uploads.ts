@@ -31,6 +31,17 @@ export function begun(source?: Uploadable, options?: Partial<UploadOptions>) {
   return { upload, states, progress, end: upload.start() };
 }
 
+/** The fake server's `fetch`, which loses the answer of the first POST. */
+export function losingFirstPost(): typeof fetch {
+  let lost = false;
+  return async (address, init) => {
+    const answer = await peer.fetch(address, init);
+    if (lost || init?.method !== "POST") return answer;
+    lost = true;
+    throw new TypeError("Failed to fetch");
+  };
+}
+
 /** At the n-th message with this number, call `act` instead of the fake's own answer. */
 export function at(
   number: number,

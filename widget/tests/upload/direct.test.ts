@@ -1,12 +1,16 @@
 /** Uploads past the server: the bytes go to a bucket, and to the server where that fails. */
 
-import { afterEach, describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 
 import { settle, until } from "../support/helpers.js";
-import { begun, BYTES, code, FILE, peer } from "../support/uploads.js";
+import { refuse } from "../support/peer.js";
+import { begun, BYTES, code, FILE, losingFirstPost, peer } from "../support/uploads.js";
 
 const DIRECT = { direct: true, directory: "d", tags: ["x"] };
 const ANNOUNCED = "POST /v1/media";
+
+/** What S3 answers with status 400 where the bytes came too slowly. */
+const SLOW = "<Error><Code>RequestTimeout</Code></Error>";
 
 /** How many pieces came to the server itself. */
 const pieces = (): number => peer.count("CHUNK") + peer.count("PUT");
@@ -40,8 +44,17 @@ describe.each([
     expect([peer.bytes, pieces()]).toEqual([BYTES, 0]);
   });
 
+  test.each([408, 429, [400, SLOW] as const])("a bucket that answers %s for a moment is tried again", async (answer) => {
+    peer.bucket.largestPut = largestPut;
+    const answers = [answer, answer];
+    peer.bucket.answer = () => answers.pop();
+    await begun(FILE, DIRECT).end;
+    expect([peer.bytes, pieces()]).toEqual([BYTES, 0]);
+  });
+
   test.each([
     ["refuses the bytes", () => 403],
+    ["refuses the request", () => [400, "<Error><Code>ExpiredToken</Code></Error>"] as const],
     ["cannot be reached", () => { throw new TypeError("Failed to fetch"); }],
   ])("a bucket that %s: the server takes them", async (_what, answer) => {
     peer.bucket.largestPut = largestPut;
@@ -61,6 +74,15 @@ describe.each([
     };
     await begun(FILE, DIRECT).end;
     expect([peer.bytes, peer.uploads.size, peer.count(ANNOUNCED)]).toEqual([BYTES, 1, 3]);
+    expect(new Set(peer.bucket.heard).size).toBe(peer.bucket.heard.length);
+  });
+
+  test("nothing is sent again after the server joined the bytes and failed to publish them", async () => {
+    peer.bucket.largestPut = largestPut;
+    let failed = 0;
+    peer.bucket.joined = () => (failed++ === 0 ? refuse(503, "unavailable", { retryable: true }) : undefined);
+    await begun(FILE, DIRECT).end;
+    expect([peer.bytes, failed, pieces()]).toEqual([BYTES, 2, 0]);
     expect(new Set(peer.bucket.heard).size).toBe(peer.bucket.heard.length);
   });
 
@@ -158,15 +180,7 @@ test("an announcement of other bytes is replaced", async () => {
 });
 
 test("an announcement whose answer was lost is found, not made twice", async () => {
-  const { fetch } = peer;
-  let lost = false;
-  const lose = async (address: unknown, init?: RequestInit): Promise<Response> => {
-    const answer = await fetch(address, init);
-    if (lost || init?.method !== "POST") return answer;
-    lost = true;
-    throw new TypeError("Failed to fetch");
-  };
-  await begun(FILE, { ...DIRECT, fetch: lose as typeof fetch }).end;
+  await begun(FILE, { ...DIRECT, fetch: losingFirstPost() }).end;
   expect([peer.uploads.size, peer.bytes, pieces()]).toEqual([1, BYTES, 0]);
 });
 
@@ -229,4 +243,51 @@ test("a refused announcement ends it with the server's code", async () => {
       ? Response.json({ code: "quota-exceeded" }, { status: 507, headers: { "Content-Type": "application/problem+json" } })
       : undefined;
   await expect(begun(FILE, DIRECT).end).rejects.toEqual(code("quota-exceeded"));
+});
+
+test("a server of an older version gets no fingerprint", async () => {
+  const { media } = peer.bucket;
+  peer.bucket.media = async (method, path, query, body) =>
+    path === "/v1/media" && String(body).includes("fingerprint")
+      ? refuse(400, "invalid-argument", { detail: "`fingerprint` is not a known field; did you mean `name`?" })
+      : media.call(peer.bucket, method, path, query, body);
+  await begun(FILE, DIRECT).end;
+  expect([peer.bytes, peer.count(ANNOUNCED), pieces()]).toEqual([BYTES, 3, 0]);
+});
+
+test("a fingerprint that is refused is not left out", async () => {
+  const detail = "`fingerprint` must have at most 200 characters.";
+  peer.answer = (_, path) => (path === "/v1/media" ? refuse(400, "invalid-argument", { detail }) : undefined);
+  await expect(begun(FILE, DIRECT).end).rejects.toEqual(code("invalid-argument"));
+  expect(peer.count(ANNOUNCED)).toBe(1);
+});
+
+describe("a server of an older version, which does not allow `Prefer` to pages of other sites", () => {
+  /** Do as a browser that asks such a server first. */
+  const browser = async (address: unknown, init?: RequestInit): Promise<Response> => {
+    if (!new Headers(init?.headers).has("Prefer")) return peer.fetch(address, init);
+    asked += 1;
+    throw new TypeError("Failed to fetch");
+  };
+  const options = { fetch: browser as typeof fetch, patience: 0 };
+  let asked = 0;
+
+  afterEach(() => {
+    vi.unstubAllGlobals();
+    asked = 0;
+  });
+
+  test.each([
+    ["past the server", DIRECT],
+    ["over HTTP", { transport: "http" }],
+  ] as const)("publishes a file that came %s", async (_, how) => {
+    vi.stubGlobal("location", { origin: "http://page.test" });
+    await begun(FILE, { ...how, ...options }).end;
+    expect([peer.bytes, asked]).toEqual([BYTES, 1]);
+  });
+
+  test("is asked without it only by such a page: elsewhere the network is lost", async () => {
+    await expect(begun(FILE, { ...DIRECT, ...options }).end).rejects.toEqual(code("network"));
+    expect(asked).toBe(1);
+  });
 });

@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 
 import { Batch } from "../../src/index.js";
 import { settle, when } from "../support/helpers.js";
-import { begun, BYTES, FILE, peer } from "../support/uploads.js";
+import { begun, BYTES, FILE, losingFirstPost, peer } from "../support/uploads.js";
 
 test.each([{}, { direct: true }])("an unfinished one is resumed with %j", async (options) => {
   peer.kinds.set("avatar", "avatars").set("film", null);
@@ -28,15 +28,7 @@ test("of a kind without a directory the uploader's counts", async () => {
 
 test("a small one whose answer was lost is found", async () => {
   peer.kinds.set("avatar", "avatars");
-  const { fetch } = peer;
-  let lost = false;
-  const lose = async (address: unknown, init?: RequestInit): Promise<Response> => {
-    const answer = await fetch(address, init);
-    if (lost || init?.method !== "POST") return answer;
-    lost = true;
-    throw new TypeError("Failed to fetch");
-  };
-  await begun(FILE, { kind: "avatar", small: 100, fetch: lose as typeof fetch }).end;
+  await begun(FILE, { kind: "avatar", small: 100, fetch: losingFirstPost() }).end;
   expect(peer.uploads.size).toBe(1);
 });
 
