@@ -92,9 +92,7 @@ def _read(
         kind=AUDIO if video is None else VIDEO,
         duration=duration,
         frame_rate=None if video is None else _rate(video),
-        codecs=tuple(
-            one.codec_context.codec.canonical_name for one in (video, audio) if one is not None
-        ),
+        codecs=tuple(_codec(one) for one in (video, audio) if one is not None),
         moov_first=boxes.moov_first(ranges.read, ranges.size) if name == "mov" else None,
         title=tags.get("title"),
         artist=tags.get("artist"),

@@ -6,9 +6,12 @@ import io
 from collections import OrderedDict
 from typing import Protocol
 
+from lading.imaging.pipe import MOST_READ
 from lading.imaging.refusal import Refusal
 
 BLOCK = 256 * 1024
+AT_ONCE = MOST_READ // BLOCK
+"""Blocks that are fetched together by a decoder that reads on, so it waits less often."""
 KEPT = 32
 """Blocks that are kept: demuxers go back and forth between an index and the data."""
 
@@ -42,15 +45,23 @@ class Ranges:
         if found is not None:
             self._blocks.move_to_end(number)
             return found
-        start = number * BLOCK
-        end = min(start + BLOCK, self.size)
+        self._fetch(number, AT_ONCE if number - 1 in self._blocks else 1)
+        return self._blocks[number]
+
+    def _fetch(self, number: int, most: int) -> None:
+        """Read up to `most` blocks from this one on, up to one that is kept."""
+        count = 1
+        while count < most and number + count not in self._blocks:
+            count += 1
+        start, end = number * BLOCK, min((number + count) * BLOCK, self.size)
         self._left -= end - start
         if self._left < 0:
             raise Refusal("Too much of the file would have to be read to make its picture.")
-        found = self._blocks[number] = self._channel.read(start, end)
-        if len(self._blocks) > KEPT:
+        data = self._channel.read(start, end)
+        for at in range(0, end - start, BLOCK):
+            self._blocks[number + at // BLOCK] = data[at : at + BLOCK]
+        while len(self._blocks) > KEPT:
             self._blocks.popitem(last=False)
-        return found
 
 
 class File(io.RawIOBase):

@@ -28,6 +28,8 @@ from lading.imaging import pipe
 from lading.imaging.ladder import Variant
 from lading.imaging.limits import USUAL_LIMITS, ImagingLimits
 from lading.imaging.made import Made, Picture, Source
+from lading.imaging.process import Process
+from lading.imaging.process import start as start_process
 from lading.protocol.errors import Unavailable, UnprocessableImage
 
 log = structlog.get_logger()
@@ -73,7 +75,7 @@ class Imager:
         for left in reversed(range(self._limits.crashes)):
             child = await self._free.get()
             try:
-                child = child if child is not None and child.alive else await self._start()
+                child = self._after(child) or await self._start()
                 return await child.make(source, asked)
             except _Ended as ended:
                 log.warning("imaging-child-ended", reason=str(ended))
@@ -119,12 +121,8 @@ class Imager:
 class _Child:
     """One process. `ready` when it can take a job."""
 
-    def __init__(self, process: asyncio.subprocess.Process, limits: ImagingLimits) -> None:
-        assert process.stdin is not None
-        assert process.stdout is not None
+    def __init__(self, process: Process, limits: ImagingLimits) -> None:
         self._process = process
-        self._stdin = process.stdin
-        self._stdout = process.stdout
         self._limits = limits
         self._files = 0
         self._at_rest = False
@@ -137,14 +135,8 @@ class _Child:
         """A child that has said hello; raises _Ended."""
         command = (sys.executable, "-I", "-X", "utf8", "-m", "lading.imaging.child")
         try:
-            process = await asyncio.create_subprocess_exec(
-                *(*command, str(os.getpid()), json.dumps(asdict(limits))),
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.DEVNULL,
-                cwd="/",
-                env=ENVIRONMENT,
-                start_new_session=True,
+            process = await start_process(
+                (*command, str(os.getpid()), json.dumps(asdict(limits))), ENVIRONMENT
             )
         except OSError as error:
             raise _Ended(f"no child can be started: {error}", guilty=False, again=False) from error
@@ -166,7 +158,7 @@ class _Child:
 
     @property
     def alive(self) -> bool:
-        return self._process.returncode is None and not self._killed
+        return self._process.status is None and not self._killed
 
     @property
     def ready(self) -> bool:
@@ -220,19 +212,20 @@ class _Child:
 
     async def _receive(self) -> pipe.Reply:
         try:
-            (length,) = pipe.LENGTH.unpack(await self._stdout.readexactly(pipe.LENGTH.size))
+            stdout = self._process.stdout
+            (length,) = pipe.LENGTH.unpack(await stdout.readexactly(pipe.LENGTH.size))
             if length > self._limits.picture_bytes + pipe.OVERHEAD:
                 raise pipe.Broken("a message beyond its bounds")
-            body = await self._stdout.readexactly(length)
+            body = await stdout.readexactly(length)
         except asyncio.IncompleteReadError:
             raise await self._why_it_ended() from None
         return pipe.parse(body, self._limits.picture_bytes)
 
     async def _send(self, frame: bytes) -> None:
         try:
-            self._stdin.write(frame)
+            self._process.stdin.write(frame)
             async with asyncio.timeout(self._limits.wall_seconds):
-                await self._stdin.drain()
+                await self._process.stdin.drain()
         except ConnectionError:
             raise await self._why_it_ended() from None
         except TimeoutError:
@@ -241,7 +234,7 @@ class _Child:
     async def _why_it_ended(self) -> _Ended:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._process.wait(), 1.0)
-        status = self._process.returncode
+        status = self._process.status
         if status is None:
             return _Ended("Its decoder closed the pipe.", guilty=True, again=True)
         if status == -signal.SIGKILL:
@@ -274,5 +267,4 @@ class _Child:
     def kill(self) -> None:
         """The event loop notices later that it has ended."""
         self._killed = True
-        with suppress(ProcessLookupError):
-            self._process.kill()
+        self._process.kill()

@@ -12,6 +12,7 @@ from lading.protocol.spec import check_id
 from lading.server.assembly import Assembly
 from lading.server.limits import USUAL_LIMITS
 from lading.server.process.janitor import DONE, FAILED, USAGE, run
+from lading.server.uploads.pictures import BESIDE
 from lading.server.uploads.rebuild import Rebuild, Rebuilt, Watch
 
 
@@ -37,7 +38,7 @@ def rebuild(
                 USUAL_LIMITS.uploads,
                 watch,
                 missing=missing,
-                at_once=children,
+                at_once=children + BESIDE,
             )
             done = await rebuilding.run(wanted, dry_run=dry_run)
         finally:

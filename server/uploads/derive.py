@@ -15,9 +15,10 @@ Source: page 10 of the design, "How".
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from contextlib import aclosing, suppress
+from collections.abc import Awaitable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 from lading.imaging.ladder import Variant, named, wanted
@@ -28,6 +29,7 @@ from lading.protocol.errors import LadingError, NotFound, QuotaExceeded, Unproce
 from lading.protocol.kinds import Kinds
 from lading.protocol.manifest import Manifest, NoPicture, State, StoredPicture
 from lading.protocol.media_types import essence
+from lading.server.uploads.ranges import Ranges
 from lading.server.uploads.reader import Reader
 from lading.storage.blobs.base import Check
 from lading.storage.collections.derivatives import Derivatives
@@ -53,23 +55,22 @@ class _Try:
     """A file as the imaging room reads it. Where no child can be started, nothing is read of it."""
 
     derivatives: Derivatives
-    reader: Reader
     manifest: Manifest
+    ranges: Ranges
     counts: bool = False
     failed: bool = False
     """Its bytes could not be read: no fault of what they are."""
 
     @property
     def size(self) -> int:
-        return self.manifest.size or 0
+        return self.ranges.size
 
     async def read(self, start: int, end: int) -> bytes:
         if not self.counts:
             _mine(await self.derivatives.count_try(self.manifest))
             self.counts = True
         try:
-            async with aclosing(self.reader.read(self.manifest, start, end)) as blocks:
-                return b"".join([block async for block in blocks])
+            return await self.ranges.read(start, end)
         except LadingError:
             self.failed = True
             raise
@@ -118,7 +119,9 @@ class Deriver:
             reason = "The program that reads it was killed each time."
             await self._note_none(manifest, UnprocessableImage(reason))
             return
-        tried = _Try(self._storage.derivatives, self._reader, manifest)
+        read = partial(self._reader.read, manifest)
+        ranges = Ranges(read, manifest.size or 0, manifest.chunk_size)
+        tried = _Try(self._storage.derivatives, manifest, ranges)
         try:
             made = await self._make(tried, variants, check)
         except UnprocessableImage as error:
@@ -167,6 +170,7 @@ class Deriver:
         finally:
             making.cancel()
             await asyncio.gather(making, return_exceptions=True)
+            await tried.ranges.close()
 
     async def _keep_made(
         self, tried: _Try, made: Made, variants: Mapping[str, Variant], check: Check
@@ -190,9 +194,8 @@ class Deriver:
         storage.free_space.check()
         pictures, growth = await self._reserve(claimed, pictures)
         blobs = driver_at(storage.blobs, claimed.blobs)
-        for name, picture in pictures.items():
-            await check()
-            await blobs.put_picture(claimed.id, name, picture.data)
+        await check()
+        await _all(blobs.put_picture(claimed.id, each, pictures[each].data) for each in pictures)
         none = None
         if made.media is None or (variants and not made.pictures):
             none = NoPicture(NotFound.code, "There is no picture in this file.")
@@ -232,6 +235,13 @@ class Deriver:
                 claimed, no_picture=NoPicture(error.code, str(error))
             )
         )
+
+
+async def _all(writes: Iterable[Awaitable[None]]) -> None:
+    """Wait for all, which share a sync of the disk; then raise the first failure."""
+    for outcome in await asyncio.gather(*writes, return_exceptions=True):
+        if outcome is not None:
+            raise outcome
 
 
 def _mine(found: Manifest | None) -> Manifest:

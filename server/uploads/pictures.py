@@ -34,6 +34,9 @@ from lading.storage.open import Storage
 POLL_SECONDS = 0.2
 """How soon it is looked again whether another process has made a picture."""
 
+BESIDE = 1
+"""So many files more than there are children: one is stored and charged, the next one drawn."""
+
 LONGEST_POLL = 2.0
 """The pauses grow up to this."""
 
@@ -70,8 +73,10 @@ class Pictures:
         limits: UploadLimits,
         maker: Maker | None = None,
         *,
-        at_once: int = 1,
+        children: int = 1,
     ) -> None:
+        """The `maker` works on as many files at once as it has `children`."""
+        at_once = children + BESIDE
         self._storage = storage
         self._kinds = kinds
         self._limits = limits

@@ -84,7 +84,7 @@ class Uploads:
             storage.manifests, storage.outbox, steps, storage.clock, limits, others=(DERIVE,)
         )
         self.pictures = Pictures(
-            storage, self._reader, kinds, limits, maker, at_once=max(1, settings.imaging)
+            storage, self._reader, kinds, limits, maker, children=max(1, settings.imaging)
         )
         self._deletion = Deletion(
             storage,

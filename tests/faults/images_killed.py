@@ -1,5 +1,5 @@
 """Who makes the images of a file is killed: the child at any moment, the server at any moment, and
-the server before and after each write to the database that belongs to them.
+the server before or during each write to the database or the directory that belongs to them.
 
 Another server makes them to the end: all six are there, served whole, the account is exact, and no
 child is left behind.
@@ -8,75 +8,109 @@ child is left behind.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import signal
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import httpx
 from bson import ObjectId
 
+from lading.storage.blobs.directory import Directory
 from lading.storage.collections.manifest_documents import from_document
-from tests.faults.fault import Fault, Trial
+from tests.faults.every_step import EveryStep, at_step, steps_in
+from tests.faults.fault import Base, Fault, Trial
 from tests.faults.inspector import eventually
-from tests.faults.setups import Setup, one_server
+from tests.faults.lanes import VICTIM
+from tests.faults.setups import Setup, serving
 from tests.support.photos import jpeg
 from tests.support.servers import Process
 
-MOST_STEPS = 26
-"""Deriving writes about a dozen times; a kill before and one after each. Beyond them it ends."""
+TRIALS = 200
 
-STRIKE = """
-import os, signal
-from pymongo import monitoring
-armed, left = False, {steps}
-class Listener(monitoring.CommandListener):
-    def started(self, event):
-        global left
-        if armed and event.command_name in ("update", "findAndModify"):
-            left -= 1
-            if left == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-    def succeeded(self, event):
-        self.started(event)
-    def failed(self, event):
-        pass
-monitoring.register(Listener())
+ARMED = """
 from lading.server.uploads.derive import Deriver
 derive = Deriver.derive
 async def arming(self, *arguments):
-    global armed
-    armed = True
+    open({log!r}, "a").close()
     await derive(self, *arguments)
 Deriver.derive = arming
 """
+"""The steps of a server count once it derives."""
 
 SECONDS = 1.5
 """A kill strikes so soon after the upload: a child starts, and makes six images, within that."""
 
 
-async def trial(setup: Setup, trial: Trial) -> None:
-    random, survivor = trial.random, setup.server
+@dataclass
+class Scene:
+    """A server that lives on, and which step of deriving is whose turn."""
+
+    setup: Setup
+    folder: Path
+    steps: EveryStep[str]
+    numbers: Iterator[int] = field(default_factory=itertools.count)
+
+
+@asynccontextmanager
+async def scene(home: str, base: Base, folder: Path) -> AsyncIterator[Scene]:
+    """A scene whose files live in MongoDB, or in a directory."""
+    chosen: dict[str, object] = {}
+    if home == "file":
+        Directory(str(folder / "files"), create=True).close()
+        chosen["blobs"] = f"file://{folder / 'files'}"
+    async with serving(base.database(folder.name), folder, **chosen) as setup:
+        yield Scene(setup, folder, EveryStep(("deriving",), TRIALS // 3))
+
+
+async def trial(scene: Scene, trial: Trial) -> None:
+    random, setup = trial.random, scene.setup
     data = jpeg(random.randint(1, 1600), random.randint(1, 1200))
-    match trial.number % 3:
-        case 0:
-            doomed, kills = await setup.servers.spare(), random.randint(1, 3)
-            file_id = await _put(doomed, data)
-            for _ in range(kills):
-                await asyncio.sleep(random.random() * SECONDS / kills)
-                for pid in _children(doomed.child.pid):
-                    with suppress(ProcessLookupError):
-                        os.kill(pid, signal.SIGKILL)
-        case 1:
-            steps = 1 + trial.number // 3 % MOST_STEPS
-            doomed = await setup.servers.start(before=STRIKE.format(steps=steps))
-            file_id = await _put(doomed, data)
-            # It kills itself, or comes to the end.
-            await eventually(lambda: _is_over(setup, doomed, file_id), 30)
-        case _:
-            doomed = await setup.servers.spare()
-            file_id = await _put(doomed, data)
-            await asyncio.sleep(random.random() * SECONDS)
+    if trial.number % 3 == 0:
+        turn = replace(trial, number=trial.number // 3)
+        last = await scene.steps.last(turn, lambda: _count(scene, data))
+        await _at_step(scene, data, last, random.uniform(0, 0.01))
+        return
+    doomed = await setup.servers.spare()
+    file_id = await _put(doomed, data)
+    if trial.number % 3 == 1:
+        kills = random.randint(1, 3)
+        for _ in range(kills):
+            await asyncio.sleep(random.random() * SECONDS / kills)
+            for pid in _children(doomed.child.pid):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+    else:
+        await asyncio.sleep(random.random() * SECONDS)
+    await _goes_on(setup, doomed, file_id)
+
+
+async def _count(scene: Scene, data: bytes) -> int:
+    """The steps of deriving. None where another server was the first to claim the file."""
+    while not (found := await _at_step(scene, data, 0, 0.0)):
+        pass
+    return found
+
+
+async def _at_step(scene: Scene, data: bytes, last: int, moment: float) -> int:
+    """Let a server die at step `last` of deriving, never at 0; returns its steps."""
+    setup, log = scene.setup, scene.folder / f"steps{next(scene.numbers)}"
+    with at_step("deriving", log):
+        before = VICTIM.format(log=str(log), last=last, moment=moment) + ARMED.format(log=str(log))
+        doomed = await setup.servers.start(before=before)
+        file_id = await _put(doomed, data)
+        await eventually(lambda: _is_over(setup, doomed, file_id), 30)
+        await _goes_on(setup, doomed, file_id)
+    return len(steps_in(log))
+
+
+async def _goes_on(setup: Setup, doomed: Process, file_id: str) -> None:
+    """Kill a server, if it lives; another one makes the images of the file, once."""
+    survivor = setup.server
     left = _children(doomed.child.pid)
     setup.servers.kill(doomed)
     await _let_claims_end(setup, file_id)
@@ -159,15 +193,22 @@ def _check(answer: httpx.Response, size: int) -> None:
     assert len(answer.content) == size
 
 
-FAULT = Fault(
-    name="images-killed",
-    title="killed while images are made",
-    how="SIGKILL of the child up to three times, of the server, and of the server before and after "
-    "each write to the database while it derives; another server goes on",
-    holds="six images in the end, each whole, usage exact, no child left behind",
-    trials=200,
-    quick=30,
-    few=3,
-    setup=one_server,
-    trial=trial,
+def _row(name: str, where: str, home: str, few: int) -> Fault:
+    return Fault(
+        name=name,
+        title=f"killed while images are made: {where}",
+        how="SIGKILL of the child up to three times, of the server, and of the server before or "
+        "during each write while it derives; another server goes on",
+        holds="six images in the end, each whole, usage exact, no child left behind",
+        trials=TRIALS,
+        quick=30,
+        few=few,
+        setup=partial(scene, home),
+        trial=trial,
+    )
+
+
+ROWS = (
+    _row("images-killed", "MongoDB", "mongo", 3),
+    _row("images-killed-local", "directory", "file", 0),
 )

@@ -57,5 +57,5 @@ ROWS: tuple[Fault, ...] = (
     power_cut.FAULT,
     local_directory.DISK_FULL,
     local_directory.BIT_FLIP,
-    images_killed.FAULT,
+    *images_killed.ROWS,
 )
