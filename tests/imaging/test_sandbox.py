@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 
 from lading.imaging import sandbox, syscalls
 from lading.imaging.ladder import VARIANTS
@@ -22,6 +24,7 @@ from lading.imaging.worker import ENVIRONMENT
 from tests.imaging.hostile import LOADERS
 from tests.imaging.test_worker import PHOTO
 from tests.support.imaging import SAMPLES, Studio
+from tests.support.missing import missing
 
 as_root = pytest.mark.skipif(
     os.geteuid() != 0, reason="only root may look into a process that gave up its rights"
@@ -42,13 +45,17 @@ def links(folder: str) -> list[str]:
     return [str(entry.readlink()) for entry in Path(folder).iterdir()]
 
 
-@pytest.fixture(scope="module")
-def pid() -> Iterator[int]:
-    """A child of a server that holds a secret and an open file."""
+@pytest.fixture(
+    scope="module",
+    params=[asyncio.new_event_loop, uvloop.new_event_loop],
+    ids=["asyncio", "uvloop"],
+)
+def pid(request: pytest.FixtureRequest) -> Iterator[int]:
+    """A child of a server that holds a secret and an open file; servers run with uvloop."""
     os.environ["LADING_ADMIN_TOKEN"] = "secret"
     inherited = os.open("/etc/passwd", os.O_RDONLY)
     os.set_inheritable(inherited, True)
-    studio = Studio()
+    studio = Studio(new_loop=request.param)
     studio.make(PHOTO)
     (memory,) = studio.memory()
     yield memory.pid
@@ -108,14 +115,16 @@ def test_limits_of_the_kernel(pid: int) -> None:
 
 # -- while it works --------------------------------------------------------------------------------
 
-CALL = re.compile(r"\d+ +(?:<\.\.\. )?(\w+)(?:\(| resumed>).* = (?:(-1 E\w+)|[^-].*)")
+CALL = re.compile(r"\d+ +(?:<\.\.\. )?(\w+)(?:\(| resumed>).*\) += (?:-1 (E\w+)|\?|[0-9])")
 """A line of strace: the call, and its failure. One that was begun and not ended has no result."""
 
 
 def calls(pid: int, log: Path, work: Callable[[], object]) -> tuple[set[str], set[tuple[str, str]]]:
     """What a process asks the kernel for meanwhile: what it gets, and what fails and how."""
     tracer = subprocess.Popen(
-        ["strace", "-f", "-o", str(log), "-p", str(pid)], stderr=subprocess.PIPE, text=True
+        ["strace", "-f", "-e", "raw=all", "-o", str(log), "-p", str(pid)],
+        stderr=subprocess.PIPE,
+        text=True,
     )
     assert tracer.stderr is not None
     with tracer.stderr:
@@ -128,10 +137,10 @@ def calls(pid: int, log: Path, work: Callable[[], object]) -> tuple[set[str], se
     return {name for name, failure in found if not failure}, failed
 
 
-@pytest.mark.skipif(
-    os.geteuid() != 0 or shutil.which("strace") is None, reason="needs root and strace"
-)
+@as_root
 def test_a_child_at_work_asks_for_nothing_that_it_may_not_have(tmp_path: Path) -> None:
+    if shutil.which("strace") is None:
+        missing("strace is missing (Debian: apt-get install strace)")
     studio = Studio()
     try:
         studio.make(PHOTO)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -61,8 +61,12 @@ class Studio:
     The event loop has a thread of its own, since the child ends with the thread that started it.
     """
 
-    def __init__(self, limits: ImagingLimits = USUAL_LIMITS) -> None:
-        self._loop = asyncio.new_event_loop()
+    def __init__(
+        self,
+        limits: ImagingLimits = USUAL_LIMITS,
+        new_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop,
+    ) -> None:
+        self._loop = new_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._thread.start()
         self._imager = Imager(1, limits)
