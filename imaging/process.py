@@ -43,7 +43,8 @@ class Process:
         """Kill it, and close the pipes. The event loop notices later that it has ended."""
         with suppress(ProcessLookupError):
             self.process.kill()
-        self.stdin.transport.abort()
+        if not self.stdin.transport.is_closing():  # asyncio's `abort` works once
+            self.stdin.transport.abort()
         self._output.close()
 
 

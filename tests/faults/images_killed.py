@@ -16,6 +16,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import httpx
 from bson import ObjectId
@@ -59,7 +60,7 @@ class Scene:
 @asynccontextmanager
 async def scene(home: str, base: Base, folder: Path) -> AsyncIterator[Scene]:
     """A scene whose files live in MongoDB, or in a directory."""
-    chosen: dict[str, object] = {}
+    chosen: dict[str, Any] = {}
     if home == "file":
         Directory(str(folder / "files"), create=True).close()
         chosen["blobs"] = f"file://{folder / 'files'}"
