@@ -158,6 +158,8 @@ def _open_heic(ranges: Ranges, limits: ImagingLimits) -> tuple[Original, Media]:
     except (ValueError, RuntimeError, SyntaxError, EOFError, OSError, IndexError) as error:
         raise Refusal(BROKEN) from error
     size = Size(*picture.size)
+    if min(size) < 1:
+        raise Refusal(BROKEN)
     check_size(size, limits)
     # libheif turns the picture as its properties say. Some phones write the turn into EXIF only.
     block = picture.info.get("exif")

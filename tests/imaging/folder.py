@@ -141,7 +141,8 @@ def _inks(scene: Scene, target: Path) -> None:
 
 def _see_through(scene: Scene, target: Path) -> None:
     """Fading to nothing at the edges."""
-    fade = ("(", "+clone", "-fill", "white", "-colorize", "100", "-vignette", "0x60", ")")
+    white = ("-fill", "white", "-colorize", "100", "-background", "black")
+    fade = ("(", "+clone", *white, "-vignette", "0x60", ")")
     convert(scene.source, *fade, "-alpha", "off", "-compose", "CopyOpacity", "-composite",
             f"png32:{target}")  # fmt: skip
 

@@ -132,6 +132,7 @@ REFUSED: dict[str, Callable[[], bytes]] = {
     "a JPEG of its first bytes": lambda: sample("jpeg")[:20],
     "a PNG of its magic number": lambda: b"\x89PNG\r\n\x1a\n",
     "a RIFF that is no webp inside": lambda: b"RIFF\x10\0\0\0WEBPVP8 \xff\xff\xff\xff",
+    "a HEIC without pixels": lambda: mutated(sample("heic"), 202),
     "a HEIC that is a film": lambda: b"\0\0\0\x14ftypheic\0\0\0\0heic" + sample("mp4"),
     "a PNG that is a JPEG": lambda: b"\x89PNG\r\n\x1a\n" + sample("jpeg"),
     "a GIF that is a program": lambda: b"GIF89a=1;alert(1);//" + bytes(1000),

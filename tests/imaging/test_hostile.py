@@ -28,12 +28,14 @@ def tried(studio: Studio, data: bytes) -> Made | None:
 def test_a_lie_is_refused_by_its_header(studio: Studio, name: str) -> None:
     data = hostile.REFUSED[name]()
     studio.make(b"warm")
+    (child,) = studio.memory()
     began = studio.cpu_seconds()
     with pytest.raises(UnprocessableImage) as refused:
         studio.make(data, [SMALL])
     assert studio.cpu_seconds() - began < HEADER_SECONDS
     assert str(refused.value).endswith(".")
     assert all(memory.peak < 400 * 2**20 for memory in studio.memory())
+    assert [memory.pid for memory in studio.memory()] == [child.pid], "its decoder reports it"
 
 
 @pytest.mark.parametrize("name", hostile.TAKEN)
