@@ -140,9 +140,8 @@ def _inks(scene: Scene, target: Path) -> None:
 
 
 def _see_through(scene: Scene, target: Path) -> None:
-    """Fading to nothing at the edges."""
-    white = ("-fill", "white", "-colorize", "100", "-background", "black")
-    fade = ("(", "+clone", *white, "-vignette", "0x60", ")")
+    """Fading to nothing towards the right."""
+    fade = ("(", "+clone", "-sparse-color", "Barycentric", "0,0 white %w,0 black 0,%h white", ")")
     convert(scene.source, *fade, "-alpha", "off", "-compose", "CopyOpacity", "-composite",
             f"png32:{target}")  # fmt: skip
 

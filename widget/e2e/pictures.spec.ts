@@ -35,7 +35,8 @@ test("a phone's photo, a film and a song with a cover have an image, and a sound
 
 test("a blurred placeholder is there before the image", async ({ library, page, server }) => {
   const photo = await server.put("photo.jpg", await sample("orientation-6.jpg"), "image/jpeg");
-  await server.ask(`/v1/files/${photo._id}/4`);
+  // 202 until it is made, and its placeholder with it.
+  await expect.poll(async () => (await server.ask(`/v1/files/${photo._id}/4`)).status).toBe(200);
   let release = () => {};
   const held = new Promise<void>((done) => (release = done));
   await page.route("**/v1/files/*/4", async (route) => {
