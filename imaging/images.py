@@ -20,7 +20,7 @@ from lading.imaging.limits import ImagingLimits
 from lading.imaging.made import IMAGE, Media
 from lading.imaging.picture import Original, check_size, upright
 from lading.imaging.ranges import Ranges
-from lading.imaging.refusal import BROKEN, Refusal
+from lading.imaging.refusal import BROKEN, Refusal, undecoded
 
 _LOADERS = {
     "jpeg": ("VipsForeignLoadJpeg", "jpegload"),
@@ -52,7 +52,7 @@ def open_image(name: str, ranges: Ranges, limits: ImagingLimits) -> tuple[Origin
     try:
         return _open(name, ranges, limits)
     except pyvips.Error as error:
-        raise Refusal(BROKEN) from error
+        raise undecoded(error) from error
 
 
 def _open(name: str, ranges: Ranges, limits: ImagingLimits) -> tuple[Original, Media]:

@@ -18,7 +18,7 @@ from lading.imaging.colour import to_srgb
 from lading.imaging.ladder import COMPRESSION, MOVING, SIDES, Size, Variant, target
 from lading.imaging.limits import ImagingLimits
 from lading.imaging.made import Picture
-from lading.imaging.refusal import BROKEN, Refusal
+from lading.imaging.refusal import Refusal, undecoded
 
 MOST_LENGTHY = 16
 """A square is cut out of a picture that is at most so many times as long as wide; of a longer one
@@ -66,7 +66,7 @@ def draw(
         for crop in dict.fromkeys(variant.crop for variant in asked):
             yield from _cascade(original, [one for one in asked if one.crop == crop], limits)
     except pyvips.Error as error:
-        raise Refusal(BROKEN) from error
+        raise undecoded(error) from error
 
 
 def _cascade(
