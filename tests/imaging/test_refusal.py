@@ -16,6 +16,7 @@ from lading.imaging.refusal import BROKEN, UNKNOWN, undecoded
         ),
         ("VipsJpeg: premature end of JPEG image", BROKEN),
     ],
+    ids=["large", "damaged"],
 )
 def test_a_large_avif_is_not_called_damaged(said: str, reason: str) -> None:
     assert str(undecoded(ValueError(said))) == reason

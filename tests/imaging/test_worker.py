@@ -148,15 +148,21 @@ async def test_a_file_that_takes_too_long_is_tried_again_later_and_its_child_kil
     assert imager.memory() == []
 
 
-async def test_waiting_for_the_file_does_not_count(imager_with: Make) -> None:
+async def test_waiting_for_the_file_does_not_count(
+    imager_with: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop = asyncio.get_running_loop()
+    clock, waited = loop.time, 0.0
+
     class Slow(Bytes):
         async def read(self, start: int, end: int) -> bytes:
-            await asyncio.sleep(1.5)
+            nonlocal waited
+            waited += 2 * USUAL_LIMITS.wall_seconds
             return await super().read(start, end)
 
-    imager = imager_with(limits=replace(USUAL_LIMITS, wall_seconds=1.0))
-    await works(imager)
-    assert set((await imager.make(Slow(PHOTO), [SMALL])).pictures) == {SMALL}
+    monkeypatch.setattr(loop, "time", lambda: clock() + waited)
+    assert set((await imager_with().make(Slow(PHOTO), [SMALL])).pictures) == {SMALL}
+    assert waited
 
 
 async def test_a_file_that_cannot_be_read_frees_its_child(imager_with: Make) -> None:
