@@ -26,6 +26,7 @@ COPY pyproject.toml README.md LICENSE ./
 COPY protocol protocol
 COPY storage storage
 COPY janitor janitor
+COPY imaging imaging
 COPY server server
 COPY lading lading
 COPY --from=page /src/server/page server/page

@@ -1,6 +1,6 @@
 """Moving a finished file from home to home, and to its place in its home: steps of the outbox.
 
-    take    the target stores what is read, verified, from the present home
+    take    the target stores what is read, verified, from the present home; the pictures, too
     moved   one compare-and-set: from then on the file lives at the target
     drop    the bytes at homes where it does not live are deleted
 
@@ -21,7 +21,7 @@ from lading.janitor.sweep import DELETED_AT_ONCE, Lost, always
 from lading.protocol.digests import Sha256, crc32c
 from lading.protocol.errors import Internal
 from lading.protocol.manifest import Manifest, Piece, State
-from lading.storage.blobs.base import Blobs, Check
+from lading.storage.blobs.base import Blobs, Check, is_intact
 from lading.storage.blocks import Block, Blocks
 from lading.storage.collections.manifests import Manifests
 from lading.storage.collections.outbox import Outbox
@@ -85,6 +85,7 @@ class Mover:
         try:
             async with aclosing(self._pieces(manifest, check)) as pieces:
                 await driver.take(manifest, pieces)
+            await self._take_pictures(manifest, driver, check)
             await check()
             moved = await self._outbox.moved(manifest)
         except Exception:
@@ -96,6 +97,15 @@ class Mover:
         if current is None or current.blobs != target:
             raise Lost
         return current  # an earlier try of this write was applied, and its answer lost
+
+    async def _take_pictures(self, manifest: Manifest, target: Blobs, check: Check) -> None:
+        """Copy the pictures of the file. One that is gone or damaged is made again when needed."""
+        source = driver_at(self._blobs, manifest.blobs)
+        for name, picture in manifest.pictures.items():
+            await check()
+            data = await source.picture(manifest.id, name)
+            if data is not None and is_intact(picture, data):
+                await target.put_picture(manifest.id, name, data)
 
     async def _pieces(
         self, manifest: Manifest, check: Check

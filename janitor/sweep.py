@@ -185,7 +185,9 @@ class Sweeper:
             current = await self._manifests.get(tombstone.id)
             if current is None or current.emptied:
                 return
-            if await self._quotas.leave(account, tombstone.id, tombstone.size):
+            await self._quotas.settle_pictures(account, current)
+            pictures = current.charged - tombstone.size
+            if await self._quotas.leave(account, tombstone.id, tombstone.size, pictures):
                 return
 
     async def _note_emptied(self, tombstone: Manifest) -> None:

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 from lading.protocol.digests import Sha256
 from lading.protocol.errors import Incomplete, InvalidArgument, LadingError, Unavailable
-from lading.protocol.manifest import Manifest, State, prove
-from lading.storage.blobs.base import Blobs, Moved
+from lading.protocol.manifest import MAX_ATTEMPT, Manifest, State, prove
+from lading.storage.blobs.base import Blobs, Moved, is_intact
 from lading.storage.collections.chunks import Chunks
 from lading.storage.collections.manifests import Manifests, born
-from lading.storage.collections.quotas import Account, Quotas
+from lading.storage.collections.quotas import Account, Quotas, split_key
 from lading.storage.contents import SPAN, Contents, base, driver_at
 from lading.storage.homes import MONGO, scheme
 
@@ -70,6 +70,9 @@ class Auditor:
                 looked = self._sent(manifest, read) if sent else self._upload(manifest, read)
                 async for finding in looked:
                     if await self._still(manifest):
+                        yield finding
+                if read:
+                    async for finding in self._pictures(manifest):
                         yield finding
         async for finding in self._orphans():
             yield finding
@@ -146,6 +149,17 @@ class Auditor:
                 if await self._contents.at(manifest, piece.slice_start) is not None:
                     yield Finding("damaged", manifest.id, str(error))
 
+    async def _pictures(self, manifest: Manifest) -> AsyncIterator[Finding]:
+        """What is wrong with the pictures of a file. Each can be made again."""
+        for name, picture in manifest.pictures.items():
+            data = await driver_at(self._blobs, manifest.blobs).picture(manifest.id, name)
+            if data is not None and is_intact(picture, data):
+                continue
+            current = await self._manifests.get(manifest.id)
+            same = current is not None and current.pictures.get(name) == picture
+            if same and await self._still(manifest):
+                yield Finding("damaged", manifest.id, f"its picture {name} is damaged or gone")
+
     async def _sent(self, manifest: Manifest, read: bool) -> AsyncIterator[Finding]:
         """A file that clients sent to the bucket: no piece is listed, its SHA-256 is known."""
         if await self._is_missing(manifest):
@@ -172,25 +186,32 @@ class Auditor:
             if await self._manifests.get(upload_id) is not None:
                 continue
             # It may have been purged between the two looks, and then its pieces are gone, too.
-            if [piece async for piece in self._chunks.pieces(upload_id)]:
+            if await self._has_pieces(upload_id):
                 yield Finding("orphan", upload_id, "pieces without a manifest")
 
+    async def _has_pieces(self, upload_id: str) -> bool:
+        return await self._chunks.before(upload_id, SPAN * (MAX_ATTEMPT + 1)) is not None
+
     async def _strays(self, home: str) -> AsyncIterator[Finding]:
-        """Bytes at a home whose manifest names others, or that have none."""
-        suspects = {each for each in self._there[home] if await self._strays_at(each.hex(), home)}
+        """Bytes and pictures at a home whose manifest names others, or that have none."""
+        driver = driver_at(self._blobs, home)
+        here = self._there[home] | {bytes.fromhex(each) async for each in driver.pictured()}
+        suspects = {each for each in here if await self._strays_at(each.hex(), home)}
         if not suspects:
             return
         # A file may have moved away or been purged since the list was read: it is not in a new one.
-        async for upload_id in driver_at(self._blobs, home).uploads():
-            if bytes.fromhex(upload_id) in suspects and await self._strays_at(upload_id, home):
-                suspects.discard(bytes.fromhex(upload_id))
-                yield Finding("orphan", upload_id, f"bytes in {home} that belong to nothing")
+        for listed in (driver.uploads(), driver.pictured()):
+            async for upload_id in listed:
+                if bytes.fromhex(upload_id) in suspects and await self._strays_at(upload_id, home):
+                    suspects.discard(bytes.fromhex(upload_id))
+                    yield Finding("orphan", upload_id, f"bytes in {home} that belong to nothing")
 
     async def _strays_at(self, upload_id: str, home: str) -> bool:
         manifest = await self._manifests.get(upload_id)
         if manifest is None:
-            # Pieces without a manifest were found by their documents.
-            return scheme(home) != MONGO
+            # Pieces without a manifest were found by their documents; pictures were not.
+            listed = scheme(home) == MONGO and await self._has_pieces(upload_id)
+            return not listed
         return home not in manifest.homes
 
 
@@ -208,9 +229,15 @@ async def recount(
         account = await quotas.account(user_id)
     reserved = sum(size for each, size in account.open.items() if each not in abandoned)
     used = 0
-    async for upload_id, size in manifests.charged(user_id):
-        if upload_id not in account.open and upload_id not in account.leaving:
-            used += size
+    async for manifest in manifests.charged(user_id):
+        if manifest.id in account.leaving:
+            continue
+        used += manifest.charged
+        if manifest.id in account.open:
+            used -= manifest.size or 0
+        debt = manifest.picture_debt
+        if debt is not None and f"{manifest.id}-{debt.tries}" in account.open:
+            used -= debt.size
     if (account.charged, account.reserved) == (used + reserved, reserved):
         return None
     if await quotas.account(user_id) != account:
@@ -229,19 +256,22 @@ async def _settle(
 ) -> set[str]:
     """Settle reservations that a crash left; returns the ids that have no upload."""
     user_id, abandoned = account.user_id, set()
-    for upload_id in account.open:
+    for key in account.open:
+        upload_id, claim = split_key(key)
         manifest = await manifests.get(upload_id)
         # A young one may be about to get its manifest.
         gone = manifest is None and now - born(upload_id) > YOUNG_SECONDS
         if gone:
-            abandoned.add(upload_id)
+            abandoned.add(key)
         if not correct:
             continue
-        if manifest is not None and manifest.upload_end:
+        if claim is not None and manifest is not None:
+            await quotas.settle_pictures(account, manifest)
+        elif manifest is not None and manifest.upload_end:
             # A deleted file is taken off by the sweep, whether it was charged yet or not.
             if manifest.state is State.READY:
                 assert manifest.size is not None
                 await quotas.keep(user_id, upload_id, manifest.size)
         elif gone or (manifest is not None and manifest.state is not State.UPLOADING):
-            await quotas.release(user_id, upload_id)
+            await quotas.release(user_id, key)
     return abandoned

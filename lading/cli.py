@@ -11,6 +11,7 @@ import typer
 
 from lading.commands.common import Common, Json, Server, Token
 from lading.commands.get import get
+from lading.commands.images import images
 from lading.commands.janitor import janitor
 from lading.commands.ls import ls
 from lading.commands.move import move
@@ -59,6 +60,7 @@ def before(
 for command in (serve, put, get, ls, rm, status, token_command, usage, move):
     app.command()(command)
 
+app.add_typer(images, name="images")
 app.add_typer(janitor, name="janitor")
 app.add_typer(users, name="users")
 

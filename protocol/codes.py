@@ -20,6 +20,7 @@ class Statuses:
 
 
 STATUSES: Mapping[str, Statuses] = {
+    "not-ready": Statuses(202),
     "invalid-message": Statuses(400, close=1002),
     "invalid-argument": Statuses(400),
     "unauthorized": Statuses(401, close=4401),

@@ -113,6 +113,12 @@ class KeyReused(LadingError):
     title = "This idempotency key belongs to another request."
 
 
+class NotReady(LadingError):
+    code = "not-ready"
+    title = "The image is being made; ask again in a moment."
+    retryable = True
+
+
 class Gone(UploadEnded):
     code = "gone"
     title = "The upload expired and was removed."
@@ -215,6 +221,7 @@ CATALOGUE: Mapping[str, type[LadingError]] = {
         NameTaken,
         InProgress,
         KeyReused,
+        NotReady,
         Gone,
         PreconditionFailed,
         TooLarge,

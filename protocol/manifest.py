@@ -10,10 +10,10 @@ Source: page 2 of the design, "The data"; page 3, rules 2 and 6.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from lading.protocol.digests import crc32c_combine
 from lading.protocol.errors import Incomplete, InvalidArgument, OutOfBounds
@@ -51,6 +51,32 @@ class Piece(NamedTuple):
     @property
     def end(self) -> int:
         return self.slice_start + self.size
+
+
+class StoredPicture(NamedTuple):
+    """A picture that was made of a file and is stored beside it. Sizes are bytes and pixels."""
+
+    size: int
+    width: int
+    height: int
+    crc32c: int
+
+
+class PictureDebt(NamedTuple):
+    """By how many bytes pictures changed what a file is charged for, and under which claim.
+
+    The owner's account may not say so yet: see `storage/collections/quotas.py`.
+    """
+
+    tries: int
+    size: int
+
+
+class NoPicture(NamedTuple):
+    """Why no picture can be made of a file: the code of an error, and what a reader is told."""
+
+    code: str
+    detail: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +133,20 @@ class Manifest:
     """Steps that must follow its last change of state, in order; see `server/uploads/todo.py`."""
     todo_tries: int = 0
     """Grows when `todo` passes to another process, so an earlier holder of it notices."""
+    media: Mapping[str, Any] | None = None
+    """The facts of an image, video or audio file, once they are known: see `imaging/made.py`."""
+    pictures: Mapping[str, StoredPicture] = field(default_factory=dict)
+    """The pictures that are stored beside it, by names such as `3` and `3-square`."""
+    no_picture: NoPicture | None = None
+    """Why none can be made of it, once that is known; it is not tried again."""
+    picture_tries: int = 0
+    """How often pictures of it were begun since the last time that this came to an end."""
+    picture_debt: PictureDebt | None = None
+
+    @property
+    def charged(self) -> int:
+        """The bytes of a finished file with its pictures: what its owner is charged for."""
+        return (self.size or 0) + sum(each.size for each in self.pictures.values())
 
     @property
     def homes(self) -> tuple[str, ...]:

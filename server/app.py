@@ -9,6 +9,10 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
 
+from lading.imaging.made import Maker
+from lading.imaging.measure import Measured
+from lading.imaging.measure import Observe as ObserveImages
+from lading.imaging.worker import Imager
 from lading.protocol.errors import LadingError
 from lading.protocol.messages import OVERHEAD
 from lading.server.access.authenticate import (
@@ -34,6 +38,7 @@ from lading.server.http.routes import (
     manifests,
     media,
     pages,
+    pictures,
     public,
     session,
     tags,
@@ -57,6 +62,7 @@ OPERATIONS = [
         health,
         files,
         file_list,
+        pictures,
         kinds,
         public,
         manifests,
@@ -84,6 +90,8 @@ def create_app(
     connection_counts: ConnectionCounts | None = None,
     limits: Limits = USUAL_LIMITS,
     observe: Observe | None = None,
+    maker: Maker | None = None,
+    observe_images: ObserveImages | None = None,
 ) -> Starlette:
     """The server as an ASGI application.
 
@@ -91,7 +99,8 @@ def create_app(
     Without it, the database of the settings is used, or a private one is started.
     `connection_counts` counts the connections of all processes if there are several. `limits` are
     the deadlines and bounds that no setting changes. `observe` gets the method, route, status and
-    duration of every request, for metrics.
+    duration of every request, for metrics. `maker` makes pictures; by default child processes do.
+    `observe_images` gets the outcome, duration and number of pictures of each file, for metrics.
     """
     chosen = settings or load()
 
@@ -106,6 +115,8 @@ def create_app(
                     clock=clock,
                     connection_counts=connection_counts,
                     limits=limits,
+                    maker=maker,
+                    observe_images=observe_images,
                 )
             except (EmbeddedError, LadingError, OSError) as error:
                 app.state.failure = _explain(error, chosen)
@@ -146,6 +157,8 @@ async def _assemble(
     clock: Callable[[], float] | None,
     connection_counts: ConnectionCounts | None,
     limits: Limits,
+    maker: Maker | None,
+    observe_images: ObserveImages | None,
 ) -> Services:
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     url = settings.database_url
@@ -153,8 +166,14 @@ async def _assemble(
         embedded = EmbeddedMongo(settings.data, mongod=settings.mongod)
         stack.push_async_callback(embedded.stop)
         url = await embedded.start()
+    if maker is None and settings.imaging:
+        imager = Imager(settings.imaging)
+        stack.push_async_callback(imager.close)
+        maker = imager
+    if maker is not None and observe_images is not None:
+        maker = Measured(maker, observe_images)
     parts = await open_assembly(
-        settings, stack, url=url, client=client, clock=clock, limits=limits.uploads
+        settings, stack, url=url, client=client, clock=clock, limits=limits.uploads, maker=maker
     )
     storage = parts.storage
     authenticator = make_authenticator(settings, storage.clock)

@@ -12,6 +12,7 @@ from typing import Any
 
 import structlog
 
+from lading.imaging.made import Maker
 from lading.janitor.janitor import Janitor
 from lading.protocol.errors import LadingError
 from lading.server.limits import USUAL_LIMITS, UploadLimits
@@ -49,6 +50,7 @@ class Assembly:
             storage.free_space.watch(),
             storage.clock.keep(),
             self.uploads.todo.run(),
+            *([self.uploads.pictures.todo.run()] if self.uploads.pictures.makes else []),
             self.uploads.arrivals.watch(),
             storage.corrections.run(),
             look_at_home(storage.blobs),
@@ -70,11 +72,14 @@ async def look_at_home(homes: Homes) -> None:
 
 
 def assemble(
-    storage: Storage, settings: Settings, limits: UploadLimits = USUAL_LIMITS.uploads
+    storage: Storage,
+    settings: Settings,
+    limits: UploadLimits = USUAL_LIMITS.uploads,
+    maker: Maker | None = None,
 ) -> Assembly:
-    """Put the parts together on a storage."""
+    """Put the parts together on a storage. `maker` makes pictures, where that is to be done."""
     janitor = Janitor(storage, tombstone_ttl=settings.tombstone_ttl, pace=settings.janitor_pace)
-    uploads = Uploads(storage, janitor.sweeper, settings, limits)
+    uploads = Uploads(storage, janitor.sweeper, settings, limits, maker)
     library = Library(uploads, storage, limits.todo_lease_seconds)
     users = Users(uploads, storage)
     return Assembly(settings, storage, janitor, uploads, library, users)
@@ -88,11 +93,12 @@ async def open_assembly(
     client: Any = None,
     clock: Callable[[], float] | None = None,
     limits: UploadLimits = USUAL_LIMITS.uploads,
+    maker: Maker | None = None,
 ) -> Assembly:
     """Open the storage that the settings ask for, and put the parts together on it.
 
     Raises Unavailable. `client` is a MongoDB client made elsewhere; else `url` is connected to.
-    `clock` replaces the database's clock.
+    `clock` replaces the database's clock. `maker` makes pictures, where that is to be done.
     """
     storage = await open_storage(
         stack,
@@ -108,4 +114,4 @@ async def open_assembly(
         storage = replace(storage, clock=PlainClock(clock))
     # A worker gets the address of the embedded one from its supervisor, as any other.
     embedded = url is not None and url == running(settings.data)
-    return replace(assemble(storage, settings, limits), embedded=embedded)
+    return replace(assemble(storage, settings, limits, maker), embedded=embedded)

@@ -122,6 +122,9 @@ class UploadLimits:
     direct_part: int = 64 * 2**20
     """The usual length of a part of a larger file."""
 
+    picture_wait: float = 2.0
+    """How long a request waits for a picture that is being made; then it is to be sent again."""
+
     todo_poll_seconds: float = 5.0
     """How often a server looks for steps that another process left undone."""
 

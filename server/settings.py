@@ -75,6 +75,7 @@ class Settings(BaseSettings):
     database_url: str | None = None
     blobs: str = "mongo"
     kinds: Annotated[tuple[Kind, ...], NoDecode, PlainValidator(read_kinds)] = ()
+    imaging: int = Field(default=1, ge=0, le=64)
     local_file_server: bool = False
     sendfile: str | None = None
     s3_redirect: bool = False

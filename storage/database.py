@@ -76,6 +76,7 @@ class Database:
         self._database = client[name or _named(client)]
         self.manifests = self._collection("manifests")
         self.chunks = self._collection("chunks")
+        self.pictures = self._collection("pictures")
         self.quotas = self._collection("quotas")
         self.leases = self._collection("leases")
         self.grants = self._collection("grants")
@@ -101,6 +102,7 @@ class Database:
         options = {"wiredTiger": {"configString": "block_compressor=none"}}
         await self._create("chunks", storageEngine=options)
         await self._create("manifests")
+        await self._create("pictures", storageEngine=options)
         covering = [("upload_id", 1), ("slice_start", 1), ("size", 1), ("crc32c", 1)]
         await self.chunks.create_index(covering, name="pieces")
         await self.manifests.create_index([("user_id", 1), ("state", 1), ("_id", -1)], name="user")
@@ -111,7 +113,10 @@ class Database:
         await self.manifests.create_index(due, name="due")
         # It holds only the manifests with steps left, of which there are few.
         undone = {"todo.0": {"$exists": True}}
-        await self.manifests.create_index("todo_at", name="todo", partialFilterExpression=undone)
+        await self.manifests.create_index(
+            [("todo", 1), ("todo_at", 1)], name="todo_words", partialFilterExpression=undone
+        )
+        await self.pictures.create_index("upload_id", name="upload_id")
         await self.grants.create_index([("token", 1)], name="token", unique=True)
         await self.grants.create_index([("minter", 1), ("_id", -1)], name="minter")
         await self.grants.create_index("user_id", name="user_id")

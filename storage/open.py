@@ -25,11 +25,13 @@ from lading.storage.blobs.s3 import S3Blobs
 from lading.storage.blobs.s3_client import AWS, S3Options
 from lading.storage.clock import Clock, DatabaseClock
 from lading.storage.collections.chunks import Chunks
+from lading.storage.collections.derivatives import Derivatives
 from lading.storage.collections.grants import Grants
 from lading.storage.collections.idempotency import IdempotencyKeys
 from lading.storage.collections.leases import Leases
 from lading.storage.collections.manifests import Manifests
 from lading.storage.collections.outbox import Outbox
+from lading.storage.collections.pictures import Pictures
 from lading.storage.collections.quotas import Quotas
 from lading.storage.collections.tags import Tags
 from lading.storage.contents import Contents
@@ -50,6 +52,7 @@ class Storage:
     free_space: FreeSpace
     manifests: Manifests
     outbox: Outbox
+    derivatives: Derivatives
     chunks: Chunks
     blobs: Homes
     contents: Contents
@@ -81,7 +84,7 @@ def assemble_storage(
     def open_driver(address: str) -> Blobs:
         match scheme(address):
             case "mongo":
-                return MongoBlobs(chunks)
+                return MongoBlobs(chunks, Pictures(database))
             case "file":
                 return LocalBlobs(address, open_directory(address), chunks)
             case "s3":
@@ -113,6 +116,7 @@ def assemble_storage(
         free_space,
         manifests,
         Outbox(database),
+        Derivatives(database),
         chunks,
         blobs,
         Contents(chunks, blobs),

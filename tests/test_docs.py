@@ -44,6 +44,7 @@ from lading.server.net.problems import STATUS
 from lading.server.settings import Settings, load
 from tests.support import seaweedfs
 from tests.support.children import free_port
+from tests.support.photos import jpeg
 from tests.support.servers import process
 
 ROOT = Path(__file__).parent.parent
@@ -430,7 +431,7 @@ def _runnable() -> list[Any]:
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the examples call curl")
 @pytest.mark.parametrize("page", _runnable())
 def test_examples_run(page: Path, tmp_path: Path, database_url: str) -> None:
-    (tmp_path / "photo.jpg").write_bytes(os.urandom(100_000))
+    (tmp_path / "photo.jpg").write_bytes(jpeg(size=100_000))
     film = os.urandom(9 * 2**20)
     (tmp_path / "film.mp4").write_bytes(film)
     kept = {name: value for name, value in os.environ.items() if not name.startswith("LADING_")}

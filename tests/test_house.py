@@ -186,7 +186,7 @@ def test_every_room_is_a_folder_at_the_root_and_a_link_in_lading() -> None:
         path.name: path.readlink() for path in (ROOT / "lading").iterdir() if path.is_symlink()
     }
     assert links == {
-        room: Path("..", room) for room in ("protocol", "storage", "janitor", "server")
+        room: Path("..", room) for room in ("protocol", "storage", "janitor", "imaging", "server")
     }
 
 

@@ -26,7 +26,7 @@ from packaging.requirements import Requirement
 from lading.version import VERSION
 from tests.test_house import PROJECT, ROOT, tracked
 
-TAKEN_NAMES = ("protocol", "storage", "server", "janitor")
+TAKEN_NAMES = ("protocol", "storage", "server", "janitor", "imaging")
 CLIENT_LIBRARIES = {"crc32c", "h11", "httpx", "msgpack", "rich", "typer", "websockets"}
 """What the client imports, and h11, which httpx needs."""
 READY_SECONDS = 30.0

@@ -30,6 +30,7 @@ from lading.server.limits import Limits
 from tests.support.children import free_port
 from tests.support.homes import make_public, stored
 from tests.support.missing import missing
+from tests.support.photos import jpeg
 from tests.support.servers import Inside, Running, inside
 from tests.support.wire import PING, STORED, WINDOW, channel
 
@@ -387,6 +388,31 @@ async def test_public_files_need_no_lading(directory_site: Proxied) -> None:
         part = await anyone.get(f"/public/{file_id}/0", headers={"Range": "bytes=1-2"})
         assert (part.status_code, part.content) == (206, PHOTO[1:3])
         assert (await anyone.get(f"/public/{private}/0")).status_code == 502
+
+
+async def test_images_of_public_files_need_no_lading(directory_site: Proxied) -> None:
+    site = directory_site
+    file_id = await stored(site.server, jpeg(), content_type="image/jpeg")
+    private = await stored(site.server, jpeg(), content_type="image/jpeg")
+    await make_public(site.server, file_id)
+    made = {}
+    async with site.http() as http, asyncio.timeout(60):
+        for path in (f"{file_id}/3", f"{file_id}/3?crop=square", f"{private}/3"):
+            while (answer := await http.get(f"/v1/files/{path}")).status_code == 202:
+                pass
+            assert answer.headers["content-type"] == "image/webp"
+            assert answer.content[8:12] == b"WEBP", "the proxy sends it"
+            made[path] = answer.content
+    await site.server.stop()
+    async with httpx.AsyncClient(base_url=site.url, trust_env=False) as anyone:
+        answer = await anyone.get(f"/public/{file_id}/3")
+        assert (answer.status_code, answer.content) == (200, made[f"{file_id}/3"])
+        assert answer.headers["content-type"] == "image/webp"
+        assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
+        assert "sandbox" in answer.headers["content-security-policy"]
+        assert (await anyone.get(f"/public/{private}/3")).status_code == 502
+        square = await anyone.get(f"/public/{file_id}/3?crop=square")
+        assert square.status_code == 502 or square.content == made[f"{file_id}/3?crop=square"]
 
 
 async def test_a_public_file_that_is_not_in_the_directory_is_the_servers(

@@ -13,6 +13,9 @@ from bench.measures import (
     download_local,
     download_mongo,
     idle_connections,
+    image_grid,
+    image_uploads,
+    images,
     many_pieces,
     many_uploads,
     move_s3,
@@ -39,4 +42,7 @@ MEASURES: tuple[Callable[[Options], Measure], ...] = (
     browser_upload.measure,
     move_s3.measure,
     direct_s3.measure,
+    images.measure,
+    image_grid.measure,
+    image_uploads.measure,
 )

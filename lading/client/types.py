@@ -73,6 +73,31 @@ class Chunk:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """An image that was made of a file; sizes are pixels and bytes.
+
+    `quality` is 1 (the smallest) to 6, `crop` is `square` or None. `url` is where it can be
+    fetched.
+    """
+
+    quality: int
+    crop: str | None
+    width: int
+    height: int
+    size: int
+    url: str
+
+    @classmethod
+    def of(cls, raw: Raw, file_url: str) -> Self:
+        """An entry of a manifest's `pictures`, as the HTTP API sends it."""
+        crop = "" if raw["crop"] is None else f"?crop={raw['crop']}"
+        return cls(
+            **_named(raw, "quality", "crop", "width", "height", "size"),
+            url=f"{file_url}/{raw['quality']}{crop}",
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest(File):
     """A finished file with all that the server knows about it.
 
@@ -90,6 +115,10 @@ class Manifest(File):
     """Where its bytes are: `mongo`, `file` or `s3`; empty where the server does not say."""
     public: bool = False
     """Whether anyone may fetch it, without a credential."""
+    media: Raw | None = None
+    """Facts of an image, video or audio file: `width`, `height`, `duration` and others."""
+    pictures: tuple[Picture, ...] = ()
+    """The images that were made of it; others can be asked for."""
     chunks: tuple[Chunk, ...] = field(default=(), repr=False)
 
     @classmethod
@@ -102,6 +131,8 @@ class Manifest(File):
             kind=raw.get("kind"),
             blobs=raw.get("blobs", ""),
             public=raw.get("public", False),
+            media=raw.get("media"),
+            pictures=tuple(Picture.of(each, url) for each in raw.get("pictures", ())),
             chunks=tuple(
                 Chunk(each["object_id"], each["slice_start"], each["size"])
                 for each in raw.get("chunks", ())

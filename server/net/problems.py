@@ -16,7 +16,7 @@ from lading.protocol.errors import LadingError
 STATUS = {code: row.http for code, row in STATUSES.items()}
 """The HTTP status of each error code."""
 
-RETRY_AFTER = {429: "5", 503: "2", 507: "60"}
+RETRY_AFTER = {202: "2", 429: "5", 503: "2", 507: "60"}
 
 
 def problem_response(

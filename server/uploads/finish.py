@@ -20,12 +20,14 @@ from lading.protocol.manifest import Manifest, State
 from lading.protocol.spec import check_sha256
 from lading.server.access.principal import Principal
 from lading.server.background import Tasks, ignore_result
+from lading.server.uploads.derive import has_pictures
 from lading.server.uploads.direct import DirectUploads
 from lading.server.uploads.media_type import content_type
 from lading.server.uploads.open_uploads import REPLACED, OpenUpload, OpenUploads
+from lading.server.uploads.pictures import Pictures
 from lading.server.uploads.todo import Todo
 from lading.server.uploads.verifier import Progress, Verifier
-from lading.storage.collections.outbox import MOVE, PLACE
+from lading.storage.collections.outbox import DERIVE, MOVE, PLACE
 from lading.storage.open import Storage
 
 
@@ -40,6 +42,7 @@ class Finisher:
         verifier: Verifier,
         *,
         todo: Todo,
+        pictures: Pictures,
         lease: float,
         direct: DirectUploads,
     ) -> None:
@@ -49,6 +52,7 @@ class Finisher:
         self._kinds = kinds
         self._verifier = verifier
         self._todo = todo
+        self._pictures = pictures
         self._lease = lease
         self._publishing = Tasks()
 
@@ -86,9 +90,8 @@ class Finisher:
             if sent is not None:
                 sent = await self._hashed(manifest, sent, digest, progress)
                 mime_type = await self._type(principal, sent, agreed, None)
-                return await self._shielded(
-                    self._publish_direct(manifest, replace(sent, mime_type=mime_type))
-                )
+                sent = replace(sent, mime_type=mime_type, todo=_pictured(mime_type))
+                return await self._shielded(self._publish_direct(manifest, sent))
             try:
                 checksum = await self._verifier.prove(manifest, agreed)
             except Incomplete:
@@ -153,7 +156,7 @@ class Finisher:
             mime=mime_type,
             attempt=manifest.attempt,
             move_to=home if word == MOVE else None,
-            todo=() if word is None else (word,),
+            todo=(*(() if word is None else (word,)), *_pictured(mime_type)),
             claimed_until=now + self._lease if word == PLACE else now,
         )
         return await self._published(manifest, size, published)
@@ -172,11 +175,15 @@ class Finisher:
         await self._storage.quotas.keep(manifest.user_id, manifest.id, size)
         if PLACE in published.todo:
             published = await self._todo.at_once(published, PLACE)
+            if published.todo and PLACE not in published.todo:
+                await self._todo.release(published)
         upload = self._uploads.peek(manifest.id)
         if upload is not None:
             upload.manifest, upload.stored = published, size
         if MOVE in published.todo:
             self._todo.wake()
+        if DERIVE in published.todo:
+            self._pictures.todo.wake()
         return published
 
     def _follows(self, manifest: Manifest) -> str | None:
@@ -208,6 +215,11 @@ class Finisher:
             # If the failure lasts, the verification meets it, too, and reports it.
             with suppress(LadingError):
                 await self._uploads.touch(upload)
+
+
+def _pictured(mime_type: str) -> tuple[str, ...]:
+    """The step that makes pictures, for a file of which there may be some."""
+    return (DERIVE,) if has_pictures(mime_type) else ()
 
 
 def _agree(manifest: Manifest, size: int | None, sha256: str | None) -> tuple[int, str | None]:

@@ -8,6 +8,7 @@ from heapq import nlargest
 
 from lading.protocol.errors import LadingError, QuotaExceeded
 from lading.protocol.manifest import Manifest, State
+from lading.storage.collections.quotas import split_key
 from lading.storage.open import Storage
 
 NAMED = 5
@@ -23,7 +24,11 @@ async def explain(storage: Storage, refused: Manifest, error: QuotaExceeded) -> 
         return error
     try:
         account = await storage.quotas.account(refused.user_id)
-        held = {key: size for key, size in account.open.items() if size and key != refused.id}
+        held = {
+            key: size
+            for key, size in account.open.items()
+            if size and key != refused.id and split_key(key)[1] is None
+        }
         ids = nlargest(NAMED, held, key=lambda key: held[key])
         found = await asyncio.gather(*(storage.manifests.get(each) for each in ids))
     except LadingError:

@@ -15,8 +15,9 @@ from typing import Protocol
 from lading.janitor.move import Mover
 from lading.protocol.manifest import Manifest, State
 from lading.server.limits import UploadLimits
+from lading.server.uploads.batch import for_each
 from lading.server.uploads.todo import Todo
-from lading.storage.collections.outbox import MOVE, PLACE
+from lading.storage.collections.outbox import DERIVE, MOVE, PLACE
 from lading.storage.open import Storage
 
 LISTED_AT_ONCE = 200
@@ -57,7 +58,9 @@ class Relocation:
             storage.manifests, storage.outbox, storage.contents, storage.blobs, watch.read
         )
         steps = {PLACE: mover.place, MOVE: mover.move}
-        self._todo = Todo(storage.manifests, storage.outbox, steps, storage.clock, limits)
+        self._todo = Todo(
+            storage.manifests, storage.outbox, steps, storage.clock, limits, others=(DERIVE,)
+        )
         self._manifests = storage.manifests
         self._outbox = storage.outbox
         self._clock = storage.clock
@@ -87,18 +90,9 @@ class Relocation:
             chosen, busy = self._files(busy), []
 
     async def _pass(self, chosen: AsyncIterator[Manifest], done: Moved, busy: list[str]) -> None:
-        under_way: set[asyncio.Task[None]] = set()
-        try:
-            async for manifest in chosen:
-                under_way.add(asyncio.create_task(self._bring(manifest, done, busy)))
-                if len(under_way) >= self._limits.todo_at_once:
-                    under_way = await _some(under_way)
-            while under_way:
-                under_way = await _some(under_way)
-        finally:
-            for task in under_way:
-                task.cancel()
-            await asyncio.gather(*under_way, return_exceptions=True)
+        await for_each(
+            chosen, self._limits.todo_at_once, lambda file: self._bring(file, done, busy)
+        )
 
     async def _bring(self, manifest: Manifest, done: Moved, busy: list[str]) -> None:
         now = self._clock()
@@ -135,11 +129,3 @@ class Relocation:
             if len(page) < LISTED_AT_ONCE:
                 return
             last = page[-1].id
-
-
-async def _some(tasks: set[asyncio.Task[None]]) -> set[asyncio.Task[None]]:
-    """Wait until some are done, whose errors are raised; returns the others."""
-    done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    for task in done:
-        task.result()
-    return pending

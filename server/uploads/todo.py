@@ -11,7 +11,7 @@ Source: page 2 of the design, "the manifest is the outbox"; `docs/decisions/0030
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Container, Mapping
 from contextlib import suppress
 
 import structlog
@@ -35,7 +35,11 @@ Step = Callable[[Manifest, Check], Awaitable[object]]
 
 
 class Todo:
-    """Works `todo` off. `steps` has a function for each word."""
+    """Works `todo` off. `steps` has a function for each word.
+
+    The words of `others` are left to other workers, and do not hold up those behind them. A word
+    that is in neither is a newer version's: those behind it wait for a server that knows it.
+    """
 
     def __init__(
         self,
@@ -44,10 +48,16 @@ class Todo:
         steps: Mapping[str, Step],
         clock: Clock,
         limits: UploadLimits,
+        *,
+        others: Container[str] = (),
+        at_once: int | None = None,
     ) -> None:
+        """`at_once` manifests are worked on at the same time; the limit's number if None."""
         self._manifests = manifests
         self._outbox = outbox
         self._steps = steps
+        self._others = others
+        self._at_once = limits.todo_at_once if at_once is None else at_once
         self._clock = clock
         self._limits = limits
         self._tasks = Tasks()
@@ -82,6 +92,11 @@ class Todo:
             log.exception("todo-failed", id=manifest.id)
         return manifest
 
+    async def release(self, manifest: Manifest) -> None:
+        """Let anybody claim what is left to do of a manifest that this process has claimed."""
+        with suppress(LadingError):  # then the claim ends by itself
+            await self._outbox.move_claim(Claim(manifest, 0.0), self._clock())
+
     def wake(self) -> None:
         """Say that this process wrote steps that are due, and that anybody may claim."""
         self._news.set()
@@ -89,7 +104,7 @@ class Todo:
     async def run(self) -> None:
         """Work off what is due, for as long as the task lives: some manifests at the same time."""
         async with asyncio.TaskGroup() as workers:
-            for _ in range(self._limits.todo_at_once):
+            for _ in range(self._at_once):
                 workers.create_task(self._run())
 
     async def _run(self) -> None:
@@ -106,7 +121,7 @@ class Todo:
     async def once(self) -> int:
         """Work off what is due now; returns how many manifests were claimed."""
         claimed, now = 0, self._clock()
-        for upload_id in await self._outbox.with_todo(now, CLAIMED_AT_ONCE):
+        for upload_id in await self._outbox.with_todo(self._steps, now, CLAIMED_AT_ONCE):
             now = self._clock()
             until = now + self._limits.todo_lease_seconds
             claim = await self._outbox.claim(upload_id, now=now, until=until)
@@ -121,11 +136,12 @@ class Todo:
         manifest: Manifest | None = claim.manifest
         try:
             await hold.check()
-            while manifest is not None and manifest.todo:
-                word = manifest.todo[0]
+            while manifest is not None and (word := self._next(manifest)) is not None:
                 if word not in self._steps:
-                    return False  # a newer version's word: it is left for a server that knows it
+                    return False
                 manifest = await self._step(manifest, word, hold.check)
+            if manifest is not None and manifest.todo:
+                await hold.postpone(0.0)  # others may claim the rest
         except Lost:
             log.warning("todo-claim-lost", id=claim.manifest.id)
         except LadingError as error:
@@ -137,6 +153,10 @@ class Todo:
         else:
             return True
         return False
+
+    def _next(self, manifest: Manifest) -> str | None:
+        """The first word that is not left to others."""
+        return next((word for word in manifest.todo if word not in self._others), None)
 
     async def _step(self, manifest: Manifest, word: str, check: Check) -> Manifest | None:
         """Carry a step out, again if the manifest changed meanwhile; returns it as it is then.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
 
+from lading.imaging.made import Maker
 from lading.janitor.move import Mover
 from lading.janitor.sweep import Sweeper
 from lading.protocol.errors import Unavailable
@@ -19,6 +20,7 @@ from lading.server.settings import Settings
 from lading.server.uploads.arrivals import Arrivals
 from lading.server.uploads.create import Creator
 from lading.server.uploads.deletion import Deletion, Expected
+from lading.server.uploads.derive import Deriver
 from lading.server.uploads.direct import DirectUploads
 from lading.server.uploads.finish import Finisher
 from lading.server.uploads.finishing import Finishing
@@ -29,12 +31,13 @@ from lading.server.uploads.open_uploads import (
     OpenUploads,
     Written,
 )
+from lading.server.uploads.pictures import Pictures
 from lading.server.uploads.reader import Reader
 from lading.server.uploads.resume import Resumer
 from lading.server.uploads.todo import Step, Todo
 from lading.server.uploads.verifier import Progress, Verifier
 from lading.server.uploads.write import Writer
-from lading.storage.collections.outbox import EMPTY, MOVE, PLACE
+from lading.storage.collections.outbox import DERIVE, EMPTY, MOVE, PLACE
 from lading.storage.open import Storage
 
 USUAL_LIMITS = UploadLimits()
@@ -49,8 +52,11 @@ class Uploads:
         sweeper: Sweeper,
         settings: Settings,
         limits: UploadLimits = USUAL_LIMITS,
+        maker: Maker | None = None,
     ) -> None:
+        """`maker` makes pictures; without it other servers do."""
         self._storage = storage
+        self._limits = limits
         self._open = opened = OpenUploads(storage, settings.upload_ttl, limits)
         self.kinds = kinds = Kinds(settings.kinds)
         self._creator = Creator(
@@ -74,7 +80,12 @@ class Uploads:
         self.growing = Growing(storage, opened, self._reader, self.arrivals, limits)
         mover = Mover(storage.manifests, storage.outbox, storage.contents, storage.blobs)
         steps: dict[str, Step] = {EMPTY: sweeper.empty, PLACE: mover.place, MOVE: mover.move}
-        self.todo = Todo(storage.manifests, storage.outbox, steps, storage.clock, limits)
+        self.todo = Todo(
+            storage.manifests, storage.outbox, steps, storage.clock, limits, others=(DERIVE,)
+        )
+        self.pictures = Pictures(
+            storage, self._reader, kinds, limits, maker, children=max(1, settings.imaging)
+        )
         self._deletion = Deletion(
             storage,
             opened,
@@ -92,6 +103,7 @@ class Uploads:
             kinds,
             verifier,
             todo=self.todo,
+            pictures=self.pictures,
             lease=limits.todo_lease_seconds,
             direct=self.direct,
         )
@@ -240,10 +252,24 @@ class Uploads:
             raise Unavailable(REPLACED)
         return current
 
+    def rebuilding(self, maker: Maker, *, afresh: bool) -> Todo:
+        """What makes pictures by hand, with `afresh` also those that files have."""
+        storage = self._storage
+        deriver = Deriver(storage, self._reader, self.kinds, maker, afresh=afresh)
+        return Todo(
+            storage.manifests,
+            storage.outbox,
+            {DERIVE: deriver.derive},
+            storage.clock,
+            self._limits,
+            others=(EMPTY, PLACE, MOVE),
+        )
+
     # -- the end of the server
 
     async def settle(self) -> None:
-        """Wait for what is being published, and stop deleting: `todo` remembers the rest."""
+        """Wait for what is being published, and stop all else: `todo` remembers the rest."""
         await self.finishing.stop()
+        await self.pictures.stop()
         await self.todo.stop()
         await self._finisher.settle()

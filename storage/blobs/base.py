@@ -18,7 +18,13 @@ from typing import Protocol, runtime_checkable
 
 from lading.protocol.digests import crc32c
 from lading.protocol.errors import Internal, Unavailable
-from lading.protocol.manifest import Manifest, Piece
+from lading.protocol.manifest import Manifest, Piece, StoredPicture
+
+ORIGINAL = "0"
+"""The name of a file's own bytes, beside which its pictures have names such as `3`."""
+
+LARGEST_PICTURE = 15 * 2**20
+"""A picture is one document of at most 16 MiB where MongoDB keeps it. No larger one is made."""
 
 Pieces = AsyncIterator[tuple[Piece, bytes]]
 """The pieces of a finished file in order, `slice_start` counted from the file's start."""
@@ -72,7 +78,8 @@ class Blobs(Protocol):
         """Delete up to `most` pieces of an upload, bytes and documents; returns how many.
 
         With `before` only those of the attempts before the one that begins at that place. Without
-        it nothing of the upload is left here when the last call returned less than `most`.
+        it nothing of the upload, and no picture, is left here when the last call returned less
+        than `most`.
         """
         ...
 
@@ -92,11 +99,27 @@ class Blobs(Protocol):
         ...
 
     async def drop(self, manifest: Manifest, check: Check) -> None:
-        """Delete the bytes of a file that lives elsewhere by now. Its pieces stay listed."""
+        """Delete the bytes and pictures of a file that lives elsewhere. Its pieces stay listed."""
+        ...
+
+    async def put_picture(self, upload_id: str, name: str, data: bytes) -> None:
+        """Store a picture of a finished file of this home, in the place of one of that name.
+
+        It is durable on return, and goes with the file: `delete` and `drop` delete it. Raises
+        Moved when the file is not here, StorageFull, Unavailable.
+        """
+        ...
+
+    async def picture(self, upload_id: str, name: str) -> bytes | None:
+        """The bytes of a picture as they are stored, not verified; None when there is none."""
         ...
 
     def uploads(self) -> AsyncIterator[str]:
         """For the audit: the ids of the uploads whose bytes are here, each once or more often."""
+        ...
+
+    def pictured(self) -> AsyncIterator[str]:
+        """For the audit: the ids of the files of which pictures are here, once or more often."""
         ...
 
 
@@ -121,10 +144,10 @@ class Ingest(Blobs, Protocol):
 class Paths(Protocol):
     """A home with the trait `path`: a finished file is one file of this machine."""
 
-    async def path(self, manifest: Manifest) -> str | None:
-        """Where the file lies now, below the home's directory: `private/0f/…0f/0`.
+    async def path(self, manifest: Manifest, name: str = ORIGINAL) -> str | None:
+        """Where the file or its picture lies now, below the home's directory: `private/0f/…0f/0`.
 
-        None while it is not in its final place.
+        None while it is not there.
         """
         ...
 
@@ -134,9 +157,14 @@ class Presigns(Protocol):
     """A home with the trait `presigns`: clients fetch and send bytes without the server."""
 
     async def presigned_get(
-        self, manifest: Manifest, seconds: int, content_type: str, disposition: str
+        self,
+        manifest: Manifest,
+        seconds: int,
+        content_type: str,
+        disposition: str,
+        name: str = ORIGINAL,
     ) -> str:
-        """An address at which anyone may fetch the file for so many seconds.
+        """An address at which anyone may fetch the file or its picture for so many seconds.
 
         The answer has this `Content-Type` and `Content-Disposition`; nobody can change them.
         """
@@ -175,3 +203,8 @@ def verify(upload_id: str, pieces: Sequence[Piece], data: bytes) -> None:
                 slice_start=piece.slice_start,
             )
         position += piece.size
+
+
+def is_intact(picture: StoredPicture, data: bytes) -> bool:
+    """Whether these are the bytes of a picture as they were stored."""
+    return len(data) == picture.size and crc32c(data) == picture.crc32c

@@ -2,7 +2,7 @@
 
 ```
 incoming/<id>.<attempt>          an upload under way, sparse
-private/<last 2 of id>/<id>/0    a finished file; `0` is the original, larger numbers its sizes
+private/<last 2 of id>/<id>/0    a finished file; `3`, `3-square` and so on are its pictures
 public/<last 2 of id>/<id>/0     a finished file that anyone may fetch
 ```
 
@@ -26,11 +26,12 @@ from pathlib import Path
 from stat import S_ISDIR, S_ISLNK
 
 from lading.protocol.errors import LadingError, StorageFull, TooLarge, Unavailable
-from lading.storage.blobs.base import Unusable
+from lading.storage.blobs.base import ORIGINAL, Unusable
 
 INCOMING, PRIVATE, PUBLIC = "incoming", "private", "public"
 
-ORIGINAL = "0"
+WRITTEN_SECONDS = 10.0
+"""A picture is written within that; a claim lasts for longer after its last renewal."""
 
 LISTED = re.compile(r"[0-9a-f]{24}")
 
@@ -232,24 +233,76 @@ class Directory:
 
     # -- finished files
 
-    def finished(self, upload_id: str) -> str | None:
-        """In which folder a finished file lies: `private`, `public`, or None.
+    def finished(self, upload_id: str, name: str = ORIGINAL) -> str | None:
+        """In which folder a finished file or its picture lies: `private`, `public`, or None.
 
         `private` is looked at twice, since the file may be renamed in between.
         """
         for kind in (PRIVATE, PUBLIC, PRIVATE):
-            descriptor = self.open_finished(upload_id, kind)
+            descriptor = self.open_finished(upload_id, kind, name)
             if descriptor is not None:
                 os.close(descriptor)
                 return kind
         return None
 
-    def open_finished(self, upload_id: str, kind: str) -> int | None:
-        """A descriptor for reading a finished file; None when it is not in that folder."""
+    def open_finished(self, upload_id: str, kind: str, name: str = ORIGINAL) -> int | None:
+        """A descriptor for reading a finished file or its picture; None when it is not there."""
         with self._folder(kind, upload_id) as folder:
             if folder is not None:
                 with suppress(FileNotFoundError):
-                    return os.open(ORIGINAL, _READ, dir_fd=folder)
+                    return os.open(name, _READ, dir_fd=folder)
+        return None
+
+    def write_beside(self, upload_id: str, name: str, data: bytes) -> bool:
+        """Write a picture beside a finished file, whole or not at all; durable on return.
+
+        False when the file is not in its place. Its folder may be renamed meanwhile: the picture
+        is written into the folder, whatever the name of that is.
+        """
+        kind = self.finished(upload_id)
+        if kind is None:
+            return False
+        with self._folder(kind, upload_id) as folder:
+            if folder is None:
+                return False
+            fresh = f".{name}.{secrets.token_hex(8)}"
+            try:
+                self._write_new(folder, fresh, data)
+                os.rename(fresh, name, src_dir_fd=folder, dst_dir_fd=folder)
+                self._forget_unwritten(folder, name)
+                os.fsync(folder)
+            except FileNotFoundError:  # the folder was deleted, or this writer overstayed its claim
+                return False
+            except OSError:
+                with suppress(OSError):
+                    os.unlink(fresh, dir_fd=folder)
+                raise
+        return True
+
+    def _forget_unwritten(self, folder: int, name: str) -> None:
+        """Delete what writers of a picture left that were killed before this one was written."""
+        written = os.stat(name, dir_fd=folder).st_mtime
+        for each in _names(folder):
+            if each.startswith(f".{name}."):
+                with suppress(FileNotFoundError):
+                    if os.stat(each, dir_fd=folder).st_mtime < written - WRITTEN_SECONDS:
+                        os.unlink(each, dir_fd=folder)
+
+    def _write_new(self, folder: int, name: str, data: bytes) -> None:
+        descriptor = os.open(name, _WRITE | os.O_CREAT | os.O_EXCL, 0o640, dir_fd=folder)
+        try:
+            self.write(descriptor, data, 0)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def read_beside(self, upload_id: str, name: str) -> bytes | None:
+        """The bytes of a picture beside a finished file; None when there is none."""
+        for kind in (PRIVATE, PUBLIC, PRIVATE):  # its folder may be renamed in between
+            descriptor = self.open_finished(upload_id, kind, name)
+            if descriptor is not None:
+                with os.fdopen(descriptor, "rb") as file:
+                    return file.read()
         return None
 
     def open_any(self, upload_id: str, incoming: str) -> int | None:
@@ -311,12 +364,15 @@ class Directory:
             os.rmdir(upload_id, dir_fd=shard)
         os.fsync(shard)
 
-    def kept(self, kind: str) -> Iterator[str]:
-        """The ids of the finished files in `private` or `public`."""
+    def kept(self, kind: str) -> Iterator[tuple[str, list[str]]]:
+        """The finished files in `private` or `public`: the id, and what its folder holds."""
         for shard in _names(self._folders[kind]):
             with self._shard(kind, shard) as folder:
-                if folder is not None:
-                    yield from _names(folder)
+                if folder is None:
+                    continue
+                for name in filter(LISTED.fullmatch, _names(folder)):
+                    with suppress(FileNotFoundError, NotADirectoryError):
+                        yield name, _names(folder, name)
 
     # -- folders
 
@@ -371,9 +427,9 @@ def _make_folder(parent: int | None, name: str, mode: int = 0o750) -> None:
         os.mkdir(name, mode, dir_fd=parent)
 
 
-def _names(folder: int) -> list[str]:
+def _names(folder: int, name: str = ".") -> list[str]:
     """What is in a folder. By a descriptor of its own, for others may be listing it, too."""
-    own = os.open(".", _FOLDER, dir_fd=folder)
+    own = os.open(name, _FOLDER, dir_fd=folder)
     try:
         with os.scandir(own) as found:
             return [each.name for each in found]

@@ -27,7 +27,7 @@ from weakref import WeakValueDictionary
 
 from lading.protocol.errors import ChunkConflict, Internal, Unavailable
 from lading.protocol.manifest import MAX_INTEGER, Manifest, Piece
-from lading.storage.blobs.base import Check, Pieces, Traits, moved, verify
+from lading.storage.blobs.base import ORIGINAL, Check, Pieces, Traits, moved, verify
 from lading.storage.blobs.directory import (
     LISTED,
     PRIVATE,
@@ -241,22 +241,38 @@ class LocalBlobs:
         await self._unlink(*incoming_names(manifest.id, manifest.attempt + 1))
         await self._run(self.directory.delete_finished, manifest.id)
 
-    async def path(self, manifest: Manifest) -> str | None:
-        """The path of a finished file below the home's directory, for another program to send.
+    async def put_picture(self, upload_id: str, name: str, data: bytes) -> None:
+        if not await self._run(self.directory.write_beside, upload_id, name, data):
+            raise moved(upload_id, 0)
 
-        None while it is not in its final place.
+    async def picture(self, upload_id: str, name: str) -> bytes | None:
+        return await self._run(self.directory.read_beside, upload_id, name)
+
+    async def path(self, manifest: Manifest, name: str = ORIGINAL) -> str | None:
+        """The path of a finished file or its picture below the home's directory.
+
+        It is for another program to send. None while it is not in its final place.
         """
-        kind = await self._run(self.directory.finished, manifest.id)
-        return None if kind is None else f"{kind}/{manifest.id[-2:]}/{manifest.id}/0"
+        kind = await self._run(self.directory.finished, manifest.id, name)
+        return None if kind is None else f"{kind}/{manifest.id[-2:]}/{manifest.id}/{name}"
 
     async def uploads(self) -> AsyncIterator[str]:
         for name in await self._run(self.directory.incoming):
             if LISTED.fullmatch(name.partition(".")[0]):
                 yield name.partition(".")[0]
         for kind in (PRIVATE, PUBLIC):
-            for upload_id in await self._run(lambda kind=kind: list(self.directory.kept(kind))):
-                if LISTED.fullmatch(upload_id):
+            for upload_id, names in await self._kept(kind):
+                if ORIGINAL in names:
                     yield upload_id
+
+    async def pictured(self) -> AsyncIterator[str]:
+        for kind in (PRIVATE, PUBLIC):
+            for upload_id, names in await self._kept(kind):
+                if names != [ORIGINAL]:
+                    yield upload_id
+
+    async def _kept(self, kind: str) -> list[tuple[str, list[str]]]:
+        return await self._run(lambda: list(self.directory.kept(kind)))
 
     # -- files
 

@@ -12,6 +12,7 @@ from lading.protocol.errors import Internal
 from lading.protocol.manifest import MAX_INTEGER, Manifest, Piece
 from lading.storage.blobs.base import Check, Pieces, Traits, moved, verify
 from lading.storage.collections.chunks import Chunks
+from lading.storage.collections.pictures import Pictures
 
 STRIPPED_AT_ONCE = 64
 """Pieces whose bytes are deleted in one batch, so that uploads beside it are not held up."""
@@ -23,8 +24,9 @@ class MongoBlobs:
     name = "mongo"
     traits = Traits(durable=True, ranges_while_uploading=True)
 
-    def __init__(self, chunks: Chunks) -> None:
+    def __init__(self, chunks: Chunks, pictures: Pictures) -> None:
         self._chunks = chunks
+        self._pictures = pictures
 
     async def write(self, upload_id: str, piece: Piece, data: bytes) -> bool:
         return await self._chunks.write(upload_id, piece, data)
@@ -41,7 +43,10 @@ class MongoBlobs:
         return data
 
     async def delete(self, manifest: Manifest, most: int, before: int | None = None) -> int:
-        return await self._chunks.delete(manifest.id, most, before)
+        deleted = await self._chunks.delete(manifest.id, most, before)
+        if before is None and deleted < most:
+            await self._pictures.delete(manifest.id)
+        return deleted
 
     async def remove(self, upload_id: str, place: int) -> None:
         await self._chunks.remove(upload_id, place)
@@ -56,7 +61,14 @@ class MongoBlobs:
             if not await self._chunks.put_data(manifest.id, place, data):
                 raise Internal(f"The piece of {manifest.id} at {piece.slice_start} is not listed.")
 
+    async def put_picture(self, upload_id: str, name: str, data: bytes) -> None:
+        await self._pictures.put(upload_id, name, data)
+
+    async def picture(self, upload_id: str, name: str) -> bytes | None:
+        return await self._pictures.get(upload_id, name)
+
     async def drop(self, manifest: Manifest, check: Check) -> None:
+        await self._pictures.delete(manifest.id)
         while await self._chunks.strip(manifest.id, STRIPPED_AT_ONCE) == STRIPPED_AT_ONCE:
             await check()
 
@@ -64,3 +76,6 @@ class MongoBlobs:
         async for upload_id in self._chunks.uploads():
             if await self._chunks.has_data(upload_id):
                 yield upload_id
+
+    def pictured(self) -> AsyncIterator[str]:
+        return self._pictures.uploads()

@@ -1,5 +1,7 @@
 """Bytes in a bucket: each finished file is one object, `<prefix>/<last 2 of its id>/<id>/0`.
 
+Its pictures are objects beside it, with names such as `3` and `3-square` in the place of `0`.
+
 A file arrives in MongoDB and is moved here when it is finished (`take`); nothing is written here
 piece by piece. A large file is sent in parts of whole cells, several at a time. Each part carries
 its CRC-32C, and the object that of the whole file, so a store that knows these proves itself what
@@ -28,7 +30,15 @@ import structlog
 from lading.protocol.digests import crc32c
 from lading.protocol.errors import Internal, Unavailable
 from lading.protocol.manifest import MAX_INTEGER, Manifest, Piece
-from lading.storage.blobs.base import Check, Pieces, Traits, moved, verify
+from lading.storage.blobs.base import (
+    LARGEST_PICTURE,
+    ORIGINAL,
+    Check,
+    Pieces,
+    Traits,
+    moved,
+    verify,
+)
 from lading.storage.blobs.retry import PAUSES, repeat
 from lading.storage.blobs.s3_client import S3Client, S3Error, S3Options
 from lading.storage.blobs.s3_direct import S3Direct
@@ -49,7 +59,7 @@ CHECKSUM = "lading-crc32c"
 ANOTHER = ("PreconditionFailed", "NoSuchUpload")
 """What S3 answers when the object is there already, and when its parts were joined or aborted."""
 
-_KEY = re.compile(r"(?P<end>[0-9a-f]{2})/(?P<id>[0-9a-f]{22}(?P=end))/\d+")
+_KEY = re.compile(r"(?P<end>[0-9a-f]{2})/(?P<id>[0-9a-f]{22}(?P=end))/\d+(-[a-z]+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +99,9 @@ class S3Blobs:
         self._extras = True
         """The store takes checksums and conditions. Cleared when it says that it does not."""
 
-    def key(self, upload_id: str) -> str:
-        """The key of the object of a file."""
-        return f"{self._prefix}{upload_id[-2:]}/{upload_id}/0"
+    def key(self, upload_id: str, name: str = ORIGINAL) -> str:
+        """The key of the object of a file, or of its picture."""
+        return f"{self._prefix}{upload_id[-2:]}/{upload_id}/{name}"
 
     async def close(self) -> None:
         await self.client.close()
@@ -117,17 +127,35 @@ class S3Blobs:
         verify(upload_id, pieces, data)
         return data
 
+    async def put_picture(self, upload_id: str, name: str, data: bytes) -> None:
+        await self._request(
+            "put_object", Key=self.key(upload_id, name), Body=data, ContentType="image/webp"
+        )
+
+    async def picture(self, upload_id: str, name: str) -> bytes | None:
+        try:
+            return await self.client.read(self.key(upload_id, name), 0, LARGEST_PICTURE)
+        except S3Error as error:
+            if error.absent:
+                return None
+            raise
+
     async def presigned_get(
-        self, manifest: Manifest, seconds: int, content_type: str, disposition: str
+        self,
+        manifest: Manifest,
+        seconds: int,
+        content_type: str,
+        disposition: str,
+        name: str = ORIGINAL,
     ) -> str:
-        """An address at which anyone may fetch a file for so many seconds.
+        """An address at which anyone may fetch a file or its picture for so many seconds.
 
         It is answered with these headers. No request is made. Raises S3Error.
         """
         return await self.client.presign(
             "get_object",
             seconds,
-            Key=self.key(manifest.id),
+            Key=self.key(manifest.id, name),
             ResponseContentType=content_type,
             ResponseContentDisposition=disposition,
         )
@@ -136,7 +164,14 @@ class S3Blobs:
         async for page in self._pages("list_objects_v2", self._prefix, "ContinuationToken"):
             for each in page.get("Contents", ()):
                 upload_id = self._id_of(each["Key"])
-                if upload_id is not None:
+                if upload_id is not None and each["Key"] == self.key(upload_id):
+                    yield upload_id
+
+    async def pictured(self) -> AsyncIterator[str]:
+        async for page in self._pages("list_objects_v2", self._prefix, "ContinuationToken"):
+            for each in page.get("Contents", ()):
+                upload_id = self._id_of(each["Key"])
+                if upload_id is not None and each["Key"] != self.key(upload_id):
                     yield upload_id
 
     async def _pages(
@@ -172,12 +207,12 @@ class S3Blobs:
         await self._delete(manifest.id)
 
     async def _delete(self, upload_id: str) -> None:
-        """Delete the object, if there is one: a bucket that was never made has none.
+        """Delete the objects, if there are any: a bucket that was never made has none.
 
         Such a bucket was named by mistake, and its files stayed where they were. If only the
-        endpoint is wrong, the tombstone's second deletion finds the object of a deleted file; that
-        of a file which moved on is an orphan that the audit names. Parts are deleted first: joined
-        later, they would be the object again.
+        endpoint is wrong, the tombstone's second deletion finds the objects of a deleted file;
+        those of a file which moved on are orphans that the audit names. Parts are deleted first:
+        joined later, they would be an object again.
         """
         key = self.key(upload_id)
         try:
@@ -191,6 +226,9 @@ class S3Blobs:
                 raise
             log.warning("s3-parts-not-listed", error=str(error))
         await self.client.call("delete_object", Key=key)
+        async for page in self._pages("list_objects_v2", key[:-1], "ContinuationToken"):
+            for each in page.get("Contents", ()):
+                await self.client.call("delete_object", Key=each["Key"])
 
     # -- parts that wait to be joined
 

@@ -54,8 +54,19 @@ class Wrapper(ABC):
     async def drop(self, manifest: Manifest, check: Check) -> None:
         await self._around("drop", 0, lambda: self._inner.drop(manifest, check))
 
+    async def put_picture(self, upload_id: str, name: str, data: bytes) -> None:
+        await self._around(
+            "put_picture", len(data), lambda: self._inner.put_picture(upload_id, name, data)
+        )
+
+    async def picture(self, upload_id: str, name: str) -> bytes | None:
+        return await self._around("picture", 0, lambda: self._inner.picture(upload_id, name))
+
     def uploads(self) -> AsyncIterator[str]:
         return self._inner.uploads()
+
+    def pictured(self) -> AsyncIterator[str]:
+        return self._inner.pictured()
 
     # -- of an ingest store
 

@@ -14,7 +14,7 @@ from typing import Any
 from bson import ObjectId
 from pymongo import ReturnDocument
 
-from lading.protocol.manifest import Manifest, State
+from lading.protocol.manifest import Manifest, NoPicture, PictureDebt, State, StoredPicture
 from lading.protocol.media_types import essence
 from lading.protocol.names import canonical_directory, composed
 from lading.protocol.spec import each_once
@@ -84,6 +84,9 @@ def to_document(manifest: Manifest) -> dict[str, Any]:
     document["tags"] = list(manifest.tags)
     document["todo"] = list(manifest.todo)
     document["drop_at"] = list(manifest.drop_at)
+    document["pictures"] = {name: each._asdict() for name, each in manifest.pictures.items()}
+    for name in ("no_picture", "picture_debt"):
+        document[name] = None if document[name] is None else document[name]._asdict()
     compared = composed(manifest.name)
     if compared != manifest.name:
         document["name_nfc"] = compared
@@ -98,6 +101,12 @@ def from_document(document: Mapping[str, Any]) -> Manifest:
     values["tags"] = tuple(values.get("tags", ()))
     values["todo"] = tuple(values.get("todo", ()))
     values["drop_at"] = tuple(values.get("drop_at", ()))
+    pictures = values.get("pictures") or {}
+    values["pictures"] = {name: StoredPicture(**each) for name, each in pictures.items()}
+    if values.get("no_picture") is not None:
+        values["no_picture"] = NoPicture(**values["no_picture"])
+    if values.get("picture_debt") is not None:
+        values["picture_debt"] = PictureDebt(**values["picture_debt"])
     return Manifest(id=str(document["_id"]), **values)
 
 

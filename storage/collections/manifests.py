@@ -225,7 +225,8 @@ class Manifests:
     async def finish_direct(self, file: Manifest, now: float) -> Manifest | None:
         """Make an upload ready whose bytes are in the bucket that it was to be moved to.
 
-        `file` is the manifest as it will be. None when it is not open, or in another attempt.
+        `file` is the manifest as it will be; anybody may claim its steps. None when it is not open,
+        or in another attempt.
         """
         change = {
             "$set": {
@@ -240,6 +241,8 @@ class Manifests:
                 "etag": file.etag,
                 "move_to": None,
                 "multipart": None,
+                "todo": list(file.todo),
+                "todo_at": now,
             }
         }
         same = {"move_to": file.blobs, "attempt": number(file.attempt)}
@@ -388,8 +391,8 @@ class Manifests:
         )
         return [from_document(document) for document in found]
 
-    async def charged(self, user_id: str) -> AsyncIterator[tuple[str, int]]:
-        """The finished files that a user is charged for: id and size in bytes, by id."""
+    async def charged(self, user_id: str) -> AsyncIterator[Manifest]:
+        """The finished files that a user is charged for, by id."""
         last: str | None = None
         while True:
             query: dict[str, Any] = {
@@ -401,8 +404,7 @@ class Manifests:
                 query["_id"] = {"$gt": ObjectId(last)}
             page = await self._page(query)
             for manifest in page:
-                assert manifest.size is not None
-                yield manifest.id, manifest.size
+                yield manifest
             if len(page) < LISTED_AT_ONCE:
                 return
             last = page[-1].id

@@ -8,6 +8,7 @@ Unix seconds. Source: page 2 of the design, "the manifest is the outbox"; `docs/
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
 from bson import ObjectId
@@ -26,8 +27,11 @@ PLACE = "place"
 MOVE = "move"
 """The step that brings a finished file to the home `move_to`, and clears the homes `drop_at`."""
 
+DERIVE = "derive"
+"""The step that finds out the facts of a finished file and makes its pictures."""
+
 _UNDONE = {"todo.0": {"$exists": True}}
-"""The filter of the partial index `todo`."""
+"""The filter of the partial index `todo_words`."""
 
 
 class Claim(NamedTuple):
@@ -37,7 +41,7 @@ class Claim(NamedTuple):
     until: float
 
 
-def _held(manifest: Manifest) -> dict[str, Any]:
+def held(manifest: Manifest) -> dict[str, Any]:
     """The condition that the steps of a manifest did not pass to another process."""
     return {"todo_tries": number(manifest.todo_tries)}
 
@@ -49,9 +53,12 @@ class Outbox:
         self._read = database.read
         self._collection = database.manifests
 
-    async def with_todo(self, now: float, most: int) -> list[str]:
-        """Up to `most` ids of manifests whose `todo` nobody works off, the longest due first."""
-        query = {**_UNDONE, "todo_at": {"$lte": now}}
+    async def with_todo(self, words: Collection[str], now: float, most: int) -> list[str]:
+        """Up to `most` ids of manifests with one of these steps, the longest due first.
+
+        Those that a process works on are not among them.
+        """
+        query = {**_UNDONE, "todo": {"$in": sorted(words)}, "todo_at": {"$lte": now}}
         found = await self._read(
             lambda: (
                 self._collection.find(query, {"_id": 1})
@@ -75,7 +82,7 @@ class Outbox:
 
     async def move_claim(self, claim: Claim, until: float) -> bool:
         """Move the end of a claim. False when the manifest is gone or another's by now."""
-        query = {"_id": ObjectId(claim.manifest.id), **_held(claim.manifest)}
+        query = {"_id": ObjectId(claim.manifest.id), **held(claim.manifest)}
         change = {"$set": {"todo_at": until}}
         result = await persist(lambda: self._collection.update_one(query, change))
         return bool(result.matched_count)
@@ -86,7 +93,7 @@ class Outbox:
         None when it was changed on request since, or its steps passed to another process.
         """
         change = {"$pull": {"todo": word}}
-        same = {"revision": number(manifest.revision), **_held(manifest)}
+        same = {"revision": number(manifest.revision), **held(manifest)}
         return await update(self._collection, manifest.id, tuple(State), change, **same)
 
     # -- from home to home
@@ -109,7 +116,7 @@ class Outbox:
             "$addToSet": {"todo": MOVE},
             "$inc": {"todo_tries": 1},
         }
-        same = {"blobs": seen.blobs, "move_to": seen.move_to, **_held(seen)}
+        same = {"blobs": seen.blobs, "move_to": seen.move_to, **held(seen)}
         free = [{"todo.0": {"$exists": False}}, {"todo_at": {"$lte": now}}]
         found = await update(
             self._collection, seen.id, (State.READY,), change, **same, **{"$or": free}

@@ -15,6 +15,12 @@ of `open`: it becomes use, or is given back, by the one update that finds the en
 it. A finished file has no entry; its release is guarded by `version`, read before the manifest is
 looked at, and by its mark in `leaving`. A crash between two steps leaves a state from which the
 next attempt, the janitor's at the latest, continues.
+
+Pictures that are made of a finished file change what it is charged for. They are reserved under a
+key of their own, `<id>-<claim>`, where the number is the manifest's `todo_tries`: two processes
+that both believe to have the claim never share an entry. The write that adds the pictures to the
+manifest also notes `picture_debt`, the claim and by how much the charge grows. So an entry whose
+claim is noted there becomes use, and one of an older claim is given back.
 Source: page 2 of the design; page 5, "quota holds".
 """
 
@@ -27,6 +33,7 @@ from typing import Any
 from pymongo.errors import DuplicateKeyError
 
 from lading.protocol.errors import QuotaExceeded
+from lading.protocol.manifest import Manifest, State
 from lading.storage.database import Database, persist
 
 MOST = 2**63 - 1
@@ -57,6 +64,17 @@ class Account:
     def most(self) -> int:
         """The most bytes that may be charged."""
         return MOST if self.quota is None else min(self.quota, MOST)
+
+
+def picture_key(claimed: Manifest) -> str:
+    """The key in `open` of pictures that are made of a file under the claim of `claimed`."""
+    return f"{claimed.id}-{claimed.todo_tries}"
+
+
+def split_key(key: str) -> tuple[str, int | None]:
+    """The id of the upload or file that a key in `open` is for, and the claim of its pictures."""
+    upload_id, _, claim = key.partition("-")
+    return upload_id, int(claim) if claim else None
 
 
 class Quotas:
@@ -174,7 +192,10 @@ class Quotas:
         return bool(result.matched_count)
 
     async def keep(self, user_id: str, upload_id: str, size: int) -> None:
-        """The upload is finished: its reservation becomes `size` bytes of use, once at most."""
+        """The upload is finished: its reservation becomes `size` bytes of use, once at most.
+
+        Where pictures were replaced by smaller ones, `size` is negative.
+        """
         await self._settle(user_id, upload_id, size)
 
     async def release(self, user_id: str, upload_id: str) -> None:
@@ -194,10 +215,29 @@ class Quotas:
             if await self._update(account, upload_id, change, {}):
                 return
 
+    # -- pictures of a finished file
+
+    async def settle_pictures(self, account: Account, manifest: Manifest) -> None:
+        """Settle what earlier claims left reserved for pictures of a file.
+
+        What belongs to the claim that `manifest` has is left alone, unless its file is deleted.
+        """
+        debt = manifest.picture_debt
+        for key in account.open:
+            upload_id, claim = split_key(key)
+            if upload_id != manifest.id or claim is None:
+                continue
+            if debt is not None and claim == debt.tries:
+                await self._settle(account.user_id, key, debt.size)
+            elif manifest.state is not State.READY or claim < manifest.todo_tries:
+                await self._settle(account.user_id, key, 0)
+
     # -- a finished file that is deleted
 
-    async def leave(self, account: Account, upload_id: str, size: int) -> bool:
-        """A finished file of `size` bytes was deleted: stop charging for it, once at most.
+    async def leave(self, account: Account, upload_id: str, size: int, pictures: int = 0) -> bool:
+        """A finished file of `size` bytes, and that of its pictures, was deleted: charge no more.
+
+        Once at most.
 
         `account` must have been read before the manifest was seen to be still charged. False when
         the account changed since: read both again. Afterwards note it in the manifest, then call
@@ -209,7 +249,7 @@ class Quotas:
         reserved = account.open.get(upload_id)
         change = {
             "$inc": {
-                "charged": -(size if reserved is None else reserved),
+                "charged": -(size if reserved is None else reserved) - pictures,
                 "reserved": -(reserved or 0),
                 "version": 1,
             },

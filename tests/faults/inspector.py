@@ -23,11 +23,12 @@ from lading.storage.blobs.local import LocalBlobs
 from lading.storage.blobs.mongo import MongoBlobs
 from lading.storage.clock import DatabaseClock
 from lading.storage.collections.chunks import Chunks, object_id
-from lading.storage.collections.manifests import Manifests, new_id
+from lading.storage.collections.manifests import Manifests, from_document, new_id
+from lading.storage.collections.pictures import Pictures
 from lading.storage.collections.quotas import Quotas
 from lading.storage.database import Database, connect
 from lading.storage.homes import path_of
-from tests.support.blobs import finished
+from tests.support.blobs import finished, kept
 from tests.support.servers import Running
 from tests.support.wire import checksum
 
@@ -50,7 +51,7 @@ class Inspector:
         self.manifests = Manifests(self.database)
         self.chunks = Chunks(self.database)
         self.quotas = Quotas(self.database)
-        self.mongo = MongoBlobs(self.chunks)
+        self.mongo = MongoBlobs(self.chunks, Pictures(self.database))
         self.blobs: dict[str, Blobs] = {"mongo": self.mongo}
         self.home: LocalBlobs | None = None
         if home is not None:
@@ -70,9 +71,9 @@ class Inspector:
     async def clear(self) -> None:
         """Forget everything."""
         for driver in self._elsewhere():
-            async for upload_id in driver.uploads():
+            for upload_id in await kept(driver):
                 await driver.delete(finished(upload_id, attempt=MAX_ATTEMPT), 2**20)
-        for name in ("manifests", "chunks", "quotas"):
+        for name in ("manifests", "chunks", "pictures", "quotas"):
             await getattr(self.database, name).delete_many({})
 
     def _elsewhere(self) -> list[Blobs]:
@@ -208,13 +209,16 @@ class Inspector:
         known = set()
         async for manifest in self.database.manifests.find({}):
             known.add(manifest["_id"])
-            used += manifest["size"] if manifest["state"] == "ready" else 0
+            used += from_document(manifest).charged if manifest["state"] == "ready" else 0
             if manifest["state"] == "uploading":
                 reserved += manifest["size"] or await self._reach(manifest["_id"])
         owners = set(await self.database.chunks.distinct("upload_id"))
         assert owners <= known, f"pieces without a manifest: {owners - known}"
+        pictured = {upload_id async for upload_id in self.mongo.pictured()}
+        here = {str(each) for each in await self._alive()}
+        assert pictured <= here, f"pictures without a file: {pictured - here}"
         for driver in self._elsewhere():
-            here = {upload_id async for upload_id in driver.uploads()}
+            here = await kept(driver)
             alive = {str(each) for each in await self._alive()}
             assert here <= alive, f"in {driver.name} without an upload: {here - alive}"
         account = await self.quotas.account(USER)

@@ -30,6 +30,7 @@ from lading.storage.blobs.local import SPAN, LocalBlobs
 from lading.storage.collections.chunks import Chunks
 from lading.storage.collections.manifests import new_id
 from tests.faults.fault import Base, Fault, Trial
+from tests.support.blobs import kept
 from tests.support.power_cut import Event, Recorder, Said, after
 
 CELL = 600
@@ -220,7 +221,7 @@ async def check(root: Path, events: list[Event], sent: dict[str, Upload]) -> Non
     try:
         for manifest in manifests.values():
             await _check(driver, replace(sent[manifest.id], manifest=manifest))
-        left = {upload_id async for upload_id in driver.uploads()}
+        left = await kept(driver)
         here = {m.id for m in manifests.values() if m.state is not State.DELETED}
         # One whose first piece was not committed yet may have a file already.
         assert left <= here | set(sent).difference(manifests), "a file belongs to nothing"
@@ -241,7 +242,7 @@ async def _check(driver: LocalBlobs, upload: Upload) -> None:
             await _read(driver, upload, whole=True)
         else:
             await driver.drop(manifest, nothing)
-            assert not [each async for each in driver.uploads() if each == manifest.id]
+            assert manifest.id not in await kept(driver)
         return
     await _read(driver, upload, whole=manifest.state is State.READY)
     if manifest.state is State.READY:

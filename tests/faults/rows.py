@@ -11,6 +11,7 @@ from tests.faults import (
     disk_full,
     duplicates,
     finish_abort_sweep,
+    images_killed,
     janitors,
     killed,
     local_directory,
@@ -56,4 +57,5 @@ ROWS: tuple[Fault, ...] = (
     power_cut.FAULT,
     local_directory.DISK_FULL,
     local_directory.BIT_FLIP,
+    *images_killed.ROWS,
 )

@@ -23,7 +23,7 @@ from lading.storage.blobs.s3_client import S3Client
 
 WRITES = ("insert", "update", "findAndModify", "delete")
 
-COLLECTIONS = ("manifests", "chunks", "quotas", "grants", "tags")
+COLLECTIONS = ("manifests", "chunks", "pictures", "quotas", "grants", "tags")
 """The others do not belong to uploads: the clock's mark, leases."""
 
 CALLS = ("rename", "mkdir", "ftruncate", "unlink", "rmdir", "pwritev")

@@ -20,6 +20,7 @@ from lading.storage.blobs.base import Moved, Pieces
 from lading.storage.blobs.directory import Directory
 from lading.storage.collections.outbox import Claim
 from lading.storage.database import Database
+from tests.support.blobs import kept
 from tests.support.clock import Clock
 from tests.support.parts import ANN, CELL, Parts, settings
 from tests.support.steps import Crash, Steps
@@ -114,7 +115,7 @@ async def test_there_and_back(database: Database, directory: str, size: int) -> 
     assert there.revision == file.revision, "nobody asked for another file"
     await parts.uploads.delete(ANN, file.id)
     assert await parts.pieces(file.id) == 0
-    assert [each async for each in parts.storage.blobs[directory].uploads()] == []
+    assert await kept(parts.storage.blobs[directory]) == set()
 
 
 async def test_a_file_that_is_being_read_moves_under_its_reader(
@@ -314,7 +315,7 @@ async def test_a_file_that_is_deleted_while_it_moves_leaves_nothing(
     parts.clock.now += LEASE
     await parts.uploads.todo.once()
     assert await parts.pieces(file.id) == 0
-    assert [each async for each in parts.storage.blobs[directory].uploads()] == []
+    assert await kept(parts.storage.blobs[directory]) == set()
     assert await parts.usage("ann") == (0, 0)
 
 

@@ -13,6 +13,7 @@ from lading.protocol.errors import Unavailable
 from lading.protocol.manifest import Manifest, State
 from lading.storage.blobs.mongo import MongoBlobs
 from lading.storage.collections.chunks import Chunks
+from lading.storage.collections.pictures import Pictures
 from lading.storage.database import Database, connect
 from tests.support.janitor import CELL, TOMBSTONE_TTL, TTL, Scene
 from tests.support.steps import Crash, Steps
@@ -336,11 +337,11 @@ async def test_one_that_cannot_be_dealt_with_does_not_hold_up_the_others(scene: 
                 raise Unavailable
             return await super().delete(manifest, most, before)
 
-    scene.blobs = {"mongo": Broken(Chunks(scene.database))}
+    scene.blobs = {"mongo": Broken(Chunks(scene.database), Pictures(scene.database))}
     sweeper = scene.sweeper()
     assert await sweeper.sweep() == Report(expired=1, emptied=1, pieces=1, failed=2)
     assert await scene.states() == {elsewhere.id: "expired", broken.id: "expired", other.id: GONE}
-    scene.blobs = {"mongo": MongoBlobs(Chunks(scene.database))}
+    scene.blobs = {"mongo": MongoBlobs(Chunks(scene.database), Pictures(scene.database))}
     assert await scene.sweeper().sweep() == Report(emptied=1, pieces=1, failed=1)
 
 

@@ -19,6 +19,7 @@ from lading.storage.blobs.base import verify
 from lading.storage.blobs.mongo import MongoBlobs
 from lading.storage.collections.chunks import object_id
 from lading.storage.collections.manifests import new_id
+from lading.storage.collections.pictures import Pictures
 from lading.storage.contents import Contents
 from lading.storage.database import Database
 from tests.support.blobs import Idle
@@ -214,7 +215,7 @@ async def test_a_piece_that_is_not_the_one_in_the_index(scene: Scene) -> None:
             verify(upload_id, pieces, b"x")
             return b"x"
 
-    scene.blobs = {"mongo": Confused(scene.chunks)}
+    scene.blobs = {"mongo": Confused(scene.chunks, Pictures(scene.database))}
     assert kinds(await scene.audit()) == [("damaged", manifest.id)]
 
 

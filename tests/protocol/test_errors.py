@@ -26,13 +26,13 @@ CODES = {
     "unsupported-media-type", "in-progress", "key-reused",
     "range-not-satisfiable", "out-of-bounds", "unprocessable-image", "checksum-mismatch",
     "rate-limited", "too-many-connections", "window-exceeded", "internal", "unavailable",
-    "shutting-down", "quota-exceeded", "storage-full",
+    "shutting-down", "quota-exceeded", "storage-full", "not-ready",
 }  # fmt: skip
 """Page 4 of the design, "Codes"."""
 
 RETRYABLE = {
     "request-timeout", "checksum-mismatch", "rate-limited", "too-many-connections",
-    "unavailable", "shutting-down", "storage-full", "in-progress",
+    "unavailable", "shutting-down", "storage-full", "in-progress", "not-ready",
 }  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from lading.storage.blobs.base import Moved
 from lading.storage.blobs.mongo import MongoBlobs
 from lading.storage.collections.chunks import Chunks, object_id
 from lading.storage.collections.manifests import new_id
+from lading.storage.collections.pictures import Pictures
 from lading.storage.contents import SPAN, UNKNOWN, Contents, base, identity
 from lading.storage.database import Database
 
@@ -40,7 +41,7 @@ def at(slice_start: int) -> Piece:
 
 def contents(database: Database) -> Contents:
     chunks = Chunks(database)
-    return Contents(chunks, {"mongo": MongoBlobs(chunks)})
+    return Contents(chunks, {"mongo": MongoBlobs(chunks, Pictures(database))})
 
 
 async def places(database: Database) -> list[int]:

@@ -26,6 +26,12 @@ def finished(upload_id: str, size: int = 0, **more: Any) -> Manifest:
     return Manifest(**usual | {"id": upload_id, "upload_end": True} | more)
 
 
+async def kept(driver: Blobs) -> set[str]:
+    """The uploads and files of which anything is at a home: bytes or pictures."""
+    listed = (driver.uploads(), driver.pictured())
+    return {upload_id for each in listed async for upload_id in each}
+
+
 def wrap(driver: D, how: str) -> D:
     """The driver with the wrappers that a test of the contract asks for."""
     match how:
@@ -104,8 +110,19 @@ class Failing:
         self._fail()
         await self._inner.drop(manifest, check)
 
+    async def put_picture(self, upload_id: str, name: str, data: bytes) -> None:
+        self._fail()
+        await self._inner.put_picture(upload_id, name, data)
+
+    async def picture(self, upload_id: str, name: str) -> bytes | None:
+        self._fail()
+        return await self._inner.picture(upload_id, name)
+
     def uploads(self) -> AsyncIterator[str]:
         return self._inner.uploads()
+
+    def pictured(self) -> AsyncIterator[str]:
+        return self._inner.pictured()
 
 
 class Idle:
@@ -155,7 +172,17 @@ class Idle:
     async def drop(self, manifest: Manifest, check: Check) -> None:
         await self._call("drop")
 
+    async def put_picture(self, upload_id: str, name: str, data: bytes) -> None:
+        await self._call("put_picture")
+
+    async def picture(self, upload_id: str, name: str) -> bytes | None:
+        await self._call("picture")
+        return b"hallo"
+
     async def uploads(self) -> AsyncIterator[str]:
         nothing: tuple[str, ...] = ()
         for upload_id in nothing:
             yield upload_id
+
+    def pictured(self) -> AsyncIterator[str]:
+        return Idle.uploads(self)

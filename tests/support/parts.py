@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lading.imaging.made import Maker
 from lading.janitor.verify import Finding, recount
 from lading.server.access.principal import Principal
 from lading.server.assembly import assemble
@@ -52,6 +53,7 @@ class Parts:
     chosen: Settings = field(default_factory=settings)
     limits: UploadLimits = field(default_factory=UploadLimits)
     s3: S3Options = AWS
+    maker: Maker | None = None
 
     def __post_init__(self) -> None:
         quota = self.chosen.default_quota
@@ -71,7 +73,7 @@ class Parts:
         self.chunks = self.storage.chunks
         self.quotas = self.storage.quotas
         self.blobs: Mapping[str, Blobs] = self.storage.blobs
-        assembly = assemble(self.storage, self.chosen, self.limits)
+        assembly = assemble(self.storage, self.chosen, self.limits, self.maker)
         self.janitor = assembly.janitor
         self.sweeper = assembly.janitor.sweeper
         self.uploads = assembly.uploads

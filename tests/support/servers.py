@@ -17,6 +17,7 @@ from typing import Any
 
 import httpx
 
+from lading.imaging.made import Maker
 from lading.server.app import create_app
 from lading.server.limits import USUAL_LIMITS, Limits
 from lading.server.process.serve import Note, address, listen
@@ -175,6 +176,7 @@ async def inside(
     client: Any = None,
     clock: Callable[[], float] = time.time,
     limits: Limits = USUAL_LIMITS,
+    maker: Maker | None = None,
     **settings: object,
 ) -> AsyncIterator[Inside]:
     """Run a server in this loop; `settings` are named like the fields of `Settings`."""
@@ -183,7 +185,9 @@ async def inside(
     chosen = load(data=data, port=0, database_url=database_url, **settings)
     (listener,) = listen(chosen)
     note = Note(chosen, address(listener))
-    config = configuration(create_app(chosen, client=client, clock=clock, limits=limits))
+    config = configuration(
+        create_app(chosen, client=client, clock=clock, limits=limits, maker=maker)
+    )
     server = Server(config, chosen, note.write)
     served = asyncio.create_task(server.serve(sockets=[listener]))
     await until(lambda: server.started or served.done())

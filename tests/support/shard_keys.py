@@ -1,10 +1,11 @@
 """Does every command on a sharded collection name the shard key? A listener that sees all of them.
 
-`manifests` is sharded on hashed `_id`, `chunks` on hashed `upload_id` (`docs/decisions/0031`). The
-listener sees the commands of every PyMongo client of this process. It judges those that come from
-`storage/collections/`, found on the stack; a test may look into the database as it likes. Motor's
-commands run in threads, where that stack is not seen, and the servers that tests start as
-processes of their own are not seen either: they run the same code as the servers inside.
+`manifests` is sharded on hashed `_id`, `chunks` and `pictures` on hashed `upload_id`
+(`docs/decisions/0031`). The listener sees the commands of every PyMongo client of this process. It
+judges those that come from `storage/collections/`, found on the stack; a test may look into the
+database as it likes. Motor's commands run in threads, where that stack is not seen, and the servers
+that tests start as processes of their own are not seen either: they run the same code as the
+servers inside.
 """
 
 from __future__ import annotations
@@ -34,7 +35,12 @@ SCATTERED: dict[tuple[str, str, frozenset[str]], str] = {
     ("manifests", "find", frozenset({"state", "$or", "_id>"})): (
         "`lading move` asks what is not at home"
     ),
-    ("manifests", "find", frozenset({"todo.0", "todo_at"})): "a server asks what is to be done",
+    ("manifests", "find", frozenset({"todo.0", "todo", "todo_at"})): (
+        "a server asks what is to be done"
+    ),
+    ("manifests", "find", frozenset({"state", "_id>"})): "`lading images` asks for all files",
+    ("pictures", "find", frozenset()): "the audit looks for the first file that has pictures",
+    ("pictures", "find", frozenset({"upload_id>"})): "the audit looks for the next one",
     ("manifests", "find", frozenset({"state", "updated_at"})): (
         "the janitor asks whether anything arrives, before it compacts an embedded database"
     ),
@@ -51,7 +57,7 @@ LISTS = ("find", "aggregate")
 """A user's manifests are on all shards, so these may also name a `user_id`: lists of files and
 uploads, what a user is charged for, how many files have a tag."""
 
-_KEYS = {"manifests": "_id", "chunks": "upload_id"}
+_KEYS = {"manifests": "_id", "chunks": "upload_id", "pictures": "upload_id"}
 
 
 def problem(collection: str, kind: str, query: Mapping[str, Any]) -> str | None:

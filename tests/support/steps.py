@@ -24,6 +24,7 @@ _OPERATIONS = (
     "count_documents",
     "delete_one",
     "delete_many",
+    "replace_one",
 )
 _READS = ("find", "find_one", "count_documents")
 
@@ -40,6 +41,7 @@ class Steps(Database):
         self.manifests = _Collection(self.manifests, self)
         self.chunks = _Collection(self.chunks, self)
         self.quotas = _Collection(self.quotas, self)
+        self.pictures = _Collection(self.pictures, self)
         self.leases = _Collection(self.leases, self)
         self.tags = _Collection(self.tags, self)
         self.taken = 0

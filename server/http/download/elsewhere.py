@@ -19,7 +19,7 @@ from lading.protocol.prefer import prefers_self
 from lading.protocol.ranges import parse
 from lading.server.http.download.headers import Keeping
 from lading.server.services import Services
-from lading.storage.blobs.base import Paths, Presigns
+from lading.storage.blobs.base import ORIGINAL, Paths, Presigns
 from lading.storage.homes import scheme
 
 REDIRECT_SECONDS = 3600
@@ -31,19 +31,24 @@ _SHOWN = ("video", "audio", "image")
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request for a finished file: the `Range` that applies, and the headers of the file."""
+    """A request for a finished file or its picture: the `Range` that applies, and the headers.
+
+    `name` and `size` are those of what is asked for: the file's own, or those of the picture.
+    """
 
     request: Request
     manifest: Manifest
     field: str | None
     headers: dict[str, str]
     keeping: Keeping
+    size: int
+    name: str = ORIGINAL
 
 
 async def respond_elsewhere(server: Services, asked: Asked) -> Response | None:
     """The answer that leaves the bytes to others; None where Lading sends them itself."""
     request, manifest, settings = asked.request, asked.manifest, server.settings
-    if request.method != "GET" or not manifest.size:
+    if request.method != "GET" or not asked.size:
         return None
     if prefers_self(request.headers.get("prefer")):
         return None
@@ -59,22 +64,21 @@ async def respond_elsewhere(server: Services, asked: Asked) -> Response | None:
 async def _hand_off(server: Services, asked: Asked, sendfile: str) -> Response | None:
     """The headers for a proxy, which puts the bytes to them: all, or one range."""
     manifest = asked.manifest
-    assert manifest.size is not None
     try:
-        ranges = parse(asked.field, manifest.size)
+        ranges = parse(asked.field, asked.size)
     except RangeNotSatisfiable:
         return None
     if "range" in asked.request.headers and (ranges is None or len(ranges) > 1):
         return None  # a proxy would send something else than Lading does
     driver = server.homes.bare(manifest.blobs)
-    path = await driver.path(manifest) if isinstance(driver, Paths) else None
+    path = await driver.path(manifest, asked.name) if isinstance(driver, Paths) else None
     if path is None:
         return None
     # nginx and Caddy take a location, Apache and lighttpd a path on their disk.
     where = f"{sendfile.removeprefix(_X_SENDFILE).rstrip('/')}/{path}"
     name = "X-Sendfile" if sendfile.startswith(_X_SENDFILE) else "X-Accel-Redirect"
     headers = {**asked.headers, name: where}
-    del headers["Accept-Ranges"]  # each of them adds its own
+    headers.pop("Accept-Ranges", None)  # each of them adds its own
     return Response(headers=headers)
 
 
@@ -93,7 +97,11 @@ async def _redirect(server: Services, asked: Asked) -> Response | None:
         return None
     headers = asked.headers
     url = await driver.presigned_get(
-        asked.manifest, seconds, headers["Content-Type"], headers["Content-Disposition"]
+        asked.manifest,
+        seconds,
+        headers["Content-Type"],
+        headers["Content-Disposition"],
+        asked.name,
     )
     # Kept for half of its time, so that a copy that the browser has is found again by its address.
     kept = "no-store" if keeping.seconds is None else keeping.age(seconds // 2)

@@ -29,7 +29,7 @@ async def respond(
     field = range_field(request, current)
     uploads = server.uploads
     if manifest.state is State.READY:
-        asked = Asked(request, manifest, field, headers, keeping)
+        asked = Asked(request, manifest, field, headers, keeping, manifest.size or 0)
         passed = await respond_elsewhere(server, asked)
         return passed or respond_finished(request, uploads, manifest, field, headers)
     answer = await respond_unfinished(request, uploads, manifest, field, headers)

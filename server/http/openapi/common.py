@@ -11,14 +11,17 @@ from lading.protocol.errors import (
     ChecksumMismatch,
     Gone,
     NotFound,
+    NotReady,
     PreconditionFailed,
     QuotaExceeded,
     RangeNotSatisfiable,
     StorageFull,
     TooLarge,
+    UnprocessableImage,
     UnsupportedMediaType,
 )
 from lading.protocol.grants import HIGHEST_QUALITY
+from lading.protocol.kinds import CROPS
 from lading.protocol.manifest import MAX_INTEGER
 from lading.protocol.spec import ID, MAX_KIND, MAX_NAME, MAX_TAG, MAX_TAGS, MAX_USER_ID, TAG
 from lading.server.access.grants import TOKEN
@@ -132,6 +135,12 @@ KIND = Parameter(
 )
 DOWNLOAD = Parameter(
     "download", "`1` sends the file as an attachment, to be saved.", {"enum": ["0", "1"]}
+)
+
+CROP = Parameter(
+    "crop",
+    "`square` crops the image, to the part of it that draws attention.",
+    {"type": "string", "enum": list(CROPS)},
 )
 
 # -- in the headers
@@ -264,6 +273,7 @@ FILE_BYTES = {
 NO_SPACE = (QuotaExceeded, StorageFull)
 NO_FILE = (NotFound, Gone)
 BYTES_REFUSED = (*NO_FILE, RangeNotSatisfiable, PreconditionFailed)
+PICTURE_REFUSED = (*BYTES_REFUSED, NotReady, UnprocessableImage, QuotaExceeded)
 CHANGE_REFUSED = (*NO_FILE, PreconditionFailed)
 FILE_REFUSED = (ChecksumMismatch, TooLarge, UnsupportedMediaType, *NO_FILE, *NO_SPACE)
 """A file in one request; somebody may delete it while it arrives."""

@@ -21,7 +21,7 @@ from lading.protocol.errors import (
     NotFound,
     OutOfBounds,
 )
-from lading.protocol.grants import HIGHEST_QUALITY, ORIGINAL, Action, Grant
+from lading.protocol.grants import ORIGINAL, Action, Grant
 from lading.protocol.manifest import Manifest
 from lading.protocol.media_types import essence
 from lading.protocol.spec import check_id
@@ -31,8 +31,9 @@ from lading.server.access.principal import Principal
 from lading.server.access.watching import check_watching, watcher
 from lading.server.http import schemas
 from lading.server.http.body import read_json
-from lading.server.http.download import respond
+from lading.server.http.download import respond, respond_picture
 from lading.server.http.download.headers import Keeping
+from lading.server.http.download.picture import quality_of
 from lading.server.http.endpoints import Answer
 from lading.server.http.openapi import common
 from lading.server.http.openapi.operation import JSON, Operations, Reply
@@ -278,8 +279,8 @@ async def check(request: Request) -> Response:
     "GET /v1/g/{token}",
     "downloadWithGrant",
     common.FILE_BYTES,
-    parameters=common.BYTES_WANTED,
-    problems=common.BYTES_REFUSED,
+    parameters=(common.CROP, *common.BYTES_WANTED),
+    problems=common.PICTURE_REFUSED,
     public=True,
     head=True,
 )
@@ -288,8 +289,8 @@ async def check(request: Request) -> Response:
     "downloadQualityWithGrant",
     common.FILE_BYTES,
     summary="Download in one quality",
-    parameters=common.BYTES_WANTED,
-    problems=common.BYTES_REFUSED,
+    parameters=(common.CROP, *common.BYTES_WANTED),
+    problems=common.PICTURE_REFUSED,
     public=True,
     head=True,
 )
@@ -297,11 +298,12 @@ async def fetch(request: Request) -> Response:
     """Download with a grant."""
     server = services(request)
     quality, manifest, grant = await _file(request, server)
-    if quality != ORIGINAL:
-        raise NotFound(f"This file has no image of quality {quality}.")
     # The bytes of an address never change, and end for its bearer with the grant.
     rest = max(0, int(grant.expires_at - server.clock()))
-    response = await respond(request, server, manifest, Keeping(rest))
+    if quality == ORIGINAL:
+        response = await respond(request, server, manifest, Keeping(rest))
+    else:
+        response = await respond_picture(request, server, manifest, quality, Keeping(rest))
     # The address is the credential: pages of any site may show the file, and must not leak the
     # address in a Referer.
     response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
@@ -312,12 +314,7 @@ async def fetch(request: Request) -> Response:
 async def _file(request: Request, server: Services) -> tuple[int, Manifest, Grant]:
     """The requested quality, and the file of a download grant, which comes last."""
     principal, grant = await _watcher(request, server)
-    asked = request.path_params.get("quality")
-    quality = grant.quality or ORIGINAL
-    if asked is not None:
-        if asked not in [str(each) for each in range(HIGHEST_QUALITY + 1)]:
-            raise NotFound(f"The quality must be a number from {ORIGINAL} to {HIGHEST_QUALITY}.")
-        quality = int(asked)
+    quality = quality_of(request, grant.quality or ORIGINAL)
     grant.check_quality(quality)
     assert grant.file_id is not None
     manifest = await server.uploads.get(principal, grant.file_id)

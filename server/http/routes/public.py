@@ -12,15 +12,19 @@ from starlette.responses import Response
 from lading.protocol.errors import (
     Gone,
     NotFound,
+    NotReady,
     PreconditionFailed,
+    QuotaExceeded,
     RangeNotSatisfiable,
     Unavailable,
+    UnprocessableImage,
 )
 from lading.protocol.grants import ORIGINAL
 from lading.protocol.manifest import Manifest, State
 from lading.protocol.spec import ID
-from lading.server.http.download import respond
+from lading.server.http.download import respond, respond_picture
 from lading.server.http.download.headers import Keeping
+from lading.server.http.download.picture import quality_of
 from lading.server.http.openapi import common
 from lading.server.http.openapi.operation import Operations
 from lading.server.services import Services, services
@@ -33,6 +37,7 @@ KEEPING = Keeping(3600, shared=True)
 
 _WANTED = (common.DOWNLOAD, *common.CONDITIONS)
 _REFUSED = (NotFound, RangeNotSatisfiable, PreconditionFailed, Unavailable)
+_NO_PICTURE = (NotReady, UnprocessableImage, QuotaExceeded)
 
 
 @api.operation(
@@ -49,8 +54,8 @@ _REFUSED = (NotFound, RangeNotSatisfiable, PreconditionFailed, Unavailable)
     "getPublicFileQuality",
     common.FILE_BYTES,
     summary="Download a public file in one quality",
-    parameters=_WANTED,
-    problems=_REFUSED,
+    parameters=(common.CROP, *_WANTED),
+    problems=(*_REFUSED, *_NO_PICTURE),
     public=True,
     head=True,
 )
@@ -60,18 +65,29 @@ async def fetch(request: Request) -> Response:
     No credential is needed. What is not public does not exist here.
     """
     server = services(request)
-    response = await respond(request, server, await _file(request, server), KEEPING)
+    manifest = await _file(request, server)
+    try:
+        quality = quality_of(request)
+        if quality == ORIGINAL:
+            response = await respond(request, server, manifest, KEEPING)
+        else:
+            response = await respond_picture(request, server, manifest, quality)
+    except NotFound:
+        raise _missing() from None
     response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
     response.headers["Access-Control-Allow-Origin"] = "*"
     return response
 
 
+def _missing() -> NotFound:
+    return NotFound("There is no public file at this address.")
+
+
 async def _file(request: Request, server: Services) -> Manifest:
     """The requested file; raises NotFound, always in the same words."""
-    missing = NotFound("There is no public file at this address.")
+    missing = _missing()
     file_id = request.path_params["id"]
-    quality = request.path_params.get("quality", str(ORIGINAL))
-    if quality != str(ORIGINAL) or not ID.fullmatch(file_id):
+    if not ID.fullmatch(file_id):
         raise missing
     try:
         manifest = await server.uploads.find(file_id, None)

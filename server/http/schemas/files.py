@@ -2,15 +2,56 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from base64 import b64encode
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, RootModel
 from typing_extensions import TypedDict
 
 from lading.protocol import manifest as domain
+from lading.protocol.grants import HIGHEST_QUALITY
 from lading.server.http.schemas import types
 from lading.storage.contents import identity
 from lading.storage.homes import scheme
+
+
+class Media(TypedDict):
+    """What an image, a video or an audio file is."""
+
+    kind: Literal["image", "video", "audio"]
+    width: Annotated[int | None, Field(description="Pixels as shown, turned as the file says.")]
+    height: int | None
+    frames: Annotated[int | None, Field(description="The frames of an animation.")]
+    alpha: Annotated[
+        bool, Field(description="Whether an image has an alpha channel: parts may be transparent.")
+    ]
+    duration: Annotated[float | None, Field(description="Seconds.")]
+    frame_rate: Annotated[float | None, Field(description="Frames a second.")]
+    codecs: list[str]
+    moov_first: Annotated[
+        bool | None, Field(description="Whether an MP4 file plays before its end has arrived.")
+    ]
+    title: str | None
+    artist: str | None
+    album: str | None
+    waveform: Annotated[
+        str | None,
+        Field(description="Base64 of 800 bytes: the loudest sample in each part of an audio file."),
+    ]
+    placeholder: Annotated[
+        str | None, Field(description="The image of quality 1 as a `data:` address.")
+    ]
+
+
+class Picture(TypedDict):
+    """An image that was made of a file."""
+
+    quality: Annotated[int, Field(ge=1, le=HIGHEST_QUALITY)]
+    crop: Literal["square"] | None
+    width: Annotated[int, Field(ge=1)]
+    height: Annotated[int, Field(ge=1)]
+    size: types.Size
 
 
 class Manifest(TypedDict):
@@ -42,6 +83,14 @@ class Manifest(TypedDict):
     created_at: types.Moment
     updated_at: types.Moment
     expires_at: Annotated[types.Moment | None, Field(description="null for a file")]
+    media: Annotated[
+        Media | None,
+        Field(description="null until it is known, and for what is no image, video or audio."),
+    ]
+    pictures: Annotated[
+        list[Picture],
+        Field(description="The images that exist; others can be asked for, and are made then."),
+    ]
 
 
 class Chunk(TypedDict):
@@ -113,6 +162,28 @@ def manifest_of(manifest: domain.Manifest, upload_size: int | None = None) -> Ma
         created_at=types.moment(manifest.created_at),
         updated_at=types.moment(manifest.updated_at),
         expires_at=None if manifest.expires_at is None else types.moment(manifest.expires_at),
+        media=None if manifest.media is None else _media(manifest.media),
+        pictures=[_picture(name, each) for name, each in sorted(manifest.pictures.items())],
+    )
+
+
+def _media(facts: Mapping[str, Any]) -> Media:
+    """The facts as `imaging/made.py` has them, with bytes as text."""
+    shown: Media = {each: facts.get(each) for each in Media.__annotations__}  # type: ignore[assignment]  # the keys are those of the class
+    for name, prefix in (("waveform", ""), ("placeholder", "data:image/webp;base64,")):
+        if facts.get(name) is not None:
+            shown[name] = prefix + b64encode(facts[name]).decode()  # type: ignore[literal-required]  # both are fields
+    return shown
+
+
+def _picture(name: str, picture: domain.StoredPicture) -> Picture:
+    quality, _, crop = name.partition("-")
+    return Picture(
+        quality=int(quality),
+        crop="square" if crop else None,
+        width=picture.width,
+        height=picture.height,
+        size=picture.size,
     )
 
 

@@ -92,7 +92,7 @@ def test_without_a_detail_there_is_none() -> None:
 @pytest.mark.parametrize("code", sorted(CATALOGUE))
 def test_what_may_be_tried_again_on_a_busy_server_says_when(code: str) -> None:
     response = problem_response(CATALOGUE[code]())
-    wanted = CATALOGUE[code].retryable and response.status_code in (429, 503, 507)
+    wanted = CATALOGUE[code].retryable and response.status_code in (202, 429, 503, 507)
     assert ("retry-after" in response.headers) is wanted
     assert ("www-authenticate" in response.headers) is (code == "unauthorized")
 

@@ -46,6 +46,10 @@ class HomeRig(Protocol):
         """How many bytes of an upload the store holds, with or without their document."""
         ...
 
+    async def pictures_kept(self, upload_id: str) -> int:
+        """How many pictures of a file the store holds."""
+        ...
+
 
 @runtime_checkable
 class Rig(HomeRig, Protocol):
@@ -263,6 +267,67 @@ class HomeContract:
         here = {each.manifest.id for each in (under_way, placed, public)}
         assert here <= found
         assert deleted.manifest.id not in found
+
+    async def placed(self, rig: HomeRig, **more: Any) -> File:
+        """A file in its final place."""
+        file = await store(rig, 1, **more)
+        await rig.blobs.place(file.manifest)
+        return file
+
+    async def test_a_picture_is_kept_beside_its_file_and_replaced(self, rig: HomeRig) -> None:
+        file, other = await self.placed(rig), await self.placed(rig)
+        upload_id = file.manifest.id
+        assert await rig.blobs.picture(upload_id, "3") is None
+        large = os.urandom(2**20)
+        for data in (b"first", large, b"second", b"second"):
+            await rig.blobs.put_picture(upload_id, "3", data)
+            assert await rig.blobs.picture(upload_id, "3") == data
+        await rig.blobs.put_picture(upload_id, "3-square", b"square")
+        assert await rig.blobs.picture(upload_id, "3") == b"second"
+        assert await rig.blobs.picture(upload_id, "4") is None
+        assert await rig.blobs.picture(other.manifest.id, "3") is None
+        assert await rig.pictures_kept(upload_id) == 2
+        assert await file.read(rig) == file.contents
+
+    async def test_one_picture_that_many_store_at_once_is_whole(self, rig: HomeRig) -> None:
+        file = await self.placed(rig)
+        rivals = [os.urandom(5000), os.urandom(6000)]
+        await asyncio.gather(
+            *(rig.blobs.put_picture(file.manifest.id, "1", data) for data in rivals)
+        )
+        assert await rig.blobs.picture(file.manifest.id, "1") in rivals
+        assert await rig.pictures_kept(file.manifest.id) == 1
+
+    async def test_pictures_go_with_their_file(self, rig: HomeRig) -> None:
+        deleted, dropped, stays = [await self.placed(rig) for _ in range(3)]
+        for file in (deleted, dropped, stays):
+            for name in ("1", "6", "6-square"):
+                await rig.blobs.put_picture(file.manifest.id, name, name.encode())
+        await rig.blobs.delete(deleted.manifest, 10)
+        await rig.blobs.drop(dropped.manifest, nothing)
+        for file in (deleted, dropped):
+            assert await rig.pictures_kept(file.manifest.id) == 0
+            assert await rig.blobs.picture(file.manifest.id, "6") is None
+        assert await rig.blobs.picture(stays.manifest.id, "6-square") == b"6-square"
+
+    async def test_pictures_stay_with_a_file_that_becomes_public_and_private(
+        self, rig: HomeRig
+    ) -> None:
+        public = await self.placed(rig, public=True)
+        await rig.blobs.put_picture(public.manifest.id, "2", b"seen")
+        for shown in (False, True, False):
+            await rig.blobs.place(replace(public.manifest, public=shown))
+            assert await rig.blobs.picture(public.manifest.id, "2") == b"seen"
+        await rig.blobs.delete(public.manifest, 10)
+        assert await rig.pictures_kept(public.manifest.id) == 0
+
+    async def test_the_audit_hears_of_pictures_without_their_file(self, rig: HomeRig) -> None:
+        file, other = await self.placed(rig), await self.placed(rig)
+        await rig.blobs.put_picture(file.manifest.id, "1", b"left")
+        assert {each async for each in rig.blobs.pictured()} == {file.manifest.id}
+        await rig.blobs.delete(file.manifest, 10)
+        assert [each async for each in rig.blobs.pictured()] == []
+        assert {each async for each in rig.blobs.uploads()} == {other.manifest.id}
 
 
 class Contract(HomeContract):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -157,12 +158,28 @@ def fill(made: Directory, data: bytes = b"hallo") -> None:
     os.close(descriptor)
 
 
+def test_what_a_killed_writer_of_a_picture_left_is_deleted(root: Path, made: Directory) -> None:
+    fill(made)
+    made.publish(NAME, ID, PRIVATE)
+    folder = root / "private" / "67" / ID
+    for name, age in ((".3.old", 60), (".3.young", 1), (".4.old", 60)):
+        (folder / name).write_bytes(b"half")
+        then = time.time() - age
+        os.utime(folder / name, (then, then))
+    assert made.write_beside(ID, "3", b"whole")
+    assert made.read_beside(ID, "3") == b"whole"
+    assert {each.name for each in folder.iterdir()} == {"0", "3", ".3.young", ".4.old"}
+
+
+KEPT = [(ID, ["0"])]
+
+
 def test_a_file_goes_to_its_final_place_and_back(root: Path, made: Directory) -> None:
     fill(made)
     made.publish(NAME, ID, PRIVATE)
     final = Path("67", ID, "0")
     assert (root / "private" / final).read_bytes() == b"hallo"
-    assert (made.finished(ID), list(made.kept(PRIVATE)), made.incoming()) == (PRIVATE, [ID], [])
+    assert (made.finished(ID), list(made.kept(PRIVATE)), made.incoming()) == (PRIVATE, KEPT, [])
     made.change_kind(ID, PRIVATE, PUBLIC)
     assert (root / "public" / final).read_bytes() == b"hallo"
     assert (made.finished(ID), list(made.kept(PRIVATE))) == (PUBLIC, [])

@@ -8,6 +8,7 @@ from bson import ObjectId
 from lading.storage.blobs.base import Ingest, Traits
 from lading.storage.blobs.mongo import MongoBlobs
 from lading.storage.collections.chunks import Chunks, object_id
+from lading.storage.collections.pictures import Pictures
 from lading.storage.database import Database
 from tests.storage.blobs.contract import Contract, Rig
 from tests.support.blobs import WRAPPED, wrap
@@ -21,7 +22,9 @@ class MongoRig:
         self._pieces = database.chunks
         self.commits = break_chunks(database)
         self.chunks = Chunks(database)
-        self.blobs: Ingest = wrap(MongoBlobs(self.chunks), wrapped)
+        self.pictures = Pictures(database)
+        self._shown = database.pictures
+        self.blobs: Ingest = wrap(MongoBlobs(self.chunks, self.pictures), wrapped)
 
     async def damage(self, upload_id: str, slice_start: int) -> None:
         data = await self._stored(upload_id, slice_start)
@@ -34,6 +37,9 @@ class MongoRig:
     async def bytes_kept(self, upload_id: str) -> int:
         query = {"upload_id": ObjectId(upload_id)}
         return sum([len(document.get("data", b"")) async for document in self._pieces.find(query)])
+
+    async def pictures_kept(self, upload_id: str) -> int:
+        return int(await self._shown.count_documents({"upload_id": ObjectId(upload_id)}))
 
     async def _stored(self, upload_id: str, slice_start: int) -> bytes:
         found = await self.chunks.data(upload_id, [slice_start])

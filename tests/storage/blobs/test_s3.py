@@ -53,6 +53,11 @@ class S3Rig:
         size: int = answer["ContentLength"]
         return size
 
+    async def pictures_kept(self, upload_id: str) -> int:
+        folder = self.driver.key(upload_id)[:-1]
+        answer = await self.driver.client.call("list_objects_v2", Prefix=folder)
+        return sum(not each["Key"].endswith("/0") for each in answer.get("Contents", ()))
+
     async def _stored(self, upload_id: str) -> bytes:
         return await self.driver.client.read(self.driver.key(upload_id), 0, 2**40)
 

@@ -20,7 +20,7 @@ async def test_what_must_follow_is_claimed_moved_and_taken_out(each_database: Da
     manifests, outbox = Manifests(each_database), Outbox(each_database)
     upload = begun()
     await manifests.create(upload)
-    assert await outbox.with_todo(NOW + 100, 10) == []
+    assert await outbox.with_todo(["empty"], NOW + 100, 10) == []
     await manifests.mark_deleted(
         upload.id,
         now=NOW,
@@ -29,23 +29,23 @@ async def test_what_must_follow_is_claimed_moved_and_taken_out(each_database: Da
         only=(State.UPLOADING,),
         claimed_until=NOW + 30,
     )
-    assert await outbox.with_todo(NOW + 29, 10) == []
+    assert await outbox.with_todo(["empty"], NOW + 29, 10) == []
     assert await outbox.claim(upload.id, now=NOW + 29, until=NOW + 60) is None
-    assert await outbox.with_todo(NOW + 30, 10) == [upload.id]
+    assert await outbox.with_todo(["empty"], NOW + 30, 10) == [upload.id]
     first = await outbox.claim(upload.id, now=NOW + 30, until=NOW + 60)
     assert first is not None
     assert (first.manifest.todo, first.until) == (("empty",), NOW + 60)
     assert first.manifest.todo_tries == 2
     assert await outbox.claim(upload.id, now=NOW + 30, until=NOW + 60) is None
     assert await outbox.move_claim(first, NOW + 70)
-    assert await outbox.with_todo(NOW + 69, 10) == []
+    assert await outbox.with_todo(["empty"], NOW + 69, 10) == []
     second = await outbox.claim(upload.id, now=NOW + 70, until=NOW + 100)
     assert second is not None
     assert not await outbox.move_claim(first, NOW + 200), "it is another's by now"
     assert await outbox.take_out(first.manifest, "empty") is None
     assert await outbox.take_out(second.manifest, "empty") is not None
     assert await outbox.take_out(second.manifest, "empty") is not None, "again is harmless"
-    assert await outbox.with_todo(NOW + 1000, 10) == []
+    assert await outbox.with_todo(["empty"], NOW + 1000, 10) == []
     assert await outbox.claim(upload.id, now=NOW + 1000, until=NOW + 1001) is None
 
 

@@ -6,6 +6,17 @@
 import { fromProblem, networkError, type Problem, UploadError } from "../../src/protocol/errors.js";
 import { tell } from "./news.js";
 
+export interface Media {
+  kind: "image" | "video" | "audio";
+  width: number | null;
+  height: number | null;
+  duration: number | null;
+  title: string | null;
+  artist: string | null;
+  /** The smallest image as a `data:` address. */
+  placeholder: string | null;
+}
+
 export interface Manifest {
   _id: string;
   user_id: string;
@@ -22,6 +33,10 @@ export interface Manifest {
   /** Where the bytes are; an older server does not say. */
   blobs?: "mongo" | "file" | "s3";
   public?: boolean;
+  /** Facts of an image, video or sound, once they are known; an older server sends none. */
+  media?: Media | null;
+  /** The images that exist. */
+  pictures?: { quality: number; crop: "square" | null; width: number; height: number; size: number }[];
   created_at: string;
   updated_at: string;
   expires_at: string | null;
@@ -157,4 +172,6 @@ export async function mintLink(id: string, seconds: number): Promise<string> {
 }
 
 export const fileUrl = (id: string) => new URL(`v1/files/${id}`, home).href;
+/** An image that the server makes of a file: 1 is the smallest, 6 the largest. */
+export const pictureUrl = (id: string, quality: number) => `${fileUrl(id)}/${quality}`;
 export const downloadUrl = (id: string) => `${fileUrl(id)}?download=1`;

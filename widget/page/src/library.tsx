@@ -1,13 +1,12 @@
 /** The files on the server: searched by the start of the name, by tags and by type, page by page. */
 
 import { useCallback, useEffect, useId, useMemo, useRef, useState } from "preact/hooks";
-import { type FileQuery, fileUrl, listFiles, listTags, type Manifest, type Page, type Tag } from "./api.js";
+import { type FileQuery, listFiles, listTags, type Manifest, type Page, type Tag } from "./api.js";
 import { Icon, kindOf } from "./icons.js";
 import { useNews } from "./news.js";
+import { GRID, mayHavePicture, Picture } from "./picture.js";
 import { moment, sentenceHere, size } from "./words.js";
 
-/** Images up to this size serve as their own preview. */
-const PREVIEW = 2 * 1024 * 1024;
 /** A search begins this many milliseconds after the last key. */
 const PAUSE = 200;
 const TAGS_SHOWN = 12;
@@ -194,13 +193,12 @@ function Card({ file, onOpen }: { file: Manifest; onOpen: () => void }) {
 }
 
 function Preview({ file }: { file: Manifest }) {
-  const [broken, setBroken] = useState(false);
+  const [none, setNone] = useState(false);
   const kind = kindOf(file.mime_type);
-  const shows = kind === "image" && file.mime_type !== "image/svg+xml" && (file.size ?? 0) <= PREVIEW && !broken;
   return (
     <span class={`preview ${kind}`}>
-      {shows
-        ? <img src={fileUrl(file._id)} alt="" loading="lazy" decoding="async" onError={() => setBroken(true)} />
+      {mayHavePicture(file) && !none
+        ? <Picture file={file} quality={GRID} alt="" lazy onNone={() => setNone(true)} />
         : <Icon name={kind} />}
       {kind !== "image" && kind !== "file" && <span class="preview-play"><Icon name="play" /></span>}
     </span>

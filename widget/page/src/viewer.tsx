@@ -1,13 +1,14 @@
 /** One file: view, rename, tag, share, download, delete. */
 
 import { useEffect, useId, useRef, useState } from "preact/hooks";
-import { changeFile, deleteFile, downloadUrl, fileUrl, getFile, type Manifest, mintLink } from "./api.js";
+import { changeFile, deleteFile, downloadUrl, fileUrl, getFile, type Manifest, mintLink, pictureUrl } from "./api.js";
 import { Confirm, Dialog } from "./dialog.js";
 import { Growing, useGrowing } from "./growing.js";
 import { Icon, kindOf } from "./icons.js";
 import { announce } from "./live.js";
 import { tell } from "./news.js";
-import { moment, sentenceHere, sentenceOfLink, size } from "./words.js";
+import { Picture, suited, VIEWER } from "./picture.js";
+import { duration, moment, sentenceHere, sentenceOfLink, size } from "./words.js";
 
 const DURATIONS = [[3600, "1 hour"], [86_400, "1 day"], [604_800, "1 week"], [2_592_000, "30 days"]] as const;
 
@@ -57,10 +58,13 @@ function Media({ file }: { file: Manifest }) {
   const url = fileUrl(file._id);
   const fail = () => setBroken(true);
   const kind = broken ? "file" : kindOf(file.mime_type);
-  if (kind === "video") return <video class="media" controls preload="metadata" src={url} onError={fail} aria-label={file.name} />;
+  const poster = file.pictures?.length ? pictureUrl(file._id, suited(file, VIEWER)) : undefined;
+  if (kind === "video") {
+    return <video class="media" controls preload="metadata" poster={poster} src={url} onError={fail} aria-label={file.name} />;
+  }
   if (kind === "audio") return <audio class="media" controls preload="metadata" src={url} onError={fail} aria-label={file.name} />;
   if (kind === "image" && file.mime_type !== "image/svg+xml") {
-    return <img class="media" src={url} alt={file.name} onError={fail} />;
+    return <Picture class="media" file={file} quality={VIEWER} alt={file.name} onNone={fail} />;
   }
   return (
     <div class="media none">
@@ -230,6 +234,10 @@ function Facts({ file }: { file: Manifest }) {
       <div><dt>Size</dt><dd>{size(file.size ?? 0)}</dd></div>
       <div><dt>Type</dt><dd>{file.mime_type}</dd></div>
       {file.kind && <div><dt>Kind</dt><dd>{file.kind}</dd></div>}
+      {file.media?.width && <div><dt>Dimensions</dt><dd>{`${file.media.width} × ${file.media.height}`}</dd></div>}
+      {file.media?.duration && <div><dt>Duration</dt><dd>{duration(file.media.duration)}</dd></div>}
+      {file.media?.title && <div><dt>Title</dt><dd>{file.media.title}</dd></div>}
+      {file.media?.artist && <div><dt>Artist</dt><dd>{file.media.artist}</dd></div>}
       {file.blobs && <div><dt>Kept in</dt><dd>{KEPT_IN[file.blobs]}</dd></div>}
       {file.public && <div><dt>Public</dt><dd>Anyone with its address can fetch it</dd></div>}
       <div><dt>Uploaded</dt><dd>{moment(file.created_at)}</dd></div>

@@ -18,6 +18,14 @@ export function ago(time: string, now = Date.now()): string {
   return length === 0 ? "just now" : relative.format(-Math.floor(seconds / length), unit);
 }
 
+/** A length of time such as 1:02:03. */
+export function duration(seconds: number): string {
+  const whole = Math.round(seconds);
+  const parts = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
+  const [first = 0, ...rest] = parts[0] ? parts : parts.slice(1);
+  return [first, ...rest.map((part) => String(part).padStart(2, "0"))].join(":");
+}
+
 /** Progress from 0 to 100; 100 only when everything is stored. */
 export function percent(done: number, total: number | null): number {
   if (total === null) return 0;

@@ -248,6 +248,10 @@ export const TABLES = {
       "title": "This idempotency key belongs to another request.",
       "retryable": false
     },
+    "not-ready": {
+      "title": "The image is being made; ask again in a moment.",
+      "retryable": true
+    },
     "gone": {
       "title": "The upload expired and was removed.",
       "retryable": false

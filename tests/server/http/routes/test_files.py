@@ -57,6 +57,8 @@ async def test_a_file_is_made_and_fetched(http: httpx.AsyncClient) -> None:
         "kind": None,
         "blobs": "mongo",
         "public": False,
+        "media": None,
+        "pictures": [],
     }
     assert manifest["created_at"].endswith("Z")
     assert manifest["created_at"] <= manifest["updated_at"]

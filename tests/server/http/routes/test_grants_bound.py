@@ -155,6 +155,8 @@ OPEN_TO_UPLOADS = {
 OPEN_TO_DOWNLOADS = {
     ("GET", "/v1/files/{id}"),
     ("HEAD", "/v1/files/{id}"),
+    ("GET", "/v1/files/{id}/{quality}"),
+    ("HEAD", "/v1/files/{id}/{quality}"),
     ("GET", "/v1/g/{token}"),
     ("HEAD", "/v1/g/{token}"),
     ("GET", "/v1/g/{token}/{quality}"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import random
 from collections.abc import AsyncIterator
@@ -409,8 +410,13 @@ async def move(site: Inside, media: str, target: str) -> Manifest:
     """Bring a file to another home, as `lading move` does; the manifest afterwards."""
     uploads = site.services.uploads
     storage = uploads._storage
-    seen, now = await storage.manifests.get(media), storage.clock()
-    assert seen is not None
+    async with asyncio.timeout(60):
+        while True:  # until nobody works on its images any more
+            seen, now = await storage.manifests.get(media), storage.clock()
+            assert seen is not None
+            if not seen.todo:
+                break
+            await asyncio.sleep(0.02)
     claim = await storage.outbox.begin_move(seen, target, now=now, claimed_until=now + 30)
     assert claim is not None
     await uploads.todo.begin(claim)
