@@ -431,8 +431,8 @@ async def test_what_moved_since_it_was_named_the_server_sends(
         file_id = await stored(site.server, PHOTO)
         home = site.server.services.homes.bare(site.server.services.settings.blobs)
 
-        async def elsewhere(_manifest: object) -> str:
-            return f"public/{file_id[-2:]}/{file_id}/0"
+        async def elsewhere(_manifest: object, name: str) -> str:
+            return f"public/{file_id[-2:]}/{file_id}/{name}"
 
         monkeypatch.setattr(home, "path", elsewhere)
         async with site.http() as http:
