@@ -37,6 +37,7 @@ MOST_PARTS = 16
 """More lists and maps than that are in no message. Each costs the server many times its bytes."""
 MOST_CODECS = 8
 MOST_SIDE = 2**20
+"""Of a picture, in pixels. Beyond it is refused by its header."""
 LONGEST = 10.0 * 365 * 86400
 """A duration beyond is a lie, in seconds."""
 FASTEST = 1000.0
@@ -103,7 +104,14 @@ def drawn(variant: Variant, picture: Picture) -> bytes:
 
 
 def done(media: Media | None) -> bytes:
-    return frame(DONE, None if media is None else asdict(media))
+    if media is None:
+        return frame(DONE, None)
+    # A tag may be longer than what the server reads at all.
+    return frame(DONE, {name: _cut(value) for name, value in asdict(media).items()})
+
+
+def _cut(value: Any) -> Any:
+    return value[:MOST_TEXT] if isinstance(value, str) else value
 
 
 def read_job(body: bytes) -> Job:

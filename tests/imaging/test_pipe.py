@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import msgpack
@@ -109,6 +109,12 @@ def test_titles_are_one_line_that_can_be_shown(told: str, shown: str | None) -> 
     assert isinstance(reply, Done)
     assert reply.media is not None
     assert reply.media.title == shown
+
+
+def test_tags_of_any_length_are_cut_by_the_child() -> None:
+    long, cut = "x" * (pipe.OVERHEAD + 1), "x" * pipe.MOST_TEXT
+    reply = parsed(pipe.done(replace(FACTS, title=long, artist=long, album=long)))
+    assert reply == Done(replace(FACTS, title=cut, artist=cut, album=cut))
 
 
 def test_a_message_of_many_parts_takes_no_memory() -> None:
