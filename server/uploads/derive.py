@@ -7,8 +7,9 @@
 
 A crash anywhere repeats the step, which first settles what the last try left: see
 `storage/collections/quotas.py`. What is found to be impossible is noted, too, and is not tried
-again. A file at which the server itself or the child is killed again and again counts as such: a
-try counts from the first byte that is read of the file until it ends in any other way.
+again. A file at which the server itself or the child is killed again and again, or that takes too
+long each time, counts as such: a try counts from the first byte that is read of the file until it
+ends in any other way.
 Source: page 10 of the design, "How".
 """
 
@@ -116,7 +117,7 @@ class Deriver:
         if known or not has_pictures(manifest.mime_type):
             return
         if manifest.picture_tries >= MOST_TRIES:
-            reason = "The program that reads it was killed each time."
+            reason = "The program that reads it took too long, or was killed each time."
             await self._note_none(manifest, UnprocessableImage(reason))
             return
         read = partial(self._reader.read, manifest)

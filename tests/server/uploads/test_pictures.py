@@ -194,7 +194,7 @@ async def test_what_failed_is_tried_again_and_in_the_end_given_up(parts: Parts) 
     assert len(maker_of(parts).calls) == MOST_TRIES
     current = await now(parts, manifest)
     assert current.todo == ()
-    with pytest.raises(UnprocessableImage, match="killed each time"):
+    with pytest.raises(UnprocessableImage, match="took too long, or was killed each time"):
         await parts.uploads.pictures.find(current, 1)
 
 
