@@ -29,6 +29,8 @@ from lading.protocol.manifest import MAX_INTEGER
 LENGTH = struct.Struct(">I")
 MOST_READ = 2**20
 """The child asks for so many bytes at once, at most."""
+BLOCK = 256 * 1024
+"""Fewer bytes count as so many: a home reads whole pieces for them."""
 
 OVERHEAD = 64 * 1024
 MOST_TEXT = 500
@@ -59,6 +61,11 @@ class Job(NamedTuple):
 class Read(NamedTuple):
     start: int
     end: int
+
+    @property
+    def cost(self) -> int:
+        """What counts of ImagingLimits.read_bytes."""
+        return max(BLOCK, self.end - self.start)
 
 
 class Drawn(NamedTuple):

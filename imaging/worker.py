@@ -169,6 +169,17 @@ class _Child:
 
     async def make(self, source: Source, variants: tuple[Variant, ...]) -> Made:
         """One job. Raises UnprocessableImage, _Ended, and what reading the source raises."""
+        most = self._limits.job_seconds
+        try:
+            async with asyncio.timeout(most):
+                return await self._job(source, variants)
+        except TimeoutError:
+            # The home of the file may be slow.
+            raise _Ended(
+                f"It takes longer than {most:g} s to read and fetch.", guilty=False, again=False
+            ) from None
+
+    async def _job(self, source: Source, variants: tuple[Variant, ...]) -> Made:
         self._at_rest = self._began = False
         self._files += 1
         await self._send(pipe.job(source.size, variants))
@@ -181,8 +192,8 @@ class _Child:
             left -= loop.time() - began
             self._began = True
             match reply:
-                case pipe.Read(start, end) if end <= source.size and end - start <= unread:
-                    unread -= end - start
+                case pipe.Read(start, end) if end <= source.size and reply.cost <= unread:
+                    unread -= reply.cost
                     await self._send(pipe.frame(pipe.DATA, await source.read(start, end)))
                 case pipe.Drawn(variant, picture) if variant in variants and (
                     variant not in pictures
