@@ -102,8 +102,8 @@ async def derived(parts: Parts, **more: Any) -> Manifest:
 
 
 async def read(parts: Parts, manifest: Manifest, name: str) -> bytes:
-    data, _ = await parts.uploads.pictures.read(manifest, name)
-    return data
+    copy, _ = await parts.uploads.pictures.read(manifest, name)
+    return copy.data
 
 
 async def check(parts: Parts, manifest: Manifest) -> None:
@@ -374,6 +374,28 @@ async def test_damaged_and_lost_pictures_are_made_again(parts: Parts) -> None:
     assert answers == [expected] * 3
     assert maker_of(parts).calls[1:] == [("5",)]
     await check(parts, manifest)
+
+
+async def test_all_who_are_sent_a_picture_at_once_share_one_copy(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = await derived(parts)
+    driver = parts.blobs[manifest.blobs]
+    picture, times = driver.picture, 0
+
+    async def counted(upload_id: str, name: str) -> bytes | None:
+        nonlocal times
+        times += 1
+        return await picture(upload_id, name)
+
+    monkeypatch.setattr(driver, "picture", counted)
+    read = parts.uploads.pictures.read
+    found = await asyncio.gather(*(read(manifest, "6") for _ in range(20)))
+    assert len({id(copy) for copy, _ in found}) == times == 1
+    del found
+    await asyncio.sleep(0)  # this task held what it has waited for
+    await read(manifest, "6")
+    assert times == 2, "it is kept no longer than it is sent"
 
 
 async def test_a_process_that_makes_none_leaves_it_to_others(
