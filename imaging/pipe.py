@@ -7,6 +7,7 @@
                       picture  one variant
                       done     the facts; the job is over
                       refused  it is impossible, and why; the job is over
+                      absent   it takes a decoder that is not installed; the job is over
 
 A message is its length in four bytes and a msgpack array. The child may be in the hands of whoever
 sent the file, so the server reads its messages with limits and believes none of them. Pure.
@@ -46,7 +47,8 @@ FASTEST = 1000.0
 """Frames a second; more are a lie, too."""
 
 JOB, DATA = "job", "data"
-HELLO, READ, PICTURE, DONE, REFUSED = "hello", "read", "picture", "done", "refused"
+HELLO, READ, PICTURE = "hello", "read", "picture"
+DONE, REFUSED, ABSENT = "done", "refused", "absent"
 
 
 class Broken(Exception):
@@ -83,6 +85,10 @@ class Refused(NamedTuple):
     reason: str
 
 
+class Absent(NamedTuple):
+    """PyAV is wanted, and is not there."""
+
+
 class Hello(NamedTuple):
     """What confines the child. `network` is the namespace, `filter` that of system calls."""
 
@@ -93,7 +99,7 @@ class Hello(NamedTuple):
     """Whether films can be read: PyAV is there."""
 
 
-Reply = Hello | Read | Drawn | Done | Refused
+Reply = Hello | Read | Drawn | Done | Refused | Absent
 
 
 def frame(kind: str, *items: Any) -> bytes:
@@ -305,4 +311,5 @@ _READERS: dict[str, Callable[..., Reply]] = {
     PICTURE: _drawn,
     DONE: _done,
     REFUSED: _refused,
+    ABSENT: Absent,
 }

@@ -27,7 +27,7 @@ import structlog
 from lading.imaging import pipe
 from lading.imaging.ladder import Variant
 from lading.imaging.limits import USUAL_LIMITS, ImagingLimits
-from lading.imaging.made import Made, Picture, Source
+from lading.imaging.made import Made, NotHere, Picture, Source
 from lading.imaging.process import Process
 from lading.imaging.process import start as start_process
 from lading.protocol.errors import Unavailable, UnprocessableImage
@@ -168,7 +168,7 @@ class _Child:
         return memory is not None and memory.now <= self._limits.retire_bytes
 
     async def make(self, source: Source, variants: tuple[Variant, ...]) -> Made:
-        """One job. Raises UnprocessableImage, _Ended, and what reading the source raises."""
+        """One job. Raises UnprocessableImage, NotHere, _Ended, and what reading raises."""
         most = self._limits.job_seconds
         try:
             async with asyncio.timeout(most):
@@ -205,6 +205,9 @@ class _Child:
                 case pipe.Refused(reason):
                     self._at_rest = True
                     raise UnprocessableImage(reason)
+                case pipe.Absent():
+                    self._at_rest = True
+                    raise NotHere("This server reads no videos and no sound.")
                 case _:
                     raise _Ended("Its decoder lost its way.", guilty=True, again=True)
 

@@ -23,7 +23,7 @@ from functools import partial
 from typing import Any
 
 from lading.imaging.ladder import Variant, named, wanted
-from lading.imaging.made import Made, Maker, Media, Picture
+from lading.imaging.made import Made, Maker, Media, NotHere, Picture
 from lading.janitor.sweep import Lost
 from lading.protocol.digests import crc32c
 from lading.protocol.errors import LadingError, NotFound, QuotaExceeded, UnprocessableImage
@@ -107,7 +107,7 @@ class Deriver:
     ) -> None:
         """Make what a file lacks of what its kind asks for, and what is `asked` for, by name.
 
-        Raises Lost, Unavailable, StorageFull, Internal when the file's bytes are damaged.
+        Raises Lost, Unavailable, NotHere, StorageFull, Internal when the file's bytes are damaged.
         """
         if manifest.state is not State.READY:
             return
@@ -161,8 +161,8 @@ class Deriver:
             while not (await asyncio.wait({making}, timeout=CHECK_SECONDS))[0]:
                 await check()
             return making.result()
-        except LadingError:
-            if tried.failed:
+        except LadingError as error:
+            if tried.failed or isinstance(error, NotHere):
                 await tried.take_back()
             raise
         except asyncio.CancelledError:  # the server stops

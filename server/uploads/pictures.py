@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from weakref import WeakValueDictionary
 
 from lading.imaging.ladder import Variant
-from lading.imaging.made import Maker
+from lading.imaging.made import Maker, NotHere
 from lading.protocol.errors import (
     Internal,
     NotFound,
@@ -119,7 +119,10 @@ class Pictures:
         assert self._deriver is not None
         job = self._jobs.get(manifest.id)
         asked = {} if job is None else job.lacks(manifest)
-        await self._deriver.derive(manifest, check, asked)
+        try:
+            await self._deriver.derive(manifest, check, asked)
+        except NotHere:
+            return  # and nothing is noted: another server makes them when it is asked
         if job is not None:
             job.tried |= asked.keys()
             job.damaged -= asked.keys()

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from lading.imaging import pipe, work
 from lading.imaging.ladder import VARIANTS, Variant
 from lading.imaging.limits import USUAL_LIMITS
 from lading.imaging.made import PEAKS, Media
@@ -162,3 +163,18 @@ def test_a_sound_that_is_too_long_to_be_heard_whole_has_no_waveform_and_all_else
     assert media is not None
     assert (media.kind, media.codecs, media.waveform) == ("audio", ("pcm_s16le",), None)
     assert media.duration
+
+
+def test_without_its_decoder_a_film_is_not_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    data, sent = (SAMPLES / "moov-first.mp4").read_bytes(), list[bytes]()
+
+    class Channel:
+        def send(self, frame: bytes) -> None:
+            sent.append(frame)
+
+        def read(self, start: int, end: int) -> bytes:
+            return data[start:end]
+
+    monkeypatch.setattr(work, "films", None)
+    work.carry_out(pipe.Job(len(data), ()), Channel(), USUAL_LIMITS)
+    assert sent == [pipe.frame(pipe.ABSENT)]

@@ -17,6 +17,7 @@ import pytest
 from lading.imaging import pipe
 from lading.imaging.ladder import QUALITIES, VARIANTS, Variant
 from lading.imaging.limits import USUAL_LIMITS, ImagingLimits
+from lading.imaging.made import NotHere
 from lading.imaging.worker import Imager
 from lading.protocol.errors import NotFound, Unavailable, UnprocessableImage
 from tests.support.imaging import SAMPLES, Bytes, opened
@@ -287,6 +288,19 @@ async def test_a_child_that_was_taken_over_is_killed(
     assert source.times <= USUAL_LIMITS.crashes * 2**20 // pipe.BLOCK
     assert imager.memory() == []
     await works(imager)
+
+
+async def test_a_child_without_a_decoder_says_so_and_stays(
+    imager_with: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    child, absent = tmp_path / "child", "channel.send(pipe.frame(pipe.ABSENT))"
+    child.write_text(TAKEN_OVER.format(python=sys.executable, mischief=absent))
+    child.chmod(0o755)
+    imager = imager_with()
+    monkeypatch.setattr(sys, "executable", str(child))
+    with pytest.raises(NotHere):
+        await imager.make(Bytes(PHOTO), [SMALL])
+    assert len(children(imager)) == 1
 
 
 async def test_a_child_that_starts_while_all_end_does_not_stay(imager_with: Make) -> None:

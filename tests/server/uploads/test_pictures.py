@@ -13,6 +13,7 @@ import pytest
 
 from lading.imaging.ladder import Variant
 from lading.imaging.limits import USUAL_LIMITS
+from lading.imaging.made import NotHere
 from lading.protocol.digests import crc32c
 from lading.protocol.errors import (
     NotFound,
@@ -232,6 +233,17 @@ async def test_where_no_child_starts_no_file_is_given_up(parts: Parts) -> None:
     await try_often(parts)
     assert set((await now(parts, manifest)).pictures) == USUAL
     await check(parts, manifest)
+
+
+async def test_where_its_decoder_is_absent_a_file_is_left_to_others(parts: Parts) -> None:
+    maker_of(parts).failures = [NotHere("no films") for _ in range(2)]
+    manifest = await derived(parts, mime="video/mp4")
+    assert (manifest.todo, manifest.no_picture, manifest.picture_tries) == ((), None, 0)
+    with pytest.raises(NotReady):
+        await parts.uploads.pictures.find(manifest, 3)
+    current, name = await parts.uploads.pictures.find(manifest, 3)
+    assert name in current.pictures
+    await check(parts, current)
 
 
 async def test_pictures_that_cannot_be_stored_now_are_no_fault_of_the_file(
