@@ -28,6 +28,9 @@ WEBP = "image/webp"
 
 YEAR = 365 * 24 * 3600
 
+PART = 256 * 1024
+"""So many bytes are given to a connection at once, which may copy what it cannot send yet."""
+
 
 def quality_of(request: Request, usual: int = ORIGINAL) -> int:
     """The quality in the request's path, `usual` where it has none.
@@ -69,12 +72,13 @@ async def respond_picture(
         return passed
     copy, manifest = await pictures.read(manifest, name)
     headers = _headers(manifest, name, keeping, download=download)
-    return stream(request, _whole(copy), len(copy.data), 200, headers)
+    return stream(request, _parts(copy), len(copy.data), 200, headers)
 
 
-async def _whole(copy: Copy) -> AsyncGenerator[bytes, None]:
+async def _parts(copy: Copy) -> AsyncGenerator[bytes, None]:
     """The bytes; the copy is held, and so shared with others, until they were sent."""
-    yield copy.data
+    for at in range(0, len(copy.data), PART):
+        yield copy.data[at : at + PART]
 
 
 def _headers(manifest: Manifest, name: str, keeping: Keeping, *, download: bool) -> dict[str, str]:
