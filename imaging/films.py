@@ -135,7 +135,7 @@ def _rate(video: VideoStream) -> float | None:
 def _waveform(
     container: InputContainer, audio: AudioStream, duration: float | None
 ) -> bytes | None:
-    with suppress(av.FFmpegError, ValueError):
+    with suppress(av.FFmpegError, ValueError, Refusal):  # of a file that is too long, the rest
         return waveform(container, audio, duration)
     return None
 

@@ -20,7 +20,7 @@ from lading.imaging.limits import ImagingLimits
 from lading.imaging.made import IMAGE, Media
 from lading.imaging.picture import Original, check_size, upright
 from lading.imaging.ranges import Ranges
-from lading.imaging.refusal import BROKEN, Refusal, undecoded
+from lading.imaging.refusal import BROKEN, UNKNOWN, Refusal, undecoded
 
 _LOADERS = {
     "jpeg": ("VipsForeignLoadJpeg", "jpegload"),
@@ -179,14 +179,19 @@ _MODES = {
     "L": (1, "uchar", "b-w"),
     "RGB": (3, "uchar", "srgb"),
     "RGBA": (4, "uchar", "srgb"),
-    "L;16": (1, "ushort", "grey16"),
+    "I;16": (1, "ushort", "grey16"),
     "RGB;16": (3, "ushort", "rgb16"),
     "RGBA;16": (4, "ushort", "rgb16"),
+    "RGBa": (4, "uchar", "srgb"),
+    "RGBa;16": (4, "ushort", "rgb16"),
 }
-"""What pillow-heif calls its pixels: bands, and what libvips calls them."""
+"""What pillow-heif calls its pixels: bands, and what libvips calls them. A small `a` says that the
+colours were multiplied by alpha."""
 
 
 def _decoded_heic(picture: pillow_heif.HeifImage) -> pyvips.Image:
+    if picture.mode not in _MODES:
+        raise Refusal(UNKNOWN)
     bands, pixel_format, interpretation = _MODES[picture.mode]
     try:
         data, stride = picture.data, picture.stride
@@ -196,6 +201,8 @@ def _decoded_heic(picture: pillow_heif.HeifImage) -> pyvips.Image:
     width, height = picture.size
     rows = pyvips.Image.new_from_memory(data, stride // bytes_each, height, bands, pixel_format)
     image = rows.crop(0, 0, width, height).copy(interpretation=interpretation)
+    if "a" in picture.mode:
+        image = image.unpremultiply().cast(pixel_format)
     profile = picture.info.get("icc_profile")
     if profile:
         image.set_type(pyvips.GValue.blob_type, "icc-profile-data", profile)

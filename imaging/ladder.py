@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from lading.protocol.kinds import CROPS
+
 SIDES = {1: 10, 2: 40, 3: 160, 4: 320, 5: 640, 6: 1080}
 """The long side of each quality in pixels."""
 
 QUALITIES = tuple(SIDES)
-SQUARE = "square"
-CROPS = (SQUARE,)
 
 COMPRESSION = {1: 30, 2: 45, 3: 60, 4: 68, 5: 75, 6: 80}
 """libwebp's quality factor (0 to 100) of each quality: the smallest is the most compressed."""
@@ -52,9 +52,9 @@ def named(name: str) -> Variant | None:
     return _BY_NAME.get(name)
 
 
-def wanted(sizes: Iterable[int] = (), crop: str | None = None) -> tuple[Variant, ...]:
-    """The variants that a kind's `sizes` and `crop` ask for; without sizes, all six."""
-    return tuple(Variant(quality, crop) for quality in sorted(sizes) or QUALITIES)
+def wanted(sizes: Iterable[int] = ()) -> tuple[Variant, ...]:
+    """The variants that a kind's `sizes` ask for, uncropped; without sizes, all six."""
+    return tuple(Variant(quality) for quality in sorted(sizes) or QUALITIES)
 
 
 def target(variant: Variant, shown: Size) -> Size:

@@ -27,6 +27,8 @@ class ImagingLimits:
     to 16 MiB, it must be kept beside its file."""
     wall_seconds: float = 120.0
     """A file may take as long. Waiting for the bytes of the file does not count."""
+    job_seconds: float = 600.0
+    """The same with the waiting for its bytes, which may come from far away."""
     cpu_seconds: int = 60
     """The kernel's own bound of one file, on all cores together."""
     memory_bytes: int = 2 * 1024 * MIB

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from lading.imaging.ladder import Variant
+from lading.protocol.errors import Unavailable
 
 IMAGE, VIDEO, AUDIO = "image", "video", "audio"
 PEAKS = 800
@@ -79,6 +80,10 @@ class Made:
     pictures: Mapping[Variant, Picture] = field(default_factory=dict)
 
 
+class NotHere(Unavailable):
+    """There is no decoder here for a file of this kind. Another server may have one."""
+
+
 class Maker(Protocol):
     """What the server asks: `imaging.worker.Imager`, or a stand-in for it in a test."""
 
@@ -87,7 +92,7 @@ class Maker(Protocol):
 
         UnprocessableImage says that it is impossible, and `detail` why: the file is broken or
         beyond the limits, and trying again helps nothing. Unavailable says that it could not be
-        done now: the child was killed from outside, or cannot be started. What `source.read` raises
-        is raised.
+        done now: the child was killed from outside, or cannot be started; NotHere, that this
+        process never can. What `source.read` raises is raised.
         """
         ...

@@ -18,6 +18,7 @@ from lading.imaging.colour import to_srgb
 from lading.imaging.ladder import COMPRESSION, MOVING, SIDES, Size, Variant, target
 from lading.imaging.limits import ImagingLimits
 from lading.imaging.made import Picture
+from lading.imaging.pipe import MOST_SIDE
 from lading.imaging.refusal import Refusal, undecoded
 
 MOST_LENGTHY = 16
@@ -54,6 +55,10 @@ def check_size(size: Size, limits: ImagingLimits) -> None:
         most = limits.pixels // 10**6
         raise Refusal(
             f"The picture has {size.width} x {size.height} pixels; at most {most} million are read."
+        )
+    if max(size) > MOST_SIDE:
+        raise Refusal(
+            f"The picture has {size.width} x {size.height} pixels; a side has at most {MOST_SIDE}."
         )
 
 

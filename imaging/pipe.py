@@ -7,6 +7,7 @@
                       picture  one variant
                       done     the facts; the job is over
                       refused  it is impossible, and why; the job is over
+                      absent   it takes a decoder that is not installed; the job is over
 
 A message is its length in four bytes and a msgpack array. The child may be in the hands of whoever
 sent the file, so the server reads its messages with limits and believes none of them. Pure.
@@ -29,6 +30,8 @@ from lading.protocol.manifest import MAX_INTEGER
 LENGTH = struct.Struct(">I")
 MOST_READ = 2**20
 """The child asks for so many bytes at once, at most."""
+BLOCK = 256 * 1024
+"""Fewer bytes count as so many: a home reads whole pieces for them."""
 
 OVERHEAD = 64 * 1024
 MOST_TEXT = 500
@@ -37,13 +40,15 @@ MOST_PARTS = 16
 """More lists and maps than that are in no message. Each costs the server many times its bytes."""
 MOST_CODECS = 8
 MOST_SIDE = 2**20
+"""Of a picture, in pixels. Beyond it is refused by its header."""
 LONGEST = 10.0 * 365 * 86400
 """A duration beyond is a lie, in seconds."""
 FASTEST = 1000.0
 """Frames a second; more are a lie, too."""
 
 JOB, DATA = "job", "data"
-HELLO, READ, PICTURE, DONE, REFUSED = "hello", "read", "picture", "done", "refused"
+HELLO, READ, PICTURE = "hello", "read", "picture"
+DONE, REFUSED, ABSENT = "done", "refused", "absent"
 
 
 class Broken(Exception):
@@ -58,6 +63,11 @@ class Job(NamedTuple):
 class Read(NamedTuple):
     start: int
     end: int
+
+    @property
+    def cost(self) -> int:
+        """What counts of ImagingLimits.read_bytes."""
+        return max(BLOCK, self.end - self.start)
 
 
 class Drawn(NamedTuple):
@@ -75,6 +85,10 @@ class Refused(NamedTuple):
     reason: str
 
 
+class Absent(NamedTuple):
+    """PyAV is wanted, and is not there."""
+
+
 class Hello(NamedTuple):
     """What confines the child. `network` is the namespace, `filter` that of system calls."""
 
@@ -85,7 +99,7 @@ class Hello(NamedTuple):
     """Whether films can be read: PyAV is there."""
 
 
-Reply = Hello | Read | Drawn | Done | Refused
+Reply = Hello | Read | Drawn | Done | Refused | Absent
 
 
 def frame(kind: str, *items: Any) -> bytes:
@@ -103,7 +117,14 @@ def drawn(variant: Variant, picture: Picture) -> bytes:
 
 
 def done(media: Media | None) -> bytes:
-    return frame(DONE, None if media is None else asdict(media))
+    if media is None:
+        return frame(DONE, None)
+    # A tag may be longer than what the server reads at all.
+    return frame(DONE, {name: _cut(value) for name, value in asdict(media).items()})
+
+
+def _cut(value: Any) -> Any:
+    return value[:MOST_TEXT] if isinstance(value, str) else value
 
 
 def read_job(body: bytes) -> Job:
@@ -290,4 +311,5 @@ _READERS: dict[str, Callable[..., Reply]] = {
     PICTURE: _drawn,
     DONE: _done,
     REFUSED: _refused,
+    ABSENT: Absent,
 }

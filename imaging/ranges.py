@@ -6,10 +6,9 @@ import io
 from collections import OrderedDict
 from typing import Protocol
 
-from lading.imaging.pipe import MOST_READ
+from lading.imaging.pipe import BLOCK, MOST_READ, Read
 from lading.imaging.refusal import Refusal
 
-BLOCK = 256 * 1024
 AT_ONCE = MOST_READ // BLOCK
 """Blocks that are fetched together by a decoder that reads on, so it waits less often."""
 KEPT = 32
@@ -54,7 +53,7 @@ class Ranges:
         while count < most and number + count not in self._blocks:
             count += 1
         start, end = number * BLOCK, min((number + count) * BLOCK, self.size)
-        self._left -= end - start
+        self._left -= Read(start, end).cost
         if self._left < 0:
             raise Refusal("Too much of the file would have to be read to make its picture.")
         data = self._channel.read(start, end)

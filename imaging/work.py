@@ -26,7 +26,10 @@ except ModuleNotFoundError as error:
     films = None  # type: ignore[assignment]  # a module or nothing
 
 PLACEHOLDER = Variant(1)
-NO_VIDEO = "This server cannot read videos and sound: its extra `video` is not installed."
+
+
+class _Absent(Exception):
+    """The file is for PyAV, which is not installed."""
 
 
 class Channel(Protocol):
@@ -66,6 +69,8 @@ def carry_out(job: pipe.Job, channel: Channel, limits: ImagingLimits) -> None:
             media = replace(media, placeholder=_send(original, job.variants, channel, limits))
     except Refusal as refusal:
         channel.send(pipe.frame(pipe.REFUSED, str(refusal)))
+    except _Absent:
+        channel.send(pipe.frame(pipe.ABSENT))
     except MemoryError:
         text = "Its picture needs more memory than this server allows."
         channel.send(pipe.frame(pipe.REFUSED, text))
@@ -82,7 +87,7 @@ def _open(ranges: Ranges, limits: ImagingLimits) -> tuple[Media | None, Original
         original, media = images.open_image(found.name, ranges, limits)
         return media, original
     if films is None:
-        raise Refusal(NO_VIDEO)
+        raise _Absent
     film = films.open_film(found.name, ranges, limits)
     return (None, None) if film is None else film
 

@@ -27,7 +27,7 @@ import structlog
 from lading.imaging import pipe
 from lading.imaging.ladder import Variant
 from lading.imaging.limits import USUAL_LIMITS, ImagingLimits
-from lading.imaging.made import Made, Picture, Source
+from lading.imaging.made import Made, NotHere, Picture, Source
 from lading.imaging.process import Process
 from lading.imaging.process import start as start_process
 from lading.protocol.errors import Unavailable, UnprocessableImage
@@ -168,7 +168,18 @@ class _Child:
         return memory is not None and memory.now <= self._limits.retire_bytes
 
     async def make(self, source: Source, variants: tuple[Variant, ...]) -> Made:
-        """One job. Raises UnprocessableImage, _Ended, and what reading the source raises."""
+        """One job. Raises UnprocessableImage, NotHere, _Ended, and what reading raises."""
+        most = self._limits.job_seconds
+        try:
+            async with asyncio.timeout(most):
+                return await self._job(source, variants)
+        except TimeoutError:
+            # The home of the file may be slow.
+            raise _Ended(
+                f"It takes longer than {most:g} s to read and fetch.", guilty=False, again=False
+            ) from None
+
+    async def _job(self, source: Source, variants: tuple[Variant, ...]) -> Made:
         self._at_rest = self._began = False
         self._files += 1
         await self._send(pipe.job(source.size, variants))
@@ -181,8 +192,8 @@ class _Child:
             left -= loop.time() - began
             self._began = True
             match reply:
-                case pipe.Read(start, end) if end <= source.size and end - start <= unread:
-                    unread -= end - start
+                case pipe.Read(start, end) if end <= source.size and reply.cost <= unread:
+                    unread -= reply.cost
                     await self._send(pipe.frame(pipe.DATA, await source.read(start, end)))
                 case pipe.Drawn(variant, picture) if variant in variants and (
                     variant not in pictures
@@ -194,6 +205,9 @@ class _Child:
                 case pipe.Refused(reason):
                     self._at_rest = True
                     raise UnprocessableImage(reason)
+                case pipe.Absent():
+                    self._at_rest = True
+                    raise NotHere("This server reads no videos and no sound.")
                 case _:
                     raise _Ended("Its decoder lost its way.", guilty=True, again=True)
 

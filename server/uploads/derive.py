@@ -7,8 +7,9 @@
 
 A crash anywhere repeats the step, which first settles what the last try left: see
 `storage/collections/quotas.py`. What is found to be impossible is noted, too, and is not tried
-again. A file at which the server itself or the child is killed again and again counts as such: a
-try counts from the first byte that is read of the file until it ends in any other way.
+again. A file at which the server itself or the child is killed again and again, or that takes too
+long each time, counts as such: a try counts from the first byte that is read of the file until it
+ends in any other way.
 Source: page 10 of the design, "How".
 """
 
@@ -22,7 +23,7 @@ from functools import partial
 from typing import Any
 
 from lading.imaging.ladder import Variant, named, wanted
-from lading.imaging.made import Made, Maker, Media, Picture
+from lading.imaging.made import Made, Maker, Media, NotHere, Picture
 from lading.janitor.sweep import Lost
 from lading.protocol.digests import crc32c
 from lading.protocol.errors import LadingError, NotFound, QuotaExceeded, UnprocessableImage
@@ -106,7 +107,7 @@ class Deriver:
     ) -> None:
         """Make what a file lacks of what its kind asks for, and what is `asked` for, by name.
 
-        Raises Lost, Unavailable, StorageFull, Internal when the file's bytes are damaged.
+        Raises Lost, Unavailable, NotHere, StorageFull, Internal when the file's bytes are damaged.
         """
         if manifest.state is not State.READY:
             return
@@ -116,7 +117,7 @@ class Deriver:
         if known or not has_pictures(manifest.mime_type):
             return
         if manifest.picture_tries >= MOST_TRIES:
-            reason = "The program that reads it was killed each time."
+            reason = "The program that reads it took too long, or was killed each time."
             await self._note_none(manifest, UnprocessableImage(reason))
             return
         read = partial(self._reader.read, manifest)
@@ -160,8 +161,8 @@ class Deriver:
             while not (await asyncio.wait({making}, timeout=CHECK_SECONDS))[0]:
                 await check()
             return making.result()
-        except LadingError:
-            if tried.failed:
+        except LadingError as error:
+            if tried.failed or isinstance(error, NotHere):
                 await tried.take_back()
             raise
         except asyncio.CancelledError:  # the server stops

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from weakref import WeakValueDictionary
 
 from lading.imaging.ladder import Variant
-from lading.imaging.made import Maker
+from lading.imaging.made import Maker, NotHere
 from lading.protocol.errors import (
     Internal,
     NotFound,
@@ -20,7 +21,7 @@ from lading.protocol.errors import (
     from_problem,
 )
 from lading.protocol.kinds import CROPS, Kinds
-from lading.protocol.manifest import Manifest, State
+from lading.protocol.manifest import Manifest, State, StoredPicture
 from lading.server.background import Tasks, ignore_result
 from lading.server.limits import UploadLimits
 from lading.server.uploads.derive import Deriver, has_pictures
@@ -62,6 +63,19 @@ class _Job:
         }
 
 
+@dataclass(slots=True, eq=False, weakref_slot=True)
+class Copy:
+    """The bytes of a picture in memory, once for all who are sent it at the same moment.
+
+    Otherwise many slow readers of one animation would fill the memory. Without `data` it could not
+    be read.
+    """
+
+    data: bytes = b""
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held by the one who reads it for all."""
+
+
 class Pictures:
     """The pictures of all files. Without a `maker` this process makes none."""
 
@@ -92,6 +106,7 @@ class Pictures:
         )
         self._slots = asyncio.Semaphore(at_once)
         self._jobs: dict[str, _Job] = {}
+        self._copies = WeakValueDictionary[tuple[str, str, StoredPicture], Copy]()
         self._tasks = Tasks()
 
     @property
@@ -104,7 +119,10 @@ class Pictures:
         assert self._deriver is not None
         job = self._jobs.get(manifest.id)
         asked = {} if job is None else job.lacks(manifest)
-        await self._deriver.derive(manifest, check, asked)
+        try:
+            await self._deriver.derive(manifest, check, asked)
+        except NotHere:
+            return  # and nothing is noted: another server makes them when it is asked
         if job is not None:
             job.tried |= asked.keys()
             job.damaged -= asked.keys()
@@ -135,30 +153,37 @@ class Pictures:
             manifest = await self._made(manifest, name, Variant(quality, crop or own))
         return manifest, name
 
-    async def read(self, manifest: Manifest, name: str) -> tuple[bytes, Manifest]:
-        """The bytes of a picture that the manifest has, verified, and the manifest as it is then.
+    async def read(self, manifest: Manifest, name: str) -> tuple[Copy, Manifest]:
+        """A picture that the manifest has, verified, and the manifest as it is then.
 
-        Where they are damaged or gone it is made again. Raises as `find`.
+        Its copy is shared for as long as its readers hold it. Where the bytes are damaged or gone
+        it is made again. Raises as `find`.
         """
-        found, current = await self._read(manifest, name)
-        if found is None:
+        copy, current = await self._read(manifest, name)
+        if not copy.data:
             current = await self._made(current, name, self._variant(current, name))
-            found, current = await self._read(current, name)
-        if found is None:
+            copy, current = await self._read(current, name)
+        if not copy.data:
             raise Internal(f"The image {name} of {manifest.id} cannot be kept as it was made.")
-        return found, current
+        return copy, current
 
-    async def _read(self, manifest: Manifest, name: str) -> tuple[bytes | None, Manifest]:
-        """The intact bytes, also of a file that moves or is made anew meanwhile."""
+    async def _read(self, manifest: Manifest, name: str) -> tuple[Copy, Manifest]:
+        """The intact bytes, also of a file that moves or is made anew meanwhile, or no bytes."""
         while True:
-            data = await driver_at(self._storage.blobs, manifest.blobs).picture(manifest.id, name)
             picture = manifest.pictures[name]
-            if data is not None and is_intact(picture, data):
-                return data, manifest
+            copy = self._copies.setdefault((manifest.id, name, picture), Copy())
+            async with copy.turn:
+                if not copy.data:
+                    driver = driver_at(self._storage.blobs, manifest.blobs)
+                    data = await driver.picture(manifest.id, name)
+                    if data is not None and is_intact(picture, data):
+                        copy.data = data
+            if copy.data:
+                return copy, manifest
             current = await self._current(manifest.id)
             same = current.blobs == manifest.blobs and current.pictures.get(name) == picture
             if same or name not in current.pictures:
-                return None, current
+                return copy, current
             manifest = current
 
     def _variant(self, manifest: Manifest, name: str) -> Variant:

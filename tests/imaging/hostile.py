@@ -7,6 +7,9 @@ import struct
 import zlib
 from collections.abc import Callable
 
+import pyvips
+
+from lading.imaging.pipe import MOST_SIDE
 from tests.imaging.samples.make import png
 from tests.support.imaging import SAMPLES
 
@@ -74,6 +77,12 @@ def claimed_tiff() -> bytes:
                (279, 4, 1, 0xFFFFFFFF)]  # fmt: skip
     table = b"".join(struct.pack("<HHII", *entry) for entry in entries)
     return b"II*\0" + struct.pack("<IH", 8, len(entries)) + table + bytes(4)
+
+
+def long_tiff() -> bytes:
+    """A picture of two megapixels that is wider than any number the server believes."""
+    data: bytes = pyvips.Image.black(MOST_SIDE + 1, 2).tiffsave_buffer(compression="deflate")
+    return data
 
 
 def claimed_heif(name: str) -> bytes:

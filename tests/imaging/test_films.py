@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from lading.imaging import pipe, work
 from lading.imaging.ladder import VARIANTS, Variant
+from lading.imaging.limits import USUAL_LIMITS
 from lading.imaging.made import PEAKS, Media
 from tests.support.imaging import SAMPLES, Bytes, Studio, likeness, opened, reference
 
@@ -144,3 +148,33 @@ def test_a_shape_that_cannot_be_is_no_shape(studio: Studio) -> None:
     assert media is not None
     assert media.width is not None
     assert media.width <= 16 * 160
+
+
+def test_a_sound_that_is_too_long_to_be_heard_whole_has_no_waveform_and_all_else() -> None:
+    """The beginning of the sample, then more sound than the child may read."""
+    head = bytearray((SAMPLES / "grows.wav").read_bytes())
+    at, more = head.index(b"data") + 4, 2 * 2**20
+    head[at : at + 4] = (int.from_bytes(head[at : at + 4], "little") + more).to_bytes(4, "little")
+    studio = Studio(replace(USUAL_LIMITS, read_bytes=2**20))
+    try:
+        media = studio.make(bytes(head) + bytes(more)).media
+    finally:
+        studio.close()
+    assert media is not None
+    assert (media.kind, media.codecs, media.waveform) == ("audio", ("pcm_s16le",), None)
+    assert media.duration
+
+
+def test_without_its_decoder_a_film_is_not_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    data, sent = (SAMPLES / "moov-first.mp4").read_bytes(), list[bytes]()
+
+    class Channel:
+        def send(self, frame: bytes) -> None:
+            sent.append(frame)
+
+        def read(self, start: int, end: int) -> bytes:
+            return data[start:end]
+
+    monkeypatch.setattr(work, "films", None)
+    work.carry_out(pipe.Job(len(data), ()), Channel(), USUAL_LIMITS)
+    assert sent == [pipe.frame(pipe.ABSENT)]

@@ -38,6 +38,11 @@ def test_a_lie_is_refused_by_its_header(studio: Studio, name: str) -> None:
     assert [memory.pid for memory in studio.memory()] == [child.pid], "its decoder reports it"
 
 
+def test_a_picture_of_few_lines_that_are_too_long_is_refused_in_words(studio: Studio) -> None:
+    with pytest.raises(UnprocessableImage, match="1048577 x 2 pixels; a side has at most"):
+        studio.make(hostile.long_tiff(), [SMALL])
+
+
 @pytest.mark.parametrize("name", hostile.TAKEN)
 def test_what_swells_costs_bounded_time_and_memory(studio: Studio, name: str) -> None:
     data = hostile.TAKEN[name]()

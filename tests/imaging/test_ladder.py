@@ -17,7 +17,6 @@ from lading.imaging.ladder import (
     target,
     wanted,
 )
-from lading.protocol.kinds import CROPS
 from lading.protocol.kinds import SIZES as OF_KINDS
 
 sides = st.integers(1, 200_000)
@@ -71,4 +70,4 @@ def test_no_other_name_is_a_variant(name: str) -> None:
 
 def test_a_kind_decides_which_are_made() -> None:
     assert wanted() == tuple(Variant(quality) for quality in QUALITIES)
-    assert wanted((6, 3), CROPS[0]) == (Variant(3, "square"), Variant(6, "square"))
+    assert wanted((6, 3)) == (Variant(3), Variant(6))

@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+import io
+import struct
 from itertools import pairwise
 from pathlib import Path
 
+import pillow_heif
 import pytest
 import pyvips
 
@@ -162,6 +165,25 @@ def test_cmyk_without_a_profile_is_no_negative(studio: Studio) -> None:
 def test_cmyk_with_a_profile_of_other_colours_is_read_without_it(studio: Studio) -> None:
     one = opened(drawn(studio, "cmyk-with-rgb-profile.jpg").data)
     assert likeness(one, opened(drawn(studio, "cmyk.jpg").data)).delta < 0.5
+
+
+@pytest.mark.parametrize(
+    ("mode", "pixel"),
+    [
+        ("I;16", (0x8000,)),
+        ("RGBa", (64, 32, 16, 128)),
+        ("RGBa;16", (0x4000, 0x2000, 0x1000, 0x8000)),
+    ],
+)
+def test_a_heic_may_be_grey_and_deep_or_multiplied_by_alpha(
+    studio: Studio, mode: str, pixel: tuple[int, ...]
+) -> None:
+    data = struct.pack(f"<{len(pixel)}{'H' if ';' in mode else 'B'}", *pixel) * 64**2
+    file = io.BytesIO()
+    pillow_heif.from_bytes(mode, (64, 64), data).save(file, quality=-1)
+    found = opened(studio.make(file.getvalue(), [LARGEST]).pictures[LARGEST].data)
+    expected = (128, 128, 128) if mode == "I;16" else (128, 64, 32, 128)
+    assert [round(band.avg()) for band in found.bandsplit()] == pytest.approx(expected, abs=4)
 
 
 def greys(studio: Studio, name: str) -> list[float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import msgpack
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from lading.imaging import pipe
 from lading.imaging.ladder import Variant
 from lading.imaging.made import Media, Picture
-from lading.imaging.pipe import Broken, Done, Drawn, Hello, Read, Refused
+from lading.imaging.pipe import Absent, Broken, Done, Drawn, Hello, Read, Refused
 
 WEBP = b"RIFF\0\0\0\0WEBPVP8 "
 MOST = 4096
@@ -41,6 +41,7 @@ def test_a_job_arrives_as_it_was_sent() -> None:
         (pipe.done(None), Done(None)),
         (pipe.done(FACTS), Done(FACTS)),
         (pipe.frame(pipe.REFUSED, "It is\nbroken."), Refused("It is broken.")),
+        (pipe.frame(pipe.ABSENT), Absent()),
     ],
 )
 def test_a_message_is_read(frame: bytes, reply: pipe.Reply) -> None:
@@ -111,6 +112,12 @@ def test_titles_are_one_line_that_can_be_shown(told: str, shown: str | None) -> 
     assert reply.media.title == shown
 
 
+def test_tags_of_any_length_are_cut_by_the_child() -> None:
+    long, cut = "x" * (pipe.OVERHEAD + 1), "x" * pipe.MOST_TEXT
+    reply = parsed(pipe.done(replace(FACTS, title=long, artist=long, album=long)))
+    assert reply == Done(replace(FACTS, title=cut, artist=cut, album=cut))
+
+
 def test_a_message_of_many_parts_takes_no_memory() -> None:
     """A list of nothing is one byte on the pipe, and sixty in the server."""
     parts: list[Any] = []
@@ -141,7 +148,9 @@ values = simple | st.lists(simple, max_size=3) | st.dictionaries(st.text(max_siz
 
 
 @given(
-    kind=st.sampled_from([pipe.HELLO, pipe.READ, pipe.PICTURE, pipe.DONE, pipe.REFUSED]),
+    kind=st.sampled_from(
+        [pipe.HELLO, pipe.READ, pipe.PICTURE, pipe.DONE, pipe.REFUSED, pipe.ABSENT]
+    ),
     items=st.lists(values, max_size=5),
 )
 def test_any_items_are_a_message_or_broken(kind: str, items: list[Any]) -> None:

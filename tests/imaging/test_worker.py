@@ -14,8 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from lading.imaging import pipe
 from lading.imaging.ladder import QUALITIES, VARIANTS, Variant
 from lading.imaging.limits import USUAL_LIMITS, ImagingLimits
+from lading.imaging.made import NotHere
 from lading.imaging.worker import Imager
 from lading.protocol.errors import NotFound, Unavailable, UnprocessableImage
 from tests.support.imaging import SAMPLES, Bytes, opened
@@ -165,6 +167,13 @@ async def test_waiting_for_the_file_does_not_count(
     assert waited
 
 
+async def test_a_file_whose_bytes_never_come_frees_its_child(imager_with: Make) -> None:
+    imager = imager_with(limits=replace(USUAL_LIMITS, job_seconds=0.2))
+    with pytest.raises(Unavailable):
+        await imager.make(Endless(), [SMALL])
+    await imager.make(Bytes(b"no picture"), [])
+
+
 async def test_a_file_that_cannot_be_read_frees_its_child(imager_with: Make) -> None:
     imager = imager_with()
     with pytest.raises(NotFound):
@@ -252,6 +261,7 @@ channel.receive()
 
 MISCHIEF = {
     "reads without end": "while True: channel.read(0, job.size)",
+    "reads byte by byte": "while True: channel.read(0, 1)",
     "reads what is not there": "channel.read(job.size, job.size + 1)",
     "sends a picture again and again": "while True: channel.send(pipe.drawn(Variant(3), picture))",
     "sends another picture": "channel.send(pipe.drawn(Variant(6), picture))",
@@ -275,8 +285,22 @@ async def test_a_child_that_was_taken_over_is_killed(
         with pytest.raises(UnprocessableImage, match="lost its way"):
             await imager.make(source, [SMALL])
     assert source.was_read <= USUAL_LIMITS.crashes * 2**20
+    assert source.times <= USUAL_LIMITS.crashes * 2**20 // pipe.BLOCK
     assert imager.memory() == []
     await works(imager)
+
+
+async def test_a_child_without_a_decoder_says_so_and_stays(
+    imager_with: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    child, absent = tmp_path / "child", "channel.send(pipe.frame(pipe.ABSENT))"
+    child.write_text(TAKEN_OVER.format(python=sys.executable, mischief=absent))
+    child.chmod(0o755)
+    imager = imager_with()
+    monkeypatch.setattr(sys, "executable", str(child))
+    with pytest.raises(NotHere):
+        await imager.make(Bytes(PHOTO), [SMALL])
+    assert len(children(imager)) == 1
 
 
 async def test_a_child_that_starts_while_all_end_does_not_stay(imager_with: Make) -> None:

@@ -29,14 +29,15 @@ def samples(*endings: str) -> list[Path]:
 
 
 class Bytes:
-    """A file in memory, as a source. It counts what is read of it."""
+    """A file in memory, as a source. It counts what is read of it, and how many times."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
         self.size = len(data)
-        self.was_read = 0
+        self.was_read = self.times = 0
 
     async def read(self, start: int, end: int) -> bytes:
+        self.times += 1
         assert 0 <= start < end <= self.size
         self.was_read += end - start
         return self._data[start:end]

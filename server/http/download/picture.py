@@ -1,10 +1,12 @@
 """Downloads of a file's pictures: webp images that were made of it.
 
-Their bytes are verified, and sent whole. Source: page 10 of the design, "How".
+Their bytes are verified, and sent whole, to all who ask at the same moment from one copy in memory.
+Source: page 10 of the design, "How".
 """
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
 from dataclasses import replace
 from pathlib import PurePosixPath
 
@@ -18,11 +20,16 @@ from lading.protocol.manifest import Manifest
 from lading.server.http.download.conditions import unchanged
 from lading.server.http.download.elsewhere import Asked, respond_elsewhere
 from lading.server.http.download.headers import IMAGE, Keeping, disposition
+from lading.server.http.download.stream import stream
 from lading.server.services import Services
+from lading.server.uploads.pictures import Copy
 
 WEBP = "image/webp"
 
 YEAR = 365 * 24 * 3600
+
+PART = 256 * 1024
+"""So many bytes are given to a connection at once, which may copy what it cannot send yet."""
 
 
 def quality_of(request: Request, usual: int = ORIGINAL) -> int:
@@ -63,8 +70,15 @@ async def respond_picture(
     passed = await respond_elsewhere(server, asked)
     if passed is not None:
         return passed
-    data, manifest = await pictures.read(manifest, name)
-    return Response(data, headers=_headers(manifest, name, keeping, download=download))
+    copy, manifest = await pictures.read(manifest, name)
+    headers = _headers(manifest, name, keeping, download=download)
+    return stream(request, _parts(copy), len(copy.data), 200, headers)
+
+
+async def _parts(copy: Copy) -> AsyncGenerator[bytes, None]:
+    """The bytes; the copy is held, and so shared with others, until they were sent."""
+    for at in range(0, len(copy.data), PART):
+        yield copy.data[at : at + PART]
 
 
 def _headers(manifest: Manifest, name: str, keeping: Keeping, *, download: bool) -> dict[str, str]:

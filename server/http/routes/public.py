@@ -33,7 +33,7 @@ from lading.storage.homes import scheme
 api = Operations("Files")
 
 KEEPING = Keeping(3600, shared=True)
-"""A file that is public no more may stay in caches for an hour."""
+"""A file that is public no more may stay in caches for an hour. Its pictures may for a year."""
 
 _WANTED = (common.DOWNLOAD, *common.CONDITIONS)
 _REFUSED = (NotFound, RangeNotSatisfiable, PreconditionFailed, Unavailable)

@@ -13,6 +13,7 @@ import pytest
 
 from lading.imaging.ladder import Variant
 from lading.imaging.limits import USUAL_LIMITS
+from lading.imaging.made import NotHere
 from lading.protocol.digests import crc32c
 from lading.protocol.errors import (
     NotFound,
@@ -102,8 +103,8 @@ async def derived(parts: Parts, **more: Any) -> Manifest:
 
 
 async def read(parts: Parts, manifest: Manifest, name: str) -> bytes:
-    data, _ = await parts.uploads.pictures.read(manifest, name)
-    return data
+    copy, _ = await parts.uploads.pictures.read(manifest, name)
+    return copy.data
 
 
 async def check(parts: Parts, manifest: Manifest) -> None:
@@ -194,7 +195,7 @@ async def test_what_failed_is_tried_again_and_in_the_end_given_up(parts: Parts) 
     assert len(maker_of(parts).calls) == MOST_TRIES
     current = await now(parts, manifest)
     assert current.todo == ()
-    with pytest.raises(UnprocessableImage, match="killed each time"):
+    with pytest.raises(UnprocessableImage, match="took too long, or was killed each time"):
         await parts.uploads.pictures.find(current, 1)
 
 
@@ -232,6 +233,17 @@ async def test_where_no_child_starts_no_file_is_given_up(parts: Parts) -> None:
     await try_often(parts)
     assert set((await now(parts, manifest)).pictures) == USUAL
     await check(parts, manifest)
+
+
+async def test_where_its_decoder_is_absent_a_file_is_left_to_others(parts: Parts) -> None:
+    maker_of(parts).failures = [NotHere("no films") for _ in range(2)]
+    manifest = await derived(parts, mime="video/mp4")
+    assert (manifest.todo, manifest.no_picture, manifest.picture_tries) == ((), None, 0)
+    with pytest.raises(NotReady):
+        await parts.uploads.pictures.find(manifest, 3)
+    current, name = await parts.uploads.pictures.find(manifest, 3)
+    assert name in current.pictures
+    await check(parts, current)
 
 
 async def test_pictures_that_cannot_be_stored_now_are_no_fault_of_the_file(
@@ -374,6 +386,28 @@ async def test_damaged_and_lost_pictures_are_made_again(parts: Parts) -> None:
     assert answers == [expected] * 3
     assert maker_of(parts).calls[1:] == [("5",)]
     await check(parts, manifest)
+
+
+async def test_all_who_are_sent_a_picture_at_once_share_one_copy(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = await derived(parts)
+    driver = parts.blobs[manifest.blobs]
+    picture, times = driver.picture, 0
+
+    async def counted(upload_id: str, name: str) -> bytes | None:
+        nonlocal times
+        times += 1
+        return await picture(upload_id, name)
+
+    monkeypatch.setattr(driver, "picture", counted)
+    read = parts.uploads.pictures.read
+    found = await asyncio.gather(*(read(manifest, "6") for _ in range(20)))
+    assert len({id(copy) for copy, _ in found}) == times == 1
+    del found
+    await asyncio.sleep(0)  # this task held what it has waited for
+    await read(manifest, "6")
+    assert times == 2, "it is kept no longer than it is sent"
 
 
 async def test_a_process_that_makes_none_leaves_it_to_others(

@@ -156,6 +156,16 @@ async def test_what_takes_long_is_202_with_a_time_to_come_again(
     assert answer.content == drawn(maker, 3)
 
 
+async def test_a_large_picture_is_sent_part_by_part(
+    server: Inside, maker: FakeMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lading.server.http.download.picture.PART", 100)
+    file_id = await photo(server)
+    answer = await get(server, f"/v1/files/{file_id}/6")
+    assert answer.content == drawn(maker, 6)
+    assert answer.headers["content-length"] == str(len(answer.content))
+
+
 async def test_many_requests_at_once_are_one_making(server: Inside, maker: FakeMaker) -> None:
     maker.opened.clear()
     file_id = await photo(server)
