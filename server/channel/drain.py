@@ -65,7 +65,7 @@ async def drain(server: Services, seconds: float) -> None:
     loop = asyncio.get_running_loop()
     end = loop.time() + seconds
     # A channel becomes idle by being quiet for a while, which no event reports.
-    while loop.time() < end and not all(c.idle for c in server.channels):  # noqa: ASYNC110 - the line above
+    while loop.time() < end and not all(c.idle for c in server.channels):  # noqa: ASYNC110 - no event
         await asyncio.sleep(0.02)
     for channel in list(server.channels):
         channel.restart()

@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from lading.janitor.policy import Action, decide
-from lading.protocol.manifest import Manifest, State
-
-NOW = 1_790_000_000.0
+from lading.protocol.manifest import State
+from tests.support.manifests import NOW, begun
 
 TIMES = {"before": NOW + 0.001, "at": NOW, "after": NOW - 1, "never": None}
 
@@ -36,18 +35,7 @@ def rows() -> list[tuple[str, bool, str, str]]:
 
 @pytest.mark.parametrize(("state", "emptied", "time", "action"), rows())
 def test_what_becomes_of_it(state: str, emptied: bool, time: str, action: str) -> None:
-    manifest = Manifest(
-        id="0" * 24,
-        user_id="ann",
-        name="film.mp4",
-        size=1,
-        chunk_size=4096,
-        created_at=NOW,
-        updated_at=NOW,
-        expires_at=TIMES[time],
-        state=State(state),
-        emptied=emptied,
-    )
+    manifest = begun(expires_at=TIMES[time], state=State(state), emptied=emptied)
     assert decide(manifest, NOW) is Action[action.upper()]
 
 
