@@ -18,9 +18,9 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
 WORKDIR /src
 RUN python -m venv /opt/lading
 # Dependencies before sources, so that a change of the code keeps this layer. Wheels only: nothing is compiled, and no
-# package's own build code runs.
+# package's own build code runs. But pyvips has no wheel any more: it is a few Python files, for the library of pyvips-binary.
 COPY requirements/serve.txt requirements/
-RUN pip install --require-hashes --only-binary :all: --requirement requirements/serve.txt
+RUN pip install --require-hashes --only-binary :all: --no-binary pyvips --requirement requirements/serve.txt
 COPY pyproject.toml README.md LICENSE ./
 # `lading/` holds links to the folders beside it. A link is copied as a link, so each folder is copied, too.
 COPY protocol protocol

@@ -16,6 +16,9 @@ Result = dict[str, Any]
 
 MET, MISSED = "met", "**missed**"
 
+OWN = ("Lading", "lading")
+"""How the names of Lading's own sides begin."""
+
 
 def summarize(measure: Measure, rounds: Sequence[Sequence[Sample]]) -> Result:
     """The result of one measure; each round has one sample for each side, in their order."""
@@ -50,6 +53,9 @@ def _goal(goal: Goal, rounds: Sequence[Sequence[Sample]]) -> Result:
     return {
         "row": goal.row,
         "title": goal.title,
+        "side": goal.side,
+        "over": goal.over,
+        "cost": goal.cost,
         "bound": goal.bound,
         "met": goal.met(median),
         "reached": round(goal.reached(median), 3),
@@ -76,6 +82,23 @@ def table(result: Result) -> str:
     for measure in result["measures"]:
         parts += [f"### {measure['title']}", *_tables(measure)]
     return "\n\n".join(parts) + "\n"
+
+
+def instead(result: Result) -> str:
+    """What a user would pick instead, as Markdown: a row for each ratio to another program."""
+    rows = [row for measure in result["measures"] for row in _beside(measure)]
+    return grid(["what is done", "instead", "it is durable", "it", "Lading", "ratio"], rows) + "\n"
+
+
+def _beside(measure: Result) -> Iterable[list[str]]:
+    for goal in measure["goals"]:
+        if goal["over"] is None or goal["cost"] is not None:
+            continue
+        own, other = measure["sides"][goal["side"]], measure["sides"][goal["over"]]
+        if not other["name"].startswith(OWN):
+            values = [f"{number(side['median'])} {measure['unit']}" for side in (other, own)]
+            about = [measure["title"], other["name"], other["durable"]]
+            yield [*about, *values, number(goal["median"])]
 
 
 def picture(result: Result) -> str:

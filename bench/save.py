@@ -10,7 +10,7 @@ import json
 from bench.growth import growth as grown
 from bench.plot import Panel, lines
 from bench.process import ROOT
-from bench.report import Result, between, grid, number, picture, place, table
+from bench.report import Result, between, grid, instead, number, picture, place, table
 
 RESULTS = ROOT / "bench" / "results"
 PAGE = ROOT / "docs" / "performance.md"
@@ -29,6 +29,7 @@ def measures(result: Result, whole: bool) -> None:
     _draw(name, picture(result))
     image = f"![How far each target was reached](images/{name})\n\n"
     _show("last run", image + table(result))
+    _show("instead", instead(result))
 
 
 def growth(result: Result, whole: bool) -> None:

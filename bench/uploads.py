@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from bench.measure import MIB
 from bench.peers import Peer
-from bench.process import ask, cpu_seconds, machine_cpu_seconds, memory
+from bench.process import ask, cpu_seconds, forget_peak, machine_cpu_seconds, memory
 from bench.workspace import PEER_DATABASE, LadingServer, Settings, Workspace
 
 DURABLE = "yes: majority, journaled"
@@ -21,7 +21,7 @@ NOTHING_WRITTEN = "nothing is written"
 
 CPU = "CPU s/GB"
 SERVER_CPU = f"server {CPU}"
-PEAK = "RSS peak, MiB"
+PEAK = "server RSS peak, MiB"
 
 TUS_PIECE = 4 * MIB
 """The bytes of a PATCH."""
@@ -58,10 +58,8 @@ async def send(
     job = {**server.job, "path": str(path), "size": size, "uploads": uploads}
     pids = {"server": server.pid, "mongod": workspace.mongo_pid}
     transfer = await watch("bench.clients.channel", job, size * uploads, pids)
-    after, peak = memory(server.pid)
-    transfer.costs["RSS before, MiB"] = base / MIB
-    transfer.costs[PEAK] = peak / MIB
-    transfer.costs["RSS after, MiB"] = after / MIB
+    transfer.costs["server RSS before, MiB"] = base / MIB
+    transfer.costs["server RSS after, MiB"] = memory(server.pid).now / MIB
     return transfer
 
 
@@ -88,10 +86,20 @@ async def by_tus(workspace: Workspace, start: StartPeer, size: int) -> Transfer:
     path = await workspace.source(size)
     await workspace.clear()
     async with start(workspace) as peer:
-        job = {"url": peer.url, "path": str(path), "size": size, "piece": TUS_PIECE}
-        transfer = await watch("bench.clients.tus", job, size, {"server": peer.pid})
-        transfer.costs[PEAK] = memory(peer.pid).peak / MIB
-    return transfer
+        return await patches(peer.url, path, size, peer.pid)
+
+
+async def patches(url: str, path: Path, size: int, pid: int, token: str | None = None) -> Transfer:
+    """Upload a file by tus to this URL, in PATCHes of 4 MiB; the server is process `pid`."""
+    job = {"url": url, "token": token, "path": str(path), "size": size, "piece": TUS_PIECE}
+    return await watch("bench.clients.tus", job, size, {"server": pid})
+
+
+async def posted(workspace: Workspace, peer: Peer, path: Path, size: int) -> Transfer:
+    """Upload a file by one POST to a peer with GridFS, where it is at `/files/file` then."""
+    job = {**peer.job, "path": str(path), "size": size, "to": "/files/file"}
+    pids = {"server": peer.pid, "mongod": workspace.mongo_pid}
+    return await watch("bench.clients.post", job, size, pids)
 
 
 async def over_http(
@@ -104,16 +112,35 @@ async def over_http(
     return transfer
 
 
+class Per(NamedTuple):
+    """What CPU time is counted for: the name of the quotient, and what seconds are divided by."""
+
+    name: str
+    divisor: float
+
+
 async def watch(
-    client: str, job: Mapping[str, Any], size: int, pids: Mapping[str, int]
+    client: str,
+    job: Mapping[str, Any],
+    size: int,
+    pids: Mapping[str, int],
+    per: Per | None = None,
 ) -> Transfer:
-    """Run a client, and measure what these processes and the rest of the machine use."""
+    """Run a client, and measure what it, these processes and the rest of the machine use.
+
+    CPU time is for each GB, unless `per` says otherwise.
+    """
     whole = machine_cpu_seconds()
     before = {name: cpu_seconds(pid) for name, pid in pids.items()}
+    for pid in pids.values():
+        forget_peak(pid)
     told = await ask(client, job)
     used = {name: cpu_seconds(pid) - before[name] for name, pid in pids.items()}
     used["client"] = told["cpu_seconds"]
     # Kernel threads that write to the disk are in this too, as is the start of the client.
     used["elsewhere"] = machine_cpu_seconds() - whole - sum(used.values())
-    costs = {f"{name} {CPU}": seconds / (size / 1e9) for name, seconds in used.items()}
+    unit, divisor = per or Per(CPU, size / 1e9)
+    costs = {f"{name} {unit}": seconds / divisor for name, seconds in used.items()}
+    peaks = {name: memory(pid).peak for name, pid in pids.items()} | {"client": told["resident"]}
+    costs |= {f"{name} RSS peak, MiB": peak / MIB for name, peak in peaks.items()}
     return Transfer(size / told["seconds"], costs, told)

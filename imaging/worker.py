@@ -66,6 +66,7 @@ class Imager:
         self._free: asyncio.LifoQueue[_Child | None] = asyncio.LifoQueue()
         self._all: set[_Child] = set()
         self._closed = False
+        self._peak = 0
         for _ in range(children):
             self._free.put_nowait(None)
 
@@ -102,7 +103,10 @@ class Imager:
 
     def _after(self, child: _Child | None) -> _Child | None:
         """The child if it can serve again; otherwise it is killed, and the event loop reaps it."""
-        if child is None or child.ready:
+        if child is None:
+            return None
+        self._note(child)
+        if child.ready:
             return child
         child.kill()
         return None
@@ -111,6 +115,17 @@ class Imager:
         """What each child that runs now has resident."""
         found = (child.memory() for child in self._all if child.alive)
         return [memory for memory in found if memory is not None]
+
+    def peak(self) -> int:
+        """The most bytes that one child has had resident so far."""
+        for child in self._all:
+            self._note(child)
+        return self._peak
+
+    def _note(self, child: _Child) -> None:
+        memory = child.memory()
+        if memory is not None:
+            self._peak = max(self._peak, memory.peak)
 
     async def close(self) -> None:
         """End all children. Whoever still waits for a picture gets Unavailable."""

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-import os
-import secrets
-import socket
+from collections.abc import Callable
 
 import structlog
 
 from lading.janitor.compaction import Compactor
+from lading.janitor.holding import holder_name
 from lading.janitor.loop import JanitorLoop
 from lading.janitor.lost_parts import LostParts
 from lading.janitor.sweep import Report, Sweeper, always
@@ -33,6 +32,7 @@ class Janitor:
             storage.manifests,
             storage.blobs,
             storage.quotas,
+            storage.grants,
             clock=storage.clock,
             tombstone_ttl=tombstone_ttl,
             pace=pace,
@@ -57,7 +57,13 @@ class Janitor:
                 found.append(f"{drift.id}: {drift.detail}")
         return found
 
-    def loop(self, interval: float, *, compact: bool = False) -> JanitorLoop:
+    def loop(
+        self,
+        interval: float,
+        *,
+        compact: bool = False,
+        observe: Callable[[dict[str, int]], None] | None = None,
+    ) -> JanitorLoop:
         """The loop of this process: it sweeps while no other process does, and recounts.
 
         With `compact` it also gives space of the database back to the disk.
@@ -88,7 +94,8 @@ class Janitor:
         return JanitorLoop(
             self._storage.leases,
             work,
-            holder=f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}",
+            holder=holder_name(),
             interval=interval,
             clock=clock,
+            observe=observe,
         )

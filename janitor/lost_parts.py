@@ -54,7 +54,7 @@ class LostParts:
             await check()
             if each.begun > self._clock() - YOUNG_SECONDS:
                 continue
-            manifest = await self._manifests.get(each.upload_id)
+            manifest = await self._manifests.keeping(each.upload_id)
             if not _wanted(manifest, bucket.name, last=each is newest[each.upload_id]):
                 await bucket.abort(each)
                 aborted += 1
@@ -66,6 +66,6 @@ def _wanted(manifest: Manifest | None, home: str, *, last: bool) -> bool:
     match manifest:
         case Manifest(state=State.UPLOADING):
             return True  # a client sends them; when the upload dies, they die with it
-        case Manifest(state=State.READY):
+        case Manifest(state=State.READY | State.TRASHED):
             return manifest.move_to == home and last
     return False

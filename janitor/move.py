@@ -20,7 +20,7 @@ from contextlib import aclosing
 from lading.janitor.sweep import DELETED_AT_ONCE, Lost, always
 from lading.protocol.digests import Sha256, crc32c
 from lading.protocol.errors import Internal
-from lading.protocol.manifest import Manifest, Piece, State
+from lading.protocol.manifest import FINISHED, Manifest, Piece
 from lading.storage.blobs.base import Blobs, Check, is_intact
 from lading.storage.blocks import Block, Blocks
 from lading.storage.collections.manifests import Manifests
@@ -63,7 +63,7 @@ class Mover:
 
     async def place(self, manifest: Manifest, _check: Check) -> None:
         """Bring a file to its final place in its home; raises Unavailable, StorageFull."""
-        await driver_at(self._blobs, manifest.blobs).place(manifest)
+        await driver_at(self._blobs, manifest.blobs).place(manifest.stored)
 
     async def move(self, manifest: Manifest, check: Check) -> None:
         """Bring a file to the home it was sent to, and clear those where it does not live.
@@ -71,20 +71,20 @@ class Mover:
         Raises Unavailable, StorageFull, Internal when its bytes are damaged, and what `check`
         raises.
         """
-        if manifest.state is State.READY and manifest.move_to is not None:
+        if manifest.state in FINISHED and manifest.move_to is not None:
             manifest = await self._take(manifest, manifest.move_to, check)
         for home in manifest.drop_at:
-            if home != manifest.blobs and manifest.state is State.READY:
+            if home != manifest.blobs and manifest.state in FINISHED:
                 await check()
-                await driver_at(self._blobs, home).drop(manifest, check)
-                await self._outbox.dropped(manifest.id, home)
+                await driver_at(self._blobs, home).drop(manifest.stored, check)
+                await self._outbox.dropped(manifest, home)
 
     async def _take(self, manifest: Manifest, target: str, check: Check) -> Manifest:
         """Copy the file, then let it live there; returns its manifest afterwards."""
         driver = driver_at(self._blobs, target)
         try:
             async with aclosing(self._pieces(manifest, check)) as pieces:
-                await driver.take(manifest, pieces)
+                await driver.take(manifest.stored, pieces)
             await self._take_pictures(manifest, driver, check)
             await check()
             moved = await self._outbox.moved(manifest)
@@ -103,9 +103,9 @@ class Mover:
         source = driver_at(self._blobs, manifest.blobs)
         for name, picture in manifest.pictures.items():
             await check()
-            data = await source.picture(manifest.id, name)
+            data = await source.picture(manifest.key, name)
             if data is not None and is_intact(picture, data):
-                await target.put_picture(manifest.id, name, data)
+                await target.put_picture(manifest.key, name, data)
 
     async def _pieces(
         self, manifest: Manifest, check: Check
@@ -161,12 +161,12 @@ class Mover:
         tombstone deletes it.
         """
         current, driver = await self._manifests.get(manifest.id), self._blobs[target]
-        if current is None or current.state is not State.READY:
-            while await driver.delete(manifest, DELETED_AT_ONCE) == DELETED_AT_ONCE:
+        if current is None or current.state not in FINISHED:
+            while await driver.delete(manifest.stored, DELETED_AT_ONCE) == DELETED_AT_ONCE:
                 pass
             return None
         if target not in current.homes:
-            await driver.drop(manifest, always)
+            await driver.drop(manifest.stored, always)
         return current
 
 

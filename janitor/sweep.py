@@ -21,6 +21,7 @@ from lading.janitor.policy import Action, decide
 from lading.protocol.errors import LadingError
 from lading.protocol.manifest import Manifest
 from lading.storage.blobs.base import Blobs, Check
+from lading.storage.collections.grants import Grants
 from lading.storage.collections.manifests import Manifests
 from lading.storage.collections.quotas import Quotas
 from lading.storage.contents import driver_at
@@ -75,6 +76,7 @@ class Sweeper:
         manifests: Manifests,
         blobs: Mapping[str, Blobs],
         quotas: Quotas,
+        grants: Grants,
         *,
         clock: Callable[[], float],
         tombstone_ttl: float,
@@ -86,6 +88,7 @@ class Sweeper:
         self._manifests = manifests
         self._blobs = blobs
         self._quotas = quotas
+        self._grants = grants
         self._clock = clock
         self._tombstone_ttl = tombstone_ttl
         self._pace = pace
@@ -156,7 +159,7 @@ class Sweeper:
         await self._free(tombstone)
         for home in tombstone.homes:
             blobs = driver_at(self._blobs, home)
-            if await blobs.delete(tombstone, DELETED_AT_ONCE) == DELETED_AT_ONCE:
+            if await blobs.delete(tombstone.stored, DELETED_AT_ONCE) == DELETED_AT_ONCE:
                 return False
         await self._note_emptied(tombstone)
         return True
@@ -166,7 +169,7 @@ class Sweeper:
         for home in tombstone.homes:
             blobs, deleted = driver_at(self._blobs, home), DELETED_AT_ONCE
             while deleted == DELETED_AT_ONCE:
-                deleted = await blobs.delete(tombstone, DELETED_AT_ONCE)
+                deleted = await blobs.delete(tombstone.stored, DELETED_AT_ONCE)
                 pieces += deleted
                 if deleted == DELETED_AT_ONCE:
                     await self._pause(self._pace)
@@ -174,7 +177,13 @@ class Sweeper:
         return pieces
 
     async def _free(self, tombstone: Manifest) -> None:
-        """Take an upload or file off its owner's account, once however many processes try."""
+        """Take an upload or file off its owner's account, once however many processes try.
+
+        What was sent for a request and finished still counts there: it is a bound of what is sent.
+        """
+        if tombstone.request_id is not None:
+            stays = (tombstone.size or 0) if tombstone.upload_end else 0
+            await self._grants.settle(tombstone.request_id, tombstone.id, stays)
         if not tombstone.upload_end:
             await self._quotas.release(tombstone.user_id, tombstone.id)
             return
@@ -191,6 +200,8 @@ class Sweeper:
                 return
 
     async def _note_emptied(self, tombstone: Manifest) -> None:
+        if tombstone.became is not None:  # a crash may have left that to do
+            await self._manifests.conclude(tombstone.became, tombstone.id)
         await self._manifests.note_emptied(tombstone.id)
         if tombstone.upload_end:
             await self._quotas.left(tombstone.user_id, tombstone.id)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from lading.protocol.digests import Sha256
 from lading.protocol.errors import Incomplete, InvalidArgument, LadingError, Unavailable
-from lading.protocol.manifest import MAX_ATTEMPT, Manifest, State, prove
+from lading.protocol.manifest import FINISHED, MAX_ATTEMPT, WHOLE, Manifest, State, prove
 from lading.storage.blobs.base import Blobs, Moved, is_intact
 from lading.storage.collections.chunks import Chunks
 from lading.storage.collections.manifests import Manifests, born
@@ -65,7 +65,7 @@ class Auditor:
         for home in list(self._blobs):
             await self._list(home)
         async for manifest in self._manifests.every():
-            if manifest.state in (State.READY, State.UPLOADING):
+            if manifest.state in (State.UPLOADING, *WHOLE):
                 sent = manifest.etag is not None
                 looked = self._sent(manifest, read) if sent else self._upload(manifest, read)
                 async for finding in looked:
@@ -94,9 +94,9 @@ class Auditor:
 
     async def _is_missing(self, manifest: Manifest) -> bool:
         """Whether nothing of a finished file is at its home. It may have come there since."""
-        if manifest.state is not State.READY or not manifest.size:
+        if manifest.state not in WHOLE or not manifest.size:
             return False
-        if bytes.fromhex(manifest.id) in await self._list(manifest.blobs):
+        if bytes.fromhex(manifest.key) in await self._list(manifest.blobs):
             return False
         first = await self._contents.before(manifest, 1)
         try:
@@ -109,14 +109,14 @@ class Auditor:
         current = await self._manifests.get(manifest.id)
         if current is None or current.attempt != manifest.attempt:
             return False
-        if current.blobs != manifest.blobs:
-            return False  # it was moved, and each piece was verified on its way
-        return current.state is manifest.state or current.state is State.READY
+        if (current.blobs, current.key) != (manifest.blobs, manifest.key):
+            return False  # it was moved, and each piece was verified on its way; or replaced
+        return current.state is manifest.state or current.state in FINISHED
 
     async def _upload(self, manifest: Manifest, read: bool) -> AsyncIterator[Finding]:
         end = SPAN if manifest.size is None else manifest.size
         pieces = [piece async for piece in self._contents.pieces(manifest, 0, end)]
-        if manifest.state is State.READY:
+        if manifest.state in WHOLE:
             assert manifest.size is not None
             async for piece in self._contents.strays(manifest):
                 replaced = piece.slice_start < base(manifest)
@@ -152,7 +152,7 @@ class Auditor:
     async def _pictures(self, manifest: Manifest) -> AsyncIterator[Finding]:
         """What is wrong with the pictures of a file. Each can be made again."""
         for name, picture in manifest.pictures.items():
-            data = await driver_at(self._blobs, manifest.blobs).picture(manifest.id, name)
+            data = await driver_at(self._blobs, manifest.blobs).picture(manifest.key, name)
             if data is not None and is_intact(picture, data):
                 continue
             current = await self._manifests.get(manifest.id)
@@ -183,7 +183,7 @@ class Auditor:
 
     async def _orphans(self) -> AsyncIterator[Finding]:
         async for upload_id in self._chunks.uploads():
-            if await self._manifests.get(upload_id) is not None:
+            if await self._manifests.keeping(upload_id) is not None:
                 continue
             # It may have been purged between the two looks, and then its pieces are gone, too.
             if await self._has_pieces(upload_id):
@@ -207,11 +207,13 @@ class Auditor:
                     yield Finding("orphan", upload_id, f"bytes in {home} that belong to nothing")
 
     async def _strays_at(self, upload_id: str, home: str) -> bool:
-        manifest = await self._manifests.get(upload_id)
+        manifest = await self._manifests.keeping(upload_id)
         if manifest is None:
             # Pieces without a manifest were found by their documents; pictures were not.
             listed = scheme(home) == MONGO and await self._has_pieces(upload_id)
             return not listed
+        if manifest.former is not None and manifest.former.key == upload_id:
+            return False  # about to be handed over to a tombstone
         return home not in manifest.homes
 
 
@@ -232,6 +234,8 @@ async def recount(
     async for manifest in manifests.charged(user_id):
         if manifest.id in account.leaving:
             continue
+        if manifest.former is not None or manifest.state is State.REPLACING:
+            return None  # two manifests are about to change places, which cannot be read at once
         used += manifest.charged
         if manifest.id in account.open:
             used -= manifest.size or 0
@@ -269,7 +273,7 @@ async def _settle(
             await quotas.settle_pictures(account, manifest)
         elif manifest is not None and manifest.upload_end:
             # A deleted file is taken off by the sweep, whether it was charged yet or not.
-            if manifest.state is State.READY:
+            if manifest.state in WHOLE:
                 assert manifest.size is not None
                 await quotas.keep(user_id, upload_id, manifest.size)
         elif gone or (manifest is not None and manifest.state is not State.UPLOADING):

@@ -59,6 +59,11 @@ def _integer(value: Any, what: str, most: int = MAX_INTEGER) -> int:
     return value
 
 
+def _seconds(value: Any, what: str) -> float:
+    """A time in milliseconds as Unix seconds."""
+    return _integer(value, what) / 1000
+
+
 def _text(value: Any, what: str) -> str:
     if type(value) is not str or "\0" in value:
         raise _wrong(what, "text without NUL")
@@ -115,6 +120,8 @@ def _spec(value: Any) -> UploadSpec:
         fingerprint=_maybe(_text, fields.get("fingerprint"), "fingerprint"),
         chunk_size=_maybe(_integer, fields.get("chunk_size"), "chunk_size"),
         kind=_maybe(_text, fields.get("kind"), "kind"),
+        modified_at=_maybe(_seconds, fields.get("modified_at"), "modified_at"),
+        replaces=_maybe(_text, fields.get("replaces"), "replaces"),
     )
 
 
@@ -328,6 +335,8 @@ def _spec_fields(spec: UploadSpec) -> dict[str, Any]:
         fingerprint=spec.fingerprint,
         chunk_size=spec.chunk_size,
         kind=spec.kind,
+        modified_at=None if spec.modified_at is None else round(spec.modified_at * 1000),
+        replaces=spec.replaces,
     )
     if spec.directory:
         fields["directory"] = spec.directory

@@ -1,7 +1,9 @@
 """One table from error codes to what they are on each transport.
 
 `http` is the status of an answer (RFC 9110). `close` is the code with which a WebSocket connection
-closes when the error ends it; None where the error alone never ends one.
+closes when the error ends it; None where the error alone never ends one. `tus` is the status of an
+answer of tus 1.0; None where it is the usual one. Clients of tus give up at a 4xx that is not 409
+or 423, and a request that lost its turn has a client that should ask for the offset again.
 Source: page 3 of the design, rule 10; page 4, "Codes".
 """
 
@@ -17,6 +19,7 @@ from lading.protocol.errors import LadingError
 class Statuses:
     http: int
     close: int | None = None
+    tus: int | None = None
 
 
 STATUSES: Mapping[str, Statuses] = {
@@ -25,9 +28,10 @@ STATUSES: Mapping[str, Statuses] = {
     "invalid-argument": Statuses(400),
     "unauthorized": Statuses(401, close=4401),
     "forbidden": Statuses(403, close=4403),
+    "rejected": Statuses(403),
     "not-found": Statuses(404),
     "method-not-allowed": Statuses(405),
-    "request-timeout": Statuses(408),
+    "request-timeout": Statuses(408, tus=409),
     "chunk-conflict": Statuses(409),
     "incomplete": Statuses(409),
     "already-complete": Statuses(409),
@@ -41,7 +45,7 @@ STATUSES: Mapping[str, Statuses] = {
     "range-not-satisfiable": Statuses(416),
     "out-of-bounds": Statuses(422),
     "unprocessable-image": Statuses(422),
-    "checksum-mismatch": Statuses(422),
+    "checksum-mismatch": Statuses(422, tus=460),
     "key-reused": Statuses(422),
     "rate-limited": Statuses(429, close=4429),
     "too-many-connections": Statuses(429, close=4429),

@@ -27,24 +27,24 @@ def crc32c(data: bytes | bytearray | memoryview, value: int = 0) -> int:
     return int(_crc32c.crc32c(data, value))
 
 
-def _multiply(a: int, b: int) -> int:
-    """The product of two polynomials modulo CRC-32C's, bits reversed."""
+def _multiply(a: int, b: int, polynomial: int = POLYNOMIAL) -> int:
+    """The product of two polynomials modulo that of a CRC, bits reversed."""
     product = 0
     for bit in range(31, -1, -1):
         if a >> bit & 1:
             product ^= b
-        b = (b >> 1) ^ (POLYNOMIAL if b & 1 else 0)
+        b = (b >> 1) ^ (polynomial if b & 1 else 0)
     return product
 
 
 @lru_cache(maxsize=64)
-def _zeros(length: int) -> int:
+def _zeros(length: int, polynomial: int = POLYNOMIAL) -> int:
     """x^(8 * length): what appending `length` zero bytes multiplies a CRC by."""
     result, power = ONE, ONE >> 8  # x^0 and x^8
     while length:
         if length & 1:
-            result = _multiply(result, power)
-        power = _multiply(power, power)
+            result = _multiply(result, power, polynomial)
+        power = _multiply(power, power, polynomial)
         length >>= 1
     return result
 
@@ -76,6 +76,15 @@ def crc32c_combine(first: int, second: int, second_length: int) -> int:
     else:
         shifted = _multiply(first, _zeros(second_length))
     return shifted ^ second
+
+
+ZIP_POLYNOMIAL = 0xEDB88320
+"""The polynomial of the CRC-32 of ZIP and PNG (ISO 3309), bits reversed."""
+
+
+def crc32_combine(first: int, second: int, second_length: int) -> int:
+    """The CRC-32 of A + B, as ZIP has it, from those of A and B and the length of B in bytes."""
+    return _multiply(first, _zeros(second_length, ZIP_POLYNOMIAL), ZIP_POLYNOMIAL) ^ second
 
 
 class Sha256:

@@ -66,6 +66,11 @@ class NotFound(UploadEnded):
     title = "There is no such thing here."
 
 
+class Rejected(UploadEnded):
+    code = "rejected"
+    title = "The site's check refused the file; it was deleted."
+
+
 class MethodNotAllowed(LadingError):
     code = "method-not-allowed"
     title = "This address does not take that method."
@@ -212,6 +217,7 @@ CATALOGUE: Mapping[str, type[LadingError]] = {
         Unauthorized,
         Forbidden,
         NotFound,
+        Rejected,
         MethodNotAllowed,
         RequestTimeout,
         ChunkConflict,

@@ -1,5 +1,7 @@
 """What a grant allows: a token with which its bearer may do one thing for a user.
 
+A link that people share is a grant, too.
+
 The bounds of a grant, and the comparison of an upload with them. The bearer chooses what is not
 bound. A name and a directory replace those that the bearer sends; a length, a digest and a type
 must be met.
@@ -13,8 +15,9 @@ from enum import StrEnum
 
 from lading.protocol.allowed_types import Allowed, check_allowed, is_allowed
 from lading.protocol.errors import Forbidden, InvalidArgument, TooLarge, UnsupportedMediaType
-from lading.protocol.manifest import MAX_INTEGER, Manifest
+from lading.protocol.manifest import MAX_INTEGER, Manifest, State
 from lading.protocol.media_types import essence, is_named
+from lading.protocol.names import is_within
 from lading.protocol.spec import (
     MAX_NAME,
     MAX_USER_ID,
@@ -27,9 +30,20 @@ from lading.protocol.spec import (
 MAX_SECONDS = 366 * 24 * 3600
 """The longest that a grant may be good for."""
 
+MAX_SENDER = 128
+"""Characters of the name that a sender gives."""
+
+MAX_PASSWORD = 1024
+"""Characters of a link's password."""
+
 ORIGINAL = 0
 HIGHEST_QUALITY = 6
 """Renditions of a file: 0 is what was uploaded, 1 to 6 are images made of it."""
+
+
+def check_password(password: str) -> None:
+    """Raise InvalidArgument unless a link may have this password."""
+    check_text("password", password, MAX_PASSWORD, empty=False)
 
 
 class Action(StrEnum):
@@ -38,6 +52,9 @@ class Action(StrEnum):
     UPLOAD = "upload"
     DOWNLOAD = "download"
     MEDIA_UPLOAD = "media-upload"
+    SHARE = "share"
+    REQUEST = "request"
+    SIGNUP = "signup"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +64,12 @@ class Grant:
     An upload grant allows `uses` creations, of which `used` are made, of uploads that belong to
     `user_id`. A download grant allows `file_id`, in every quality or in the one that is named. A
     grant for media-upload allows to send the bytes of `file_id`, an upload that exists, as often
-    as need be. `minter` is empty where the server minted it by itself.
+    as need be. A grant for share is a link for people: to the finished file `file_id`, or to those
+    in `directory` and below it, for `uses` visits, with a `password` if one is set, which is a hash
+    here. A grant for request asks people for files: whoever has its token, or that of a sender who
+    gave a name (`parent` and `sender`), uploads into `directory`, at most `max_size` bytes in all,
+    of which `taken` are there or reserved. A grant for signup allows to make `uses` accounts.
+    `minter` is empty where the server minted it by itself.
     """
 
     id: str
@@ -66,7 +88,18 @@ class Grant:
     uses: int = 1
     used: int = 0
     file_id: str | None = None
+    password: str | None = None
     quality: int | None = None
+    approves: bool = False
+    """Whether its bearer may read a file that waits for approval."""
+    parent: str | None = None
+    """Of somebody who sends what was asked for: the grant for request, whose bounds hold."""
+    sender: str | None = None
+    """The name that they gave; None for whoever has the token of the request alone."""
+    senders: int = 0
+    """How many gave a name."""
+    taken: int = 0
+    """Bytes of uploads that were created with a request, and did not end unfinished."""
     watchers: tuple[str, ...] = ()
     """Who received bytes while the grant was good; see `server/access/watching.py`."""
 
@@ -83,6 +116,14 @@ class Grant:
             check_sha256(self.sha256)
         self._check_numbers()
         check_allowed(self.mime_types)
+        if self.password is not None:
+            check_password(self.password)
+        if self.action is Action.SHARE and (self.file_id is None) == (not self.directory):
+            raise InvalidArgument("Name a file by `file_id`, or a `directory` other than the root.")
+        if self.action is Action.REQUEST and not self.directory:
+            raise InvalidArgument("Name the `directory` for what is sent, other than the root.")
+        if self.sender is not None:
+            check_text("name", self.sender, MAX_SENDER, empty=False)
         if self.file_id is not None:
             check_id(self.file_id)
 
@@ -98,6 +139,19 @@ class Grant:
                 raise InvalidArgument(f"{what} must lie between {least} and {most}.")
         if self.size is not None and self.max_size is not None and self.size > self.max_size:
             raise InvalidArgument("size must not be larger than max_size.")
+
+    # -- a request
+
+    def sent_by(self, grant_id: str, sender: str | None = None) -> Grant:
+        """The upload grant of somebody who sends what this request asks for."""
+        return replace(
+            self, id=grant_id, action=Action.UPLOAD, parent=self.id, sender=sender, watchers=()
+        )
+
+    @property
+    def is_nobodys(self) -> bool:
+        """Whether all who have the token of a request are one to the server: none sees a list."""
+        return self.parent == self.id
 
     # -- an upload
 
@@ -146,9 +200,12 @@ class Grant:
     # -- what exists already
 
     def covers(self, manifest: Manifest) -> bool:
-        """Whether this is an upload that was created with the grant, or the file that it names."""
+        """Whether this is an upload that was created with the grant, or a file that it names."""
         if self.action is Action.UPLOAD:
             return manifest.grant_id == self.id
+        if self.action is Action.SHARE and self.directory is not None:
+            own = manifest.user_id == self.user_id and manifest.state is State.READY
+            return own and is_within(manifest.directory, self.directory)
         return manifest.id == self.file_id
 
     def check_quality(self, quality: int) -> None:

@@ -23,6 +23,7 @@ KIND = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 """The name of a kind."""
 
 CROPS = ("square",)
+MAX_SECONDS = 10_000 * 86400.0
 SIZES = range(1, 7)
 """The qualities of the images that can be made of a file."""
 
@@ -32,7 +33,8 @@ class Kind:
     """One kind of files. `max_size` is bytes; None and () set no limit.
 
     `crop` and `sizes` say which images are made of a file. A file of a kind with `public` can be
-    fetched without a credential, and one with `directory` is stored there.
+    fetched without a credential, and one with `directory` is stored there. `expires_in` is how many
+    seconds after its upload a file is deleted.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Kind:
     public: bool = False
     sizes: tuple[int, ...] = ()
     directory: str | None = None
+    expires_in: float | None = None
 
     def check(self) -> None:
         """Raise InvalidArgument for the first value that is not allowed; it names the key."""
@@ -56,6 +59,8 @@ class Kind:
             raise InvalidArgument(f"crop must be {' or '.join(CROPS)}.")
         if len(set(self.sizes)) != len(self.sizes) or not set(self.sizes) <= set(SIZES):
             raise InvalidArgument("sizes must be numbers from 1 to 6, each once.")
+        if self.expires_in is not None and not 0 < self.expires_in <= MAX_SECONDS:
+            raise InvalidArgument("expires_in must be more than 0 and at most 10,000 days.")
         if self.directory is not None:
             check_text("directory", self.directory, MAX_NAME, empty=False)
 

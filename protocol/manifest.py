@@ -11,7 +11,7 @@ Source: page 2 of the design, "The data"; page 3, rules 2 and 6.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -33,12 +33,25 @@ Range = tuple[int, int]
 
 
 class State(StrEnum):
-    """Where an upload stands. `deleted` is a tombstone like `expired`, but answers not-found."""
+    """Where an upload stands. `deleted` is a tombstone like `expired`, but answers not-found.
+
+    A `trashed` file answers not-found, too; its bytes are kept, and it can become `ready` again.
+    An upload that is whole and is to replace the bytes of a file is `replacing`, for a moment.
+    """
 
     UPLOADING = "uploading"
     READY = "ready"
+    TRASHED = "trashed"
+    REPLACING = "replacing"
     EXPIRED = "expired"
     DELETED = "deleted"
+
+
+FINISHED = (State.READY, State.TRASHED)
+"""Files whose bytes are all there, and are kept."""
+
+WHOLE = (*FINISHED, State.REPLACING)
+"""Whatever has all of its bytes, which must stay."""
 
 
 class Piece(NamedTuple):
@@ -72,6 +85,48 @@ class PictureDebt(NamedTuple):
     size: int
 
 
+class Approval(NamedTuple):
+    """What was proven of an upload that waits for approval: the file as it will be published.
+
+    `since` is when it was asked for, in Unix seconds. The bytes of another attempt are not meant.
+    `etag` is set where they are in a bucket. `left` are other steps, to be done after publication.
+    """
+
+    since: float
+    attempt: int
+    size: int
+    crc32c: int | None
+    sha256: str | None
+    mime_type: str
+    blobs: str
+    etag: str | None
+    left: tuple[str, ...]
+
+
+class Former(NamedTuple):
+    """The bytes that a file had before the upload `by` replaced them: all that is needed to delete
+    them, and what they are charged. The fields have the meaning that they have in `Manifest`.
+    """
+
+    by: str
+    key: str
+    size: int
+    chunk_size: int
+    attempt: int = 0
+    blobs: str = "mongo"
+    move_to: str | None = None
+    etag: str | None = None
+    drop_at: tuple[str, ...] = ()
+    pictures: Mapping[str, StoredPicture] = {}
+
+
+class Notice(NamedTuple):
+    """An event of a file that webhooks are to hear of, and when it happened."""
+
+    event: str
+    at: float
+
+
 class NoPicture(NamedTuple):
     """Why no picture can be made of a file: the code of an error, and what a reader is told."""
 
@@ -95,6 +150,11 @@ class Manifest:
     created_at: float
     updated_at: float
     expires_at: float | None
+    """When an idle upload expires; when a finished file is deleted, None for one that stays."""
+    trashed_at: float | None = None
+    """When a file in the trash came there."""
+    own_expires_at: float | None = None
+    """Of a file in the trash: the `expires_at` that it had, and has again once it is restored."""
     directory: str = ""
     mime_type: str = "application/octet-stream"
     upload_size: int = 0
@@ -104,18 +164,37 @@ class Manifest:
     """Where its bytes are: `mongo`, or the address of a directory or bucket."""
     sha256: str | None = None
     crc32c: int | None = None
+    crc32: int | None = None
+    """The CRC-32 of a finished file as ZIP has it, once an archive needed it."""
     tags: tuple[str, ...] = field(default=())
     fingerprint: str | None = None
     grant_id: str | None = None
     """The grant that it was created with; its bearer may go on with it."""
+    request_id: str | None = None
+    """The grant for request that it was sent for; see `grants.py`."""
+    sender: str | None = None
+    """The name that its sender gave there."""
     max_size: int | None = None
     """The most bytes that its grant and its kind allow, for as long as the size is not known."""
     kind: str | None = None
     """The kind of files that it was created as; see `kinds.py`."""
+    meta: str | None = None
+    """The `Upload-Metadata` of tus that it was created with, as it was given."""
+    concat: str | None = None
+    """The `Upload-Concat` of tus that it was created with, as it was given: it is a part of a file,
+    or made of such parts. A part is never published."""
+    joined_into: str | None = None
+    """The final upload that a part belongs to."""
+    turn: int = 0
+    """Grows with each request that appends; an earlier one must store nothing more."""
+    offset: int = 0
+    """Up to here nothing was missing when such a request began last."""
     attempt: int = 0
     """How often its bytes were given up for others; pieces of earlier attempts do not count."""
     revision: int = 0
     """Grows with each change that is made on request; it tells two states of a manifest apart."""
+    modified_at: float | None = None
+    """When the file was last changed where it comes from, as its sender said."""
     public: bool = False
     """Anyone may fetch it, without a credential."""
     move_to: str | None = None
@@ -127,6 +206,16 @@ class Manifest:
     not listed, and each read asks for exactly this object."""
     drop_at: tuple[str, ...] = ()
     """Homes where bytes of it may lie that nobody reads any more: it moved away, or never came."""
+    kept_as: str | None = None
+    """The id under which its bytes and pictures are kept, where that is not its own: see `key`."""
+    replaces: str | None = None
+    """Of an upload: the file whose bytes it is to replace."""
+    replaces_revision: int | None = None
+    """The `revision` that this file must have then; None for any."""
+    former: Former | None = None
+    """What was replaced a moment ago, until the upload that did it has taken it over."""
+    kept_until: float | None = None
+    """Of a tombstone: until then its bytes stay, for readers that have begun."""
     emptied: bool = False
     """Of a tombstone: its bytes are deleted and its quota is given back."""
     todo: tuple[str, ...] = ()
@@ -142,6 +231,54 @@ class Manifest:
     picture_tries: int = 0
     """How often pictures of it were begun since the last time that this came to an end."""
     picture_debt: PictureDebt | None = None
+    notices: tuple[Notice, ...] = ()
+    """Events that webhooks are still to hear of; see `storage/collections/notices.py`."""
+    told: int = 0
+    """How many events of it became deliveries, which number the following ones."""
+    approval: Approval | None = None
+    """What its publication waits for; see `server/uploads/approval.py`."""
+    rejected: bool = False
+    """Of a tombstone: it was deleted since the site's check refused it."""
+
+    @property
+    def key(self) -> str:
+        """The id under which its bytes and pictures are kept."""
+        return self.kept_as or self.id
+
+    @property
+    def stored(self) -> Manifest:
+        """The same as the drivers of bytes see it, who know nothing of replacements."""
+        return self if self.kept_as is None else replace(self, id=self.kept_as, kept_as=None)
+
+    @property
+    def became(self) -> str | None:
+        """The file whose bytes were those of this upload, which has ended with that."""
+        return self.replaces if self.state is State.DELETED and self.kept_as else None
+
+    @property
+    def approving(self) -> bool:
+        """Whether it waits for approval."""
+        if self.state is not State.UPLOADING or self.approval is None:
+            return False
+        return self.approval.attempt == self.attempt
+
+    def as_approved(self) -> Manifest:
+        """An upload that waits for approval as the file that it will be."""
+        proven = self.approval
+        assert proven is not None
+        return replace(
+            self,
+            state=State.READY,
+            upload_end=True,
+            upload_size=proven.size,
+            size=proven.size,
+            crc32c=proven.crc32c,
+            sha256=proven.sha256,
+            mime_type=proven.mime_type,
+            blobs=proven.blobs,
+            etag=proven.etag,
+            move_to=self.move_to if proven.blobs == self.blobs else None,
+        )
 
     @property
     def charged(self) -> int:
@@ -199,6 +336,18 @@ def split(slice_start: int, length: int, chunk_size: int) -> Iterator[Range]:
         stop = min(end, cell_start(position, chunk_size) + chunk_size)
         yield position, stop
         position = stop
+
+
+LONG_CHAIN = 128
+"""Pieces of one cell from which on they are joined into one."""
+
+
+def joined(chain: list[Piece]) -> Piece:
+    """One piece in the place of pieces that follow one another."""
+    crc = 0
+    for piece in chain:
+        crc = crc32c_combine(crc, piece.crc32c, piece.size)
+    return Piece(chain[0].slice_start, chain[-1].end - chain[0].slice_start, crc)
 
 
 class Coverage(NamedTuple):

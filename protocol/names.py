@@ -3,7 +3,8 @@
 Two texts that look alike and mean the same may be written in several ways: `é` is one character, or
 two (NFC and NFD, Unicode Standard Annex 15). macOS writes the second. A file's name is data and is
 kept as it was given; names are compared in NFC. A directory and a tag are looked up by other
-requests, so each of them has one form, and that form is kept; the one of a tag is NFC.
+requests, so each of them has one form, and that form is kept; the one of a tag is NFC. A search
+compares less strictly, by `search_form`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,20 @@ def composed(text: str) -> str:
     return unicodedata.normalize("NFC", text)
 
 
+_ACCENTS = dict.fromkeys(range(0x300, 0x370))
+"""Combining Diacritical Marks: those of Latin, Greek and Cyrillic letters."""
+
+
+def search_form(text: str) -> str:
+    """The text as names are searched and sorted: without case, accents and compatibility forms.
+
+    `Éclair ①.JPG` is `eclair 1.jpg`. Source: Unicode Standard, 3.13, D147 (NFKC_Casefold).
+    """
+    folded = unicodedata.normalize("NFD", text).casefold()
+    folded = unicodedata.normalize("NFKD", folded).casefold()
+    return unicodedata.normalize("NFKC", folded.translate(_ACCENTS))
+
+
 def canonical_directory(directory: str) -> str:
     """The one form of a directory: NFC, no slash at the ends, none twice, no segment `.`.
 
@@ -23,6 +38,11 @@ def canonical_directory(directory: str) -> str:
     """
     segments = composed(directory).split("/")
     return "/".join(segment for segment in segments if segment not in ("", "."))
+
+
+def is_within(directory: str, above: str) -> bool:
+    """Whether a directory is `above` or lies below it; both in their one form."""
+    return directory == above or directory.startswith(f"{above}/")
 
 
 SAVED_BYTES = 255

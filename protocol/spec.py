@@ -22,6 +22,8 @@ MAX_TAG = 128
 MAX_FINGERPRINT = 512
 MAX_USER_ID = 256
 MAX_KIND = 64
+FIRST_MOMENT, LAST_MOMENT = -62_135_596_800.0, 253_402_300_799.0
+"""The years 1 to 9999, which calendars know, in Unix seconds."""
 
 # No control characters; `.` and `..` alone cannot stand in a URL.
 TAG = re.compile(r"(?:[^\x00-\x1f\x7f.]|\.[^\x00-\x1f\x7f.]|\.\.[^\x00-\x1f\x7f])[^\x00-\x1f\x7f]*")
@@ -32,7 +34,9 @@ ID = re.compile(r"[0-9a-f]{24}")
 class UploadSpec:
     """The fields of CREATE. `size` in bytes, None while unknown; `sha256` in hexadecimal.
 
-    `public`, which only HTTP carries, lets anyone fetch the finished file.
+    `modified_at` is when the file was last changed where it comes from, in Unix seconds, to the
+    millisecond. `public`, which only HTTP carries, lets anyone fetch the finished file. `meta` and
+    `concat` are what a client of tus says, see `Manifest`.
 
     The directory, the tags and the type are brought into their one form; `check` refuses what has
     none.
@@ -47,7 +51,11 @@ class UploadSpec:
     fingerprint: str | None = None
     chunk_size: int | None = None
     kind: str | None = None
+    modified_at: float | None = None
     public: bool = False
+    meta: str | None = None
+    concat: str | None = None
+    replaces: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tags", each_once(self.tags))
@@ -70,6 +78,10 @@ class UploadSpec:
             check_text("fingerprint", self.fingerprint, MAX_FINGERPRINT, empty=False)
         if self.chunk_size is not None and self.chunk_size <= 0:
             raise InvalidArgument("chunk_size must be at least 1.")
+        if self.modified_at is not None:
+            check_moment("modified_at", self.modified_at)
+        if self.replaces is not None:
+            check_id(self.replaces)
         if self.kind is not None:
             check_text("kind", self.kind, MAX_KIND, empty=False)
 
@@ -131,6 +143,12 @@ def check_sha256(value: str) -> None:
     """Raise InvalidArgument unless `value` is a SHA-256 in lower-case hexadecimal."""
     if not is_sha256(value):
         raise InvalidArgument("sha256 must be 64 lower-case hexadecimal digits.")
+
+
+def check_moment(what: str, value: float) -> None:
+    """Raise InvalidArgument for a time, in Unix seconds, that calendars lack."""
+    if not FIRST_MOMENT <= value <= LAST_MOMENT:
+        raise InvalidArgument(f"{what} must lie between the years 1 and 9999.")
 
 
 def check_id(value: str) -> str:

@@ -22,6 +22,9 @@ from lading.protocol.messages import (
 )
 from lading.protocol.spec import UploadSpec
 
+HTTP_ONLY = frozenset({"public", "meta", "concat"})
+"""Fields of a specification that CREATE does not carry."""
+
 
 class CloseCode(IntEnum):
     """How a WebSocket of `lading.v1` ends. 1006 is never sent: it stands for a lost connection."""
@@ -67,5 +70,6 @@ def _messages(union: Any) -> dict[str, Any]:
 def _fields(kind: Any) -> list[str]:
     """The names of the items, or of the keys of the map, in the order of the wire."""
     if kind is Create:
-        return ["ref", *(field.name for field in fields(UploadSpec))]
+        names = (field.name for field in fields(UploadSpec))
+        return ["ref", *(name for name in names if name not in HTTP_ONLY)]
     return [field.name for field in fields(kind)]

@@ -16,7 +16,7 @@ from typing import Any
 from lading.protocol.errors import InvalidArgument
 from lading.protocol.kinds import CROPS, Kind
 from lading.protocol.names import canonical_directory
-from lading.protocol.units import parse_size
+from lading.protocol.units import parse_duration, parse_size
 from lading.server.validation import hint, shown
 
 KEYS = tuple(field.name for field in fields(Kind) if field.name != "name")
@@ -71,6 +71,12 @@ def _size(value: Any) -> int:
     return parse_size(value)
 
 
+def _duration(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise ValueError("must be a duration such as 30d")
+    return parse_duration(str(value))
+
+
 def _exactly(kind: type, wanted: str) -> Callable[[Any], Any]:
     def read(value: Any) -> Any:
         if type(value) is not kind:
@@ -106,4 +112,5 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
     "public": _exactly(bool, "true or false"),
     "sizes": _list_of(int, "numbers from 1 to 6"),
     "directory": _directory,
+    "expires_in": _duration,
 }

@@ -9,6 +9,7 @@ import ipaddress
 import os
 import re
 from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -54,6 +55,15 @@ CLIENTS_OWN = ("LADING_URL", "LADING_TOKEN")
 """The variables that the command line reads."""
 
 
+MAY_BE_SECRET = (
+    "LADING_DATABASE_URL",
+    "LADING_JWT_SECRET",
+    "LADING_APPROVE_URL",
+    "LADING_OIDC_CLIENT_SECRET",
+)
+"""Variables that are a secret, or may contain one: no message shows their values."""
+
+
 class WrongSettings(Exception):
     """Some settings have values that are not allowed; the message has one line for each."""
 
@@ -83,7 +93,13 @@ class Settings(BaseSettings):
     s3_region: str | None = None
     s3_path_style: bool | None = None
     mongod: str | None = None
-    auth: Literal["token", "jwt", "none"] = "token"
+    auth: Literal["token", "accounts", "jwt", "none"] = "token"
+    signup: Literal["closed", "invite", "open"] = "closed"
+    oidc_issuer: str | None = None
+    oidc_client_id: str | None = None
+    oidc_client_secret: SecretStr | None = None
+    oidc_admin_group: str | None = None
+    oidc_grant_group: str | None = None
     jwt_secret: SecretStr | None = None
     jwt_public_key: str | None = None
     jwt_jwks: str | None = None
@@ -99,6 +115,7 @@ class Settings(BaseSettings):
     small_file_limit: Size = Field(default=32 * 10**6, ge=1, le=2 * 10**9)
     upload_ttl: Duration = Field(default=24 * 3600.0, gt=0)
     tombstone_ttl: Duration = Field(default=24 * 3600.0, ge=0)
+    trash_ttl: Duration = Field(default=30 * 24 * 3600.0, ge=0)
     watch_grace: Duration = Field(default=4 * 3600.0, ge=0, le=24 * 3600)
     janitor: bool = True
     janitor_interval: Duration | None = Field(default=None, gt=0)
@@ -110,6 +127,15 @@ class Settings(BaseSettings):
     max_connections: int = Field(default=20_000, ge=1)
     max_user_connections: int = Field(default=1_000, ge=1)
     user_byte_budget: Size | None = Field(default=None, ge=2**20)
+    otlp_endpoint: str | None = None
+    audit_ttl: Duration = Field(default=30 * 24 * 3600.0, ge=0)
+    approve_url: str | None = None
+    approve_timeout: Duration = Field(default=24 * 3600.0, ge=0)
+    approve_otherwise: Literal["reject", "publish"] = "reject"
+    webhook_private: bool = False
+    metrics_port: int | None = Field(default=None, ge=1, le=65535)
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["json", "text"] | None = None
 
     @field_validator("database_url")
     @classmethod
@@ -153,6 +179,22 @@ class Settings(BaseSettings):
             raise ValueError("must be the name of a region such as eu-central-1")
         return value
 
+    @field_validator("otlp_endpoint")
+    @classmethod
+    def _is_collector(cls, value: str | None) -> str | None:
+        if value is not None and not _is_public(value):
+            raise ValueError("must be an address such as http://127.0.0.1:4318")
+        if value is not None and find_spec("opentelemetry") is None:
+            raise ValueError("needs a package: pip install 'lading[otel]'")
+        return value
+
+    @field_validator("approve_url")
+    @classmethod
+    def _is_asked(cls, value: str | None) -> str | None:
+        if value is not None and not _is_asked(value):
+            raise ValueError("must be an address such as http://scanner:8080/check")
+        return value
+
     @field_validator("public_url")
     @classmethod
     def _is_url(cls, value: str | None) -> str | None:
@@ -176,6 +218,15 @@ class Settings(BaseSettings):
     @classmethod
     def _are_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return _each(value, _is_network, "an address or a network such as 10.0.0.0/8")
+
+    @field_validator("oidc_issuer")
+    @classmethod
+    def _is_issuer(cls, value: str | None) -> str | None:
+        if value is not None:
+            home = value.startswith("http://") and is_loopback(urlsplit(value).hostname or "")
+            if not _is_public(value) or not (home or value.startswith("https://")):
+                raise ValueError("must be an address that begins with https://")
+        return value
 
     @field_validator("jwt_jwks")
     @classmethod
@@ -203,6 +254,24 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _has_accounts_to_make(self) -> Settings:
+        if self.signup != "closed" and self.auth != "accounts":
+            raise ValueError(f"LADING_SIGNUP={self.signup} needs LADING_AUTH=accounts")
+        return self
+
+    @model_validator(mode="after")
+    def _has_a_provider(self) -> Settings:
+        given = [self.oidc_client_id, self.oidc_client_secret]
+        given += [self.oidc_admin_group, self.oidc_grant_group]
+        if self.oidc_issuer is None and any(each is not None for each in given):
+            raise ValueError("LADING_OIDC_… needs LADING_OIDC_ISSUER")
+        if self.oidc_issuer is not None and self.oidc_client_id is None:
+            raise ValueError("LADING_OIDC_ISSUER needs LADING_OIDC_CLIENT_ID")
+        if self.oidc_issuer is not None and self.auth != "accounts":
+            raise ValueError("LADING_OIDC_ISSUER needs LADING_AUTH=accounts")
+        return self
+
+    @model_validator(mode="after")
     def _open_only_at_home(self) -> Settings:
         if self.auth == "none" and not is_loopback(self.host):
             raise ValueError(
@@ -219,6 +288,17 @@ class Settings(BaseSettings):
                 f"file:///srv/lading, not {self.blobs}: a proxy can send only files of a directory"
             )
         return self
+
+    @model_validator(mode="after")
+    def _has_two_ports(self) -> Settings:
+        if self.metrics_port is not None and self.metrics_port == self.port:
+            raise ValueError(f"LADING_METRICS_PORT={self.metrics_port} must not be LADING_PORT")
+        return self
+
+    @property
+    def has_admin_token(self) -> bool:
+        """Whether the token in the data directory is a credential."""
+        return self.auth in ("token", "accounts")
 
     @property
     def largest_chunk(self) -> int:
@@ -240,6 +320,12 @@ def _each(values: tuple[str, ...], is_good: Callable[[str], bool], allowed: str)
 
 def _is_public(text: str) -> bool:
     return bool(re.fullmatch(r"https?://[^/\s?#]+(/[^\s?#]*)?", text)) and _has_a_host(text)
+
+
+def _is_asked(text: str) -> bool:
+    return bool(re.fullmatch(r"https?://[A-Za-z0-9.\[\]:_-]+([/?][!-~]*)?", text)) and _has_a_host(
+        text
+    )
 
 
 def _is_origin(text: str) -> bool:
@@ -304,8 +390,8 @@ def _line(item: Any) -> str:
         return reason(item)
     name = str(item["loc"][0])
     variable = f"LADING_{name.upper()}"
-    if variable in ("LADING_DATABASE_URL", "LADING_JWT_SECRET"):
-        value = "(hidden)"  # it is a secret, or may contain one
+    if variable in MAY_BE_SECRET:
+        value = "(hidden)"
     else:
         value = _on_one_line(str(os.environ.get(variable, item["input"])))
     return f"{variable}={value}: {_on_one_line(reason(item))}{_limits(name)}"

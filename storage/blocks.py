@@ -30,7 +30,7 @@ class Blocks:
         block: list[Piece] = []
         size = 0
         while size < most and len(block) < MOST_PIECES and (piece := await self._at(len(block))):
-            if block and (piece.slice_start != block[-1].end or size + piece.size > most):
+            if block and (size + piece.size > most or piece.slice_start != block[-1].end):
                 break
             block.append(piece)
             size += piece.size

@@ -29,6 +29,10 @@ LATE = timedelta(hours=1)
 """A server of the version before, which still runs beside this one, may write a document with an
 id that lies before the mark: its clock may be behind, and ids are older than their documents."""
 
+NAMES = "names-2"
+"""The mark of the present form. Another name looks at all documents again: `names` was the mark
+before there was a form in which names are searched."""
+
 Correct = Callable[[ObjectId | None, int], Awaitable[ObjectId | None]]
 
 
@@ -53,7 +57,7 @@ class Corrections:
     async def once(self, pause: float = PAUSE_SECONDS) -> None:
         """Look through what was written since the last time; raises Unavailable."""
         await self._walk("tags", self._tags.correct_names, pause)
-        await self._walk("names", self._manifests.correct_names, pause)
+        await self._walk(NAMES, self._manifests.correct_names, pause)
 
     async def _walk(self, name: str, correct: Correct, pause: float) -> None:
         mark = {"_id": name}

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import re
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -46,6 +47,9 @@ _MONGODBS_OWN = ("admin", "config", "local")
 DURABLE = WriteConcern(w="majority", j=True, wtimeout=30_000)
 """On a replica set: journaled by most nodes. On a standalone server: in its journal."""
 
+QUICK = WriteConcern(w=1)
+"""For what need not survive a power cut: the database has it, perhaps not yet in its journal."""
+
 SETTLED = ReadConcern("majority")
 """Data that was read cannot be rolled back."""
 
@@ -54,6 +58,10 @@ RETRY_SECONDS = 20.0
 
 _FULL = (14031,)  # OutOfDiskSpace
 _EXISTS = (48,)  # NamespaceExists
+_NO_INDEX = (27, None)  # IndexNotFound; mongomock has no numbers
+
+ORDERED = ("name_key", "size", "modified_key", "mime_type")
+"""The fields by which finished files are listed, beside their ids."""
 
 T = TypeVar("T")
 
@@ -65,6 +73,31 @@ class Space:
     free: int
     reusable: int = 0
     files: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What a database says about itself; None for what it does not say, or not to this user.
+
+    `memory` is its resident memory in bytes. `majority_lag` is how many seconds most nodes of a
+    replica set are behind its primary.
+    """
+
+    memory: int | None = None
+    majority_lag: float | None = None
+
+
+Observe = Callable[[str, str, float, int], None]
+"""Called with the operation, such as `Chunks.insert`, its outcome (`ok` or `failed`), its seconds,
+and how often it was repeated."""
+
+_observers: list[Observe] = []
+
+
+def watch_operations(observe: Observe) -> Callable[[], None]:
+    """Let `observe` hear of every operation of this process; returns what ends that."""
+    _observers.append(observe)
+    return lambda: _observers.remove(observe)
 
 
 class Database:
@@ -82,15 +115,22 @@ class Database:
         self.grants = self._collection("grants")
         self.tags = self._collection("tags")
         self.idempotency = self._collection("idempotency")
+        self.webhooks = self._collection("webhooks")
+        self.deliveries = self._collection("deliveries")
+        self.audit = self._collection("audit", QUICK)
+        self.users = self._collection("users")
+        self.sessions = self._collection("sessions")
+        self.attempts = self._collection("attempts")
+        self.passkeys = self._collection("passkeys")
         self.marks = self._collection("marks")
         self._elections = self._collection("elections")
         self._settled: object = None
         self._settling = asyncio.Lock()
 
-    def _collection(self, name: str) -> Any:
+    def _collection(self, name: str, write_concern: WriteConcern = DURABLE) -> Any:
         return self._database.get_collection(
             name,
-            write_concern=DURABLE,
+            write_concern=write_concern,
             read_concern=SETTLED,
             read_preference=ReadPreference.PRIMARY,
         )
@@ -106,11 +146,15 @@ class Database:
         covering = [("upload_id", 1), ("slice_start", 1), ("size", 1), ("crc32c", 1)]
         await self.chunks.create_index(covering, name="pieces")
         await self.manifests.create_index([("user_id", 1), ("state", 1), ("_id", -1)], name="user")
-        for field in ("directory", "tags"):
-            keys = [("user_id", 1), ("state", 1), (field, 1), ("_id", -1)]
-            await self.manifests.create_index(keys, name=f"user_{field}")
+        await self._create_lists()
         due = [("state", 1), ("emptied", 1), ("expires_at", 1)]
         await self.manifests.create_index(due, name="due")
+        for field in ("kept_as", "former.key"):  # only of files that were replaced
+            await self.manifests.create_index(
+                field, name=field, partialFilterExpression={field: {"$gt": ""}}
+            )
+        changed = [("changed_at", 1), ("user_id", 1), ("_id", 1)]
+        await self.manifests.create_index(changed, name="changed", sparse=True)
         # It holds only the manifests with steps left, of which there are few.
         undone = {"todo.0": {"$exists": True}}
         await self.manifests.create_index(
@@ -119,11 +163,55 @@ class Database:
         await self.pictures.create_index("upload_id", name="upload_id")
         await self.grants.create_index([("token", 1)], name="token", unique=True)
         await self.grants.create_index([("minter", 1), ("_id", -1)], name="minter")
+        links = [("minter", 1), ("action", 1), ("_id", -1)]
+        await self.grants.create_index(links, name="minter_action")
         await self.grants.create_index("user_id", name="user_id")
         await self.grants.create_index("kept_until", name="kept_until", expireAfterSeconds=0)
         await self.idempotency.create_index("user_id", name="user_id")
         await self.idempotency.create_index("kept_until", name="kept_until", expireAfterSeconds=0)
         await self.tags.create_index([("user_id", 1), ("name", 1)], name="name", unique=True)
+        # What there is of an event is one document; of one subject it is read in order.
+        event = [("webhook_id", 1), ("subject", 1), ("number", 1)]
+        await self.deliveries.create_index(event, name="event", unique=True)
+        due = [("webhook_id", 1), ("state", 1), ("due_at", 1)]
+        await self.deliveries.create_index(due, name="due")
+        await self.deliveries.create_index([("webhook_id", 1), ("_id", -1)], name="log")
+        await self.deliveries.create_index([("state", 1), ("created_at", 1)], name="pending")
+        for field in ("user_id", "owner", "file_id"):
+            await self.audit.create_index([(field, 1), ("_id", -1)], name=field)
+        await self.audit.create_index("kept_until", name="kept_until", expireAfterSeconds=0)
+        await self.deliveries.create_index("kept_until", name="kept_until", expireAfterSeconds=0)
+        await self.users.create_index("key", name="key", unique=True)
+        await self.users.create_index(
+            "identity",
+            name="identity",
+            unique=True,
+            partialFilterExpression={"identity": {"$exists": True}},
+        )
+        await self.sessions.create_index([("user_id", 1), ("used_at", -1)], name="user")
+        await self.passkeys.create_index("user_id", name="user_id")
+        for short_lived in (self.sessions, self.attempts):
+            await short_lived.create_index("kept_until", name="kept_until", expireAfterSeconds=0)
+
+    async def _create_lists(self) -> None:
+        """The indexes that lists of files are answered from."""
+        tags = [("user_id", 1), ("state", 1), ("tags", 1), ("_id", -1)]
+        await self.manifests.create_index(tags, name="user_tags")
+        # With the size, so that directories are added up without reading a document.
+        sizes = [("user_id", 1), ("state", 1), ("directory", 1), ("_id", -1), ("size", 1)]
+        await self.manifests.create_index(sizes, name="user_directories")
+        try:
+            await self.manifests.drop_index("user_directory")  # its predecessor
+        except OperationFailure as error:
+            if error.code not in _NO_INDEX:
+                raise
+        # Only of finished files: an upload that is under way costs them nothing.
+        ready = {"state": "ready"}
+        for field in ORDERED:
+            keys = [("user_id", 1), ("state", 1), (field, 1), ("_id", 1)]
+            await self.manifests.create_index(
+                keys, name=f"order_{field}", partialFilterExpression=ready
+            )
 
     async def _create(self, name: str, **options: Any) -> None:
         try:
@@ -188,6 +276,35 @@ class Database:
             return None
         reusable, files = answer.get("freeStorageSize", 0), answer.get("storageSize", 0)
         return Space(int(total - used), int(reusable), int(files))
+
+    async def command(self, name: str) -> dict[str, Any]:
+        """The answer of a command of the database about itself; raises Unavailable."""
+        found: dict[str, Any] = await persist(lambda: self._database.command(name), seconds=0)
+        return found
+
+    async def health(self) -> Health:
+        """What the database says about itself; raises Unavailable."""
+        await self.ping()
+        return Health(await self._memory(), await self._majority_lag())
+
+    async def _memory(self) -> int | None:
+        try:
+            found = await self._database.command("serverStatus", mem=1)
+        except (NotImplementedError, PyMongoError):
+            return None  # a stand-in knows no such command, and a user may not be allowed it
+        resident = found.get("mem", {}).get("resident")
+        return None if resident is None else int(resident) * 2**20
+
+    async def _majority_lag(self) -> float | None:
+        try:
+            found = await self._database.command("hello")
+        except (NotImplementedError, PyMongoError):
+            return None  # a stand-in knows no such command; without an answer the lag is unknown
+        last = found.get("lastWrite", {})
+        if "lastWriteDate" not in last or "majorityWriteDate" not in last:
+            return None
+        lag: float = (last["lastWriteDate"] - last["majorityWriteDate"]).total_seconds()
+        return max(0.0, lag)
 
     async def compact(self) -> None:
         """Give what can be reused among the pieces back to the disk; raises Unavailable.
@@ -270,17 +387,30 @@ async def persist(operation: Callable[[], Awaitable[T]], seconds: float = RETRY_
     Every operation of this package means the same when it is done twice. DuplicateKeyError passes
     through, since it is an answer.
     """
-    loop = asyncio.get_running_loop()
-    end = loop.time() + seconds
-    pause = 0.05
-    while True:
-        try:
-            return await operation()
-        except DuplicateKeyError:
-            raise
-        except PyMongoError as error:
-            if not _may_pass(error) or loop.time() + pause > end:
-                log.warning("database-error", error=cause_of(error), kind=type(error).__name__)
-                raise translate(error) from error
-        await asyncio.sleep(pause)
-        pause = min(pause * 2, 1.0)
+    begun, retries, outcome = time.perf_counter(), 0, "failed"
+    end, pause = begun + seconds, 0.05
+    try:
+        while True:
+            try:
+                found = await operation()
+            except DuplicateKeyError:
+                outcome = "ok"
+                raise
+            except PyMongoError as error:
+                if not _may_pass(error) or time.perf_counter() + pause > end:
+                    log.warning("database-error", error=cause_of(error), kind=type(error).__name__)
+                    raise translate(error) from error
+            else:
+                outcome = "ok"
+                return found
+            await asyncio.sleep(pause)
+            pause, retries = min(pause * 2, 1.0), retries + 1
+    finally:
+        for observe in _observers:
+            observe(_name(operation), outcome, time.perf_counter() - begun, retries)
+
+
+def _name(operation: object) -> str:
+    """The method that asks, such as `Chunks.insert`: there are as many as the code has."""
+    words = getattr(operation, "__qualname__", "").split(".<locals>")[0].split(".")
+    return ".".join(words[-2:]) or "other"

@@ -39,13 +39,15 @@ class FreeSpace:
         directory: str | None = None,
         look_seconds: float = LOOK_SECONDS,
     ) -> None:
-        self._database = database
+        self._asked = database
         self._directory = directory
-        self._floor = floor
+        self.floor = floor
         self._margin = floor // 2
         self._look_seconds = look_seconds
-        self._space: Space | None = None
-        self._directory_free: int | None = None
+        self.database: Space | None = None
+        """The database's disk at the last look, where it is known."""
+        self.directory_free: int | None = None
+        """The free bytes at the last look on the disk of the directory, if there is one."""
         self._taken = 0
         """Bytes that were let in since the last look."""
 
@@ -53,8 +55,8 @@ class FreeSpace:
         """Read how much space is free; raises Unavailable."""
         taken = self._taken
         if self._directory is not None:
-            self._directory_free = await asyncio.to_thread(_free, self._directory)
-        self._space = await self._database.space()
+            self.directory_free = await asyncio.to_thread(_free, self._directory)
+        self.database = await self._asked.space()
         self._taken -= taken
 
     async def watch(self) -> None:
@@ -68,26 +70,26 @@ class FreeSpace:
 
     def check(self, size: int = 0) -> None:
         """Let `size` bytes in; raise StorageFull unless there is enough space."""
-        if not self._floor:
+        if not self.floor:
             return
-        if self._directory_free is None:
+        if self.directory_free is None:
             self._check_database(self._taken)
         else:
-            self._check_directory(self._directory_free - self._taken)
+            self._check_directory(self.directory_free - self._taken)
             self._check_database(0)
         self._taken += size
 
     def _check_directory(self, free: int) -> None:
-        if free < self._floor:
+        if free < self.floor:
             raise StorageFull(
                 f"The disk of the directory with the files has {max(free, 0)} bytes left; the "
-                f"server keeps {self._floor} free. Delete files, or make space on the disk; then "
+                f"server keeps {self.floor} free. Delete files, or make space on the disk; then "
                 "try again.",
                 free=max(free, 0),
             )
 
     def _check_database(self, taken: int) -> None:
-        space = self._space
+        space = self.database
         if space is None:
             return
         free = space.free - taken
@@ -98,10 +100,10 @@ class FreeSpace:
                 "again.",
                 free=max(free, 0),
             )
-        if free + space.reusable < self._floor:
+        if free + space.reusable < self.floor:
             raise StorageFull(
                 f"The database has {free} bytes left on its disk and {space.reusable} to reuse in "
-                f"its files; the server keeps {self._floor} free. Delete files, or make space on "
+                f"its files; the server keeps {self.floor} free. Delete files, or make space on "
                 "the disk; then try again.",
                 free=free + space.reusable,
             )

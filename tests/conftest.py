@@ -15,6 +15,7 @@ from pymongo import MongoClient, monitoring
 
 from lading.storage.database import Database, connect
 from lading.storage.embedded.process import EmbeddedMongo
+from tests.support.parts import close_homes
 from tests.support.seaweedfs import BUCKET, SeaweedFS, seaweedfs
 from tests.support.servers import Process, process
 from tests.support.shard_keys import ShardKeys
@@ -80,6 +81,7 @@ async def database(database_url: str) -> AsyncIterator[Database]:
     found = Database(connect(database_url))
     await found.prepare()
     yield found
+    await close_homes()
     await found.close()
 
 

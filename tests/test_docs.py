@@ -26,6 +26,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
@@ -36,14 +37,18 @@ from starlette.routing import Route, WebSocketRoute
 
 from lading.cli import app as command_line
 from lading.client import errors as client_errors
+from lading.doctor import ADVICE
 from lading.protocol import codec, messages
 from lading.protocol.errors import CATALOGUE, LadingError
+from lading.protocol.webhooks import Event
 from lading.server.app import OPERATIONS, ROUTES
 from lading.server.limits import Limits
 from lading.server.net.problems import STATUS
 from lading.server.settings import Settings, load
+from lading.storage.collections.audit import Act
 from tests.support import seaweedfs
 from tests.support.children import free_port
+from tests.support.metrics import FAMILIES
 from tests.support.photos import jpeg
 from tests.support.servers import process
 
@@ -158,10 +163,17 @@ def test_variables_of_the_client_are_those_that_it_reads() -> None:
     assert listed == set(re.findall(r'environ\.get\("(LADING_\w+)"\)', source))
 
 
+@cache
+def read_by_tests() -> set[str]:
+    """The variables with which a test takes more than it does in CI."""
+    text = "".join(path.read_text("utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    return set(re.findall(r'os\.environ\.get\("(LADING_[A-Z_]+)"', text))
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_variables_named_anywhere_exist(page: Path) -> None:
     named = set(re.findall(r"LADING_[A-Z0-9_]*[A-Z0-9]", page.read_text("utf-8")))
-    assert named <= VARIABLES | {"LADING_URL", "LADING_TOKEN"}
+    assert named <= VARIABLES | read_by_tests() | {"LADING_URL", "LADING_TOKEN", "LADING_PROFILE"}
 
 
 # -- routes ----------------------------------------------------------------------------------------
@@ -199,6 +211,41 @@ def test_routes_named_anywhere_exist(page: Path) -> None:
     span = re.compile(r"`(GET|HEAD|POST|PUT|PATCH|DELETE) (/[^`\s?]*)[^`]*`")
     named = span.findall(page.read_text("utf-8"))
     assert [route for route in named if not is_served(*route)] == []
+
+
+# -- webhooks --------------------------------------------------------------------------------------
+
+
+def test_every_event_is_documented_and_nothing_else() -> None:
+    listed = [code(row[0]) for row in rows(section("docs/webhooks.md", "## Events"))]
+    assert sorted(listed) == sorted(str(each) for each in Event)
+
+
+def test_every_act_of_the_audit_log_is_documented_and_nothing_else() -> None:
+    table = section("docs/operations.md", "### The audit log")
+    listed = [each for row in rows(table) for each in re.findall(r"`([a-z-]+)`", row[0])]
+    assert sorted(listed) == sorted(str(each) for each in Act)
+
+
+# -- metrics ---------------------------------------------------------------------------------------
+
+
+def test_every_metric_is_documented_with_its_type_and_nothing_else() -> None:
+    listed = {
+        code(row[0]): row[1] for row in rows(page_text("docs/metrics.md").partition("\n## ")[0])
+    }
+    wanted = {
+        family.name + "_total" * (family.type == "counter"): family.type for family in FAMILIES
+    }
+    assert listed == wanted
+
+
+# -- the trials of the doctor ----------------------------------------------------------------------
+
+
+def test_every_trial_of_the_doctor_is_documented_and_nothing_else() -> None:
+    listed = {code(row[0]) for row in rows(section("docs/operations.md", "### From outside"))}
+    assert listed == set(ADVICE)
 
 
 # -- errors ----------------------------------------------------------------------------------------
@@ -327,7 +374,7 @@ def test_links_within_the_project_lead_somewhere(page: Path) -> None:
 def test_paths_in_code_spans_exist(page: Path) -> None:
     spans = re.findall(r"`([\w.-]+/[\w./-]*)`", page.read_text("utf-8"))
     named = {span for span in spans if span.split("/")[0] in FOLDERS}
-    built = {span for span in named if span.startswith("server/page/")}
+    built = {span for span in named if span.startswith(("server/page/", "build/"))}
     assert {span for span in named - built if not (ROOT / span).exists()} == set()
 
 
@@ -402,8 +449,8 @@ def test_commands_and_options_of_examples_exist(words: list[str]) -> None:
 @pytest.mark.parametrize("block", blocks("sh"))
 def test_curl_examples_ask_for_routes_that_exist(block: Block) -> None:
     for words in _calls(block.text, "curl"):
-        if any(word.startswith(("$BUCKET", "http://$S3/")) for word in words):
-            continue  # the bucket's own address
+        if any(word.startswith(("$BUCKET", "http://$S3/", "$SITE/")) for word in words):
+            continue  # the address of the bucket, or of the reader's own site
         (url,) = [word for word in words if word.startswith("$URL")]
         path = url.removeprefix("$URL").partition("?")[0]
         path = path.replace("$LOCATION", "/v1/files/0").replace("$UPLOAD", "/v1/uploads/0")
@@ -436,6 +483,7 @@ def test_examples_run(page: Path, tmp_path: Path, database_url: str) -> None:
     (tmp_path / "film.mp4").write_bytes(film)
     kept = {name: value for name, value in os.environ.items() if not name.startswith("LADING_")}
     environment = {**kept, "PYTHON": sys.executable, "PYTHONPATH": str(ROOT)}
+    environment["XDG_CONFIG_HOME"] = str(tmp_path / "config")
     with process(tmp_path / "lading-data", database_url) as server:
         script = PREAMBLE
         for number, block in enumerate(b for b in BLOCKS if b.page == page and "run" in b.info):
@@ -464,6 +512,14 @@ def test_examples_run(page: Path, tmp_path: Path, database_url: str) -> None:
         assert copy.read_bytes() == (tmp_path / "photo.jpg").read_bytes()
 
 
+SERVE = (
+    "from lading.server.limits import USUAL_LIMITS; "
+    'object.__setattr__(USUAL_LIMITS.uploads, "todo_lease_seconds", 5.0); '
+    "from lading.server.process.serve import serve; raise SystemExit(serve())"
+)
+"""`lading serve`, but what a killed server was doing is free after 5 seconds instead of 30."""
+
+
 def _alone() -> list[Any]:
     alone = [block for block in BLOCKS if block.info[1:2] == ("alone",)]
     found = {(block.page, name) for block in alone for name in block.info[2:]}
@@ -477,13 +533,14 @@ def test_examples_that_start_their_servers_run(
 ) -> None:
     film = os.urandom(3 * 2**20)
     (tmp_path / "film.mp4").write_bytes(film)
+    (tmp_path / "photo.jpg").write_bytes(jpeg())
     ports = {f"127.0.0.1:{port}": free_port() for port in (8080, 8081, 8333)}
     script = PREAMBLE + "".join(
         block.text
         for block in BLOCKS
         if block.page == page and block.info[1:2] == ("alone",) and name in block.info[2:]
     )
-    script = script.replace("scripts/serve", '"$PYTHON" -m lading serve')
+    script = script.replace("scripts/serve", f"\"$PYTHON\" -c '{SERVE}'")
     script = script.replace(".venv/bin/weed", str(seaweedfs.program()))
     shutil.copytree(ROOT / "deploy", tmp_path / "deploy")
     for copied in [path for path in (tmp_path / "deploy").rglob("*") if path.is_file()]:
@@ -493,6 +550,7 @@ def test_examples_that_start_their_servers_run(
         **kept,
         "PYTHON": sys.executable,
         "PYTHONPATH": str(ROOT),
+        "XDG_CONFIG_HOME": str(tmp_path / "config"),
         "LADING_DATABASE_URL": database_url,
         "LADING_PORT": str(ports["127.0.0.1:8080"]),
         "SIZE": "200M",

@@ -19,7 +19,7 @@ from ruamel.yaml import YAML
 from tests.support.figures import LONGEST
 
 ROOT = Path(__file__).parent.parent
-LOCKS = ("serve", "test", "bench")
+LOCKS = ("serve", "test", "bench", "helm", "audit")
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 FIXED_AT_ROOT = (

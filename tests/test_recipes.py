@@ -11,13 +11,9 @@ import hashlib
 import json
 import os
 import re
-import shutil
-import socket
-import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,9 +23,9 @@ import pytest
 
 from lading.protocol.receiver import ReceiverLimits
 from lading.server.limits import Limits
+from tests.support import proxies
 from tests.support.children import free_port
 from tests.support.homes import make_public, stored
-from tests.support.missing import missing
 from tests.support.photos import jpeg
 from tests.support.servers import Inside, Running, inside
 from tests.support.wire import PING, STORED, WINDOW, channel
@@ -65,20 +61,12 @@ def nginx(folder: Path, port: int, upstream: str, directory: Path, site: str = "
         site or recipe("nginx/lading.conf"),
         (UPSTREAM, upstream),
         (DIRECTORY, str(directory)),
-        ("listen 443 ssl;", f"listen 127.0.0.1:{port};"),
+        ("listen 443 ssl http2;", f"listen 127.0.0.1:{port};"),
         ("/var/log/nginx/access.log", str(folder / "access.log")),
         ("5m;", f"{IDLE}s;"),
     )
     site = re.sub(r"ssl_certificate(_key)? .*;", "", site)
-    places = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    temporary = "".join(f"{each}_temp_path {folder / each};" for each in places)
-    user = "user root;" if os.getuid() == 0 else ""
-    config = folder / "nginx.conf"
-    config.write_text(
-        f"{user} daemon off; worker_processes 1; pid {folder / 'pid'}; error_log stderr;"
-        f"events {{}} http {{ {temporary}\n{site}\n}}"
-    )
-    return ["nginx", "-e", "stderr", "-p", str(folder), "-c", str(config)]
+    return proxies.nginx(folder, site)
 
 
 def caddy(folder: Path, port: int, upstream: str, directory: Path) -> list[str]:
@@ -89,9 +77,7 @@ def caddy(folder: Path, port: int, upstream: str, directory: Path) -> list[str]:
         (DIRECTORY, str(directory)),
         ("\nfiles.example.org {", f"\nhttp://127.0.0.1:{port} {{"),
     )
-    config = folder / "Caddyfile"
-    config.write_text("{\n\tadmin off\n\tauto_https off\n}\n" + site)
-    return ["caddy", "run", "--adapter", "caddyfile", "--config", str(config)]
+    return proxies.caddy(folder, site)
 
 
 @dataclass(frozen=True)
@@ -124,32 +110,6 @@ class Proxied(Running):
         return out.decode()
 
 
-@contextmanager
-def running(command: list[str], folder: Path, port: int) -> Any:
-    path = f"{os.environ['PATH']}:/usr/sbin"
-    program = shutil.which(command[0], path=path)
-    if program is None:
-        missing(f"{command[0]} is missing (Debian: apt-get install {command[0]})")
-    log = folder / "proxy.log"
-    own = {"HOME": str(folder), "XDG_DATA_HOME": str(folder), "XDG_CONFIG_HOME": str(folder)}
-    with log.open("wb") as output:
-        child = subprocess.Popen(
-            [program, *command[1:]], env=os.environ | own, stdout=output, stderr=output
-        )
-    try:
-        end = time.monotonic() + 20
-        while True:
-            assert child.poll() is None, log.read_text()
-            assert time.monotonic() < end, log.read_text()
-            with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-                break
-            time.sleep(0.02)
-        yield
-    finally:
-        child.terminate()
-        child.wait(20)
-
-
 Make = Callable[[Path, int, str, Path], list[str]]
 
 
@@ -165,7 +125,7 @@ async def proxied(
     ) as server:
         port = free_port()
         command = make(folder, port, f"127.0.0.1:{server.port}", directory)
-        with running(command, folder, port):
+        with proxies.running(command, folder, port):
             url = f"http://127.0.0.1:{port}"
             yield Proxied(url, server.token, server.data, folder, server, directory)
 
@@ -235,6 +195,15 @@ async def test_what_is_too_large_is_refused_in_ladings_words(site: Proxied) -> N
         )
         answer = await http.put(granted["url"], content=bytes(10))
         assert (await json_of(answer, 413))["code"] == "too-large"
+
+
+async def test_a_resumable_upload_in_one_request_passes(site: Proxied) -> None:
+    # The answer 104, which comes before the body has been sent, must not end the request.
+    headers = {"Upload-Draft-Interop-Version": "8", "Upload-Complete": "?1"}
+    async with site.http() as http:
+        answer = await http.post("/v1/files?name=a", content=bytes(8 * 2**20), headers=headers)
+        assert (await json_of(answer))["size"] == 8 * 2**20
+        assert answer.headers["upload-complete"] == "?1"
 
 
 async def test_ranges_pass(site: Proxied) -> None:

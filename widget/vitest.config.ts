@@ -8,6 +8,7 @@ export default defineConfig({
     // The examples import the package by its name, as its users do.
     alias: [
       { find: /^lading$/, replacement: source("index") },
+      { find: /^lading\/react$/, replacement: source("react") },
       { find: /^lading\/uppy$/, replacement: source("uppy") },
     ],
   },

@@ -17,14 +17,25 @@ Job = dict[str, Any]
 
 
 def work(task: Callable[[Job], Job]) -> None:
-    """Do the job on standard input; prints what `task` gave, and the CPU time of this process.
+    """Do the job on standard input; prints what `task` gave, and what this process used: its CPU
+    time, and the most bytes that were resident. A task that had others do its work tells theirs.
 
     By `seconds` a task tells how long it took from its first request to the last answer.
     """
     job = json.load(sys.stdin)
     before = time.process_time()
     result = task(job)
-    json.dump({**result, "cpu_seconds": time.process_time() - before}, sys.stdout)
+    own = {
+        "cpu_seconds": time.process_time() - before,
+        "resident": _resident(),
+    }
+    json.dump({**own, **result}, sys.stdout)
+
+
+def _resident() -> int:
+    """The most bytes that were resident; that of getrusage(2) begins with those of the parent."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
 
 class Source:

@@ -1,14 +1,16 @@
 /**
- * Uploads a file from a page of a Lading server, in a real Chromium: node browser.mjs
+ * Uploads from a page in a real Chromium: node browser.mjs
  *
- * Takes `{"url", "token", "path", "chromium"}` on standard input and prints
- * `{"seconds", "heap_growth", "longest_task", "cpu_seconds"}`: bytes, seconds, and the CPU time of all
- * processes of Chromium. Owns the browser and what is read of it. Refuses to know the server.
+ * Takes `{"kind", "url", "token", "chromium"}` on standard input, and `path` for one file or `count` for so many
+ * small ones; prints `{"seconds", "heap_growth", "heap_kept", "longest_task", "cpu_seconds", "resident"}`: bytes,
+ * seconds, and the CPU time and memory of all processes of Chromium. Owns the browser and what is read of it. Refuses
+ * to know the servers.
  *
- * The page is the server's own, with its policy; it imports the client that the server serves, which
- * starts its worker. The clock runs from `start()` to the finished file.
+ * The page is the server's own, with its policy: Lading's, whose client and worker it serves, or a plain one with
+ * @uppy/tus. The clock runs from the start of the upload to the finished file or files.
  */
 
+import { readFile } from "node:fs/promises";
 import { json } from "node:stream/consumers";
 import { setTimeout as pause } from "node:timers/promises";
 import { chromium } from "../../widget/node_modules/playwright-core/index.mjs";
@@ -88,55 +90,159 @@ function bytes({ usedSize = 0, backingStorageSize = 0 }) {
   return usedSize + backingStorageSize;
 }
 
-/** The page with a file chosen and the client loaded, before anything is sent. */
-async function prepare(page, { url, token, path }) {
+/** The page of a Lading server, signed in. */
+async function openLibrary(page, { url, token }) {
   await page.goto(`${url}/?token=${token}`);
   await page.getByRole("heading", { name: "Library" }).waitFor();
-  await page.evaluate(async () => {
-    const input = Object.assign(document.createElement("input"), { type: "file", id: "bench" });
-    document.body.append(input);
-    globalThis.lading = await import("/widget/lading.js");
+}
+
+/** Choose the file, in an input that the page does not know. */
+async function choose(page, { path }) {
+  await page.evaluate(() => {
+    document.body.append(Object.assign(document.createElement("input"), { type: "file", id: "bench" }));
   });
   await page.locator("#bench").setInputFiles(path);
 }
 
-/** Runs in the page. Tasks that are shorter than 50 ms are not told of: 0.05 stands for them. */
-async function upload() {
-  let longest = 50;
-  const look = (entries) => entries.forEach(({ duration }) => (longest = Math.max(longest, duration)));
+/** Runs in the page: notes the longest task from now on. Those under 50 ms are not told of: 50 stands for them. */
+function watchTasks() {
+  globalThis.longest = 50;
+  const look = (entries) => entries.forEach(({ duration }) => (globalThis.longest = Math.max(globalThis.longest, duration)));
   const observer = new PerformanceObserver((list) => look(list.getEntries()));
   observer.observe({ type: "longtask" });
+  globalThis.longestTask = async () => {
+    await new Promise((resolve) => setTimeout(resolve)); // the last task is told of when it is over
+    look(observer.takeRecords());
+    return globalThis.longest / 1000;
+  };
+}
+
+/** Runs in the page: one file by Lading's client. */
+async function uploadByLading() {
   const [file] = document.getElementById("bench").files;
   const begin = performance.now();
   const stored = await new globalThis.lading.Upload(file).start();
   const seconds = (performance.now() - begin) / 1000;
   if (stored.size !== file.size) throw new Error(`${stored.size} bytes were stored`);
-  await new Promise((resolve) => setTimeout(resolve)); // the last task is told of when it is over
-  look(observer.takeRecords());
-  observer.disconnect();
-  return { seconds, longest_task: longest / 1000 };
+  return seconds;
+}
+
+/** Runs in the page: files by @uppy/tus with its defaults; those of the input, or so many of 2 kB. */
+async function uploadByUppy(count) {
+  const files = count === 0 ? [...document.getElementById("bench").files] : globalThis.smallFiles(count);
+  const uppy = new globalThis.peer.Uppy().use(globalThis.peer.Tus, { endpoint: `${location.origin}/files` });
+  const begin = performance.now();
+  uppy.addFiles(files.map((data) => ({ name: data.name, type: data.type, data })));
+  const { successful, failed } = await uppy.upload();
+  const seconds = (performance.now() - begin) / 1000;
+  if (failed.length || successful.length !== files.length) throw new Error(`${failed.length} failed`);
+  return seconds;
+}
+
+/** Runs in the page: drops so many files of 2 kB on it; the time when it did. */
+function drop(count) {
+  const dropped = new DataTransfer();
+  for (const file of globalThis.smallFiles(count)) dropped.items.add(file);
+  const begin = performance.now();
+  const event = new DragEvent("drop", { dataTransfer: dropped, bubbles: true, cancelable: true });
+  document.querySelector(".uppy-Dashboard").dispatchEvent(event);
+  return begin;
+}
+
+/** Runs in the page: makes files of 2 kB, no two of them the same. */
+function prepareSmallFiles() {
+  globalThis.smallFiles = (count) =>
+    Array.from({ length: count }, (_, each) => {
+      const bytes = crypto.getRandomValues(new Uint8Array(2000));
+      return new File([bytes], `${each}.bin`, { type: "application/octet-stream" });
+    });
+}
+
+async function openPeer(page, { url }) {
+  await page.goto(url);
+  await page.evaluate(async () => {
+    globalThis.peer = await import("/uppy.js");
+  });
+}
+
+/** What each kind of job prepares, and what the clock is about. */
+const KINDS = {
+  lading: {
+    async prepare(page, job) {
+      await openLibrary(page, job);
+      await choose(page, job);
+      await page.evaluate(async () => {
+        globalThis.lading = await import("/widget/lading.js");
+      });
+    },
+    run: (page) => page.evaluate(uploadByLading),
+  },
+  uppy: {
+    async prepare(page, job) {
+      await openPeer(page, job);
+      await choose(page, job);
+    },
+    run: (page) => page.evaluate(uploadByUppy, 0),
+  },
+  page: {
+    async prepare(page, job) {
+      await openLibrary(page, job);
+      await page.evaluate(prepareSmallFiles);
+    },
+    async run(page, { count }) {
+      const begin = await page.evaluate(drop, count);
+      const name = `${count.toLocaleString("en")} files uploaded`;
+      await page.getByRole("region", { name }).waitFor({ timeout: 0 });
+      return ((await page.evaluate(() => performance.now())) - begin) / 1000;
+    },
+  },
+  uppy_many: {
+    async prepare(page, job) {
+      await openPeer(page, job);
+      await page.evaluate(prepareSmallFiles);
+    },
+    run: (page, { count }) => page.evaluate(uploadByUppy, count),
+  },
+};
+
+async function processes(system) {
+  return (await system.send("SystemInfo.getProcessInfo")).processInfo;
+}
+
+/** The resident bytes of all processes of Chromium; what they share counts for each. */
+async function resident(system) {
+  const found = await Promise.all(
+    (await processes(system)).map(({ id }) => readFile(`/proc/${id}/status`, "utf8").catch(() => "")),
+  );
+  return found.reduce((sum, status) => sum + 1024 * Number(/VmRSS:\s*(\d+)/.exec(status)?.[1] ?? 0), 0);
 }
 
 async function cpuSeconds(system) {
-  const { processInfo } = await system.send("SystemInfo.getProcessInfo");
-  return processInfo.reduce((sum, { cpuTime }) => sum + cpuTime, 0);
+  return (await processes(system)).reduce((sum, { cpuTime }) => sum + cpuTime, 0);
 }
 
 async function measure(browser, job) {
+  const kind = KINDS[job.kind];
   const page = await browser.newPage();
   const system = await browser.newBrowserCDPSession();
-  await prepare(page, job);
+  await kind.prepare(page, job);
   const heaps = await Heaps.of(page);
   const [used, before] = [await cpuSeconds(system), await heaps.settled()];
-  let [most, over] = [before, false];
-  const running = page.evaluate(upload).finally(() => (over = true));
+  await page.evaluate(watchTasks);
+  let [most, size, over] = [before, 0, false];
+  const running = kind.run(page, job).finally(() => (over = true));
   const sampling = (async () => {
-    for (; !over; await pause(SAMPLE_MILLISECONDS)) most = Math.max(most, await heaps.used());
+    for (; !over; await pause(SAMPLE_MILLISECONDS)) {
+      most = Math.max(most, await heaps.used());
+      size = Math.max(size, await resident(system));
+    }
   })();
-  const [told] = await Promise.all([running, sampling]);
+  const [seconds] = await Promise.all([running, sampling]);
+  const longest_task = await page.evaluate(() => globalThis.longestTask());
   const cpu_seconds = (await cpuSeconds(system)) - used;
   const after = await heaps.settled();
-  return { ...told, heap_growth: most - before, heap_kept: after - before, cpu_seconds };
+  const heap = { heap_growth: most - before, heap_kept: after - before };
+  return { seconds, longest_task, ...heap, cpu_seconds, resident: size };
 }
 
 const job = await json(process.stdin);

@@ -1,7 +1,7 @@
-"""Uploads a file from a page in Chromium: `{"url", "token", "path", "chromium"}`.
+"""Uploads from a page in Chromium.
 
-It becomes the Node program beside it, which drives the browser. What that prints is told there;
-the `cpu_seconds` are those of all processes of Chromium.
+It becomes the Node program beside it, which drives the browser; what that takes and prints is told
+there.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -56,10 +56,10 @@ class Connection:
         self, method: str, path: str, fields: Mapping[str, str] | None = None, body: bytes = b""
     ) -> Answer:
         """Send a request and read the whole answer, whatever its status."""
-        own = "".join(f"{name}: {value}\r\n" for name, value in (fields or {}).items())
+        own = dict(fields or {})
         if body or method in ("POST", "PATCH", "PUT"):
-            own += f"Content-Length: {len(body)}\r\n"
-        head = f"{method} {path} HTTP/1.1\r\n{self._always}{own}\r\n".encode()
+            own["Content-Length"] = str(len(body))
+        head = self._head(method, path, own)
         if len(body) <= KEPT:
             self._socket.sendall(head + body)
         else:
@@ -76,10 +76,27 @@ class Connection:
         body: bytes = b"",
     ) -> Answer:
         """Like `request`; raises RuntimeError for another status."""
-        answer = self.request(method, path, fields, body)
+        return self._expected(status, self.request(method, path, fields, body), method, path)
+
+    @staticmethod
+    def _expected(status: int, answer: Answer, method: str, path: str) -> Answer:
         if answer.status != status:
             raise RuntimeError(f"{method} {path}: {answer.status} {answer.body[:500]!r}")
         return answer
+
+    def post(
+        self, path: str, fields: Mapping[str, str], blocks: Iterable[bytes], size: int
+    ) -> Answer:
+        """POST a long body, block by block; raises RuntimeError for another status than 201."""
+        fields = {**fields, "Content-Length": str(size)}
+        self._socket.sendall(self._head("POST", path, fields))
+        for block in blocks:
+            self._socket.sendall(block)
+        return self._expected(201, self._answer("POST"), "POST", path)
+
+    def _head(self, method: str, path: str, fields: Mapping[str, str]) -> bytes:
+        own = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+        return f"{method} {path} HTTP/1.1\r\n{self._always}{own}\r\n".encode()
 
     def _answer(self, method: str) -> Answer:
         got = self._receive(0)

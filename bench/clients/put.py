@@ -1,6 +1,8 @@
-"""Uploads a file by the Python client: `{"url", "token", "path", "sha256", "direct"}`.
+"""Uploads by the Python client: `{"url", "token", "path", "sha256", "direct", "copies"?}`.
 
-The `seconds` run from the first request to the finished file, as `lading put` waits for it.
+The `seconds` run from the first request to the last finished file, as `lading put` waits for it.
+With `copies` the file is uploaded so many times at once, under different names; nothing is looked
+up before then.
 """
 
 from __future__ import annotations
@@ -16,12 +18,19 @@ from lading.memory import keep_freed
 
 async def upload(job: Job, size: int) -> Job:
     """Store the file, which has `size` bytes."""
+    how = {"sha256": job["sha256"], "direct": job["direct"]}
     async with Client(job["url"], job["token"]) as client:
         begin = time.perf_counter()
-        file = await client.upload(job["path"], sha256=job["sha256"], direct=job["direct"])
+        if "copies" in job:
+            names = map(str, range(job["copies"]))
+            tasks = [client.upload(job["path"], name=name, resume=False, **how) for name in names]
+        else:
+            tasks = [client.upload(job["path"], **how)]
+        files = await asyncio.gather(*tasks)
         seconds = time.perf_counter() - begin
-    assert file.size == size
-    return {"seconds": seconds}
+    assert all(file.size == size for file in files)
+    sent = sum(task.bytes_sent for task in tasks)
+    return {"seconds": seconds, "sent": sent, "connections": sum(t.connections for t in tasks)}
 
 
 def main(job: Job) -> Job:

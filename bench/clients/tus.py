@@ -1,4 +1,6 @@
-"""Uploads a file by tus 1.0, one PATCH after the other: `{"url", "path", "size", "piece"}`.
+"""Uploads a file by tus 1.0, one PATCH after the other.
+
+The job is `{"url", "token", "path", "size", "piece"}`; no token is None.
 
 `url` is where uploads are created. The `seconds` run from the creation to the last answer.
 """
@@ -33,7 +35,7 @@ def append(connection: Connection, path: str, offset: int, data: bytes) -> None:
 def upload(job: Job) -> Job:
     """Store the file."""
     source, size, piece = Source(job["path"]), job["size"], job["piece"]
-    with Connection(job["url"]) as connection:
+    with Connection(job["url"], job["token"]) as connection:
         begin = time.perf_counter()
         path = create(connection, urlsplit(job["url"]).path, size)
         for start in range(0, size, piece):

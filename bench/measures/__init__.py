@@ -8,6 +8,8 @@ from collections.abc import Callable
 
 from bench.measure import Measure, Options
 from bench.measures import (
+    broken_line,
+    browser_small,
     browser_upload,
     direct_s3,
     download_local,
@@ -16,13 +18,17 @@ from bench.measures import (
     image_grid,
     image_uploads,
     images,
+    long_line,
     many_pieces,
     many_uploads,
     move_s3,
+    photos_line,
     range_ends,
     server_memory,
     server_processes,
     small_files,
+    small_put,
+    tus_patches,
     upload_local,
     upload_mongo,
 )
@@ -30,6 +36,7 @@ from bench.measures import (
 MEASURES: tuple[Callable[[Options], Measure], ...] = (
     upload_mongo.measure,
     upload_local.measure,
+    tus_patches.measure,
     download_mongo.measure,
     download_local.measure,
     server_memory.measure,
@@ -40,6 +47,11 @@ MEASURES: tuple[Callable[[Options], Measure], ...] = (
     range_ends.measure,
     server_processes.measure,
     browser_upload.measure,
+    long_line.measure,
+    broken_line.measure,
+    photos_line.measure,
+    small_put.measure,
+    browser_small.measure,
     move_s3.measure,
     direct_s3.measure,
     images.measure,

@@ -1,16 +1,15 @@
-"""Uploading from a page in Chromium ÷ by the Python client, and what the page feels (target 13).
-
-Beside them, for information, the Python client without the SHA-256, which the browser does not
-compute either.
-"""
+"""Uploading from a page in Chromium ÷ by @uppy/tus to @tus/server, and what the page feels
+(target 13)."""
 
 from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
-from bench import uploads
+from bench import peers, uploads
+from bench.clients import Job
 from bench.measure import GIB, MIB, Goal, Measure, Options, Run, Sample, Side, in_words, left_out
 from bench.process import ROOT
 from bench.workspace import Workspace
@@ -19,14 +18,14 @@ HEAP = "JavaScript heap growth, MiB"
 TASK = "longest task, ms"
 
 NOTE = """\
-The client of the browser is the one that the server serves, on a page of the server, with its \
-policy and the client's worker. The Python client is as `lading put` is by default: it computes a \
-SHA-256, and the server reads all back and checks it before it says done; the browser asks for \
-none. Both clocks run from the first request to the finished file. The heap is what V8 says is in \
-use, garbage and array buffers included, by the main thread and the worker: the most of samples \
-every 100 ms, less what was in use before, after a garbage collection. Tasks of the main thread \
-are reported from 50 ms on; 50 means none. The CPU time of the browser's client is that of all \
-processes of Chromium; starting and ending them is elsewhere."""
+Lading's client is the one that the server serves, on a page of the server, with its policy and \
+the client's worker; the files arrive durably. @uppy/tus has its defaults, on a plain page of the \
+same origin as @tus/server with its file store. Both clocks run from the first request to the \
+finished file. The heap is what V8 says is in use, garbage and array buffers included, by the main \
+thread and the workers: the most of samples every 100 ms, less what was in use before, after a \
+garbage collection. Tasks of the main thread are reported from 50 ms on; 50 means none. CPU time \
+and memory of the client are those of all processes of Chromium, and memory that they share counts \
+for each; starting and ending them is elsewhere."""
 
 
 def chromium() -> str | None:
@@ -53,57 +52,52 @@ def _is_there(path: Path) -> bool:
 
 def measure(options: Options) -> Measure:
     size = 128 * MIB if options.quick else GIB
-    name, title, unit = "browser-upload", f"Upload of {in_words(size)} by a browser", "MB/s"
+    name, unit, title = "browser-upload", "MB/s", f"Upload of {in_words(size)} by a browser"
     if what := lacking():
         why = f"{what} is not there. `scripts/install` tries to get what it needs."
         return left_out(name, title, unit, why)
-    return Measure(
-        name=name,
-        title=title,
-        unit=unit,
-        sides=(
-            Side("Chromium", uploads.DURABLE, _by_browser(size)),
-            Side("lading.Client", uploads.DURABLE, _by_python(size, sha256=True)),
-            Side("lading.Client, no SHA-256", uploads.DURABLE, _by_python(size, sha256=False)),
-        ),
-        goals=(
-            Goal(13, "upload: Chromium ÷ lading.Client", side=0, over=1, at_least=0.6),
-            Goal(13, "Chromium: JavaScript heap growth, MiB", side=0, cost=HEAP, at_most=64),
-            Goal(13, "Chromium: longest main-thread task, ms", side=0, cost=TASK, at_most=100),
-        ),
-        note=NOTE,
-    )
+    sides = [Side("Lading's client", uploads.DURABLE, _by_lading(size))]
+    goals = [
+        Goal(13, "Chromium: JavaScript heap growth, MiB", side=0, cost=HEAP, at_most=64),
+        Goal(13, "Chromium: longest main-thread task, ms", side=0, cost=TASK, at_most=100),
+    ]
+    if peers.has_uppy():
+        sides.append(Side("@uppy/tus to @tus/server", peers.NOT_DURABLE, _by_uppy(size)))
+        goals.append(Goal(13, "Chromium: Lading ÷ @uppy/tus", side=0, over=1, at_least=1.5))
+    return Measure(name, title, unit, sides=tuple(sides), goals=tuple(goals), note=NOTE, rounds=3)
 
 
-def _by_browser(size: int) -> Run:
+def _by_lading(size: int) -> Run:
     async def run(workspace: Workspace) -> Sample:
-        sent = await _send(workspace, "bench.clients.browser", size, {"chromium": chromium()})
-        # Never 0, because the share of the bound is a ratio.
-        sent.costs[HEAP] = max(sent.told["heap_growth"] / MIB, 0.1)
-        sent.costs["JavaScript heap kept, MiB"] = sent.told["heap_kept"] / MIB
-        sent.costs[TASK] = sent.told["longest_task"] * 1000
-        return Sample(sent.megabytes, sent.costs)
+        path = await workspace.source(size)
+        await workspace.clear()
+        async with workspace.lading() as server:
+            pids = {"server": server.pid, "mongod": workspace.mongo_pid}
+            return await _send({**server.job, "kind": "lading", "path": str(path)}, size, pids)
 
     return run
 
 
-def _by_python(size: int, *, sha256: bool) -> Run:
+def _by_uppy(size: int) -> Run:
     async def run(workspace: Workspace) -> Sample:
-        sent = await _send(
-            workspace, "bench.clients.put", size, {"sha256": sha256, "direct": False}
-        )
-        return Sample(sent.megabytes, sent.costs)
+        path = await workspace.source(size)
+        async with peers.tus_page_server(workspace) as peer:
+            job = {**peer.job, "kind": "uppy", "path": str(path)}
+            return await _send(job, size, {"server": peer.pid})
 
     return run
 
 
-async def _send(
-    workspace: Workspace, client: str, size: int, more: dict[str, object]
-) -> uploads.Transfer:
-    """Upload the source file to a fresh server by one of the clients."""
-    path = await workspace.source(size)
-    await workspace.clear()
-    async with workspace.lading() as server:
-        job = {**server.job, "path": str(path), **more}
-        pids = {"server": server.pid, "mongod": workspace.mongo_pid}
-        return await uploads.watch(client, job, size, pids)
+async def _send(job: Job, size: int, pids: Mapping[str, int]) -> Sample:
+    job = {**job, "chromium": chromium()}
+    sent = await uploads.watch("bench.clients.browser", job, size, pids)
+    return Sample(sent.megabytes, {**page_costs(sent), **sent.costs})
+
+
+def page_costs(sent: uploads.Transfer) -> dict[str, float]:
+    """What the page feels."""
+    return {
+        HEAP: max(sent.told["heap_growth"] / MIB, 0.1),  # never 0: shares of bounds are ratios
+        "JavaScript heap kept, MiB": sent.told["heap_kept"] / MIB,
+        TASK: sent.told["longest_task"] * 1000,
+    }

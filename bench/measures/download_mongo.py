@@ -1,4 +1,5 @@
-"""Downloading over HTTP from MongoDB ÷ GridFS read straight from PyMongo (target 3).
+"""Downloading over HTTP from MongoDB ÷ GridFS read straight from PyMongo, and behind two web
+servers (target 3).
 
 Beside them, for information, nginx with the same bytes as a file.
 """
@@ -24,6 +25,8 @@ class Stored:
     lading: LadingServer
     path: str
     nginx: peers.Peer | None
+    starlette: peers.Peer
+    express: peers.Peer | None
 
 
 def _stage(size: int) -> Setup:
@@ -38,7 +41,12 @@ def _stage(size: int) -> Setup:
             nginx = None
             if peers.has_nginx():
                 nginx = await stack.enter_async_context(peers.nginx(workspace, source.parent))
-            yield Stored(workspace, source, server, f"/v1/files/{sent.told['uploads'][0]}", nginx)
+            starlette = await stack.enter_async_context(peers.gridfs_starlette(workspace))
+            express = None
+            if peers.has_express():
+                express = await stack.enter_async_context(peers.gridfs_express(workspace))
+            path = f"/v1/files/{sent.told['uploads'][0]}"
+            yield Stored(workspace, source, server, path, nginx, starlette, express)
 
     return setup
 
@@ -62,19 +70,42 @@ def measure(options: Options) -> Measure:
         got = await uploads.over_http(stored.workspace, stored.nginx, path, size, mongod=False)
         return Sample(got.megabytes, got.costs)
 
+    async def starlette(stored: Stored) -> Sample:
+        return await _of_peer(stored, stored.starlette, size)
+
+    async def express(stored: Stored) -> Sample:
+        assert stored.express is not None
+        return await _of_peer(stored, stored.express, size)
+
+    nothing = uploads.NOTHING_WRITTEN
     sides = [
-        Side("Lading over HTTP", uploads.NOTHING_WRITTEN, lading),
-        Side("GridFS straight from PyMongo", uploads.NOTHING_WRITTEN, gridfs),
+        Side("Lading over HTTP", nothing, lading),
+        Side("GridFS straight from PyMongo", nothing, gridfs),
+        Side("GridFS behind Starlette", nothing, starlette),
     ]
+    goals = [
+        Goal(3, "download: Lading ÷ GridFS straight", side=0, over=1, at_least=0.9),
+        Goal(3, "download: Lading ÷ GridFS, Starlette", side=0, over=2, at_least=2),
+    ]
+    if peers.has_express():
+        title = "download: Lading ÷ GridFS, Express"
+        goals.append(Goal(3, title, side=0, over=len(sides), at_least=2))
+        sides.append(Side("GridFS behind Express", nothing, express))
     if peers.has_nginx():
-        sides.append(Side("nginx, a file", uploads.NOTHING_WRITTEN, nginx))
+        sides.append(Side("nginx, a file", nothing, nginx))
     return Measure(
         name="download-mongo",
         title=f"Download of {in_words(size)} from MongoDB",
         unit="MB/s",
         sides=tuple(sides),
-        goals=(Goal(3, "download: Lading ÷ GridFS", side=0, over=1, at_least=0.9),),
+        goals=tuple(goals),
         note="What is read was read before: it is in the page cache, and in mongod's cache as far "
         "as that goes. nginx is there for information.",
         setup=_stage(size),
     )
+
+
+async def _of_peer(stored: Stored, peer: peers.Peer, size: int) -> Sample:
+    """The file that was put into GridFS, sent by a web server."""
+    got = await uploads.over_http(stored.workspace, peer, "/files/file", size, mongod=True)
+    return Sample(got.megabytes, got.costs)

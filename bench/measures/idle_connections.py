@@ -8,7 +8,7 @@ from bench.uploads import DURABLE
 from bench.workspace import Workspace
 
 WANTED = 10_000
-BOUND = 350
+BOUND = 250
 SETTINGS = {"max_connections": 20_000, "max_user_connections": 20_000}
 
 
@@ -43,5 +43,5 @@ def measure(options: Options) -> Measure:
         goals=(Goal(8, f"{connections:,} idle: RSS, MiB", side=0, at_most=BOUND),),
         note=note,
         warm_up=False,
-        rounds=2,
+        rounds=1,
     )

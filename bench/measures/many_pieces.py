@@ -1,4 +1,5 @@
-"""The time of a piece when 100,000 are stored ÷ when 100 are, and RESUME of 100,000 (target 9)."""
+"""The time of a piece when 100,000 are stored ÷ when 100 are, and RESUME of 100,000 ÷ a bare scan
+of the index (target 9)."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from typing import Any
 from bench.measure import Goal, Measure, Options, Sample, Side
 from bench.process import ask
 from bench.uploads import DURABLE
-from bench.workspace import SECOND_DATABASE, LadingServer, Workspace
+from bench.workspace import LADING_DATABASE, SECOND_DATABASE, LadingServer, Workspace
 
 PIECE = 4096
 """Bytes of a piece; small, so that the cost of each piece shows."""
@@ -21,6 +22,8 @@ AT_ONCE = 8
 """Pieces in flight while the time is measured."""
 
 RESUME = "RESUME, ms"
+SCAN = "scan of the index, ms"
+BESIDE = "RESUME ÷ scan"
 
 
 @dataclass(slots=True)
@@ -57,8 +60,16 @@ class Filling:
 class Uploads:
     """A long upload, and a server with its own database for new ones."""
 
+    workspace: Workspace
     long: Filling
     fresh: LadingServer
+
+    async def scan(self) -> float:
+        """The ms in which PyMongo alone reads from the index what is stored of the long upload."""
+        job = {"url": self.workspace.mongo_url, "database": LADING_DATABASE}
+        told = await ask("bench.clients.scan", {**job, "upload": self.long.upload})
+        assert told["pieces"] == self.long.stored
+        return float(told["seconds"]) * 1e3
 
 
 def measure(options: Options) -> Measure:
@@ -75,7 +86,7 @@ def measure(options: Options) -> Measure:
         ):
             long = Filling(server, source, size)
             await long.fill(many)
-            yield Uploads(long, fresh)
+            yield Uploads(workspace, long, fresh)
 
     async def few(uploads: Uploads) -> Sample:
         short = Filling(uploads.fresh, uploads.long.source, size)
@@ -83,7 +94,9 @@ def measure(options: Options) -> Measure:
         return await short.take(timed)
 
     async def more(uploads: Uploads) -> Sample:
-        return await uploads.long.take(timed)
+        scanned = await uploads.scan()
+        value, costs = await uploads.long.take(timed)
+        return Sample(value, {**costs, SCAN: scanned, BESIDE: costs[RESUME] / scanned})
 
     note = f"Pieces of 4 KiB, {AT_ONCE} on their way at once, {timed:,} timed in each run; each "
     note += "side has a server and a database of its own."
@@ -98,8 +111,8 @@ def measure(options: Options) -> Measure:
             Side(f"Lading, {many:,} stored", DURABLE, more),
         ),
         goals=(
-            Goal(9, f"a piece after {many:,} ÷ after {FEW:,}", side=1, over=0, at_most=1.1),
-            Goal(9, f"RESUME of {many:,} pieces, ms", side=1, cost=RESUME, at_most=200),
+            Goal(9, f"a piece after {many:,} ÷ after {FEW:,}", side=1, over=0, at_most=1.05),
+            Goal(9, f"RESUME of {many:,} pieces ÷ a scan", side=1, cost=BESIDE, at_most=1.5),
         ),
         note=note,
         setup=setup,

@@ -56,7 +56,7 @@ def measure(options: Options) -> Measure:
             Side("Lading, in the first 64 MiB", nothing, first_byte(0)),
             Side("Lading, in the last 64 MiB", nothing, first_byte(size - NEAR)),
         ),
-        goals=(Goal(11, "first byte of a range, end ÷ start", side=1, over=0, at_most=1.2),),
+        goals=(Goal(11, "first byte of a range, end ÷ start", side=1, over=0, at_most=1.1),),
         note="" if size == WANTED else f"The target is set for {in_words(WANTED)}.",
         setup=setup,
     )

@@ -31,7 +31,7 @@ def measure(options: Options) -> Measure:
         ),
         note=note,
         warm_up=False,
-        rounds=3,
+        rounds=2,
     )
 
 

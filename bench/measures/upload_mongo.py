@@ -1,5 +1,6 @@
-"""Uploading over WebSocket into MongoDB ÷ GridFS straight from PyMongo, and the server's CPU time
-(targets 1 and 5). Beside them, for information, servers that keep files and are not durable.
+"""Uploading over WebSocket into MongoDB ÷ GridFS straight from PyMongo and behind two web servers
+(targets 1 and 1b), and the server's CPU time ÷ that of tus servers, which keep files and are not
+durable (target 5).
 """
 
 from __future__ import annotations
@@ -23,23 +24,48 @@ def measure(options: Options) -> Measure:
     sides = [
         Side("Lading over WebSocket", uploads.DURABLE, lading),
         Side("GridFS straight from PyMongo", uploads.DURABLE, gridfs),
+        Side("GridFS behind Starlette", uploads.DURABLE, _by_post(peers.gridfs_starlette, size)),
         Side("tuspyserver, files", peers.NOT_DURABLE, _by_tus(peers.tuspyserver, size)),
+    ]
+    cpu = "upload: server CPU ÷ "
+    goals = [
+        Goal(1, "upload: Lading ÷ GridFS straight", side=0, over=1, at_least=1.5),
+        Goal(1, "upload: Lading ÷ GridFS, Starlette", side=0, over=2, at_least=2.5),
+        _less_cpu(f"{cpu}tuspyserver's", over=3, at_most=0.6),
     ]
     if peers.has_tus_server():
         run = _by_tus(peers.tus_server, size)
+        goals.append(_less_cpu(f"{cpu}@tus/server's", over=len(sides), at_most=0.4))
         sides.append(Side("@tus/server, file store", peers.NOT_DURABLE, run))
+    if peers.has_express():
+        run = _by_post(peers.gridfs_express, size)
+        title = "upload: Lading ÷ GridFS, Express"
+        goals.append(Goal(1, title, side=0, over=len(sides), at_least=2.5))
+        sides.append(Side("GridFS behind Express", uploads.DURABLE, run))
     return Measure(
         name="upload-mongo",
         title=f"Upload of {in_words(size)} into MongoDB",
         unit="MB/s",
         sides=tuple(sides),
-        goals=(
-            Goal(1, "upload: Lading ÷ GridFS", side=0, over=1, at_least=1.2),
-            Goal(5, "upload: server CPU s per GB", side=0, cost=uploads.SERVER_CPU, at_most=1.2),
-        ),
-        note="The tus servers, in PATCHes of 4 MiB, are there for information: they do not wait "
-        "for the disk.",
+        goals=tuple(goals),
+        note="Behind the two web servers GridFS gets the body of one POST. The tus servers get "
+        "PATCHes of 4 MiB, and do not wait for the disk.",
     )
+
+
+def _less_cpu(title: str, over: int, at_most: float) -> Goal:
+    return Goal(5, title, side=0, over=over, cost=uploads.SERVER_CPU, at_most=at_most)
+
+
+def _by_post(start: uploads.StartPeer, size: int) -> Run:
+    async def run(workspace: Workspace) -> Sample:
+        path = await workspace.source(size)
+        await workspace.clear()
+        async with start(workspace) as peer:
+            sent = await uploads.posted(workspace, peer, path, size)
+        return Sample(sent.megabytes, sent.costs)
+
+    return run
 
 
 def _by_tus(start: uploads.StartPeer, size: int) -> Run:

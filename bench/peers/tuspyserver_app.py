@@ -1,6 +1,6 @@
 """tuspyserver on uvicorn: `python tuspyserver_app.py DIRECTORY PORT`.
 
-Run by the interpreter that has it, not by Lading's.
+The bench runs it by an interpreter of its own, so that its dependencies are apart from Lading's.
 """
 
 from __future__ import annotations
@@ -8,14 +8,12 @@ from __future__ import annotations
 import sys
 
 import uvicorn
+from fastapi import FastAPI
+from tuspyserver import create_tus_router
 
 
 def main(directory: str, port: str) -> None:
     """Serve until told to stop, with uvicorn as Lading runs it."""
-    # mypy runs in Lading's environment, which has neither; nor could this module be imported there.
-    from fastapi import FastAPI  # type: ignore[import-not-found]
-    from tuspyserver import create_tus_router  # type: ignore[import-not-found]
-
     app = FastAPI()
     app.include_router(create_tus_router(prefix="files", files_dir=directory))
     uvicorn.run(

@@ -1,7 +1,7 @@
 """The server's address and the credential, and how they are found.
 
-What the caller gives comes first, then the environment, then the `server.json` that a server on
-this machine wrote.
+What the caller gives comes first, then the environment, then the profile of `lading login`, then
+the `server.json` that a server on this machine wrote.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import parse_qs, urljoin, urlsplit, urlunsplit
 
+from lading.client import profiles
 from lading.client.errors import NoServer
 from lading.protocol.errors import InvalidArgument
+from lading.protocol.spec import ID
 
 Token = str | Callable[[], str | Awaitable[str]] | None
 """A token, or a function that returns one and is called again when the server refuses it."""
@@ -39,20 +41,41 @@ class Address:
         return self.url + url if url.startswith("/") else urljoin(self.url + "/", url)
 
 
-def find(url: str | None, token: str | None, environ: Mapping[str, str]) -> Address:
-    """The server to use: `url` and `token`, then `LADING_URL` and `LADING_TOKEN`, then the
-    `server.json` in `LADING_DATA` or `./lading-data`.
+def find(
+    url: str | None, token: str | None, environ: Mapping[str, str], profile: str | None = None
+) -> Address:
+    """The server to use. The first of these that is there names it:
 
-    Raises NoServer when there is none, InvalidArgument for an address that is not HTTP.
+    `url`; `profile`; `LADING_URL`; the profile that `LADING_PROFILE` names, else the one called
+    `default`; the `server.json` in `LADING_DATA` or `./lading-data`. The token is `token`, else
+    that of `profile`, else `LADING_TOKEN`, else the one that is kept with the address.
+
+    Raises NoServer when there is none, InvalidArgument for an address that is not HTTP and for a
+    profile that does not exist.
     """
-    url = url or environ.get("LADING_URL") or None
-    token = token or environ.get("LADING_TOKEN") or None
-    if url is None:
-        local = _local(Path(environ.get("LADING_DATA") or "lading-data") / "server.json")
-        if local is None:
-            raise NoServer()
-        return replace(local, token=token or local.token)
-    return parse(url, token)
+    given = environ.get("LADING_TOKEN") or None
+    if url:
+        return parse(url, token or given)
+    if profile is not None:
+        return _profiled(profiles.named(profile, environ), token)
+    if named := environ.get("LADING_URL"):
+        return parse(named, token or given)
+    chosen = environ.get("LADING_PROFILE") or None
+    kept = (
+        profiles.read(environ).get(profiles.DEFAULT)
+        if chosen is None
+        else profiles.named(chosen, environ)
+    )
+    if kept is not None:
+        return _profiled(kept, token or given)
+    local = _local(Path(environ.get("LADING_DATA") or "lading-data") / "server.json")
+    if local is None:
+        raise NoServer()
+    return replace(local, token=token or given or local.token)
+
+
+def _profiled(profile: profiles.Profile, token: str | None) -> Address:
+    return parse(profile.url, token or profile.token)
 
 
 def parse(url: str, token: str | None = None) -> Address:
@@ -73,6 +96,23 @@ def _local(path: Path) -> Address | None:
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise NoServer(f"{path} cannot be used ({error}). Set LADING_URL or --server.") from error
+
+
+def is_link(text: str) -> bool:
+    """Whether it is an address, and not an id or a name."""
+    return text.startswith(("http://", "https://"))
+
+
+def origin(link: str) -> str:
+    """The server of a link, without what follows."""
+    parts = urlsplit(link)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
+def id_in(link: str, address: Address) -> str | None:
+    """The id in an address of the client's own server, such as `lading put` prints."""
+    found = link.removeprefix(address.url + "/v1/files/")
+    return found if ID.fullmatch(found) else None
 
 
 class Credential:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import math
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -17,7 +18,8 @@ from typing import Any, TypedDict, Unpack
 import httpx
 
 from lading.client.address import Address, Credential
-from lading.client.backoff import Timing
+from lading.client.backoff import Pace, Timing
+from lading.client.channels import Channels
 from lading.client.errors import (
     PROXY_UNAUTHORIZED,
     NotALadingServer,
@@ -31,6 +33,7 @@ from lading.client.transport import Transport
 from lading.protocol.errors import (
     Forbidden,
     Internal,
+    InvalidArgument,
     LadingError,
     NotFound,
     RateLimited,
@@ -53,22 +56,34 @@ class Options(TypedDict, total=False):
     """What a request may carry: `body` is sent as JSON, `content` as it is.
 
     With `silent`, `on_slow` is not called: the caller shows its progress itself. With `follow`, the
-    server may name a bucket that sends the bytes instead; the credential is not sent there.
+    server may name a bucket that sends the bytes instead; the credential is not sent there. With a
+    `key`, drawn by `new_key`, the server carries the request out once, however often it is sent.
     """
 
     headers: Mapping[str, str]
     body: Mapping[str, Any] | None
-    content: bytes
+    content: bytes | AsyncIterator[bytes]
     timeout: httpx.Timeout
     silent: bool
     follow: bool
+    key: str | None
+
+
+def new_key() -> str:
+    """An `Idempotency-Key` of a new request."""
+    return uuid.uuid4().hex
+
+
+def nothing() -> None:
+    """Nobody wants to know."""
 
 
 class Api:
     """Requests to one server, each with the current credential.
 
     `on_slow` is called when a request has had no answer for `SLOW_SECONDS`. `for_user` is the
-    parameter of lists and new uploads with which an admin acts for another user.
+    parameter of lists and new uploads with which an admin acts for another user. `pace` waits where
+    more than `rate` bytes a second would be sent or received.
     """
 
     def __init__(
@@ -76,9 +91,10 @@ class Api:
         address: Address,
         credential: Credential,
         timing: Timing,
-        on_slow: Callable[[], None] = lambda: None,
+        on_slow: Callable[[], None] = nothing,
         *,
         user: str | None = None,
+        rate: float | None = None,
     ) -> None:
         self.address = address
         self.for_user: dict[str, Any] = {} if user is None else {"user_id": user}
@@ -86,6 +102,8 @@ class Api:
         self.credential = credential
         self.timing = timing
         self.transport = Transport(timing)
+        self.channels = Channels(timing)
+        self.pace = Pace(rate, timing)
         self.proxy = proxy_for(address.url)
         # The system's certificates, or those of SSL_CERT_FILE and SSL_CERT_DIR; for WebSocket too.
         self.trust = ssl.create_default_context() if address.url.startswith("https:") else None
@@ -93,6 +111,7 @@ class Api:
         self._bucket: httpx.AsyncClient | None = None
 
     async def close(self) -> None:
+        await self.channels.close()
         await self._http.aclose()
         if self._bucket is not None:
             await self._bucket.aclose()
@@ -152,17 +171,19 @@ class Api:
     ) -> AsyncIterator[httpx.Response]:
         """One attempt at a request; its answer is open for reading. Raises LadingError."""
         token = await self.credential.get()
-        authorization = {"authorization": f"Bearer {token}"} if token else {}
+        key = options.get("key")
+        own = {"authorization": f"Bearer {token}"} if token else {}
+        own |= {"idempotency-key": key} if key else {}
         request = self._http.build_request(
             method,
             self.address.url + path,
             params=params,
-            headers={**authorization, **options.get("headers", {})},
+            headers={**own, **options.get("headers", {})},
             content=options.get("content"),
             json=options.get("body"),
             timeout=options.get("timeout", TIMEOUT),
         )
-        on_slow = _nothing if options.get("silent") else self._on_slow
+        on_slow = nothing if options.get("silent") else self._on_slow
         slow = asyncio.get_running_loop().call_later(SLOW_SECONDS, on_slow)
         try:
             response = await self._http.send(request, stream=True)
@@ -215,8 +236,28 @@ def _leads_to_bucket(response: httpx.Response) -> bool:
     return response.status_code == 307 and {"etag", "location"} <= set(response.headers)
 
 
-def _nothing() -> None:
-    """Nobody wants to know."""
+async def accepted(
+    send: Callable[[dict[str, Any]], Awaitable[dict[str, Any]]],
+    given: Mapping[str, Any],
+    *newer: str,
+) -> dict[str, Any]:
+    """The answer of `send` to fields or parameters. Those of `newer` that a server of an older
+    version does not know are left out, one after the other."""
+    left = dict(given)
+    while True:
+        try:
+            return await send(left)
+        except InvalidArgument as refused:
+            unknown = next((name for name in newer if name in left and _is(refused, name)), None)
+            if unknown is None:
+                raise
+            del left[unknown]
+
+
+def _is(refused: InvalidArgument, name: str) -> bool:
+    """Whether a server refuses a request because it does not know this field or parameter."""
+    text = str(refused)
+    return f"`{name}` is not a known field" in text or f"query parameter `{name}`" in text
 
 
 def _perhaps_done(failure: LadingError) -> bool:

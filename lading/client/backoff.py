@@ -1,11 +1,13 @@
-"""How long to wait before the next attempt: exponential back-off with full jitter.
+"""How long to wait: before the next attempt, and between bytes that must not go too fast.
 
-The jitter keeps a thousand clients of a restarted server from returning at the same moment.
+Attempts: exponential back-off with full jitter, which keeps a thousand clients of a restarted
+server from returning at the same moment.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import time
 from collections.abc import Awaitable, Callable
@@ -67,3 +69,28 @@ class Backoff:
     def progressed(self) -> None:
         """Something was achieved: the next failure counts as the first one."""
         self.attempts = 0
+
+
+class Pace:
+    """Lets at most `rate` bytes a second pass, on average; None for any number."""
+
+    def __init__(self, rate: float | None, timing: Timing) -> None:
+        self._rate = rate
+        self._timing = timing
+        self._free_at = -math.inf
+        self._turn = asyncio.Lock()
+
+    @property
+    def limited(self) -> bool:
+        return self._rate is not None
+
+    async def wait(self, size: int) -> None:
+        """Return when so many bytes may pass. Callers pass in the order in which they came."""
+        if self._rate is None:
+            return
+        async with self._turn:
+            now = self._timing.clock()
+            delay = self._free_at - now
+            self._free_at = max(self._free_at, now) + size / self._rate
+            if delay > 0:
+                await self._timing.sleep(delay)

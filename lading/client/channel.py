@@ -23,6 +23,7 @@ from websockets.exceptions import (
     InvalidURI,
 )
 from websockets.http11 import Response
+from websockets.protocol import State
 from websockets.typing import Subprotocol
 
 from lading.client.address import Address
@@ -72,6 +73,9 @@ class _Dial(connect):
 class Channel:
     """An open connection. `sender` decides what to send; `receive` feeds it."""
 
+    in_order = True
+    """What is sent is also read in that order."""
+
     def __init__(self, socket: ClientConnection, timing: Timing) -> None:
         self.sender = Sender()
         self._socket = socket
@@ -108,6 +112,12 @@ class Channel:
             raise
         channel.sender.events()
         return channel
+
+    @property
+    def usable(self) -> bool:
+        """Whether another upload may begin on it."""
+        fit = not self.sender.draining and self.sender.in_flight == 0
+        return fit and self._parting is None and self._socket.state is State.OPEN
 
     async def close(self) -> None:
         """Close the connection, within `CLOSE_SECONDS` even without an answer."""

@@ -16,15 +16,15 @@ from typing import Any, Protocol
 
 import httpx
 
-from lading.client.api import TIMEOUT, Api
+from lading.client.api import TIMEOUT, Api, accepted, new_key
 from lading.client.http_channel import finish
+from lading.client.local import rfc3339
 from lading.client.proxy import proxy_for
 from lading.client.retry import Retry
 from lading.client.source import Source
 from lading.protocol.errors import (
     ChecksumMismatch,
     Incomplete,
-    InvalidArgument,
     NotFound,
     Unavailable,
 )
@@ -41,9 +41,6 @@ PATIENCE = 30.0
 
 TEMPORARY = (408, 429)
 """Statuses below 500 by which a bucket asks to send the same bytes again."""
-
-NO_FINGERPRINT = "`fingerprint` is not a known field"
-"""How a server of an older version refuses an announcement with one."""
 
 Raw = Mapping[str, Any]
 
@@ -90,6 +87,7 @@ class DirectUpload:
         self._source = source
         self._spec = spec
         self._listener = listener
+        self._key = new_key()
 
     async def attempt(self, upload_id: str | None) -> Raw | None:
         """One attempt: the manifest of the file; None where its bytes are to go to the server.
@@ -128,14 +126,15 @@ class DirectUpload:
         body |= {"directory": spec.directory, "tags": list(spec.tags), **self._api.for_user}
         more = {name: getattr(spec, name) for name in ("mime_type", "fingerprint", "kind")}
         body |= {name: value for name, value in more.items() if value is not None}
+        if spec.modified_at is not None:
+            body["modified_at"] = rfc3339(spec.modified_at)
         self._listener.announcing()
-        try:
-            told = await self._api.json("POST", "/v1/media", body=body)
-        except InvalidArgument as refused:
-            if "fingerprint" not in body or NO_FINGERPRINT not in str(refused):
-                raise
-            del body["fingerprint"]
-            told = await self._api.json("POST", "/v1/media", body=body)
+
+        async def send(body: dict[str, Any]) -> dict[str, Any]:
+            # The same upload however often it is sent: its fingerprint may not be known there.
+            return await self._api.json("POST", "/v1/media", body=body, key=self._key)
+
+        told = await accepted(send, body, "fingerprint", "modified_at")
         media, upload = self._told(told)
         return str(media["_id"]), upload
 

@@ -17,28 +17,32 @@ from lading.client.api import Api
 from lading.client.errors import Unreachable
 from lading.client.retry import LIMITS, Again, Retry
 from lading.client.target import FileTarget, PipeTarget, Target, safe_name
-from lading.client.types import Manifest, Progress, State
+from lading.client.types import File, Progress, State
 from lading.protocol.errors import ChecksumMismatch, Internal, LadingError
 
 BLOCK = 1024 * 1024
 
 
 class Download:
-    """Writes a finished file into a target. `resumed_from`: bytes that an earlier run left."""
+    """Writes a finished file into a target. `resumed_from`: bytes that an earlier run left.
+
+    `path` is where it is fetched, if not at its own address.
+    """
 
     def __init__(
         self,
         api: Api,
-        manifest: Manifest,
+        file: File,
         target: Target,
         *,
+        path: str | None = None,
         patience: float,
         on_progress: Callable[[Progress], None] | None = None,
     ) -> None:
         self.resumed_from = 0
         self._api = api
-        self._id = manifest.id
-        self._size = manifest.size
+        self._path = path or f"/v1/files/{file.id}"
+        self._size = file.size
         self._target = target
         self._retry = Retry(patience, api.timing, api.credential, self._waiting)
         self._on_progress = on_progress
@@ -85,8 +89,7 @@ class Download:
             headers["prefer"] = "delivery=self"  # no proxy is there to send the bytes
         if start and self._etag is not None:
             headers["if-range"] = self._etag
-        path = f"/v1/files/{self._id}"
-        async with self._api.stream("GET", path, headers=headers, follow=True) as response:
+        async with self._api.stream("GET", self._path, headers=headers, follow=True) as response:
             if "etag" not in response.headers:
                 # Such as the login page of a captive portal; what arrived before must stay.
                 raise self._api.not_a_lading_server()
@@ -100,6 +103,7 @@ class Download:
             try:
                 async for data in response.aiter_raw(BLOCK):
                     await asyncio.to_thread(self._target.write, data)
+                    await self._api.pace.wait(len(data))
                     self._progressed()
             except httpx.TransportError as error:
                 if self._target.offset > start:
@@ -120,9 +124,7 @@ class Download:
             self._on_progress(Progress(state, self._target.offset, self._size, reason=reason))
 
 
-def target_for(
-    to: str | PathLike[str] | BinaryIO | None, file: Manifest, overwrite: bool
-) -> Target:
+def target_for(to: str | PathLike[str] | BinaryIO | None, file: File, overwrite: bool) -> Target:
     """Where a file is written to: see `Client.download`. Blocks."""
     if to is not None and not isinstance(to, str | PathLike):
         return PipeTarget(to, file)

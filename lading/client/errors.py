@@ -37,7 +37,7 @@ class ProxyUnauthorized(LadingError):
 
 class NoServer(LadingError):
     code = "no-server"
-    title = "No server is given. Set LADING_URL or use --server."
+    title = "No server is given. Set LADING_URL, use --server, or run `lading login`."
 
 
 class SourceChanged(LadingError):

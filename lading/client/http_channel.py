@@ -14,8 +14,9 @@ from typing import Any, Never
 
 import httpx
 
-from lading.client.api import Api
+from lading.client.api import Api, accepted
 from lading.client.errors import NotALadingServer, ProxyUnauthorized, Unreachable, Untrusted
+from lading.client.local import rfc3339
 from lading.client.retry import judge
 from lading.client.types import Upload
 from lading.protocol import messages as m
@@ -49,7 +50,13 @@ async def create(api: Api, spec: UploadSpec) -> dict[str, Any]:
     given = {f.name: getattr(spec, f.name) for f in fields(spec)}
     body = {key: value for key, value in given.items() if value is not None}
     body |= {"tags": list(spec.tags), **api.for_user}
-    return await api.json("POST", "/v1/uploads", body=body)
+    if spec.modified_at is not None:
+        body["modified_at"] = rfc3339(spec.modified_at)
+
+    async def send(body: dict[str, Any]) -> dict[str, Any]:
+        return await api.json("POST", "/v1/uploads", body=body)
+
+    return await accepted(send, body, "modified_at")
 
 
 async def finish(
@@ -57,6 +64,8 @@ async def finish(
     path: str,
     body: Mapping[str, Any] | None = None,
     on_verified: Callable[[int, int], None] = lambda _done, _total: None,
+    *,
+    patience: float = 0.0,
 ) -> dict[str, Any]:
     """Have an upload verified and published; the manifest as the server sends it.
 
@@ -64,7 +73,13 @@ async def finish(
     """
     while True:
         answer = await api.json(
-            "POST", path, body=body, headers=COMES_BACK, timeout=FINISHING, silent=True
+            "POST",
+            path,
+            body=body,
+            headers=COMES_BACK,
+            timeout=FINISHING,
+            silent=True,
+            patience=patience,
         )
         if answer.get("state") != "verifying":
             return answer
@@ -77,6 +92,8 @@ async def finish(
 
 class HttpChannel:
     """Stands in for `Channel`. Opening it sends nothing."""
+
+    in_order = False
 
     def __init__(self, api: Api) -> None:
         self.sender = Sender()

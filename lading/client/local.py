@@ -11,11 +11,13 @@ import io
 import os
 import stat
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
+from datetime import UTC, datetime
 from pathlib import PurePath
 from typing import BinaryIO, TypeVar
 
 from lading.client.errors import SourceFailed
+from lading.protocol.spec import LAST_MOMENT
 
 PIPE_BLOCK = 1024 * 1024
 
@@ -82,6 +84,23 @@ def signature(file: BinaryIO) -> Signature:
     return facts.st_size, facts.st_mtime_ns
 
 
+def seconds_of(moment: datetime | None, mtime_ns: int | None) -> float | None:
+    """When a file was last changed, in Unix seconds, to the millisecond: `moment`, else the time
+    that its file system has. None for what no server takes: a time before 1970."""
+    if moment is not None:
+        seconds = moment.timestamp()
+    elif mtime_ns is not None:
+        seconds = mtime_ns // 10**6 / 1000
+    else:
+        return None
+    return round(seconds, 3) if 0 <= seconds <= LAST_MOMENT else None
+
+
+def rfc3339(seconds: float) -> str:
+    """Unix seconds as the HTTP API takes times."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+
+
 def read_exactly(file: BinaryIO, start: int, size: int) -> bytes:
     """`size` bytes from `start`; fewer only where the file ends. Raises SourceFailed."""
     try:
@@ -145,6 +164,13 @@ async def blocks(file: BinaryIO, *, owned: bool = False) -> AsyncIterator[bytes]
         # A thread may still read the file: closing it would free its descriptor for another file.
         if owned and not reading:
             file.close()
+
+
+async def iterated(items: Iterable[bytes]) -> AsyncIterator[bytes]:
+    """The items of an iterable that may take long for each, as a generator over a socket does."""
+    waiting = iter(items)
+    while (data := await in_daemon(lambda: next(waiting, None))) is not None:
+        yield data
 
 
 def _read_block(file: BinaryIO) -> bytes:

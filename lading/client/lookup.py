@@ -18,6 +18,7 @@ PAGE = 200
 MOST_PAGES = 10
 """Where thousands of files begin with this name, the search stops after so many requests."""
 LONG_PAGE = 1000
+UPLOADS_PAGE = 100
 WANTED_PER_PAGE = 10
 """A directory is listed for so many wanted files per page: then it costs less than asking for each.
 """
@@ -26,12 +27,12 @@ Result = TypeVar("Result")
 
 
 async def pages(
-    api: Api, params: dict[str, Any], *, patience: float = 0.0
+    api: Api, params: dict[str, Any], *, patience: float = 0.0, path: str = "/v1/files"
 ) -> AsyncIterator[dict[str, Any]]:
-    """Every manifest of `GET /v1/files`, page after page, as the server sends it."""
+    """Every manifest of `GET /v1/files`, or of `path`, page by page, as the server sends it."""
     params = {**params, **api.for_user}
     while True:
-        answer = await api.json("GET", "/v1/files", params, patience=patience)
+        answer = await api.json("GET", path, params, patience=patience)
         for manifest in entries(api, answer, "files"):
             yield manifest
         if not answer.get("cursor"):
@@ -97,26 +98,48 @@ class Named(Protocol):
 
 
 class Listing:
-    """What is on the server of many local files: each directory is listed once for all of them.
+    """What is on the server of many local files: each directory is listed once for all of them, and
+    so are the unfinished uploads.
 
     `wanted` has the names for each directory. A directory is not listed for one name, nor to its
-    end where it has many more files than are wanted; then each file is asked for by itself.
+    end where it has many more files than are wanted; then each file is asked for by itself. So it
+    is with uploads where there is more than a page of them.
     """
 
     def __init__(self, api: Api, wanted: Mapping[str, Collection[str]]) -> None:
         self._api = api
         self._wanted = wanted
         self._lists: dict[str, asyncio.Task[dict[str, list[Manifest]] | None]] = {}
+        self._uploads: asyncio.Task[list[Any] | None] | None = None
 
     async def find(self, name: str, directory: str) -> Sequence[Manifest] | None:
         """The files of that name; None where only asking for it can tell. Raises LadingError."""
         if len(self._wanted.get(directory, ())) < 2:
             return None
         task = self._lists.get(directory)
-        if task is None or (task.done() and (task.cancelled() or task.exception())):
+        if task is None or _failed(task):
             self._lists[directory] = task = asyncio.create_task(self._list(directory))
         found = await asyncio.shield(task)  # others wait for it too
         return None if found is None else found.get(_plain(name), [])
+
+    async def unfinished(self, fingerprint: str) -> list[Any] | None:
+        """The uploads with this fingerprint that were unfinished when they were listed, as the
+        server sends them; None where only asking for it can tell. Raises LadingError."""
+        if sum(map(len, self._wanted.values())) < 2:
+            return None
+        if self._uploads is None or _failed(self._uploads):
+            self._uploads = asyncio.create_task(self._list_uploads())
+        found = await asyncio.shield(self._uploads)
+        if found is None:
+            return None
+        with self._api.reading():
+            return [raw for raw in found if raw.get("fingerprint") == fingerprint]
+
+    async def _list_uploads(self) -> list[Any] | None:
+        params = {"limit": UPLOADS_PAGE, **self._api.for_user}
+        answer = await self._api.json("GET", "/v1/uploads", params)
+        found = entries(self._api, answer, "uploads")
+        return found if answer.get("cursor") is None else None
 
     async def _list(self, directory: str) -> dict[str, list[Manifest]] | None:
         names = set(map(_plain, self._wanted[directory]))
@@ -130,6 +153,10 @@ class Listing:
             if (name := _plain(str(raw.get("name")))) in names:
                 found.setdefault(name, []).append(manifest_of(self._api, raw))
         return found
+
+
+def _failed(task: asyncio.Task[Any]) -> bool:
+    return task.done() and (task.cancelled() or task.exception() is not None)
 
 
 def is_at(found: Manifest | Upload, name: str, directory: str) -> bool:
@@ -171,6 +198,17 @@ async def already_there(
     return None
 
 
+async def has_already(
+    api: Api, file: Named, file_id: str, on_hashed: Callable[[int], None]
+) -> Manifest | None:
+    """The finished file with an id, if it has the bytes of a local one. Raises NotFound."""
+    raw = await api.json("GET", f"/v1/uploads/{file_id}")
+    if raw.get("state") != "ready" or raw.get("sha256") is None or raw["size"] != file.size:
+        return None
+    same = raw["sha256"] == await file.digest(on_hashed)
+    return manifest_of(api, raw) if same else None
+
+
 async def _named(api: Api, name: str, directory: str) -> AsyncIterator[Manifest]:
     """The finished files of that name, of those that the first requests return."""
     seen = 0
@@ -184,19 +222,29 @@ async def _named(api: Api, name: str, directory: str) -> AsyncIterator[Manifest]
 
 
 async def unfinished(
-    api: Api, source: Source, directory: str, *, renamed: bool = False
+    api: Api,
+    source: Source,
+    directory: str,
+    *,
+    renamed: bool = False,
+    listing: Listing | None = None,
+    replaces: str | None = None,
 ) -> Upload | None:
-    """The newest unfinished upload of the same file.
+    """The newest unfinished upload of the same file, to replace the same one if any.
 
     With `renamed` its name and directory may differ, as a grant may set them.
     """
+    renamed = renamed or replaces is not None  # those of the file that is replaced
     for fingerprint in filter(None, (source.fingerprint, source.former_fingerprint)):
-        params = {"fingerprint": fingerprint, **api.for_user}
-        answer = await api.json("GET", "/v1/uploads", params)
-        for raw in entries(api, answer, "uploads"):
+        listed = None if listing is None else await listing.unfinished(fingerprint)
+        if listed is None:
+            params = {"fingerprint": fingerprint, **api.for_user}
+            listed = entries(api, await api.json("GET", "/v1/uploads", params), "uploads")
+        for raw in listed:
             found = read(api, Upload.of, raw)
             if (
                 raw["state"] == "uploading"
+                and raw.get("replaces") == replaces
                 and (renamed or is_at(found, source.name, directory))
                 and found.size == source.size
             ):

@@ -6,8 +6,8 @@ be renewed. Between attempts the client waits with exponential back-off and full
 (`backoff.py`). It stops when patience runs out, when an error that is not temporary came too often
 in a row, or at once when no attempt can help.
 
-Every request of the client may be repeated: it reads, sets a value, deletes, or creates something
-that expires unless it is used.
+Every request of the client may be repeated: it reads, sets a value, deletes, creates something that
+expires unless it is used, or carries an `Idempotency-Key`.
 """
 
 from __future__ import annotations

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterable, Callable
+from collections.abc import AsyncIterable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from os import PathLike, fspath
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, cast
 
+from lading.client.backoff import Pace
 from lading.client.errors import SourceChanged, SourceFailed
 from lading.client.fingerprint import (
     DATED_SAMPLE,
@@ -29,6 +30,7 @@ from lading.client.local import (
     file_name,
     has_length,
     in_daemon,
+    iterated,
     open_file,
     read_exactly,
     signature,
@@ -56,16 +58,19 @@ class Source(Protocol):
 
     `size` is in bytes, None while unknown. `rereadable`: every byte can be read again, so the
     upload can start over. `offered` is the end of what can be read now. `former_fingerprint` is
-    another one under which an earlier run may have begun. `grown_by` counts the bytes that were
+    another one under which an earlier run may have begun. `modified_ns` is when a file was last
+    changed, in nanoseconds since 1970. `grown_by` counts the bytes that were
     added to a file after it was opened; they are not part of the upload.
     """
 
     name: str
     fingerprint: str
     former_fingerprint: str | None
+    modified_ns: int | None
     rereadable: bool
     offered: int
     grown_by: int
+    pace: Pace | None
 
     @property
     def size(self) -> int | None: ...
@@ -99,11 +104,22 @@ class _Hashing:
     """The thread of a source, and the digest that only this thread uses."""
 
     def __init__(self, sha256: bool) -> None:
+        self.pace: Pace | None = None
+        """Bounds how fast bytes are read for sending."""
         self._sha = Sha256() if sha256 else None
         self._thread = ThreadPoolExecutor(1, "lading-source")
 
     def _work(self, job: Callable[[], bytes]) -> asyncio.Future[bytes]:
         return asyncio.get_running_loop().run_in_executor(self._thread, job)
+
+    def _paced(self, size: int, job: Callable[[], bytes]) -> asyncio.Future[bytes]:
+        if self.pace is None or not self.pace.limited:
+            return self._work(job)
+        return asyncio.ensure_future(self._in_time(self.pace, size, job))
+
+    async def _in_time(self, pace: Pace, size: int, job: Callable[[], bytes]) -> bytes:
+        await pace.wait(size)
+        return await self._work(job)
 
     def _feed(self, start: int, data: bytes) -> None:
         """Hash those of these bytes that follow what is hashed already."""
@@ -138,6 +154,7 @@ class FileSource(_Hashing):
         self._signature: Signature = signature(file)
         self.size: int = file.seek(0, 2) - self._base
         self.offered = self.size
+        self.modified_ns = None if self._signature is None else self._signature[1]
         self._doubtful = self._signature is not None and self._signature[1] > clock() - COARSE_NS
         self.fingerprint, self.former_fingerprint = self._fingerprints()
 
@@ -172,7 +189,7 @@ class FileSource(_Hashing):
         return data
 
     def read(self, start: int, end: int, pack: Pack) -> asyncio.Future[bytes]:
-        return self._work(lambda: pack(self._read(start, end)))
+        return self._paced(end - start, lambda: pack(self._read(start, end)))
 
     async def digest(self, on_hashed: Callable[[int], None]) -> str | None:
         """Hash the bytes that were not read in order: none after an undisturbed upload."""
@@ -228,6 +245,7 @@ class StreamSource(_Hashing):
 
     rereadable = False
     former_fingerprint: str | None = None
+    modified_ns: int | None = None
     grown_by = 0
 
     def __init__(self, blocks: AsyncIterable[bytes], name: str, *, sha256: bool) -> None:
@@ -297,7 +315,7 @@ class StreamSource(_Hashing):
             self._feed(start, data)
             return pack(data)
 
-        return self._work(job)
+        return self._paced(len(data), job)
 
     async def digest(self, _on_hashed: Callable[[int], None]) -> str | None:
         """Every byte was read once in order, so the digest is complete by now."""
@@ -313,8 +331,9 @@ class StreamSource(_Hashing):
         self._thread.shutdown(wait=False)
 
 
-Readable = str | PathLike[str] | BinaryIO | AsyncIterable[bytes]
-"""What can be uploaded: a path, an open binary file, or an asynchronous iterable of bytes."""
+Readable = str | PathLike[str] | BinaryIO | AsyncIterable[bytes] | Iterable[bytes]
+"""What can be uploaded: a path, an open binary file, or an iterable of bytes, which may be
+asynchronous."""
 
 
 async def open_source(what: Readable, name: str | None, *, sha256: bool) -> Source:
@@ -329,8 +348,10 @@ async def open_source(what: Readable, name: str | None, *, sha256: bool) -> Sour
     if isinstance(what, str | PathLike):
         file = await in_daemon(lambda: open_file(what))  # opening a named pipe waits for its writer
         given: object = fspath(what)
+    elif hasattr(what, "read"):
+        file, given = cast(BinaryIO, what), getattr(what, "name", None)
     else:
-        file, given = what, getattr(what, "name", None)
+        return StreamSource(iterated(what), _named(name, None), sha256=sha256)
     name, owned = _named(name, given), file is not what
     if await in_daemon(lambda: has_length(file)):
         return await asyncio.to_thread(FileSource, file, name, sha256=sha256, owned=owned)

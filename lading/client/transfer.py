@@ -17,7 +17,7 @@ from lading.client.source import Source
 from lading.protocol import messages as m
 from lading.protocol import sender as s
 from lading.protocol.codec import encode
-from lading.protocol.errors import ChecksumMismatch, InvalidMessage, LadingError, ShuttingDown
+from lading.protocol.errors import ChecksumMismatch, InvalidMessage, ShuttingDown
 from lading.protocol.manifest import MAX_CHUNK_SIZE
 
 
@@ -78,8 +78,9 @@ class Transfer:
                 if isinstance(event, s.Completed):
                     return event.file
                 self._handle(event)
-            if self._finishing and not self._sender.settled(self._ref):
-                self._finishing = False  # `incomplete`: the server named the missing ranges
+            if self._finishing and not self._sender.spent(self._ref):
+                # `incomplete`: the server named the missing ranges. Or a piece is to be sent again.
+                self._finishing = False
             self._maybe_leave()
             self._wake.set()
 
@@ -97,7 +98,7 @@ class Transfer:
             case s.Failed(ref=None):
                 self._sender.draining = True  # the close code that follows says why
             case s.Failed():
-                self._failed(event.error)
+                self._failed(event)
 
     def _opened(self, upload: m.Opened) -> None:
         if not 1 <= upload.chunk_size <= MAX_CHUNK_SIZE:
@@ -112,11 +113,11 @@ class Transfer:
         self._source.opened(upload, self._sender.window, self._wake.set)
         self._listener.opened(upload)
 
-    def _failed(self, error: LadingError) -> None:
-        if self._finishing and isinstance(error, ChecksumMismatch):
-            raise error
+    def _failed(self, failed: s.Failed) -> None:
+        if self._finishing and not failed.piece and isinstance(failed.error, ChecksumMismatch):
+            raise failed.error
         self._finishing = False
-        self._leave(judge(error))
+        self._leave(judge(failed.error))
 
     def _leave(self, reason: Again) -> None:
         """Send nothing more, but wait for the answers to the pieces in flight."""
@@ -143,7 +144,7 @@ class Transfer:
                 if not self._sender.draining:
                     ahead = self._next()  # read it while the previous one is sent
                     await self._send(piece.size, message)
-            elif self._all_stored():
+            elif self._may_finish():
                 await self._finish()
             else:
                 await self._wake.wait()
@@ -175,17 +176,18 @@ class Transfer:
         self._listener.sending(size)
         await self._channel.send(message)
 
-    def _all_stored(self) -> bool:
-        return (
-            not self._finishing
-            and not self._sender.draining
-            and self._source.size is not None
-            and self._sender.settled(self._ref)
-        )
+    def _may_finish(self) -> bool:
+        """Whether FINISH is next. By WebSocket it follows the last piece without a pause, and saves
+        a round trip; requests by HTTP have no order."""
+        if self._finishing or self._sender.draining or self._source.size is None:
+            return False
+        if self._channel.in_order:
+            return self._sender.spent(self._ref)
+        return self._sender.settled(self._ref)
 
     async def _finish(self) -> None:
         sha256 = await self._source.digest(self._listener.hashing)
         await self._source.confirm(self._listener.hashing)
-        if self._all_stored():
+        if self._may_finish():
             self._finishing = True
             self._sender.finish(self._ref, sha256)

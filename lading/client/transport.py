@@ -17,12 +17,13 @@ HTTP_SECONDS = 300.0
 
 
 class Transport:
-    """Remembers which way works."""
+    """Remembers which way works. With `only`, `ws` or `http`, there is no other."""
 
-    def __init__(self, timing: Timing) -> None:
+    def __init__(self, timing: Timing, only: str | None = None) -> None:
         self._timing = timing
+        self._only = only
         self._misses = 0
-        self._http_until = -math.inf
+        self._http_until = math.inf if only == "http" else -math.inf
 
     @property
     def is_http(self) -> bool:
@@ -34,6 +35,8 @@ class Transport:
 
         Returns whether the next attempt goes by plain HTTP.
         """
+        if self._only is not None:
+            return self.is_http
         if self.is_http:
             self._http_until = -math.inf
             return False

@@ -50,7 +50,8 @@ class File:
 
     `sha256` is in lower-case hexadecimal, None for a file that was uploaded without one. `crc32c`
     is None for a file that was sent directly to its bucket; that has a `sha256`. `url` is
-    where the file can be fetched, absolute.
+    where the file can be fetched, absolute. `modified_at` is when the file that was uploaded was
+    last changed, where its sender said so.
     """
 
     id: str
@@ -60,6 +61,7 @@ class File:
     sha256: str | None
     crc32c: int | None
     url: str
+    modified_at: datetime | None = None
     raw: Raw = field(default_factory=dict, repr=False, compare=False)
 
 
@@ -115,6 +117,10 @@ class Manifest(File):
     """Where its bytes are: `mongo`, `file` or `s3`; empty where the server does not say."""
     public: bool = False
     """Whether anyone may fetch it, without a credential."""
+    expires_at: datetime | None = None
+    """When the file is deleted; None for one that stays."""
+    trashed_at: datetime | None = None
+    """When the file was moved to the trash; None for one that is not there."""
     media: Raw | None = None
     """Facts of an image, video or audio file: `width`, `height`, `duration` and others."""
     pictures: tuple[Picture, ...] = ()
@@ -131,6 +137,9 @@ class Manifest(File):
             kind=raw.get("kind"),
             blobs=raw.get("blobs", ""),
             public=raw.get("public", False),
+            modified_at=_moment(raw, "modified_at"),
+            expires_at=_moment(raw, "expires_at"),
+            trashed_at=_moment(raw, "trashed_at"),
             media=raw.get("media"),
             pictures=tuple(Picture.of(each, url) for each in raw.get("pictures", ())),
             chunks=tuple(
@@ -138,6 +147,11 @@ class Manifest(File):
                 for each in raw.get("chunks", ())
             ),
         )
+
+    @property
+    def path(self) -> str:
+        """Directory and name, as `Client.find` takes them."""
+        return path_of(self.directory, self.name)
 
     def file(self) -> File:
         """The same as an upload returns it."""
@@ -171,6 +185,11 @@ class Upload:
     expires_at: datetime | None
     raw: Raw = field(default_factory=dict, repr=False, compare=False)
 
+    @property
+    def path(self) -> str:
+        """Directory and name."""
+        return path_of(self.directory, self.name)
+
     @classmethod
     def of(cls, raw: Raw) -> Self:
         """An unfinished upload, as the HTTP API sends it."""
@@ -180,7 +199,26 @@ class Upload:
             stored=raw["upload_size"],
             missing=_missing(raw),
             fingerprint=raw.get("fingerprint"),
-            expires_at=None if raw["expires_at"] is None else moment(raw["expires_at"]),
+            expires_at=_moment(raw, "expires_at"),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """With what somebody signs in. `scopes` may have `admin` and `grant`."""
+
+    scopes: tuple[str, ...]
+    disabled: bool
+    has_password: bool
+    created_at: datetime
+
+    @classmethod
+    def of(cls, raw: Raw) -> Self:
+        """The account of a user, as the HTTP API sends it."""
+        return cls(
+            **_named(raw, "disabled", "has_password"),
+            scopes=tuple(raw["scopes"]),
+            created_at=moment(raw["created_at"]),
         )
 
 
@@ -188,36 +226,44 @@ class Upload:
 class Usage:
     """What a user has stored and may store, in bytes.
 
-    `reserved` is held for unfinished uploads. `quota` is None where there is no limit.
+    `reserved` is held for unfinished uploads. `quota` is None where there is no limit. `account` is
+    known in a list of users, and None for one who has none.
     """
 
     user_id: str
     used: int
     reserved: int
     quota: int | None
+    account: Account | None = None
     raw: Raw = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def of(cls, raw: Raw) -> Self:
         """The usage of a user, as the HTTP API sends it."""
-        return cls(**_named(raw, "user_id", "used", "reserved", "quota"), raw=raw)
+        return cls(
+            **_named(raw, "user_id", "used", "reserved", "quota"),
+            account=Account.of(raw["account"]) if "account" in raw else None,
+            raw=raw,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeletedUser:
-    """How many of each were deleted with a user."""
+    """How many of each were deleted with a user, and whether there was an account."""
 
     user_id: str
     files: int
     uploads: int
     tags: int
     grants: int
+    account: bool = False
     raw: Raw = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def of(cls, raw: Raw) -> Self:
         """The answer of the HTTP API."""
-        return cls(**_named(raw, "user_id", "files", "uploads", "tags", "grants"), raw=raw)
+        counts = _named(raw, "user_id", "files", "uploads", "tags", "grants")
+        return cls(**counts, account=raw.get("account", False), raw=raw)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,6 +285,87 @@ class Grant:
             expires_at=moment(raw["expires_at"]),
             raw=raw,
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IssuedGrant:
+    """A grant that was created before. Its token is not known to anybody but its bearer.
+
+    `action` is `upload`, `download`, `share` or `request`. `file_id` is the file of a download or
+    link; `uses` and `used` count uploads, or visitors of a link, and are None for a download.
+    """
+
+    id: str
+    action: str
+    user_id: str
+    file_id: str | None
+    uses: int | None
+    used: int | None
+    created_at: datetime
+    expires_at: datetime
+    raw: Raw = field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def of(cls, raw: Raw) -> Self:
+        """A grant as the HTTP API shows it."""
+        return cls(
+            **_named(raw, "id", "action", "user_id"),
+            file_id=raw.get("file_id"),
+            uses=raw.get("uses"),
+            used=raw.get("used"),
+            created_at=moment(raw["created_at"]),
+            expires_at=moment(raw["expires_at"]),
+            raw=raw,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tag:
+    """A tag, and how many files have it."""
+
+    name: str
+    files: int
+
+    @classmethod
+    def of(cls, raw: Raw) -> Self:
+        """A tag as the HTTP API shows it."""
+        return cls(**_named(raw, "name", "files"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PresignedAddress:
+    """An address that works without a credential until `expires_at`.
+
+    Send `headers` with a request to it, by `method`.
+    """
+
+    url: str = field(repr=False)
+    method: str
+    headers: Mapping[str, str]
+    expires_at: datetime
+
+    @classmethod
+    def of(cls, raw: Raw) -> Self:
+        """An address as the HTTP API sends it, made absolute."""
+        return cls(
+            url=raw["url"],
+            method=raw.get("method", "GET"),
+            headers=raw.get("headers", {}),
+            expires_at=moment(raw["expires_at"]),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Medium:
+    """An announced file: `upload` is where its bytes are sent, `download` where they are fetched.
+
+    One of them is there, depending on whether the file is published.
+    """
+
+    file: Manifest | Upload
+    upload: PresignedAddress | None
+    download: PresignedAddress | None
+    raw: Raw = field(default_factory=dict, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -269,11 +396,27 @@ class UploadRequest:
     one_request: bool = False
     kind: str | None = None
     direct: bool = False
+    protocol: str | None = None
+    modified_at: datetime | None = None
+    replaces: str | None = None
+
+
+PROTOCOLS = ("ws", "http", "tus", "ietf")
+"""WebSocket, plain HTTP in its place, tus 1.0, the IETF's resumable uploads."""
+
+
+def path_of(directory: str, name: str) -> str:
+    """Directory and name as one path."""
+    return f"{directory.rstrip('/')}/{name}" if directory.rstrip("/") else name
 
 
 def moment(text: str) -> datetime:
     """A time of the HTTP API."""
     return datetime.fromisoformat(text)
+
+
+def _moment(raw: Raw, name: str) -> datetime | None:
+    return None if raw.get(name) is None else moment(raw[name])
 
 
 def _named(raw: Raw, *names: str) -> dict[str, Any]:

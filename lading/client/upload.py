@@ -13,23 +13,36 @@ from dataclasses import fields, replace
 from os import PathLike
 from typing import Any
 
-from lading.client.api import Api
+from lading.client.api import Api, new_key
+from lading.client.append import Appending
 from lading.client.channel import Channel
+from lading.client.channels import Early
 from lading.client.direct import DirectUpload, Raw
 from lading.client.errors import NotALadingServer, Unreachable
-from lading.client.http_channel import HttpChannel, create
-from lading.client.lookup import Kinds, Listing, Named, already_there, manifest_of, unfinished
+from lading.client.http_channel import HttpChannel, create, finish
+from lading.client.local import seconds_of
+from lading.client.lookup import (
+    Kinds,
+    Listing,
+    Named,
+    already_there,
+    has_already,
+    manifest_of,
+    unfinished,
+)
 from lading.client.phase import Event, Phase, after
 from lading.client.retry import Again, NoChannel, Retry
 from lading.client.small import SmallFile, post, read_small
 from lading.client.source import Readable, Source, open_source
 from lading.client.transfer import Transfer
+from lading.client.transport import Transport
 from lading.client.types import File, Manifest, Progress, State, Upload, UploadRequest
 from lading.protocol import messages as m
 from lading.protocol.errors import (
     ChecksumMismatch,
     Forbidden,
     Gone,
+    InvalidArgument,
     LadingError,
     NotFound,
     TooLarge,
@@ -47,8 +60,8 @@ class UploadTask:
     It starts when it is first awaited or iterated.
 
     `id`: of the upload and later of the file. `bytes_sent`: bytes of pieces handed to connections;
-    `bytes_acknowledged`: those of them that the server stored. `connections`: how many were
-    opened. `resumed_from`: bytes that were stored before. `skipped`: the same file was already on
+    `bytes_acknowledged`: those of them that the server stored. `connections`: how many it
+    used. `resumed_from`: bytes that were stored before. `skipped`: the same file was already on
     the server. `tagged`: what was there lacked tags and got them. `resumable`: the source can be
     read again, so that a later run can resume the upload. `grown_by`: bytes that were added to the
     file after it was opened; they are not uploaded.
@@ -86,8 +99,12 @@ class UploadTask:
         self._phase = Phase.LOOKING
         self._by_grant = False
         self._direct: DirectUpload | None = None
+        self._appending: Appending | None = None
+        only = request.protocol
+        self._transport = api.transport if only is None else Transport(api.timing, only)
         self._fresh_starts_left = 1
         self._verified = 0
+        self._key = new_key()
         self._name = ""
         self._on_progress = on_progress
         self._news = asyncio.Event()
@@ -134,6 +151,7 @@ class UploadTask:
                 return file
         hashed = self._request.sha256 or self._request.direct
         source = await open_source(self._what, self._request.name, sha256=hashed)
+        source.pace = self._api.pace
         self.resumable = source.rereadable
         try:
             self._tell(total=source.size)
@@ -158,7 +176,8 @@ class UploadTask:
 
     async def _read_small(self) -> SmallFile | None:
         what = self._what
-        if not self._request.one_request or not isinstance(what, str | PathLike):
+        one = self._request.one_request and self._request.protocol is None
+        if not one or not isinstance(what, str | PathLike):
             return None
         return await asyncio.to_thread(read_small, what, self._request)
 
@@ -167,8 +186,12 @@ class UploadTask:
         smaller ones only, or the token is a grant's."""
         self.resumable = True
         self._tell(total=small.size)
+        approving: str | None = None
         while True:
             try:
+                if approving is not None:
+                    raw = await finish(self._api, f"/v1/uploads/{approving}/finish")
+                    return manifest_of(self._api, raw).file()
                 # Also after an attempt whose answer was lost: it may have stored the file.
                 if (self._request.resume or self.bytes_sent) and (
                     there := await self._already_there(small)
@@ -179,7 +202,9 @@ class UploadTask:
                 if self._by_grant:
                     return None
                 self.bytes_sent += small.size
-                raw = await post(self._api, small, self._request)
+                # By its SHA-256 a file is found again whose answer was lost; else the key helps.
+                key = None if self._request.sha256 else self._key
+                raw = await post(self._api, small, self._request, key)
             except TooLarge:
                 self.bytes_sent = 0
                 return None
@@ -189,9 +214,46 @@ class UploadTask:
             else:
                 self.bytes_acknowledged = small.size
                 self._reached()
-                return manifest_of(self._api, raw).file()
+                if raw.get("state") != "approving":
+                    return manifest_of(self._api, raw).file()
+                with self._api.reading():
+                    approving = str(raw["_id"])  # the site decides on it, and may refuse it
 
     async def _attempt(self, source: Source) -> File:
+        async with Early(self._api.channels, self._dial, wanted=self._dials_early) as early:
+            file = await self._without_channel(source)
+            if file is not None:
+                return file
+            channel = await self._connect(early)
+        self._reached()
+        self.connections += 1
+        before = self.bytes_acknowledged
+        try:
+            transfer = Transfer(channel, self._open(channel, source), source, self)
+            file = self._file(await transfer.run())
+        except BaseException as failure:
+            if isinstance(failure, Again) and self.bytes_acknowledged == before:
+                self._carried_nothing(failure)
+            await channel.close()
+            raise
+        if isinstance(channel, Channel):
+            await self._api.channels.give(channel)
+        else:
+            await channel.close()
+        return file
+
+    @property
+    def _dials_early(self) -> bool:
+        """Whether a channel is opened while what is there is looked up: it will most likely carry
+        the file."""
+        by_channel = self._request.protocol in (None, "ws") and not self._request.direct
+        looks_up = self._request.resume and self._phase is Phase.LOOKING
+        # A proxy that wants a password is asked once, and not twice at the same time.
+        direct = self._api.proxy is None and not self._transport.is_http
+        return by_channel and looks_up and direct
+
+    async def _without_channel(self, source: Source) -> File | None:
+        """All that comes before a channel is needed; the file, where none is."""
         again = self._request.resume and source.rereadable and self._phase is Phase.LOOKING
         if again and (there := await self._already_there(source)):
             await self._add_tags(there)
@@ -202,44 +264,36 @@ class UploadTask:
         file = await self._send_direct(source)
         if file is not None:
             return file
-        if self._phase is Phase.NEW and self._api.for_user:
+        if self._request.protocol in ("tus", "ietf"):
+            return await self._append(source)
+        if self._phase is Phase.NEW and (self._api.for_user or self._request.replaces):
             await self._create(source)
-        channel = await self._connect()
-        self._reached()
-        self.connections += 1
-        before = self.bytes_acknowledged
-        try:
-            transfer = Transfer(channel, self._open(channel, source), source, self)
-            return self._file(await transfer.run())
-        except Again as failure:
-            if self.bytes_acknowledged == before:
-                self._carried_nothing(failure)
-            raise
-        finally:
-            await channel.close()
+        return None
 
     def _carried_nothing(self, failure: Again) -> None:
         """A refusal says that the connection works; over HTTP a proxy may have sent it."""
-        transport = self._api.transport
-        if transport.is_http or isinstance(failure.error, Unreachable):
-            transport.missed()
+        if self._transport.is_http or isinstance(failure.error, Unreachable):
+            self._transport.missed()
 
-    async def _connect(self) -> Channel | HttpChannel:
+    async def _connect(self, early: Early) -> Channel | HttpChannel:
         """A connection by WebSocket; where the network blocks that, its stand-in over HTTP."""
-        api = self._api
-        if not api.transport.is_http:
+        if not self._transport.is_http:
             try:
-                token = await api.credential.get()
-                return await Channel.open(
-                    api.address, token, api.timing, proxy=api.proxy, trust=api.trust
-                )
+                return await early.take()
             except NoChannel as failure:
-                if not api.transport.missed(blocked=failure.blocked):
+                if not self._transport.missed(blocked=failure.blocked):
                     raise
-        return HttpChannel(api)
+        return HttpChannel(self._api)
+
+    async def _dial(self) -> Channel:
+        api = self._api
+        token = await api.credential.get()
+        return await Channel.open(api.address, token, api.timing, proxy=api.proxy, trust=api.trust)
 
     async def _already_there(self, file: Named) -> Manifest | None:
         """The same file, if it is on the server already."""
+        if self._request.replaces is not None:
+            return await has_already(self._api, file, self._request.replaces, self.hashing)
         directory = await self._directory()
         try:
             return await already_there(self._api, file, directory, self.hashing, self._listing)
@@ -252,7 +306,16 @@ class UploadTask:
         found = None
         if self._request.resume and (source.rereadable or self._phase is Phase.CREATING):
             directory = await self._directory()
-            found = await unfinished(self._api, source, directory, renamed=self._by_grant)
+            # A list knows nothing of an upload that this task created since.
+            listing = self._listing if self._phase is Phase.LOOKING else None
+            found = await unfinished(
+                self._api,
+                source,
+                directory,
+                renamed=self._by_grant,
+                listing=listing,
+                replaces=self._request.replaces,
+            )
             if found is not None:
                 await self._add_tags(found)
             self._reached()
@@ -262,7 +325,8 @@ class UploadTask:
     async def _add_tags(self, there: Manifest | Upload) -> None:
         """Add the requested tags to what is there already. A grant does not allow that."""
         tags = list(dict.fromkeys([*there.tags, *self._request.tags]))
-        if len(tags) > len(there.tags) and not self._by_grant:
+        mine = not self._by_grant and self._request.replaces is None
+        if len(tags) > len(there.tags) and mine:
             await self._api.json("PATCH", f"/v1/files/{there.id}", body={"tags": tags})
             self.tagged = True
 
@@ -273,7 +337,8 @@ class UploadTask:
         return channel.sender.create(self._spec(source))
 
     async def _create(self, source: Source) -> None:
-        """Create the upload by HTTP: over WebSocket an admin cannot create for another user."""
+        """Create the upload by HTTP: over WebSocket an admin cannot create for another user, and an
+        older server would not notice that it is to replace a file."""
         self._to("create")
         raw = await create(self._api, self._spec(source))
         with self._api.reading():
@@ -285,7 +350,8 @@ class UploadTask:
 
     async def _send_direct(self, source: Source) -> File | None:
         """The file, sent past the server; None where its bytes are to go to the server."""
-        if not self._request.direct or not source.rereadable:
+        direct = self._request.direct and self._request.replaces is None
+        if not direct or not source.rereadable:
             return None
         if self._direct is None:
             self._direct = DirectUpload(self._api, source, self._spec(source), self)
@@ -299,6 +365,23 @@ class UploadTask:
             return None
         return None if raw is None else manifest_of(self._api, dict(raw)).file()
 
+    async def _append(self, source: Source) -> File:
+        """Send the file as clients of another protocol do."""
+        if source.size is None or not source.rereadable:
+            raise InvalidArgument("By tus and by the IETF's protocol only files can be sent.")
+        if self.id is None:
+            self._to("create")
+            raw = await create(self._api, self._spec(source))
+            with self._api.reading():
+                self.announced(raw)
+        assert self.id is not None
+        if self._appending is None:
+            by_tus = self._request.protocol == "tus"
+            sha256 = self._request.sha256
+            self._appending = Appending(self._api, source, self, by_tus=by_tus, sha256=sha256)
+        done = await self._appending.attempt(self.id)
+        return manifest_of(self._api, dict(done)).file()
+
     def _spec(self, source: Source) -> UploadSpec:
         request = self._request
         return UploadSpec(
@@ -310,6 +393,8 @@ class UploadTask:
             fingerprint=source.fingerprint,
             chunk_size=request.chunk_size,
             kind=request.kind,
+            modified_at=seconds_of(request.modified_at, source.modified_ns),
+            replaces=request.replaces,
         )
 
     def _file(self, done: m.Complete) -> File:
@@ -378,7 +463,7 @@ class UploadTask:
 
     def acknowledged(self, size: int) -> None:
         self.bytes_acknowledged += size
-        self._api.transport.works()
+        self._transport.works()
         self._progressed()
 
     def announcing(self) -> None:

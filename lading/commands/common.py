@@ -12,16 +12,24 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from lading.client.address import id_in, is_link
+from lading.client.errors import ProxyUnauthorized, Unreachable, Untrusted
 from lading.commands.output import Output
 from lading.memory import keep_freed
-from lading.protocol.errors import LadingError
+from lading.protocol.errors import InvalidArgument, LadingError, Unauthorized
+from lading.protocol.spec import ID
+from lading.protocol.units import parse_size
 
 if TYPE_CHECKING:
     from lading.client.client import Client
+    from lading.client.types import Manifest, Upload
 
 DONE = 0
 FAILED = 1
 INTERRUPTED = 4
+HOPELESS = (ProxyUnauthorized, Unauthorized, Unreachable, Untrusted)
+"""Errors that are not those of one file."""
+
 AGAIN = "Run the same command again to resume."
 
 Server = Annotated[
@@ -35,11 +43,27 @@ Token = Annotated[
 Json = Annotated[
     bool, typer.Option("--json", help="Print one JSON object per line and no progress bar.")
 ]
-
-
 User = Annotated[
     str | None,
     typer.Option("--user", metavar="NAME", help="Act for this user; only an admin may."),
+]
+Profile = Annotated[
+    str | None,
+    typer.Option(
+        "--profile",
+        metavar="NAME",
+        help="The profile of `lading login` to use. Default: LADING_PROFILE.",
+    ),
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", "-n", help="Change nothing; print what would be done.")
+]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+Rate = Annotated[
+    str | None,
+    typer.Option(
+        "--bwlimit", metavar="SIZE", help="Send or receive so many bytes a second, such as 2MB."
+    ),
 ]
 
 
@@ -49,6 +73,7 @@ class Common:
 
     server: str | None = None
     token: str | None = None
+    profile: str | None = None
     json: bool = False
 
 
@@ -72,7 +97,9 @@ def run(
     as_json: bool,
     work: Work,
     *,
+    profile: str | None = None,
     user: str | None = None,
+    rate: str | None = None,
 ) -> None:
     """Run a command with a client, and exit with its code. With `user`, an admin acts for them."""
     # Imported here: `lading serve` and `--help` need no HTTP client.
@@ -81,20 +108,26 @@ def run(
     keep_freed()
     common: Common = context.obj or Common()
     output = Output(as_json=as_json or common.json)
+    bytes_a_second = parsed("--bwlimit", parse_size, rate)
+    if bytes_a_second == 0:
+        raise typer.BadParameter("It must be at least 1.", param_hint="--bwlimit")
 
     async def connected() -> int:
         async with Client(
             server or common.server,
             token or common.token,
+            profile=profile or common.profile,
             user=user,
+            rate=bytes_a_second,
             on_slow=lambda: output.once(f"lading: waiting for {client.address.url} to answer."),
         ) as client:
             return await work(client, output)
 
-    raise typer.Exit(_finish(connected, output))
+    raise typer.Exit(finish(connected, output))
 
 
-def _finish(job: Callable[[], Awaitable[int]], output: Output) -> int:
+def finish(job: Callable[[], Awaitable[int]], output: Output) -> int:
+    """Run a command's job, and return its exit code. An error is printed."""
     try:
         return asyncio.run(_until_interrupted(job))
     except LadingError as error:
@@ -119,6 +152,26 @@ async def _until_interrupted(job: Callable[[], Awaitable[int]]) -> int:
         with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
             for each in signals:
                 loop.remove_signal_handler(each)
+
+
+async def look_up(client: Client, name: str) -> Manifest | Upload:
+    """The file with an id, a name, a path or an address of the server; or, by its id, an upload.
+
+    Raises LadingError.
+    """
+    found = name if ID.fullmatch(name) else id_in(name, client.address)
+    if found is not None:
+        return await client.status(found)
+    if is_link(name):
+        raise InvalidArgument(f"{name} is not the address of a file of {client.address.url}.")
+    return await client.find(name)
+
+
+async def has_files(client: Client, directory: str) -> bool:
+    """Whether there is a finished file in a directory or below it. Raises LadingError."""
+    async for _ in client.list(directory=directory, recursive=True, limit=1):
+        return True
+    return False
 
 
 def confirmed(question: str) -> bool:

@@ -19,12 +19,13 @@ from lading.client.local import valid
 
 @dataclass(frozen=True, slots=True)
 class LocalFile:
-    """A file to upload: its path, the directory for it on the server, and its size in bytes (None
-    for what has none, such as standard input)."""
+    """A file to upload: its path, the directory for it on the server, its size in bytes (None for
+    what has none, such as standard input), and when it was last changed, in nanoseconds."""
 
     path: str
     directory: str
     size: int | None
+    modified_ns: int | None = None
 
 
 @dataclass(slots=True)
@@ -41,13 +42,26 @@ def find(arguments: Sequence[str], directory: str, exclude: Sequence[str] = ()) 
     patterns such as `*.tmp` for names and for paths inside a named directory."""
     found = Found()
     for argument in arguments:
-        size = _size(argument)
-        # `os`, not `Path`: an argument that is no path at all (a NUL in it) is not a directory.
-        if argument == "-" or size is not None or not os.path.isdir(argument):  # noqa: PTH112
-            found.files.append(LocalFile(argument, directory, size))
+        file = _file(argument, directory)
+        if argument == "-" or file.size is not None or not _is_directory(argument):
+            found.files.append(file)
         else:
             _search(found, argument, _joined(directory, _own_name(argument)), "", exclude)
     return found
+
+
+def find_in(path: str, directory: str, exclude: Sequence[str] = ()) -> Found | None:
+    """All files in a directory, which is `directory` on the server; None if it is none."""
+    if not _is_directory(path):
+        return None
+    found = Found()
+    _search(found, path, directory, "", exclude)
+    return found
+
+
+def _is_directory(path: str) -> bool:
+    # `os`, not `Path`: an argument that is no path at all (a NUL in it) is not a directory.
+    return os.path.isdir(path)  # noqa: PTH112
 
 
 def _search(found: Found, path: str, directory: str, inner: str, exclude: Sequence[str]) -> None:
@@ -72,7 +86,7 @@ def _search(found: Found, path: str, directory: str, inner: str, exclude: Sequen
             elif _is_special(entry):
                 found.left_out.append(f"{entry.path} is not a regular file.")
             else:
-                found.files.append(LocalFile(entry.path, directory, _size(entry.path)))
+                found.files.append(_file(entry.path, directory))
         waiting += reversed(below)
 
 
@@ -83,13 +97,15 @@ def _is_special(entry: os.DirEntry[str]) -> bool:
         return False  # opening it says what is wrong
 
 
-def _size(path: str) -> int | None:
-    """The size of a regular file."""
+def _file(path: str, directory: str) -> LocalFile:
+    """A file, with its size and time if it is a regular one."""
     try:
         facts = os.stat(path)  # noqa: PTH116 - thousands of files: no Path for each
     except (OSError, ValueError):
-        return None
-    return facts.st_size if stat.S_ISREG(facts.st_mode) else None
+        return LocalFile(path, directory, None)
+    if not stat.S_ISREG(facts.st_mode):
+        return LocalFile(path, directory, None)
+    return LocalFile(path, directory, facts.st_size, facts.st_mtime_ns)
 
 
 def _own_name(path: str) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lading.commands.common import DONE, Json, Server, Token, User, run
+from lading.commands.common import DONE, Json, Profile, Server, Token, User, run
 from lading.commands.output import Output, size_text, time_text
 
 if TYPE_CHECKING:
@@ -15,11 +15,39 @@ if TYPE_CHECKING:
     from lading.client.types import Manifest, Upload
 
 
+ORDERS: dict[str, Callable[[Manifest | Upload], Any]] = {
+    "name": lambda each: (each.path.casefold(), each.path),
+    "size": lambda each: each.size or 0,
+    "created": lambda each: each.created_at,
+    "modified": lambda each: getattr(each, "modified_at", None) or each.created_at,
+    "type": lambda each: each.mime_type,
+}
+
+
 def ls(
     context: typer.Context,
     *,
+    path: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="DIRECTORY",
+            help="Only files in this directory. Default: all files.",
+            show_default=False,
+        ),
+    ] = None,
     directory: Annotated[
-        str | None, typer.Option("--directory", help="Only files in this directory.")
+        str | None, typer.Option("--directory", help="The same as DIRECTORY.")
+    ] = None,
+    recursive: Annotated[
+        bool, typer.Option("--recursive", "-r", help="Those of its subdirectories, too.")
+    ] = False,
+    sort: Annotated[
+        str | None,
+        typer.Option(
+            "--sort",
+            metavar="name|size|created|modified|type",
+            help="The order; with - before it, the largest, last or newest first.",
+        ),
     ] = None,
     tag: Annotated[
         list[str] | None,
@@ -35,38 +63,62 @@ def ls(
         ),
     ] = None,
     limit: Annotated[
-        int | None, typer.Option("--limit", min=1, help="At most this many, the newest.")
+        int | None, typer.Option("--limit", min=1, help="At most this many, the first ones.")
     ] = None,
     uploads: Annotated[
         bool, typer.Option("--uploads", help="List the unfinished uploads instead.")
     ] = False,
     user: User = None,
     server: Server = None,
+    profile: Profile = None,
     token: Token = None,
     as_json: Json = False,
 ) -> None:
     """List files, the newest first."""
+    if path is not None and directory is not None:
+        raise typer.BadParameter("Name the directory once: as an argument or with --directory.")
+    directory = path if directory is None else directory
+    if sort is not None and sort.removeprefix("-") not in ORDERS:
+        raise typer.BadParameter(f"--sort must be one of: {', '.join(ORDERS)}.")
 
     async def work(client: Client, output: Output) -> int:
         found: Sequence[Manifest | Upload]
+        most = None if sort else limit
         if uploads:
             found = [
                 each
                 for each in await client.uploads()
-                if directory in (None, each.directory)
+                if _is_in(each.directory, directory, recursive)
                 and each.name.startswith(name or "")
                 and set(tag or ()) <= set(each.tags)
                 and _is_of(each.mime_type, mime_type)
-            ][:limit]
+            ][:most]
         else:
             listed = client.list(
-                name=name, directory=directory, tags=tag or (), mime_type=mime_type, limit=limit
+                name=name,
+                directory=directory,
+                recursive=recursive,
+                tags=tag or (),
+                mime_type=mime_type,
+                limit=most,
             )
             found = [each async for each in listed]
-        show(output, found)
+        show(output, _sorted(found, sort)[:limit] if sort else found)
         return DONE
 
-    run(context, server, token, as_json, work, user=user)
+    run(context, server, token, as_json, work, profile=profile, user=user)
+
+
+def _is_in(directory: str, wanted: str | None, recursive: bool) -> bool:
+    place = (wanted or "").strip("/")
+    if wanted is None or (recursive and not place):
+        return True
+    return directory == place or (recursive and directory.startswith(f"{place}/"))
+
+
+def _sorted(found: Sequence[Manifest | Upload], sort: str) -> list[Manifest | Upload]:
+    key = ORDERS[sort.removeprefix("-")]
+    return sorted(found, key=key, reverse=sort.startswith("-"))
 
 
 def _is_of(mime_type: str, wanted: str | None) -> bool:
@@ -93,10 +145,8 @@ def _row(output: Output, found: Manifest | Upload) -> tuple[str, ...]:
     if "missing" in found.raw:
         stored = found.raw["upload_size"]
         text = f"{size_text(stored) if output.for_people else stored}/{text}"
-    directory = found.directory.rstrip("/")
-    name = f"{directory}/{found.name}" if directory else found.name
     created: str = found.raw["created_at"]
     time = time_text(created) if output.for_people else created
     # Programs that cut the piped lines at tabs know no such column; for them there is --json.
     where = (found.raw.get("blobs", ""),) if output.for_people else ()
-    return found.id, text, found.mime_type, *where, time, name
+    return found.id, text, found.mime_type, *where, time, found.path

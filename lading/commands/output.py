@@ -45,6 +45,7 @@ EXIT_CODES = {
     "forbidden": 3,
     "proxy-unauthorized": 3,
     "quota-exceeded": 3,
+    "rejected": 3,
     "invalid-argument": 2,
     "no-server": 2,
 }
@@ -244,10 +245,10 @@ class Output:
                 f"{size_text(round(total.rate))}/s, {left / max(total.rate, 1):.0f} s left."
             )
 
-    def end_total(self, text: str) -> None:
-        """Print the sums at the end."""
+    def end_total(self, text: str, done: str = "uploaded") -> None:
+        """Print the sums at the end; `done` is what was done with the files."""
         if self._total is not None and self.as_json:
-            self.data("", event="total", **self._total.facts())
+            self.data("", event="total", **self._total.facts(done))
         else:
             self.note(text)
 

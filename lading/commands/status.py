@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lading.commands.common import DONE, Json, Server, Token, User, run
+from lading.commands.common import DONE, Json, Profile, Server, Token, User, look_up, run
 from lading.commands.ls import show
 from lading.commands.output import Output, printable, size_text
 
@@ -22,6 +22,7 @@ SHOWN = (
     "kind",
     "blobs",
     "sha256",
+    "modified_at",
     "created_at",
     "expires_at",
 )
@@ -31,10 +32,14 @@ def status(
     context: typer.Context,
     *,
     file_id: Annotated[
-        str | None, typer.Argument(help="The id of a file or unfinished upload.")
+        str | None,
+        typer.Argument(
+            help="The id of a file or unfinished upload, or the name or path of a file."
+        ),
     ] = None,
     user: User = None,
     server: Server = None,
+    profile: Profile = None,
     token: Token = None,
     as_json: Json = False,
 ) -> None:
@@ -47,10 +52,10 @@ def status(
         if file_id is None:
             await _server(client, output)
         else:
-            _one(output, await client.status(file_id))
+            _one(output, await look_up(client, file_id))
         return DONE
 
-    run(context, server, token, as_json, work, user=user)
+    run(context, server, token, as_json, work, profile=profile, user=user)
 
 
 async def _server(client: Client, output: Output) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lading.commands.common import DONE, Json, Server, Token, parsed, run
+from lading.commands.common import DONE, Json, Profile, Server, Token, parsed, run
 from lading.commands.output import Output, printable
 from lading.protocol.units import parse_duration, parse_size
 
@@ -66,6 +66,7 @@ def token(
         typer.Option("--quality", min=0, max=6, help="For a download: only this quality."),
     ] = None,
     server: Server = None,
+    profile: Profile = None,
     token: Token = None,
     as_json: Json = False,
 ) -> None:
@@ -91,7 +92,7 @@ def token(
             output.note(f"lading: valid until {grant.raw['expires_at']}.")
         return DONE
 
-    run(context, server, token, as_json, work)
+    run(context, server, token, as_json, work, profile=profile)
 
 
 def _check(upload: bool, download: str | None, bounded: bool, quality: int | None) -> None:

@@ -76,11 +76,11 @@ class Total:
         self._printed = now
         return True
 
-    def facts(self) -> dict[str, Any]:
-        """The sums for programs."""
+    def facts(self, done: str = "uploaded") -> dict[str, Any]:
+        """The sums for programs; `done` is what was done with the files."""
         return {
             "files": self.files,
-            "uploaded": self.uploaded,
+            done: self.uploaded,
             "skipped": self.skipped,
             "failed": self.failed,
             "bytes_sent": self.sent,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lading.commands.common import DONE, Json, Server, Token, User, parsed, run
+from lading.commands.common import DONE, Json, Profile, Server, Token, User, parsed, run
 from lading.commands.output import Output, size_text
 from lading.protocol.units import parse_size
 
@@ -32,6 +32,7 @@ def usage(
     ] = None,
     for_user: User = None,
     server: Server = None,
+    profile: Profile = None,
     token: Token = None,
     as_json: Json = False,
 ) -> None:
@@ -50,7 +51,7 @@ def usage(
         show(output, [found])
         return DONE
 
-    run(context, server, token, as_json, work)
+    run(context, server, token, as_json, work, profile=profile)
 
 
 def show(output: Output, found: Sequence[Usage]) -> None:
@@ -59,7 +60,18 @@ def show(output: Output, found: Sequence[Usage]) -> None:
         for each in found:
             output.data("", **each.raw)
     elif found:
-        output.table(("USER", "USED", "RESERVED", "QUOTA"), [_row(output, each) for each in found])
+        columns: tuple[str, ...] = ("USER", "USED", "RESERVED", "QUOTA")
+        rows = [_row(output, each) for each in found]
+        if any(each.account for each in found):
+            columns = (*columns, "ACCOUNT")
+            rows = [(*row, _state(each)) for row, each in zip(rows, found, strict=True)]
+        output.table(columns, rows)
+
+
+def _state(found: Usage) -> str:
+    if found.account is None:
+        return "none"
+    return "disabled" if found.account.disabled else "active"
 
 
 def _row(output: Output, found: Usage) -> tuple[str, ...]:

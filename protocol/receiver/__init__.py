@@ -8,6 +8,7 @@ is here, and a test needs no socket, no store and no clock.
     transitions   which event may come in which state, for the connection and for an upload
     timers        the deadlines, each with a name
     window        the credit in bytes
+    growth        how much of it the line can use
     uploads       what each `ref` stands for, and what waits for what
     outbox        the effects that the driver has not taken yet
     machine       the Receiver, which joins them

@@ -17,6 +17,7 @@ from lading.protocol.errors import (
     WindowExceeded,
 )
 from lading.protocol.manifest import Coverage, Manifest
+from lading.protocol.receiver.growth import Growth
 from lading.protocol.receiver.limits import ReceiverLimits
 from lading.protocol.receiver.outbox import Outbox
 from lading.protocol.receiver.timers import Timer, Timers
@@ -40,8 +41,9 @@ Ring = Callable[[float], None]
 class Receiver:
     """One connection.
 
-    `window` is the credit in bytes. Report each event, then take `effects()` and carry them out in
-    order. An answer to nothing raises IllegalEvent.
+    `window` is the credit in bytes at first; up to `most`, which the driver may change at any time,
+    it follows the line. Report each event, then take `effects()` and carry them out in order. An
+    answer to nothing raises IllegalEvent.
     """
 
     def __init__(
@@ -60,6 +62,8 @@ class Receiver:
         self._out = Outbox()
         self._uploads = Uploads(self._out, self._limits)
         self._window = Window(window)
+        self._first_window = self.most = window
+        self._growth = Growth()
         self._timers = Timers(now, self._limits)
         self._user_id = ""
         self._outlived = False
@@ -201,6 +205,10 @@ class Receiver:
 
     def _ping(self, message: m.Ping, now: float) -> None:
         self._timers.heartbeat.start(now)
+        if self._window.size > self._first_window:
+            # It was silent before: what its line could carry now is not known.
+            self._growth.rest()
+            self.set_window(self._first_window)
         self._out.send(m.Pong(message.nonce))
 
     def _create(self, message: m.Create, _now: float) -> None:
@@ -222,13 +230,22 @@ class Receiver:
         else:
             self._uploads.open(effect)
 
-    def _chunk(self, message: m.Chunk, _now: float) -> None:
+    def _chunk(self, message: m.Chunk, now: float) -> None:
         size = len(message.data)
         if not self._window.admit(size):
             error = WindowExceeded(window=self.window)
             self._fail(error, close_code(error, POLICY))
         elif self._uploads.chunk(message):
             self._window.take(size)
+            self._follow_line(size, now)
+
+    def _follow_line(self, size: int, now: float) -> None:
+        """Grant what the line can carry, up to `most`. A smaller window than the first is the
+        driver's will."""
+        window, first = self.window, self._first_window
+        wanted = self._growth.arrived(size, now, window=window, held=self.in_flight)
+        if window >= first:
+            self.set_window(max(first, min(wanted, self.most)))
 
     def _finish(self, message: m.Finish, _now: float) -> None:
         self._uploads.finish(message)

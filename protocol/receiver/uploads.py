@@ -193,7 +193,7 @@ class Uploads:
                 manifest.chunk_size,
                 stored.upload_size,
                 tuple(stored.missing),
-                None if manifest.expires_at is None else int(manifest.expires_at),
+                None if ready or manifest.expires_at is None else int(manifest.expires_at),
                 str(manifest.state),
                 kind_rules,
             )

@@ -51,10 +51,14 @@ class Completed:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The upload cannot go on here; `ref` is None when it is the connection that cannot."""
+    """The upload cannot go on here; `ref` is None when it is the connection that cannot.
+
+    With `piece` the error is about one piece, and not about the file.
+    """
 
     ref: int | None
     error: LadingError
+    piece: bool = False
 
 
 @dataclass(frozen=True, slots=True)

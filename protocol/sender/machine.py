@@ -89,9 +89,14 @@ class Sender:
         return None
 
     def settled(self, ref: int) -> bool:
-        """Whether all that is known of the upload is durable: time to finish."""
+        """Whether all that is known of the upload is durable."""
+        return self.spent(ref) and not self._uploads[ref].in_flight
+
+    def spent(self, ref: int) -> bool:
+        """Whether every piece that is known of the upload was taken from `wanted`. When they are
+        sent, FINISH may follow at once: the server lets it wait for them."""
         upload = self._uploads.get(ref)
-        return upload is not None and upload.sending and not upload.todo and not upload.in_flight
+        return upload is not None and upload.sending and not upload.todo
 
     # -- what the driver asks for
 
@@ -225,7 +230,7 @@ class Sender:
                 if size and upload.sending:
                     upload.todo.appendleft((start, start + size))
                 return
-        self._events.append(Failed(message.ref, error))
+        self._events.append(Failed(message.ref, error, piece=True))
 
     def _answered(self, ref: int, start: int) -> int:
         """Give back the credit of a piece in flight; returns its size, 0 when there is none."""

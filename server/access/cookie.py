@@ -12,9 +12,18 @@ from urllib.parse import urlsplit
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
-from lading.protocol.errors import Unauthorized
+from lading.protocol.errors import Forbidden, Unauthorized
 
 COOKIE = "lading_token"
+
+REFRESH_COOKIE = "lading_refresh"
+"""The refresh token of a session; the browser sends it only to `/v1/session` and below."""
+
+FLOW_COOKIE = "lading_oidc"
+"""What belongs to a sign-in at an OpenID provider, while the browser is there."""
+
+DEVICE_COOKIE = "lading_device"
+"""Says that somebody signed in here before; sent only where one signs in."""
 
 COOKIE_SECONDS = 30 * 24 * 3600
 """How long a browser keeps a credential that does not expire."""
@@ -49,6 +58,27 @@ def cookie_token(connection: HTTPConnection, public_url: str | None = None) -> s
     )
 
 
+def refresh_token(connection: HTTPConnection, public_url: str | None = None) -> str | None:
+    """The refresh token in its cookie; raises Unauthorized as `cookie_token` does."""
+    token = connection.cookies.get(REFRESH_COOKIE)
+    if token is None or _is_own(connection, public_url):
+        return token
+    raise Unauthorized(
+        "The cookie is accepted only from the server's own page; "
+        "programs must send the server's own address as Origin."
+    )
+
+
+def check_not_foreign(connection: HTTPConnection, public_url: str | None = None) -> None:
+    """Raise Forbidden if a browser states that another site's page sends this.
+
+    Such a page could sign a visitor in to an account of its own, and read what they upload there.
+    """
+    stated = {"sec-fetch-site", "origin"} & set(connection.headers)
+    if stated and not _is_own(connection, public_url):
+        raise Forbidden("Sign in on the server's own page.")
+
+
 def _is_own(connection: HTTPConnection, public_url: str | None) -> bool:
     """Whether the browser states that the request comes from a page of this server."""
     site = connection.headers.get("sec-fetch-site")
@@ -78,24 +108,37 @@ def give_cookie(
     *,
     public_url: str | None,
     seconds: float | None,
+    name: str = COOKIE,
 ) -> None:
-    """Set the page's cookie to `token` for `seconds`; None means for a long time."""
+    """Set a cookie, the page's or another, to `token` for `seconds`; None for a long time."""
     response.set_cookie(
-        COOKIE,
+        name,
         token,
         max_age=COOKIE_SECONDS if seconds is None else max(0, math.floor(seconds)),
-        path="/",
-        secure=_is_https(connection, public_url),
+        path=_path(name, public_url),
+        secure=is_https(connection, public_url),
         httponly=True,
-        samesite="strict",
+        # The browser comes back from another site, and must bring this one along.
+        samesite="lax" if name == FLOW_COOKIE else "strict",
     )
 
 
-def take_cookie(response: Response, connection: HTTPConnection, public_url: str | None) -> None:
-    """Delete the page's cookie."""
-    secure = _is_https(connection, public_url)
-    response.delete_cookie(COOKIE, path="/", secure=secure, httponly=True, samesite="strict")
+def take_cookie(
+    response: Response, connection: HTTPConnection, public_url: str | None, name: str = COOKIE
+) -> None:
+    """Delete a cookie, the page's or another."""
+    secure, path = is_https(connection, public_url), _path(name, public_url)
+    response.delete_cookie(name, path=path, secure=secure, httponly=True, samesite="strict")
 
 
-def _is_https(connection: HTTPConnection, public_url: str | None) -> bool:
+def _path(name: str, public_url: str | None) -> str:
+    """Where the browser sends it: the path as it sees it, before a proxy takes its part off."""
+    if name == COOKIE:
+        return "/"
+    below = "/oidc" if name == FLOW_COOKIE else "/v1/session"
+    return urlsplit(public_url or "").path.rstrip("/") + below
+
+
+def is_https(connection: HTTPConnection, public_url: str | None) -> bool:
+    """Whether browsers reach this server by https, so that cookies must not leave it."""
     return connection.url.scheme == "https" or (public_url or "").startswith("https:")

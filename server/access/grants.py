@@ -63,6 +63,8 @@ class GrantAuthenticator:
         grant = await self._grants.find(token, now)
         if grant is None:
             raise Unauthorized("There is no such grant; it may have been revoked.")
+        if grant.action is Action.REQUEST:
+            grant = grant.sent_by(grant.id)
         begun = grant.action is Action.UPLOAD and grant.used > 0
         if grant.expires_at <= now and not begun:
             raise Forbidden("The grant expired; ask for a new one.")

@@ -68,8 +68,8 @@ class _Claims(jwt.JWTClaimsRegistry):
             raise errors.InvalidClaimError("exp")  # a number that is no time
 
 
-class JwtAuthenticator:
-    """Principals of tokens: `sub` is the user, `scope` may contain `admin` and `grant`.
+class Verifier:
+    """Whether a token is signed, and good here and now.
 
     `leeway` is in seconds: a token is accepted that much before its `nbf` and after its `exp`.
     """
@@ -84,7 +84,6 @@ class JwtAuthenticator:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._keys = keys
-        self._leeway = leeway
         options: dict[str, Any] = {
             "aud": {"essential": True, "value": audience},
             "exp": {"essential": True},
@@ -95,16 +94,14 @@ class JwtAuthenticator:
         # Not whole seconds, as the library is typed for: `exp` may have a fraction.
         self._claims = _Claims(cast(Any, clock), cast(Any, leeway), **options)
 
-    async def principal(self, token: str | None, /) -> Principal:
-        if token is None:
-            raise Unauthorized("Send a JSON Web Token as a bearer token.")
+    async def claims(self, token: str) -> Mapping[str, Any]:
+        """The claims of a token; raises Unauthorized."""
         header = _header(token)
         kid = header.get("kid")
         key = await self._keys.find(kid if isinstance(kid, str) else None)
         if key is None:
             raise Unauthorized("The token is signed with a key that the server does not know.")
-        claims = self._verified(token, key)
-        return _principal(claims, self._leeway)
+        return self._verified(token, key)
 
     def _verified(self, token: str, key: Key) -> Mapping[str, Any]:
         names = [algorithm(key)]
@@ -118,6 +115,32 @@ class JwtAuthenticator:
         except (JoseError, ValueError, TypeError) as error:
             raise Unauthorized(f"The token is not valid: {_reason(error)}.") from None
         return claims
+
+
+class JwtAuthenticator:
+    """Principals of tokens: `sub` is the user, `scope` may contain `admin` and `grant`.
+
+    The parameters are those of `Verifier`.
+    """
+
+    def __init__(
+        self,
+        keys: Keys,
+        *,
+        audience: str,
+        issuer: str | None = None,
+        leeway: float = LEEWAY_SECONDS,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._leeway = leeway
+        self._verifier = Verifier(
+            keys, audience=audience, issuer=issuer, leeway=leeway, clock=clock
+        )
+
+    async def principal(self, token: str | None, /) -> Principal:
+        if token is None:
+            raise Unauthorized("Send a JSON Web Token as a bearer token.")
+        return _principal(await self._verifier.claims(token), self._leeway)
 
 
 def _reason(error: Exception) -> str:

@@ -15,7 +15,8 @@ class Principal:
     """Someone with a valid credential. `expires` is in Unix seconds; None means never.
 
     `admin` acts for every user, and sets quotas; `may_grant` may create grants for others. With a
-    `grant` it is the grant's bearer, who acts for the grant's user within its bounds.
+    `grant` it is the grant's bearer, who acts for the grant's user within its bounds. `session_id`
+    is the session of someone who signed in to an account.
     """
 
     user_id: str
@@ -23,6 +24,14 @@ class Principal:
     may_grant: bool = False
     expires: float | None = None
     grant: Grant | None = None
+    session_id: str | None = None
+    actor: str | None = None
+    """The admin who acts for the user."""
+
+    @property
+    def who(self) -> str:
+        """Whoever makes the request: the admin, or else the user."""
+        return self.user_id if self.actor is None else self.actor
 
     def acting_for(self, user_id: str | None) -> Principal:
         """This principal as it acts for that user, who then owns and pays; None for its own user.
@@ -34,7 +43,7 @@ class Principal:
         check_text("user_id", user_id, MAX_USER_ID, empty=False)
         if not self.admin:
             raise NotFound("There is no such user; only an admin can act for other users.")
-        return replace(self, user_id=user_id)
+        return replace(self, user_id=user_id, actor=self.who)
 
     def check_action(self, *actions: Action) -> None:
         """Raise Forbidden for a grant that is for none of `actions`."""

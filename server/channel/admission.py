@@ -17,14 +17,19 @@ from lading.protocol.messages import SUBPROTOCOL
 from lading.server.access.cookie import is_own_origin
 from lading.server.channel.connection import Channel
 from lading.server.net.problems import problem_response
+from lading.server.net.record import TEMPLATE, record_of
 from lading.server.services import Services, services
+
+ROUTE = "/v1/ws"
 
 
 async def channel(websocket: WebSocket) -> None:
     """Serve one connection."""
     server = services(websocket)
+    websocket.scope[TEMPLATE] = ROUTE
     refusal = _refusal(websocket, server)
     if refusal is not None:
+        record_of(websocket.scope).code = refusal.code
         # Before an upgrade a full server answers 503: proxies then try another one.
         status = 503 if isinstance(refusal, TooManyConnections) else None
         await websocket.send_denial_response(problem_response(refusal, status))
@@ -38,6 +43,7 @@ def not_found(otherwise: ASGIApp) -> ASGIApp:
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
+            record_of(scope).code = NotFound.code
             await problem_response(NotFound())(scope, receive, send)
         else:
             await otherwise(scope, receive, send)

@@ -25,6 +25,7 @@ from lading.server.channel.credential import Credential
 from lading.server.channel.requests import Requests
 from lading.server.channel.socket import Socket
 from lading.server.net.byte_budget import Reservation, Throttle
+from lading.server.net.record import record_of
 from lading.server.services import Services
 from lading.version import VERSION
 
@@ -43,9 +44,10 @@ class Channel:
         self._loop = asyncio.get_running_loop()
         self._socket: Socket | None = websocket.scope.get("lading.connection")
         self._chunk = server.max_message - OVERHEAD
+        self._first_window = self._limits.window_chunks * self._chunk
         self._receiver = Receiver(
             self._loop.time(),
-            window=self._limits.window_chunks * self._chunk,
+            window=self._first_window,
             max_chunk_size=self._chunk,
             server=f"lading/{VERSION}",
             limits=server.limits.receiver,
@@ -56,6 +58,7 @@ class Channel:
             self._receiver,
             self._credential,
             self._socket,
+            record_of(websocket.scope),
             now=self._loop.time,
             flush=self._spawn_flush,
         )
@@ -83,6 +86,7 @@ class Channel:
         finally:
             self._gone = True
             self._server.channels.discard(self)
+            self._server.windows.note(self, grown=False)
             self._credential.leave()
             self._alarm.cancel()
             self._let_go()
@@ -111,7 +115,9 @@ class Channel:
                     await self._take_share(max(len(data), self._limits.least_share))
                 if self._debug:
                     log.debug("message", line=show_client(decoded))
+                self._receiver.most = self._server.windows.most(self)
                 self._receiver.receive(decoded, self._loop.time())
+                self._note_window()
                 del decoded
         except LadingError as error:
             self._receiver.unreadable(error)
@@ -172,15 +178,24 @@ class Channel:
         grant = None if principal is None else principal.grant
         return None if grant is None else grant.id
 
-    def revoke(self) -> None:
-        self._receiver.revoked(Unauthorized("The grant was revoked."))
+    @property
+    def session_id(self) -> str | None:
+        principal = self._credential.principal
+        return None if principal is None else principal.session_id
+
+    def revoke(self, reason: str) -> None:
+        self._receiver.revoked(Unauthorized(reason))
         self._spawn_flush()
 
     def press(self, pressed: bool) -> None:
-        window = self._chunk * (1 if pressed else self._limits.window_chunks)
+        window = self._chunk if pressed else self._first_window
         if window != self._receiver.window:
             self._receiver.set_window(window)
+            self._note_window()
             self._spawn_flush()
+
+    def _note_window(self) -> None:
+        self._server.windows.note(self, grown=self._receiver.window > self._first_window)
 
     async def note_activity(self) -> None:
         if self._socket is None or self._socket.arrived == self._arrived:

@@ -10,6 +10,7 @@ from lading.server.access.authenticate import authenticate
 from lading.server.access.cookie import cookie_token
 from lading.server.access.principal import Principal
 from lading.server.channel.socket import Socket
+from lading.server.net.record import record_of
 from lading.server.services import Services
 
 
@@ -33,6 +34,7 @@ class Credential:
         else:
             _check_grant(self.principal, principal)
         self.principal = principal
+        record_of(self._websocket.scope).user_id = principal.user_id
         if self._socket is not None:
             self._socket.owner = principal.user_id
         return principal

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from contextlib import suppress
 from typing import Any
 
 from lading.protocol.errors import LadingError
@@ -12,7 +13,7 @@ from lading.server.services import Services
 
 def visits(server: Services) -> list[Coroutine[Any, Any, None]]:
     """The visits to open channels, each for as long as its task lives."""
-    return [note_activity(server), watch_grants(server), watch_budget(server)]
+    return [note_activity(server), watch_credentials(server), watch_budget(server)]
 
 
 async def note_activity(server: Services) -> None:
@@ -24,21 +25,33 @@ async def note_activity(server: Services) -> None:
             await channel.note_activity()
 
 
-async def watch_grants(server: Services) -> None:
-    """Periodically close channels whose grant was revoked."""
+async def watch_credentials(server: Services) -> None:
+    """Periodically close channels whose grant was revoked, or whose session ended."""
     while True:
         await asyncio.sleep(server.limits.channel.grant_seconds)
-        held = {channel.grant_id for channel in server.channels}
-        asked = [grant_id for grant_id in held if grant_id is not None]
-        if not asked:
-            continue
-        try:
-            living = await server.grants.living(asked, server.clock())
-        except LadingError:
-            continue  # every other operation reports that the database is down
+        # Every other operation reports that the database is down.
+        with suppress(LadingError):
+            await _watch_grants(server)
+        with suppress(LadingError):
+            await _watch_sessions(server)
+
+
+async def _watch_grants(server: Services) -> None:
+    asked = {each.grant_id for each in server.channels if each.grant_id is not None}
+    if asked:
+        living = await server.grants.living(asked, server.clock())
         for channel in list(server.channels):
             if channel.grant_id in asked and channel.grant_id not in living:
-                channel.revoke()
+                channel.revoke("The grant was revoked.")
+
+
+async def _watch_sessions(server: Services) -> None:
+    asked = {each.session_id for each in server.channels if each.session_id is not None}
+    if asked and server.accounts is not None:
+        living = await server.accounts.sessions.living(asked)
+        for channel in list(server.channels):
+            if channel.session_id in asked and channel.session_id not in living:
+                channel.revoke("The session is over; sign in again.")
 
 
 async def watch_budget(server: Services) -> None:
@@ -60,12 +73,13 @@ async def drain(server: Services, seconds: float) -> None:
     """
     server.draining = True
     server.uploads.arrivals.stop()
+    server.changes.stop()
     for channel in list(server.channels):
         channel.drain(retry_after=1)
     loop = asyncio.get_running_loop()
     end = loop.time() + seconds
     # A channel becomes idle by being quiet for a while, which no event reports.
-    while loop.time() < end and not all(c.idle for c in server.channels):  # noqa: ASYNC110 - no event
+    while loop.time() < end and not all(c.idle for c in server.channels):  # noqa: ASYNC110 - idle has no event
         await asyncio.sleep(0.02)
     for channel in list(server.channels):
         channel.restart()

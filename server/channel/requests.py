@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import structlog
@@ -15,6 +16,7 @@ from lading.server.access.principal import Principal
 from lading.server.channel.credential import Credential
 from lading.server.channel.socket import Socket
 from lading.server.net.byte_budget import Reservation
+from lading.server.net.record import Record
 from lading.server.services import Services
 from lading.server.uploads import OpenUpload, nothing_stored
 from lading.server.urls import file_url
@@ -32,6 +34,7 @@ class Requests:
         receiver: Receiver,
         credential: Credential,
         socket: Socket | None,
+        record: Record,
         *,
         now: Callable[[], float],
         flush: Callable[[], None],
@@ -43,6 +46,7 @@ class Requests:
         self._now = now
         self._flush = flush
         self._uploads: dict[int, OpenUpload] = {}
+        self._record = record
 
     @property
     def _principal(self) -> Principal:
@@ -82,6 +86,7 @@ class Requests:
         except Exception as error:
             self._failed(effect.ref, error)
             return
+        self._record.note_upload(upload.manifest.id)
         if upload.manifest.state is State.READY:
             self._uploads.pop(effect.ref, None)
         else:
@@ -107,6 +112,7 @@ class Requests:
             if isinstance(refusal, UploadEnded):
                 self._lost(ref, refusal)
         else:
+            self._record.pieces += 1
             self._receiver.stored(ref, slice_start, size, written.upload_size)
         finally:
             if reservation is not None:
@@ -129,6 +135,7 @@ class Requests:
                 effect.size,
                 effect.sha256,
                 progress=progress,
+                patience=math.inf,
             )
         except Exception as error:
             self._failed(effect.ref, error)

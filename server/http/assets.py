@@ -32,20 +32,27 @@ _TYPES = {
     ".svg": "image/svg+xml; charset=utf-8",
     ".ts": "text/plain; charset=utf-8",
     ".wasm": "application/wasm",
+    ".webmanifest": "application/manifest+json",
     ".webp": "image/webp",
     ".woff2": "font/woff2",
 }
-_COMPRESSIBLE = (".css", ".html", ".js", ".json", ".svg", ".ts")
+_COMPRESSIBLE = (".css", ".html", ".js", ".json", ".svg", ".ts", ".webmanifest")
 
 
 @dataclass(frozen=True, slots=True)
 class Asset:
     """One file, as it is sent."""
 
-    body: bytes
+    body: bytes = field(repr=False)
     headers: Mapping[str, str]
-    packed: bytes | None = field(repr=False, default=None)
-    """The body in gzip, if that is shorter."""
+    is_packed: bool = False
+    """Whether the body is in gzip, since that is shorter. The few who do not take it wait for it to
+    be unpacked; nobody pays with memory."""
+
+    @property
+    def content(self) -> bytes:
+        """The bytes of the file."""
+        return gzip.decompress(self.body) if self.is_packed else self.body
 
     @classmethod
     def of(cls, name: str, body: bytes) -> Asset:
@@ -62,7 +69,9 @@ class Asset:
             "Referrer-Policy": "no-referrer",
         }
         packed = gzip.compress(body, 6, mtime=0) if suffix in _COMPRESSIBLE else None
-        return cls(body, headers, packed if packed and len(packed) < len(body) else None)
+        if packed is None or len(packed) >= len(body):
+            return cls(body, headers)
+        return cls(packed, headers, is_packed=True)
 
 
 def load(folder: Path = FOLDER) -> dict[str, Asset]:
@@ -84,9 +93,11 @@ def send(request: Request, asset: Asset, headers: Mapping[str, str] | None = Non
     if asset.headers["ETag"] in wanted or "*" in wanted:
         del fields["Content-Type"]
         return Response(status_code=304, headers=fields)
-    if asset.packed is not None and _takes_gzip(request):
-        return Response(asset.packed, headers={**fields, "Content-Encoding": "gzip"})
-    return Response(asset.body, headers=fields)
+    if not asset.is_packed:
+        return Response(asset.body, headers=fields)
+    if _takes_gzip(request):
+        return Response(asset.body, headers={**fields, "Content-Encoding": "gzip"})
+    return Response(asset.content, headers=fields)
 
 
 def _takes_gzip(request: Request) -> bool:

@@ -5,12 +5,13 @@ A body is taken as it is: one that is encoded, or a part of something, is refuse
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
 from lading.protocol.digests import parse_digest_field
 from lading.protocol.errors import (
@@ -66,21 +67,30 @@ def _listed(fields: list[str]) -> list[str]:
     return ",".join(fields).split(",")
 
 
-def arriving(request: Request) -> AsyncIterator[bytes]:
+def arriving(request: Request, idle_seconds: float | None = None) -> AsyncIterator[bytes]:
     """The body as it arrives; raises at once what `check_plain` raises.
 
-    Raises RequestTimeout if the connection closes before its end.
+    An empty part says that nothing came for `idle_seconds`. Raises RequestTimeout if the connection
+    closes before its end.
     """
     check_plain(request)
-    return _arriving(request)
+    return _arriving(request, idle_seconds)
 
 
-async def _arriving(request: Request) -> AsyncIterator[bytes]:
-    try:
-        async for data in request.stream():
-            yield data
-    except ClientDisconnect as error:
-        raise RequestTimeout("The connection closed before the whole body arrived.") from error
+async def _arriving(request: Request, idle_seconds: float | None) -> AsyncIterator[bytes]:
+    more = True
+    while more:
+        try:
+            # Not `request.stream()`: that would end when waiting is given up.
+            async with asyncio.timeout(idle_seconds):
+                message = await request.receive()
+        except TimeoutError:
+            yield b""
+            continue
+        if message["type"] == "http.disconnect":
+            raise RequestTimeout("The connection closed before the whole body arrived.")
+        yield message.get("body", b"")
+        more = message.get("more_body", False)
 
 
 def declared_length(request: Request) -> int | None:

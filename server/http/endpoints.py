@@ -20,12 +20,10 @@ from starlette.types import Scope
 from lading.server.http.idempotency import once
 from lading.server.http.openapi.operation import JSON, Model, Operation
 from lading.server.http.query import Query
+from lading.server.net.record import TEMPLATE
 
 STRICT = "/v1/"
 """Below this path nothing in a request is silently ignored."""
-
-TEMPLATE = "lading.template"
-"""The key of a scope under which a matched route leaves its path, such as `/v1/files/{id}`."""
 
 
 @dataclass(frozen=True, slots=True)

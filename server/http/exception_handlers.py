@@ -1,4 +1,4 @@
-"""Exception handlers: whatever a route raises becomes a problem document."""
+"""Exception handlers: whatever a route raises becomes a problem document, or a page for people."""
 
 from __future__ import annotations
 
@@ -25,8 +25,11 @@ from lading.protocol.errors import (
 )
 from lading.server.access.grants import redact
 from lading.server.http.download.refusal import refusal
+from lading.server.http.people.messages import explain, opens_page
+from lading.server.http.tus import answers as tus
 from lading.server.net.cross_origin import answer_fields
 from lading.server.net.problems import problem_response
+from lading.server.net.record import record_of
 
 Handler = Callable[[Request, Exception], Awaitable[Response]]
 
@@ -48,15 +51,29 @@ _FROM_STATUS: dict[int, type[LadingError]] = {
 async def lading_error(request: Request, error: Exception) -> Response:
     """The handler for errors of Lading."""
     assert isinstance(error, LadingError)
+    if tus.speaks_tus(request):
+        return tus.refusal(request, error)
+    if opens_page(request):
+        return explain(request, error)
     return refusal(request, error)
 
 
-async def http_error(_request: Request, error: Exception) -> Response:
+async def http_error(request: Request, error: Exception) -> Response:
     """The handler for errors of Starlette, with the same JSON and codes."""
     assert isinstance(error, HTTPException)
     kind = _FROM_STATUS.get(error.status_code, Internal)
+    record_of(request.scope).code = kind.code
     detail = None if kind in (NotFound, MethodNotAllowed) else error.detail
-    return problem_response(kind(detail), error.status_code, dict(error.headers or {}))
+    headers = dict(error.headers or {})
+    if tus.speaks_tus(request):
+        response = tus.refusal(request, kind(detail), error.status_code)
+        response.headers.update(headers)
+        return response
+    if opens_page(request):
+        response = explain(request, kind(detail), error.status_code)
+        response.headers.update(headers)
+        return response
+    return problem_response(kind(detail), error.status_code, headers)
 
 
 def unexpected_error(origins: tuple[str, ...]) -> Handler:

@@ -143,7 +143,9 @@ async def _carry_out(server: Services, kept: Kept, run: Run, body: _Body) -> Res
         raise
     finally:
         holding.cancel()
-    await asyncio.shield(server.spawn(_store(server, kept, response, body.digest())))
+    refused = response.status_code >= 400  # some refusals are returned, since they tell more
+    then = _free(server, kept) if refused else _store(server, kept, response, body.digest())
+    await asyncio.shield(server.spawn(then))
     return response
 
 

@@ -1,4 +1,4 @@
-"""What every request passes before the routes: metrics, the Host allow-list, and CORS.
+"""What every request passes before the routes: its record, the Host allow-list, and CORS.
 
 A Host that is not ours means that a foreign DNS name led a browser here. Source: page 5 of the
 design, security list, items 1 and 13.
@@ -7,7 +7,6 @@ design, security list, items 1 and 13.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
@@ -15,14 +14,26 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from lading.protocol.errors import InvalidArgument
-from lading.server.http.endpoints import TEMPLATE
+from lading.protocol.errors import Internal, InvalidArgument, NotFound
+from lading.protocol.spec import ID as UPLOAD_ID
+from lading.server.hooks import Hooks
 from lading.server.net.cross_origin import METHODS, SENT, SHOWN
 from lading.server.net.problems import problem_response
+from lading.server.net.record import (
+    HEADER,
+    ID,
+    OPEN,
+    RECORD,
+    TEMPLATE,
+    Record,
+    choose_id,
+    known,
+    record_of,
+    set_current,
+)
 from lading.server.settings import Settings
 
-Observe = Callable[[str, str, int, float], None]
-"""Gets the method, the route's template, the status, and the seconds until the last byte."""
+METRICS = "/metrics"
 
 HOME = ("localhost", "127.0.0.1", "::1")
 
@@ -42,35 +53,109 @@ def allowed_hosts(settings: Settings) -> frozenset[str] | None:
 
 
 class Observer:
-    """Reports each HTTP request when its response ends.
+    """Gives each request and channel an id and a record, and reports it when it has ended."""
 
-    The route is a template such as `/v1/files/{id}`, and empty where no route matched. Unusual
-    methods are reported as empty, too: a client must not be able to create new time series.
-    """
-
-    def __init__(self, app: ASGIApp, observe: Observe) -> None:
+    def __init__(self, app: ASGIApp, hooks: Hooks) -> None:
         self._app = app
-        self._observe = observe
+        self._hooks = hooks
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
-        status = 500  # until a response starts, the request ends as a fault
-        start = time.perf_counter()
+        request_id = scope.get(ID) or choose_id(scope["headers"])
+        record = scope[RECORD] = Record(
+            request_id=request_id, method=known(scope.get("method", "GET"))
+        )
+        set_current(request_id)
+        self._hooks.arrived(scope["headers"], scope["type"] == "websocket")
+        start, transport = time.perf_counter(), scope["type"]
 
-        async def noting(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
+        async def receiving() -> Message:
+            message = await receive()
+            before = record.received
+            _note_received(record, message)
+            self._hooks.traffic(transport, record.received - before, 0)
+            return message
+
+        async def sending(message: Message) -> None:
+            before = record.sent
+            _note_sent(record, message)
+            self._hooks.traffic(transport, 0, record.sent - before)
             await send(message)
 
         try:
-            await self._app(scope, receive, noting)
+            await self._app(scope, receiving, sending)
+        except Exception:
+            record.code = record.code or Internal.code
+            raise
         finally:
-            method = scope["method"] if scope["method"] in METHODS else ""
-            seconds = time.perf_counter() - start
-            self._observe(method, scope.get(TEMPLATE, ""), status, seconds)
+            record.seconds = time.perf_counter() - start
+            record.route = scope.get(TEMPLATE, "")
+            record.upload_id = record.upload_id or _upload_in_path(scope, record.route)
+            self._hooks.request(record)
+
+
+def _note_received(record: Record, message: Message) -> None:
+    if message["type"] == "http.request":
+        record.received += len(message.get("body", b""))
+    elif message["type"] == "websocket.receive":
+        record.received += len(message.get("bytes") or message.get("text") or b"")
+    elif message["type"] == "websocket.disconnect" and record.close_code is None:
+        record.close_code = message.get("code", 1005)
+
+
+def _note_sent(record: Record, message: Message) -> None:
+    match message["type"]:
+        case "http.response.start" | "websocket.http.response.start":
+            if not record.settled:
+                record.status = message["status"]
+            _name(record, message)
+        case "http.response.body" | "websocket.http.response.body":
+            record.sent += len(message.get("body", b""))
+        case "websocket.send":
+            record.sent += len(message["bytes"])
+        case "websocket.accept":
+            record.status, record.channel = 101, True
+            _name(record, message)
+        case "websocket.close" if record.channel:
+            record.close_code = message.get("code", 1000)
+
+
+def _name(record: Record, message: Message) -> None:
+    """Put the id into the answer, in place of one that was kept with a stored answer."""
+    name = HEADER.lower().encode()
+    kept = [field for field in message.get("headers", ()) if field[0].lower() != name]
+    message["headers"] = [*kept, (name, record.request_id.encode())]
+
+
+def _upload_in_path(scope: Scope, route: str) -> str | None:
+    """The upload or file that the address names."""
+    found = scope.get("path_params", {}).get("id", "")
+    others = ("/v1/grants/", "/v1/sessions/")
+    is_one = not route.startswith(others) and UPLOAD_ID.fullmatch(found)
+    return found if is_one else None
+
+
+class MetricsGate:
+    """The port of the metrics serves nothing else, and asks for no credential.
+
+    Prometheus finds its targets by address, so their names are not compared with a list either.
+    """
+
+    def __init__(self, app: ASGIApp, port: int) -> None:
+        self._app = app
+        self._port = port
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan" or (scope.get("server") or ("", 0))[1] != self._port:
+            await self._app(scope, receive, send)
+        elif scope["type"] == "http" and scope["path"] == METRICS:
+            scope[OPEN] = True
+            await self._app(scope, receive, send)
+        else:
+            record_of(scope).code = NotFound.code
+            await problem_response(NotFound("This port has only /metrics."))(scope, receive, send)
 
 
 class HostGate:
@@ -81,13 +166,13 @@ class HostGate:
         self._names = names
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan" or self._is_ours(Headers(scope=scope).get("host", "")):
+        is_open = scope["type"] == "lifespan" or scope.get(OPEN)
+        if is_open or self._is_ours(Headers(scope=scope).get("host", "")):
             await self._app(scope, receive, send)
             return
-        response = problem_response(
-            InvalidArgument("This Host is not allowed; see LADING_ALLOWED_HOSTS.")
-        )
-        await response(scope, receive, send)
+        error = InvalidArgument("This Host is not allowed; see LADING_ALLOWED_HOSTS.")
+        record_of(scope).code = error.code
+        await problem_response(error)(scope, receive, send)
 
     def _is_ours(self, host: str) -> bool:
         try:
@@ -97,11 +182,13 @@ class HostGate:
         return name in self._names
 
 
-def middleware(settings: Settings, observe: Observe | None = None) -> list[Middleware]:
+def middleware(settings: Settings, hooks: Hooks | None = None) -> list[Middleware]:
     """The middleware of the application, outermost first."""
     stack = []
-    if observe is not None:
-        stack.append(Middleware(Observer, observe=observe))
+    if hooks is not None:
+        stack.append(Middleware(Observer, hooks=hooks))
+    if settings.metrics_port is not None:
+        stack.append(Middleware(MetricsGate, port=settings.metrics_port))
     names = allowed_hosts(settings)
     if names is not None:
         stack.append(Middleware(HostGate, names=names))

@@ -34,9 +34,10 @@ class Query:
             values = given.getlist(name)
             if len(values) > 1 and parameter.schema.get("type") != "array":
                 raise InvalidArgument(f"The query parameter `{name}` is given {len(values)} times.")
-            choices = parameter.schema.get("enum")
-            if choices is not None and values[0] not in choices:
+            choices = parameter.schema.get("items", parameter.schema).get("enum")
+            wrong = [each for each in values if choices is not None and each not in choices]
+            if choices is not None and wrong:
                 allowed = " or ".join(choices)
                 raise InvalidArgument(
-                    f"`{name}` must be {allowed}, not {shown(values[0][: SHOWN + 1])}."
+                    f"`{name}` must be {allowed}, not {shown(wrong[0][: SHOWN + 1])}."
                 )

@@ -75,6 +75,7 @@ class ByteBudget:
 
     No owner holds more than `per_owner` of them; others overtake an owner at that limit. A request
     that waits longer than `pressed_seconds` presses. `clock` returns seconds of a steady clock.
+    `waited` gets the seconds that each request waited.
     """
 
     def __init__(
@@ -84,12 +85,14 @@ class ByteBudget:
         *,
         pressed_seconds: float = PRESSED_SECONDS,
         clock: Callable[[], float] = time.monotonic,
+        waited: Callable[[float], None] | None = None,
     ) -> None:
         self.total = total
         self.free = total
         self._per_owner = min(per_owner or total, total)
         self._pressed_seconds = pressed_seconds
         self._clock = clock
+        self._waited = waited
         self._held: Counter[str] = Counter()
         self._queue: deque[_Request] = deque()
 
@@ -112,6 +115,11 @@ class ByteBudget:
                 self._serve()
 
         return withdraw
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait."""
+        return len(self._queue)
 
     def pressed(self, owner: str | None = None) -> bool:
         """Whether others have waited for long, so that whoever holds a share must use it soon.
@@ -161,6 +169,8 @@ class ByteBudget:
             self._queue.popleft()
             self.free -= request.size
             self._held[request.owner] += request.size
+            if self._waited is not None:
+                self._waited(self._clock() - request.since)
             request.granted(Reservation(self, request.size, request.owner))
         self._queue.extendleft(reversed(waiting))
 

@@ -48,6 +48,11 @@ class ConnectionCounts:
         """The connections of all processes."""
         return sum(row[0] for row in self._rows)
 
+    @property
+    def mine(self) -> int:
+        """The connections of this process."""
+        return self._mine[0]
+
     def note_connections(self, count: int) -> None:
         """Set the number of this process's connections."""
         self._mine[0] = count

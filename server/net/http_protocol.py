@@ -10,6 +10,8 @@ Source: facts of the design, "uvicorn"; page 5, security list, item 12.
 from __future__ import annotations
 
 from asyncio import TimerHandle, Transport
+from collections.abc import Mapping
+from functools import partial
 from typing import Any, cast
 
 import httptools
@@ -28,8 +30,13 @@ from lading.protocol.errors import (
 from lading.server.net.bounds import Bounds
 from lading.server.net.cross_origin import answer_fields, preflight_fields
 from lading.server.net.problems import problem_response
+from lading.server.net.record import HEADER, ID, Record, choose_id, known, new_id, record_of
 from lading.server.net.request_head import BadHead, check_head, is_handshake
 from lading.server.net.slow_clients import ClosesUnread, SlowClientTimer
+from lading.server.net.websocket_protocol import ChannelProtocol
+
+INTERIM = {104: "Upload Resumption Supported"}
+"""The reasons of interim answers."""
 
 
 class RequestProtocol(ClosesUnread, HttpToolsProtocol):
@@ -52,6 +59,8 @@ class RequestProtocol(ClosesUnread, HttpToolsProtocol):
         self._refused = False
         self._overloaded = False
         self._method = b""
+        self._begun = self.loop.time()
+        """When the connection or the last request began."""
         self._framing_bytes = 0
         """Bytes since the last byte of a body: sizes and extensions of chunks, trailers."""
         self._pace = SlowClientTimer(
@@ -86,6 +95,9 @@ class RequestProtocol(ClosesUnread, HttpToolsProtocol):
     def handle_websocket_upgrade(self) -> None:
         self._quiet()
         super().handle_websocket_upgrade()
+        protocol = self.transport.get_protocol()
+        assert isinstance(protocol, ChannelProtocol)
+        protocol.receive_in_place()
 
     def _quiet(self) -> None:
         self._pace.stop()
@@ -132,8 +144,13 @@ class RequestProtocol(ClosesUnread, HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._method = b""
+        self._begun = self.loop.time()
         # What a long response waits for before it takes the next piece; ASGI allows further keys.
-        cast(dict[str, Any], self.scope)["lading.sent"] = self.flow.drain
+        scope = cast(dict[str, Any], self.scope)
+        scope["lading.sent"] = self.flow.drain
+        # What ASGI has no way for: answers before the last one, and the trailers of a body.
+        scope["lading.interim"] = partial(self._send_interim, scope)
+        scope["lading.trailers"] = []
         if self._header_timer is None:
             self._await_headers(self._limits.header_seconds)
 
@@ -150,12 +167,26 @@ class RequestProtocol(ClosesUnread, HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._header_bytes is not None:
             super().on_header(name, value)
-        # Else a trailer: it must not be taken for a header (RFC 9110, section 6.5.1).
+        else:
+            # A trailer: it must not be taken for a header (RFC 9110, section 6.5.1).
+            cast(dict[str, Any], self.scope)["lading.trailers"].append((name.lower(), value))
+
+    def _send_interim(self, scope: object, status: int, headers: Mapping[str, str]) -> None:
+        """Send an interim answer to the request of a scope, while it has none (RFC 9110, 15.2)."""
+        cycle = self.cycle
+        if cycle is None or cycle.scope is not scope or cycle.response_started or self._refused:
+            return
+        if self.transport.is_closing() or cycle.scope["http_version"] != "1.1":
+            return
+        fields = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        head = f"HTTP/1.1 {status} {INTERIM.get(status, '')}\r\n{fields}\r\n"
+        self.transport.write(head.encode("latin-1"))
 
     def on_headers_complete(self) -> None:
         if self._refused:
             return
         self._header_bytes, self._framing_bytes = None, 0
+        cast(dict[str, Any], self.scope)[ID] = choose_id(self.headers)
         if self._header_timer is not None:
             self._header_timer.cancel()
             self._header_timer = None
@@ -204,7 +235,9 @@ class RequestProtocol(ClosesUnread, HttpToolsProtocol):
 
     def _refuse(self, error: LadingError, status: int | None = None) -> None:
         fields = answer_fields(self._origin(), self._bounds.origins)
-        self._end_with(problem_response(error, status, fields))
+        scope = cast(dict[str, Any], self.scope or {})
+        request_id = scope.get(ID) or choose_id(self.headers or ())
+        self._end_with(problem_response(error, status, fields, request_id), error.code)
 
     def _refuse_overloaded(self) -> None:
         asked = any(name == b"access-control-request-method" for name, _ in self.headers)
@@ -219,7 +252,7 @@ class RequestProtocol(ClosesUnread, HttpToolsProtocol):
         found = [value for name, value in self.headers or () if name == b"origin"]
         return found[0].decode("latin-1") if len(found) == 1 else None
 
-    def _end_with(self, response: Response) -> None:
+    def _end_with(self, response: Response, code: str | None = None) -> None:
         self._refused = True
         self._quiet()
         if self.transport.is_closing():
@@ -241,6 +274,10 @@ class RequestProtocol(ClosesUnread, HttpToolsProtocol):
             if cycle.response_started:
                 self.transport.close()
                 return
+            record = record_of(cast(dict[str, Any], self.scope))
+            record.status, record.code, record.settled = response.status_code, code, True
+        else:
+            self._report(response, code)
         response.headers["Connection"] = "close"
         headers = b"".join(b"%b: %b\r\n" % field for field in response.raw_headers)
         body = b"" if self._method == b"HEAD" else bytes(response.body)
@@ -248,6 +285,20 @@ class RequestProtocol(ClosesUnread, HttpToolsProtocol):
         if self.transport.can_write_eof():
             self.transport.write_eof()
         self._linger()
+
+    def _report(self, response: Response, code: str | None) -> None:
+        """Report a request that the application, which reports all others, has not seen."""
+        method = self._method.decode("latin-1")
+        self._bounds.observe(
+            Record(
+                request_id=response.headers.get(HEADER) or new_id(),
+                method=known(method),
+                status=response.status_code,
+                code=code,
+                seconds=self.loop.time() - self._begun,
+                sent=len(response.body),
+            )
+        )
 
     def _linger(self) -> None:
         self._linger_timer = self.loop.call_later(self._limits.linger_seconds, self.transport.close)

@@ -1,8 +1,8 @@
 """One WebSocket connection: uvicorn's `websockets-sansio` protocol with bounded memory.
 
-It adds a cap on fragments, a share of the byte budget before a long message is read, and a close
-frame that reaches the client. The hooks are those of uvicorn 0.54;
-`tests/server/net/test_websocket_protocol.py` fails when they move.
+It adds a cap on fragments, a share of the byte budget before a long message is read, a place into
+which the socket writes it, and a close frame that reaches the client. The hooks are those of
+uvicorn 0.54; `tests/server/net/test_websocket_protocol.py` fails when they move.
 Source: facts of the design, "uvicorn"; RFC 6455.
 """
 
@@ -20,6 +20,7 @@ from websockets.frames import Frame
 
 from lading.server.net.bounds import Bounds
 from lading.server.net.byte_budget import COPIES, Reservation
+from lading.server.net.payload_reader import Connection, Intake
 from lading.server.net.slow_clients import ClosesUnread, SlowClientTimer
 
 
@@ -77,7 +78,9 @@ class ChannelProtocol(ClosesUnread, WebSocketsSansIOProtocol):
         self._bounds: Bounds = app_state["bounds"]
         self._limits = self._bounds.limits
         self.queue: Inbox = Inbox()  # type: ignore[assignment] # uvicorn calls nothing else of it
-        self.conn.max_message_size = self._bounds.max_message
+        self.conn: Connection = Connection(
+            self._bounds.places, max_size=self._bounds.max_message, logger=self.conn.logger
+        )
         self.arrived = 0
         self.heard_at = self.loop.time()
         self._fragments = 0
@@ -108,6 +111,23 @@ class ChannelProtocol(ClosesUnread, WebSocketsSansIOProtocol):
         super().data_received(data)
         self._reserve()
 
+    def receive_in_place(self) -> None:
+        """From now on read long payloads into their place."""
+        self.transport.set_protocol(Intake(self, self._bounds.places))
+
+    def room(self) -> memoryview | None:
+        """Where the next bytes belong, if their place is ready."""
+        return self.conn.reader.room
+
+    def payload_received(self, size: int) -> None:
+        """So many bytes came into `room`."""
+        self.arrived += size
+        self.heard_at = self.loop.time()
+        if self.conn.reader.fill(size):
+            super().data_received(b"")
+            self.conn.reader.give_back()
+            self._reserve()
+
     def _reserve(self) -> None:
         """Before a long message is read further, take its share of the budget, or wait for it.
 
@@ -116,7 +136,7 @@ class ChannelProtocol(ClosesUnread, WebSocketsSansIOProtocol):
         """
         if self._lingering or self._withdraw is not None or self.read_paused:
             return
-        pending = len(self.conn.reader.buffer) + sum(map(len, self.frames))
+        pending = self.conn.reader.pending + sum(map(len, self.frames))
         if pending <= self._limits.free_bytes:
             return
         if self.owner is None:
@@ -127,6 +147,8 @@ class ChannelProtocol(ClosesUnread, WebSocketsSansIOProtocol):
         if self._reservation is not None:
             if not self._reservation.widen(expected):
                 self._refuse(1009, "longer than a piece of what is open here, and no room for it")
+                return
+            self._make_room()
             return
         self._withdraw = self._bounds.budget.ask(expected, self._granted, self.owner)
         if self._reservation is None:
@@ -139,10 +161,15 @@ class ChannelProtocol(ClosesUnread, WebSocketsSansIOProtocol):
         if self.disconnected:
             self._release()
             return
+        self._make_room()
         # Whoever holds a share must use it: others may be waiting.
         self._pace.start()
         if waited and not self.read_paused and not self.transport.is_closing():
             self.transport.resume_reading()
+
+    def _make_room(self) -> None:
+        # What is longer than the share was asked for is read in small steps.
+        self.conn.reader.make_room(self.longest - sum(map(len, self.frames)))
 
     def _too_slow(self) -> None:
         if self._bounds.budget.pressed(self.owner):
@@ -270,6 +297,7 @@ class ChannelProtocol(ClosesUnread, WebSocketsSansIOProtocol):
         code, reason = self.conn.close_sent.code, self.conn.close_sent.reason
         self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
         self.frames = []
+        self.conn.reader.give_back()
         self._release()
         self._lingering = self.close_sent = True
         if self.transport.is_closing():
@@ -290,6 +318,7 @@ class ChannelProtocol(ClosesUnread, WebSocketsSansIOProtocol):
         self._release()
         self.frames = []
         self.conn.reader.buffer.clear()
+        self.conn.reader.give_back()
 
     def shutdown(self) -> None:
         """Uvicorn's shutdown; by then the application has drained and closed the channels."""

@@ -15,7 +15,6 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import TextIO, cast
 
 import structlog
 from starlette.applications import Starlette
@@ -23,6 +22,7 @@ from starlette.applications import Starlette
 from lading.memory import keep_freed
 from lading.server.access.kept_secrets import admin_token
 from lading.server.app import create_app, make_authenticator
+from lading.server.process.log import configure_log, log_request
 from lading.server.process.server import Server, configuration
 from lading.server.process.supervisor import WorkerFailed, serve_together
 from lading.server.settings import Settings, WrongSettings, load, unknown
@@ -33,49 +33,6 @@ log = structlog.get_logger()
 
 FAILED = 1
 USAGE = 2
-
-
-class Output:
-    """Standard output, for the log. A line that cannot be written is lost; the server continues.
-
-    The disk may be full, or nobody may read the output. The server must survive that, and start its
-    database again when there is space.
-    """
-
-    def write(self, text: str) -> int:
-        with suppress(OSError):
-            sys.stdout.write(text)
-        return len(text)
-
-    def flush(self) -> None:
-        with suppress(OSError):
-            sys.stdout.flush()
-
-
-def configure_log() -> None:
-    """Structured lines on standard output: JSON, or readable text on a terminal."""
-    shared: list[structlog.types.Processor] = [
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-    ]
-    renderer: structlog.types.Processor
-    if sys.stdout.isatty():
-        # A plain traceback: one with local variables would show tokens.
-        plain = structlog.dev.plain_traceback
-        renderer = structlog.dev.ConsoleRenderer(exception_formatter=plain)
-    else:
-        shared.append(structlog.processors.format_exc_info)
-        renderer = structlog.processors.JSONRenderer()
-    structlog.configure(
-        processors=[*shared, renderer],
-        logger_factory=structlog.PrintLoggerFactory(cast(TextIO, Output())),
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-    )
-    handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processor=renderer)
-    )
-    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
 
 
 def listen(settings: Settings) -> list[socket.socket]:
@@ -92,6 +49,19 @@ def listen(settings: Settings) -> list[socket.socket]:
         raise WrongSettings(
             f"LADING_HOST={settings.host}, LADING_PORT={settings.port}: cannot listen there "
             f"({error.strerror}); choose another port, or stop what uses it"
+        ) from error
+
+
+def listen_for_metrics(settings: Settings) -> socket.socket | None:
+    """The listening socket of `LADING_METRICS_PORT`, which all workers share."""
+    if settings.metrics_port is None:
+        return None
+    try:
+        return _bind(settings.host, settings.metrics_port)
+    except OSError as error:
+        raise WrongSettings(
+            f"LADING_HOST={settings.host}, LADING_METRICS_PORT={settings.metrics_port}: cannot "
+            f"listen there ({error.strerror}); choose another port, or stop what uses it"
         ) from error
 
 
@@ -128,7 +98,7 @@ class Note:
 
     def write(self) -> None:
         """Write the file and print the ready lines."""
-        token = admin_token(self._settings.data) if self._settings.auth == "token" else None
+        token = admin_token(self._settings.data) if self._settings.has_admin_token else None
         note = {"url": self._url, "token": token, "pid": os.getpid()}
         self._written = json.dumps(note) + "\n"
         _write_private(self._path, self._written)
@@ -173,26 +143,26 @@ def serve() -> int:
         settings = load()
         if settings.auth == "jwt":
             make_authenticator(settings, time.time)  # wrong keys are told of before all else
-        listeners = listen(settings)
+        listeners, metrics = listen(settings), listen_for_metrics(settings)
     except WrongSettings as error:
         print(error, file=sys.stderr)
         return USAGE
-    configure_log()
+    configure_log(settings.log_level, settings.log_format)
     for name in unknown(os.environ):
         log.warning("unknown-setting", name=name)
     note = Note(settings, address(listeners[0]))
     try:
         if settings.workers > 1:
-            return _serve_together(settings, listeners, note)
+            return _serve_together(settings, listeners, metrics, note)
         keep_freed(settings.byte_budget // 4)
-        app = create_app(settings)
+        app = create_app(settings, observe=log_request)
         config = configuration(app, settings.trusted_proxies)
-        return run(Server(config, settings, note.write), app, listeners[0])
+        return run(Server(config, settings, note.write), app, listeners[0], metrics)
     finally:
         note.remove()
 
 
-def run(server: Server, app: Starlette, listener: socket.socket) -> int:
+def run(server: Server, app: Starlette, *listeners: socket.socket | None) -> int:
     """Run a server in its own event loop until it is stopped; returns the exit code."""
 
     def matters(record: logging.LogRecord) -> bool:
@@ -204,7 +174,7 @@ def run(server: Server, app: Starlette, listener: socket.socket) -> int:
     logging.getLogger("uvicorn.error").addFilter(matters)
     try:
         with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
-            runner.run(server.serve(sockets=[listener]))
+            runner.run(server.serve(sockets=[each for each in listeners if each is not None]))
     except SystemExit:
         # Uvicorn exits like this when the start failed. An unknown reason was logged.
         if hasattr(app.state, "failure"):
@@ -213,12 +183,17 @@ def run(server: Server, app: Starlette, listener: socket.socket) -> int:
     return 0
 
 
-def _serve_together(settings: Settings, listeners: list[socket.socket], note: Note) -> int:
+def _serve_together(
+    settings: Settings,
+    listeners: list[socket.socket],
+    metrics: socket.socket | None,
+    note: Note,
+) -> int:
     try:
         settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if settings.auth == "token":
+        if settings.has_admin_token:
             admin_token(settings.data)  # made before the workers look for it
-        asyncio.run(serve_together(settings, listeners, note.write))
+        asyncio.run(serve_together(settings, listeners, note.write, metrics))
     except OSError as error:
         print(f"LADING_DATA={settings.data}: cannot be used ({error.strerror})", file=sys.stderr)
         return FAILED

@@ -15,6 +15,7 @@ import asyncio
 import json
 import mmap
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -26,6 +27,7 @@ from typing import Any
 
 import structlog
 
+from lading.server.metrics import processes
 from lading.server.net.connection_counts import ConnectionCounts, prepare, table_size
 from lading.server.settings import Settings
 from lading.storage.embedded.process import EmbeddedMongo
@@ -62,8 +64,14 @@ class Worker:
 class Workers:
     """The workers of one server, one for each listening socket."""
 
-    def __init__(self, settings: Settings, listeners: list[socket.socket], url: str) -> None:
-        """`url` is the database's address."""
+    def __init__(
+        self,
+        settings: Settings,
+        listeners: list[socket.socket],
+        url: str,
+        metrics: socket.socket | None = None,
+    ) -> None:
+        """`url` is the database's address, `metrics` the socket for those who read metrics."""
         self._settings = settings
         self._listeners = listeners
         self._url = url
@@ -76,6 +84,8 @@ class Workers:
         self._map = mmap.mmap(self._file.fileno(), table_size(count))
         prepare(memoryview(self._map))
         self._connection_counts = ConnectionCounts(memoryview(self._map), processes=count)
+        self._metrics = metrics
+        self._numbers = processes.make_directory()
         self._keepers: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -87,7 +97,7 @@ class Workers:
     async def end(self) -> None:
         """Every worker drains and ends; those that take too long are killed."""
         self._ending = True
-        for listener in self._listeners:
+        for listener in (*self._listeners, *self._for_metrics):
             listener.close()
         for keeper in self._keepers:
             keeper.cancel()
@@ -100,6 +110,11 @@ class Workers:
             self.kill()
             await asyncio.gather(*waits)
         self._file.close()
+        shutil.rmtree(self._numbers, ignore_errors=True)
+
+    @property
+    def _for_metrics(self) -> tuple[socket.socket, ...]:
+        return () if self._metrics is None else (self._metrics,)
 
     def kill(self) -> None:
         """Kill them at once."""
@@ -113,14 +128,19 @@ class Workers:
         ready, tell = os.pipe()
         listener = self._listeners[number].fileno()
         given = (listener, self._file.fileno(), end, tell)
-        job = {"number": number, "count": len(self._listeners)}
+        job: dict[str, int | None] = {"number": number, "count": len(self._listeners)}
         job |= dict(zip(("listener", "connection_counts", "lifeline", "ready"), given, strict=True))
+        shared = tuple(each.fileno() for each in self._for_metrics)
+        job["metrics"] = shared[0] if shared else None
         # -P: the current directory may hold a `json.py` of the operator's own.
         command = [sys.executable, "-P", "-m", "lading.server.process.worker", json.dumps(job)]
-        environment = os.environ | {"LADING_DATABASE_URL": self._url}
+        environment = os.environ | {
+            "LADING_DATABASE_URL": self._url,
+            processes.DIRECTORY: self._numbers,
+        }
         try:
             process = await asyncio.create_subprocess_exec(
-                *command, env=environment, pass_fds=given
+                *command, env=environment, pass_fds=(*given, *shared)
             )
         except BaseException:
             os.close(ready)
@@ -145,6 +165,7 @@ class Workers:
                 return
             worker.dismiss()
             self._connection_counts.clear(number)
+            processes.forget(self._numbers, number)
             steady = loop.time() - worker.started > STEADY_SECONDS
             pause = 0.0 if steady else min(max(2 * pause, 0.1), LONGEST_PAUSE)
             log.error("worker-ended", number=number, code=code, again_in=pause)
@@ -184,14 +205,17 @@ async def database(settings: Settings) -> AsyncIterator[str]:
 
 
 async def serve_together(
-    settings: Settings, listeners: list[socket.socket], ready: Callable[[], None]
+    settings: Settings,
+    listeners: list[socket.socket],
+    ready: Callable[[], None],
+    metrics: socket.socket | None = None,
 ) -> None:
     """Serve with a worker for each socket until SIGTERM or SIGINT; a second one kills them.
 
     Calls `ready` when all serve. Raises WorkerFailed, EmbeddedError.
     """
     async with database(settings) as url:
-        workers = Workers(settings, listeners, url)
+        workers = Workers(settings, listeners, url, metrics)
         told = _signals(workers)
         try:
             if await _before(told, workers.start()):

@@ -16,14 +16,19 @@ from typing import TypedDict
 
 from lading.memory import keep_freed
 from lading.server.app import create_app
+from lading.server.metrics import processes
 from lading.server.net.connection_counts import ConnectionCounts, table_size
-from lading.server.process.serve import configure_log, run
+from lading.server.process.log import configure_log, log_request
+from lading.server.process.serve import run
 from lading.server.process.server import Server, configuration
 from lading.server.settings import Settings, load
 
 
 class Job(TypedDict):
-    """A worker's number, how many workers there are, and four file descriptors."""
+    """A worker's number, how many workers there are, and its file descriptors.
+
+    `metrics` is the socket of the port of the metrics, None where there is none.
+    """
 
     number: int
     count: int
@@ -31,6 +36,7 @@ class Job(TypedDict):
     connection_counts: int
     lifeline: int
     ready: int
+    metrics: int | None
 
 
 LEAST_BUDGET = 2**20
@@ -49,12 +55,13 @@ def share(settings: Settings, count: int) -> Settings:
 
 def work(job: Job) -> int:
     """Serve until the pipe ends or a signal comes; returns the exit code."""
-    configure_log()
+    processes.join(job["number"])
     settings = share(load(), job["count"])
+    configure_log(settings.log_level, settings.log_format)
     keep_freed(settings.byte_budget // 4)
     table = memoryview(mmap.mmap(job["connection_counts"], table_size(job["count"])))
     connection_counts = ConnectionCounts(table, processes=job["count"], number=job["number"])
-    app = create_app(settings, connection_counts=connection_counts)
+    app = create_app(settings, connection_counts=connection_counts, observe=log_request)
 
     def ready() -> None:
         asyncio.get_running_loop().add_reader(job["lifeline"], end)
@@ -66,7 +73,8 @@ def work(job: Job) -> int:
         server.should_exit = True
 
     server = Server(configuration(app, settings.trusted_proxies), settings, ready)
-    return run(server, app, socket.socket(fileno=job["listener"]))
+    metrics = None if job["metrics"] is None else socket.socket(fileno=job["metrics"])
+    return run(server, app, socket.socket(fileno=job["listener"]), metrics)
 
 
 if __name__ == "__main__":

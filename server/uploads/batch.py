@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TypeVar
 
-from lading.protocol.manifest import Manifest
+T = TypeVar("T")
 
 
 async def for_each(
-    files: AsyncIterator[Manifest], at_once: int, work: Callable[[Manifest], Awaitable[None]]
+    files: AsyncIterator[T], at_once: int, work: Callable[[T], Awaitable[None]]
 ) -> None:
     """Do `work` on each of the files, on `at_once` at the same time; its first error is raised."""
     under_way: set[asyncio.Future[None]] = set()
     try:
-        async for manifest in files:
-            under_way.add(asyncio.ensure_future(work(manifest)))
+        async for each in files:
+            under_way.add(asyncio.ensure_future(work(each)))
             if len(under_way) >= at_once:
                 under_way = await _some(under_way)
         while under_way:

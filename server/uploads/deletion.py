@@ -13,12 +13,12 @@ from dataclasses import dataclass
 
 from lading.janitor.sweep import Sweeper
 from lading.protocol.errors import AlreadyComplete, Forbidden, LadingError
-from lading.protocol.manifest import Manifest, State
+from lading.protocol.manifest import FINISHED, Manifest, State
 from lading.server.access.principal import Principal
 from lading.server.limits import UploadLimits
-from lading.server.uploads.open_uploads import OpenUploads
+from lading.server.uploads.open_uploads import OpenUploads, refuse_hidden
 from lading.server.uploads.todo import Todo
-from lading.storage.collections.outbox import Claim
+from lading.storage.collections.outbox import NOTIFY, Claim
 from lading.storage.open import Storage
 
 Expected = Callable[[Manifest], None]
@@ -43,9 +43,12 @@ class Deletion:
         upload_id: str,
         *,
         unfinished_only: bool = False,
+        only: tuple[State, ...] = (State.UPLOADING, State.READY),
         expected: Expected | None = None,
     ) -> Manifest:
         """Delete an upload, or the file that it became. Returns the manifest as it was before.
+
+        What is in none of the states `only` is not there for the caller.
 
         It is gone, and its quota free, on return; the bytes of a very large one go in the
         background. Raises NotFound, Gone; for a file also Forbidden where the credential is a
@@ -53,7 +56,10 @@ class Deletion:
         if nothing changed since.
         """
         refusal = _refusal(principal, unfinished_only=unfinished_only)
-        manifest = await self.uploads.get(principal, upload_id)
+        only = only if refusal is None else (State.UPLOADING,)
+        manifest = await self.uploads.get_any(principal, upload_id)
+        if State.TRASHED not in only or manifest.state is State.REPLACING:
+            refuse_hidden(manifest)
         if expected is not None:
             expected(manifest)
         now = self.storage.clock()
@@ -63,14 +69,18 @@ class Deletion:
             now=now,
             becomes=State.DELETED,
             until=self._remembered_until(manifest, now),
-            only=(State.UPLOADING, State.READY) if refusal is None else (State.UPLOADING,),
+            only=only,
             claimed_until=claimed_until,
             seen=None if expected is None else manifest,
         )
         if marked is None:
-            if expected is not None and refusal is None and await self._lives(manifest.id):
+            if expected is not None and refusal is None and await self._lives(manifest.id, only):
                 return await self.delete(
-                    principal, upload_id, unfinished_only=unfinished_only, expected=expected
+                    principal,
+                    upload_id,
+                    unfinished_only=unfinished_only,
+                    only=only,
+                    expected=expected,
                 )
             await self._check_file(manifest.id, refusal)
             # Another call deleted it just now, or ours did and the answer was lost: its `todo`
@@ -82,8 +92,11 @@ class Deletion:
         await self._empty(Claim(marked, claimed_until))
         return manifest
 
-    async def reject(self, manifest: Manifest) -> None:
-        """Delete an upload that nobody must finish, unless it was finished."""
+    async def reject(self, manifest: Manifest, *, remembered: bool = False) -> None:
+        """Delete an upload that nobody must finish, unless it was finished.
+
+        With `remembered` whoever asks for it hears that it was refused.
+        """
         now = self.storage.clock()
         claimed_until = now + self.limits.todo_lease_seconds
         marked = await self.storage.manifests.mark_deleted(
@@ -93,6 +106,7 @@ class Deletion:
             until=self._remembered_until(manifest, now),
             only=(State.UPLOADING,),
             claimed_until=claimed_until,
+            rejected=remembered,
         )
         if marked is not None:
             await self._empty(Claim(marked, claimed_until))
@@ -105,11 +119,13 @@ class Deletion:
         until = now + self.tombstone_ttl
         if manifest.move_to is None and manifest.etag is None:
             return until
-        return max(until, manifest.expires_at or manifest.created_at + self.upload_ttl)
+        if manifest.expires_at is None or manifest.state in FINISHED:
+            return max(until, manifest.created_at + self.upload_ttl)
+        return max(until, manifest.expires_at)
 
-    async def _lives(self, upload_id: str) -> bool:
+    async def _lives(self, upload_id: str, only: tuple[State, ...]) -> bool:
         current = await self.storage.manifests.get(upload_id)
-        return current is not None and current.state in (State.UPLOADING, State.READY)
+        return current is not None and current.state in only
 
     async def _check_file(self, upload_id: str, refusal: LadingError | None) -> None:
         """Raise the refusal if the upload has become a file in the meantime."""
@@ -122,6 +138,8 @@ class Deletion:
         """Delete the first pieces, which are all of most uploads; wait a while for the others."""
         with suppress(LadingError):
             if await self.sweeper.begin_to_empty(claim.manifest):
+                if NOTIFY in claim.manifest.todo:
+                    await self.todo.release(claim.manifest)
                 return
         rest = self.todo.begin(claim)
         await asyncio.wait([rest], timeout=self.limits.deletion_seconds)

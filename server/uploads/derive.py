@@ -28,7 +28,7 @@ from lading.janitor.sweep import Lost
 from lading.protocol.digests import crc32c
 from lading.protocol.errors import LadingError, NotFound, QuotaExceeded, UnprocessableImage
 from lading.protocol.kinds import Kinds
-from lading.protocol.manifest import Manifest, NoPicture, State, StoredPicture
+from lading.protocol.manifest import FINISHED, Manifest, NoPicture, StoredPicture
 from lading.protocol.media_types import essence
 from lading.server.uploads.ranges import Ranges
 from lading.server.uploads.reader import Reader
@@ -109,7 +109,7 @@ class Deriver:
 
         Raises Lost, Unavailable, NotHere, StorageFull, Internal when the file's bytes are damaged.
         """
-        if manifest.state is not State.READY:
+        if manifest.state not in FINISHED:
             return
         await self._settle(manifest)
         variants = {**self._variants(manifest), **(asked or {})}
@@ -196,7 +196,7 @@ class Deriver:
         pictures, growth = await self._reserve(claimed, pictures)
         blobs = driver_at(storage.blobs, claimed.blobs)
         await check()
-        await _all(blobs.put_picture(claimed.id, each, pictures[each].data) for each in pictures)
+        await _all(blobs.put_picture(claimed.key, each, pictures[each].data) for each in pictures)
         none = None
         if made.media is None or (variants and not made.pictures):
             none = NoPicture(NotFound.code, "There is no picture in this file.")
@@ -206,6 +206,7 @@ class Deriver:
             pictures={name: _stored(each) for name, each in pictures.items()},
             no_picture=none,
             growth=growth,
+            now=storage.clock(),
         )
         noted = _mine(noted)
         if growth is not None:
@@ -233,7 +234,9 @@ class Deriver:
     async def _note_none(self, claimed: Manifest, error: UnprocessableImage) -> None:
         _mine(
             await self._storage.derivatives.note(
-                claimed, no_picture=NoPicture(error.code, str(error))
+                claimed,
+                no_picture=NoPicture(error.code, str(error)),
+                now=self._storage.clock(),
             )
         )
 

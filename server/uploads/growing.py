@@ -80,12 +80,12 @@ class Growing:
         Raises Unavailable when the upload stalls or its bytes are replaced, Gone and NotFound when
         it ends, ShuttingDown, and what `Reader.read` raises.
         """
-        position, attempt = 0, manifest.attempt
+        position, bytes_of = 0, (manifest.key, manifest.attempt)
         while manifest.size is None or position < manifest.size:
             end = await self.stored(manifest, position, manifest.size or MAX_INTEGER)
             if end == position:
                 manifest = await self.while_live(manifest, position)
-                if manifest.attempt != attempt:
+                if (manifest.key, manifest.attempt) != bytes_of:
                     raise Unavailable(REPLACED)
                 continue
             async with aclosing(self.reader.read(manifest, position, end)) as blocks:

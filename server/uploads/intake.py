@@ -2,22 +2,24 @@
 
 Every HTTP transport takes its bodies through here. The loop counts, keeps the upload alive, refuses
 the first byte too much, and cuts at the borders of cells, so memory does not grow with the body.
-It knows no HTTP: a body is an iterator of bytes, and RequestTimeout means that it broke off.
+It knows no HTTP: a body is an iterator of bytes. RequestTimeout means that it broke off, and an
+empty part that nothing came for a while.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
 from typing import NamedTuple, Protocol
 
-from lading.protocol.digests import Sha256, crc32c
+from lading.protocol.digests import Sha256, crc32c, crc32c_combine
 from lading.protocol.errors import RequestTimeout, TooLarge
 from lading.protocol.manifest import cell_end
 from lading.server.uploads.media_type import HEAD_BYTES
 from lading.server.uploads.open_uploads import OpenUpload, Written
 from lading.server.uploads.uploads import Uploads
-from lading.server.uploads.write import check_limit
+from lading.server.uploads.verifier import Proven
+from lading.server.uploads.write import check_end
 
 
 class Share(Protocol):
@@ -36,12 +38,40 @@ class Budget(Protocol):
         ...
 
 
+class Memory:
+    """The share of the budget that a body holds; a body that sends nothing needs none."""
+
+    def __init__(self, acquire: Callable[[], Awaitable[Share]]) -> None:
+        self._acquire = acquire
+        self._share: Share | None = None
+
+    async def hold(self) -> None:
+        """Have a share from now on; waits for it where there was none."""
+        if self._share is None:
+            self._share = await self._acquire()
+
+    def release(self) -> None:
+        """Have none."""
+        if self._share is not None:
+            self._share.release()
+            self._share = None
+
+
+Wait = Callable[[Callable[[], Awaitable[Share]]], Awaitable[Share]]
+"""How to wait for a share."""
+
+
+async def _wait(share: Callable[[], Awaitable[Share]]) -> Share:
+    return await share()
+
+
 class Taken(NamedTuple):
-    """What a body was: its length, its SHA-256 and its first bytes."""
+    """What a body was: its length, its SHA-256, its first bytes, and that all of it is stored."""
 
     size: int
     sha256: str
     head: bytes
+    proven: Proven
 
 
 class Intake:
@@ -52,28 +82,23 @@ class Intake:
         self._upload = upload
         self._budget = budget
 
-    async def store(
-        self, body: AsyncIterator[bytes], start: int = 0, *, keep_rest: bool = False
-    ) -> Taken:
-        """Store a body from the offset `start` on; all of it is durable on return.
+    async def store(self, body: AsyncIterator[bytes]) -> Taken:
+        """Store a body that is a whole file; all of it is durable on return.
 
-        With `keep_rest` a piece may end inside its cell, and what came of a body that broke off is
-        stored before RequestTimeout is raised. Raises what `Uploads.write` raises, and TooLarge at
-        the first byte beyond the size of the upload or of its grant.
+        Raises what `Uploads.write` raises, and TooLarge at the first byte beyond the size of the
+        upload or of its grant.
         """
-        digest, head, size = Sha256(), b"", 0
-        async with (
-            self.share(),
-            aclosing(self.pieces(body, start, keep_rest=keep_rest)) as pieces,
-        ):
+        digest, head, size, checksum = Sha256(), b"", 0, 0
+        attempt = self._upload.manifest.attempt
+        async with self.share(), aclosing(self.pieces(body)) as pieces:
             async for slice_start, data in pieces:
                 digest.update(data)
                 head = head or data[:HEAD_BYTES]
-                await self._uploads.write(
-                    self._upload, slice_start, data, crc32c(data), whole_cells=not keep_rest
-                )
+                piece = crc32c(data)
+                await self._uploads.write(self._upload, slice_start, data, piece)
+                checksum = crc32c_combine(checksum, piece, len(data))
                 size += len(data)
-        return Taken(size, digest.hexdigest(), head)
+        return Taken(size, digest.hexdigest(), head, Proven(attempt, size, checksum))
 
     async def store_piece(
         self,
@@ -105,25 +130,40 @@ class Intake:
             return await self._uploads.write(self._upload, slice_start, data, checksum)
 
     async def pieces(
-        self, body: AsyncIterator[bytes], start: int = 0, *, keep_rest: bool = False
+        self,
+        body: AsyncIterator[bytes],
+        start: int = 0,
+        *,
+        keep_rest: bool = False,
+        idle: Memory | None = None,
     ) -> AsyncGenerator[tuple[int, bytes], None]:
         """The body cut at the borders of cells, each piece with its offset; the last may be short.
 
-        Hold a share of the budget while this lasts.
+        It begins at `start`. With `keep_rest` what came of a body that broke off is a piece, too,
+        before RequestTimeout is raised.
+
+        Hold a share of the budget while this lasts. One that is given as `idle` is released while
+        nothing comes, and what came before is a piece.
         """
         manifest = self._upload.manifest
         buffer, position = bytearray(), start
         broke_off: RequestTimeout | None = None
 
         def check(arrived: int) -> None:
-            if manifest.size is not None and start + arrived > manifest.size:
-                limit = manifest.size
-                raise TooLarge(f"The file was announced with {limit} bytes.", limit=limit)
-            check_limit(manifest, start + arrived)
+            check_end(manifest, start + arrived)
 
         async with aclosing(self._arriving(body, check)) as parts:
             try:
                 async for part in parts:
+                    if idle is not None and not part:
+                        if buffer:
+                            yield position, bytes(buffer)
+                            position += len(buffer)
+                            buffer.clear()
+                        idle.release()
+                        continue
+                    if idle is not None:
+                        await idle.hold()
                     buffer += part
                     length = cell_end(position, manifest.chunk_size, None) - position
                     while len(buffer) >= length:
@@ -146,20 +186,24 @@ class Intake:
         async for part in body:
             arrived += len(part)
             check(arrived)
-            await self._uploads.touch(self._upload)
+            if part:
+                await self._uploads.touch(self._upload)
             yield part
 
     @asynccontextmanager
-    async def share(self, length: int | None = None) -> AsyncIterator[None]:
-        """Hold the share of the budget that one piece of the upload needs."""
+    async def share(
+        self, length: int | None = None, *, wait: Wait = _wait
+    ) -> AsyncIterator[Memory]:
+        """Hold the share of the budget that one piece of the upload needs; `wait` waits for it."""
         manifest = self._upload.manifest
         sizes = [manifest.chunk_size, length, manifest.size]
         most = min(size for size in sizes if size is not None)
-        share = await self._budget.acquire(most, manifest.user_id)
+        memory = Memory(lambda: wait(lambda: self._budget.acquire(most, manifest.user_id)))
+        await memory.hold()
         try:
-            yield
+            yield memory
         finally:
-            share.release()
+            memory.release()
 
 
 def _cut(buffer: bytearray, size: int) -> bytes:

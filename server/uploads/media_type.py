@@ -30,6 +30,14 @@ _BELIEVED = frozenset(
 )
 """Types with signatures so long that other bytes do not match them by chance."""
 
+_SIGNATURES = tuple(
+    row.byte_match
+    for row in puremagic.magic_header_array
+    if row.offset == 0 and essence(row.mime_type) in _BELIEVED
+)
+"""What begins with none of them is none of these types: the library need not go through its 1,400
+others, which took an eighth of the time of a small file."""
+
 _KIN = (
     {"video/webm", "video/x-matroska", "audio/webm", "audio/x-matroska"},
     {"video/mp4", "audio/mp4", "video/quicktime", "video/3gpp", "video/3gpp2"},
@@ -89,6 +97,8 @@ def _candidates(head: bytes) -> list[str]:
     container = _container(head)
     if container is not None:
         return [container]
+    if not head.startswith(_SIGNATURES):
+        return []
     try:
         matches = puremagic.magic_string(head)
     except (puremagic.PureError, ValueError):

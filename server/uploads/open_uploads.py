@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 from weakref import WeakValueDictionary
 
-from lading.protocol.errors import Gone, LadingError, NotFound
+from lading.protocol.errors import Gone, LadingError, NotFound, Rejected, Unavailable
 from lading.protocol.manifest import Coverage, Manifest, Piece, State, coverage
 from lading.protocol.spec import check_id
 from lading.server.access.principal import Principal
@@ -31,11 +31,13 @@ class OpenUpload:
     touched_at: float
     finishing: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held by the one FINISH that verifies. The others then find its result."""
+    offset: int = 0
+    """Up to here nothing is missing and all is durable, as far as this process knows."""
 
     def know(self, manifest: Manifest, stored: int) -> None:
         """Take in what was read. News of an earlier attempt may come late and is ignored."""
         if manifest.attempt > self.manifest.attempt:
-            self.manifest, self.stored = manifest, stored
+            self.manifest, self.stored, self.offset = manifest, stored, 0
         elif manifest.attempt == self.manifest.attempt:
             self.manifest, self.stored = manifest, max(self.stored, stored)
 
@@ -66,8 +68,30 @@ class OpenUploads:
 
     # -- looking
 
-    async def get(self, principal: Principal, upload_id: str) -> Manifest:
-        """The manifest of an upload or file of the principal's; raises NotFound, Gone."""
+    async def get(
+        self, principal: Principal, upload_id: str, *, replacing: bool = False
+    ) -> Manifest:
+        """The manifest of an upload or file of the principal's; raises NotFound, Gone.
+
+        For an upload that replaced a file, that file. Raises Unavailable while it is about to,
+        unless that is asked for by `replacing`.
+        """
+        found = await self._followed(check_id(upload_id))
+        owned = None if found is None else found.id
+        manifest = principal.check_owner(found, owned or upload_id)
+        refuse_tombstone(manifest)
+        refuse_hidden(manifest, replacing=replacing)
+        return manifest
+
+    async def _followed(self, upload_id: str) -> Manifest | None:
+        """The manifest with an id; of an upload that replaced a file, that of the file."""
+        found = await self._manifests.get(upload_id)
+        if found is not None and found.became is not None:
+            return await self._manifests.get(found.became)
+        return found
+
+    async def get_any(self, principal: Principal, upload_id: str) -> Manifest:
+        """The manifest that has just this id, also of a file in the trash."""
         found = await self._manifests.get(check_id(upload_id))
         manifest = principal.check_owner(found, upload_id)
         refuse_tombstone(manifest)
@@ -82,6 +106,7 @@ class OpenUploads:
         if found is None or user_id not in (None, found.user_id):
             raise _not_found(upload_id)
         refuse_tombstone(found)
+        refuse_hidden(found)
         return found
 
     async def after_end(self, upload_id: str) -> Manifest:
@@ -89,10 +114,11 @@ class OpenUploads:
 
         Raises NotFound, Gone.
         """
-        manifest = await self._manifests.get(upload_id)
+        manifest = await self._followed(upload_id)
         if manifest is None:
             raise _not_found(upload_id)
         refuse_tombstone(manifest)
+        refuse_hidden(manifest)
         return manifest
 
     async def coverage(self, manifest: Manifest) -> Coverage:
@@ -152,11 +178,26 @@ class OpenUploads:
 
 
 def refuse_tombstone(manifest: Manifest) -> None:
-    """Raise Gone for an expired upload, NotFound for a deleted one."""
+    """Raise Gone for an expired upload, Rejected for a refused one, NotFound for a deleted one."""
+    if manifest.state is State.EXPIRED and manifest.upload_end:
+        raise Gone("The file was to be kept until its `expires_at`, and was deleted then.")
     if manifest.state is State.EXPIRED:
         raise Gone("The upload was idle for too long and was removed; start it again.")
+    if manifest.rejected:
+        raise Rejected
     if manifest.state is State.DELETED:
         raise _not_found(manifest.id)
+
+
+def refuse_hidden(manifest: Manifest, *, replacing: bool = False) -> None:
+    """Raise NotFound for a file in the trash: only its owner's trash shows it.
+
+    Raise Unavailable for an upload that is about to replace a file, unless `replacing`.
+    """
+    if manifest.state is State.TRASHED:
+        raise _not_found(manifest.id)
+    if manifest.state is State.REPLACING and not replacing:
+        raise Unavailable("The upload is whole, and is about to replace its file; try again.")
 
 
 def _not_found(upload_id: str) -> NotFound:

@@ -23,12 +23,22 @@ from lading.protocol.errors import (
 from lading.protocol.kinds import CROPS, Kinds
 from lading.protocol.manifest import Manifest, State, StoredPicture
 from lading.server.background import Tasks, ignore_result
+from lading.server.hooks import NOBODY, Hooks
 from lading.server.limits import UploadLimits
 from lading.server.uploads.derive import Deriver, has_pictures
 from lading.server.uploads.reader import Reader
 from lading.server.uploads.todo import Todo
 from lading.storage.blobs.base import Check, is_intact
-from lading.storage.collections.outbox import DERIVE, EMPTY, MOVE, PLACE
+from lading.storage.collections.outbox import (
+    APPROVE,
+    CONCAT,
+    DERIVE,
+    EMPTY,
+    MOVE,
+    NOTIFY,
+    PLACE,
+    REPLACE,
+)
 from lading.storage.contents import driver_at
 from lading.storage.open import Storage
 
@@ -88,6 +98,7 @@ class Pictures:
         maker: Maker | None = None,
         *,
         children: int = 1,
+        hooks: Hooks = NOBODY,
     ) -> None:
         """The `maker` works on as many files at once as it has `children`."""
         at_once = children + BESIDE
@@ -101,8 +112,9 @@ class Pictures:
             {DERIVE: self._derive},
             storage.clock,
             limits,
-            others=(EMPTY, PLACE, MOVE),
+            others=(CONCAT, APPROVE, NOTIFY, EMPTY, REPLACE, PLACE, MOVE),
             at_once=at_once,
+            hooks=hooks,
         )
         self._slots = asyncio.Semaphore(at_once)
         self._jobs: dict[str, _Job] = {}
@@ -171,11 +183,11 @@ class Pictures:
         """The intact bytes, also of a file that moves or is made anew meanwhile, or no bytes."""
         while True:
             picture = manifest.pictures[name]
-            copy = self._copies.setdefault((manifest.id, name, picture), Copy())
+            copy = self._copies.setdefault((manifest.key, name, picture), Copy())
             async with copy.turn:
                 if not copy.data:
                     driver = driver_at(self._storage.blobs, manifest.blobs)
-                    data = await driver.picture(manifest.id, name)
+                    data = await driver.picture(manifest.key, name)
                     if data is not None and is_intact(picture, data):
                         copy.data = data
             if copy.data:

@@ -8,6 +8,7 @@ from heapq import nlargest
 
 from lading.protocol.errors import LadingError, QuotaExceeded
 from lading.protocol.manifest import Manifest, State
+from lading.server.webhooks.announce import announce_quota
 from lading.storage.collections.quotas import split_key
 from lading.storage.open import Storage
 
@@ -18,8 +19,13 @@ NAMED = 5
 async def explain(storage: Storage, refused: Manifest, error: QuotaExceeded) -> QuotaExceeded:
     """The refusal, with the user's other unfinished uploads and what to do about them.
 
-    Whoever holds a grant hears nothing of other uploads: they are not theirs to see.
+    Whoever holds a grant hears nothing of other uploads: they are not theirs to see. Webhooks hear
+    of the refusal.
     """
+    await announce_quota(storage, refused, error)
+    if refused.request_id is not None:
+        # Whoever sends it need not know how much its receiver has.
+        return QuotaExceeded("There is no room for this file. Tell whoever asked for it.")
     if refused.grant_id is not None:
         return error
     try:

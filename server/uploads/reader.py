@@ -137,15 +137,22 @@ def _note(task: asyncio.Task[bytes]) -> None:
 
 
 async def stream(blocks: Stream, start: int, end: int) -> AsyncGenerator[bytes, None]:
-    """The bytes `[start, end)` of a file."""
+    """The bytes `[start, end)` of a file.
+
+    A block may begin before the end of the one before it: pieces that are joined while they are
+    being listed are listed again, as one.
+    """
+    position = start
     try:
         while True:
             block, data = await blocks.next()
             if not block:
                 return
             first = block[0].slice_start
-            begin, stop = max(start - first, 0), min(end - first, len(data))
-            yield data if stop - begin == len(data) else data[begin:stop]
+            begin, stop = max(position - first, 0), min(end - first, len(data))
+            position = max(position, first + stop)
+            if begin < stop:
+                yield data if stop - begin == len(data) else data[begin:stop]
     finally:
         blocks.close()
 

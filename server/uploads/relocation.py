@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from lading.janitor.move import Mover
-from lading.protocol.manifest import Manifest, State
+from lading.protocol.manifest import FINISHED, Manifest
 from lading.server.limits import UploadLimits
 from lading.server.uploads.batch import for_each
 from lading.server.uploads.todo import Todo
-from lading.storage.collections.outbox import DERIVE, MOVE, PLACE
+from lading.storage.collections.outbox import APPROVE, DERIVE, MOVE, NOTIFY, PLACE
 from lading.storage.open import Storage
 
 LISTED_AT_ONCE = 200
@@ -59,7 +59,12 @@ class Relocation:
         )
         steps = {PLACE: mover.place, MOVE: mover.move}
         self._todo = Todo(
-            storage.manifests, storage.outbox, steps, storage.clock, limits, others=(DERIVE,)
+            storage.manifests,
+            storage.outbox,
+            steps,
+            storage.clock,
+            limits,
+            others=(APPROVE, DERIVE, NOTIFY),
         )
         self._manifests = storage.manifests
         self._outbox = storage.outbox
@@ -117,7 +122,7 @@ class Relocation:
         last: str | None = None
         for upload_id in ids:
             manifest = await self._manifests.get(upload_id)
-            if manifest is None or manifest.state is not State.READY:
+            if manifest is None or manifest.state not in FINISHED:
                 if done is not None:
                     done.absent.append(upload_id)
             elif manifest.blobs != self._home or manifest.move_to is not None:

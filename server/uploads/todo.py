@@ -11,6 +11,7 @@ Source: page 2 of the design, "the manifest is the outbox"; `docs/decisions/0030
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Container, Mapping
 from contextlib import suppress
 
@@ -20,6 +21,7 @@ from lading.janitor.sweep import Lost, always
 from lading.protocol.errors import LadingError
 from lading.protocol.manifest import Manifest
 from lading.server.background import Tasks, ignore_result
+from lading.server.hooks import NOBODY, Hooks, ignore
 from lading.server.limits import UploadLimits
 from lading.storage.blobs.base import Check
 from lading.storage.clock import Clock
@@ -30,8 +32,17 @@ log = structlog.get_logger()
 
 CLAIMED_AT_ONCE = 20
 
+
+class Died(Exception):
+    """The step ended the manifest's life; whoever did that sees to what is left."""
+
+
 Step = Callable[[Manifest, Check], Awaitable[object]]
 """Carries one step out. A long one awaits the check now and then, which renews the claim."""
+
+
+class NotYet(Exception):
+    """A step waits for something else; it is tried again, each time after a longer moment."""
 
 
 class Todo:
@@ -51,18 +62,31 @@ class Todo:
         *,
         others: Container[str] = (),
         at_once: int | None = None,
+        hooks: Hooks = NOBODY,
+        left: Callable[[], None] = ignore,
     ) -> None:
-        """`at_once` manifests are worked on at the same time; the limit's number if None."""
+        """`at_once` manifests are worked on at the same time; the limit's number if None.
+
+        `hooks` hear of each step that is tried, and whether it was `ok`, `failed`, `lost` to
+        another process, or is to be done `later`. `left` is called when steps are left to other
+        workers.
+        """
+        self._left = left
         self._manifests = manifests
         self._outbox = outbox
-        self._steps = steps
+        self._steps = dict(steps)
         self._others = others
+        self._hooks = hooks
         self._at_once = limits.todo_at_once if at_once is None else at_once
         self._clock = clock
         self._limits = limits
         self._tasks = Tasks()
         self._turn = asyncio.Lock()
         self._news = asyncio.Event()
+
+    def learn(self, word: str, step: Step) -> None:
+        """Have a function for one more word."""
+        self._steps[word] = step
 
     def begin(self, claim: Claim) -> asyncio.Task[None]:
         """Work off in the background what this process claimed when it wrote it.
@@ -84,7 +108,7 @@ class Todo:
         """
         try:
             return await self._step(manifest, word, always) or manifest
-        except Lost:
+        except (Died, Lost):
             pass  # who has it now does it
         except LadingError as error:
             log.warning("todo-failed", id=manifest.id, error=str(error))
@@ -96,6 +120,7 @@ class Todo:
         """Let anybody claim what is left to do of a manifest that this process has claimed."""
         with suppress(LadingError):  # then the claim ends by itself
             await self._outbox.move_claim(Claim(manifest, 0.0), self._clock())
+        self.wake()
 
     def wake(self) -> None:
         """Say that this process wrote steps that are due, and that anybody may claim."""
@@ -142,8 +167,13 @@ class Todo:
                 manifest = await self._step(manifest, word, hold.check)
             if manifest is not None and manifest.todo:
                 await hold.postpone(0.0)  # others may claim the rest
+                self._left()
         except Lost:
             log.warning("todo-claim-lost", id=claim.manifest.id)
+        except Died:
+            return True
+        except NotYet:
+            await hold.postpone(self._pause(claim, self._limits.todo_poll_seconds / 2))
         except LadingError as error:
             log.warning("todo-failed", id=claim.manifest.id, error=str(error))
             await hold.postpone(self._pause(claim))
@@ -164,7 +194,7 @@ class Todo:
         None when it is gone. Raises Lost, and what the step raises.
         """
         while True:
-            await self._steps[word](manifest, check)
+            await self._measured(manifest, word, check)
             left = await self._outbox.take_out(manifest, word)
             if left is not None:
                 return left
@@ -175,9 +205,27 @@ class Todo:
                 raise Lost
             manifest = current
 
-    def _pause(self, claim: Claim) -> float:
+    async def _measured(self, manifest: Manifest, word: str, check: Check) -> None:
+        begun, outcome = time.perf_counter(), "failed"
+        self._hooks.began(word)
+        try:
+            await self._steps[word](manifest, check)
+            outcome = "ok"
+        except Died:
+            outcome = "ok"
+            raise
+        except Lost:
+            outcome = "lost"
+            raise
+        except NotYet:
+            outcome = "later"
+            raise
+        finally:
+            self._hooks.step(word, outcome, time.perf_counter() - begun)
+
+    def _pause(self, claim: Claim, unit: float = 1.0) -> float:
         tries = min(claim.manifest.todo_tries, 30)
-        return float(min(2.0**tries, self._limits.todo_longest_pause))
+        return float(min(unit * 2.0**tries, self._limits.todo_longest_pause))
 
     async def stop(self) -> None:
         """Leave the rest to other servers, or to this one after its next start."""

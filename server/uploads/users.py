@@ -1,4 +1,4 @@
-"""Deleting a user with all they have: grants, uploads, files, tags, and the account.
+"""Deleting a user with all they have: sign-in, grants, uploads, files, tags, and the account.
 
 Each step can be repeated, and finds what an interrupted call left, so the same call resumes it.
 The account goes last: until then the user is listed, and nothing that is charged is lost track of.
@@ -26,12 +26,13 @@ PAUSE_SECONDS = 0.25
 
 @dataclass(slots=True)
 class Deleted:
-    """How many of each were deleted."""
+    """How many of each were deleted, and whether there was an account to sign in to."""
 
     files: int = 0
     uploads: int = 0
     tags: int = 0
     grants: int = 0
+    account: bool = False
 
 
 class Users:
@@ -41,29 +42,36 @@ class Users:
         self._uploads = uploads
         self._storage = storage
 
-    async def remove(self, user_id: str) -> Deleted:
-        """Delete a user's grants, uploads, files, tags and account; a second call finds nothing.
+    async def remove(self, user_id: str, actor: str | None = None) -> Deleted:
+        """Delete a user's account, grants, uploads, files and tags; a second call finds nothing.
 
         Raises Unavailable while bytes are still being deleted; the same call then resumes. A user
-        whose credential is still valid may upload again, and then has a new account.
+        whose credential is still valid may upload again, and then has a new account. `actor` is
+        the admin who does it.
         """
         manifests, done = self._storage.manifests, Deleted()
-        # First, so that no bearer of a grant creates another upload meanwhile.
+        # First, so that nobody signs in, and no bearer of a grant creates another upload meanwhile.
+        done.account = await self._storage.users.remove(user_id)
+        await self._storage.passkeys.remove_user(user_id)
+        await self._storage.sessions.end_user(user_id)
         done.grants = await self._storage.grants.remove_user(user_id)
+        owner = Principal(user_id, actor=actor)
         while found := await manifests.unfinished(user_id, None, DELETED_AT_ONCE):
-            done.uploads += await self._delete(found)
+            done.uploads += await self._delete(owner, found)
         while found := await manifests.ready(user_id, ANY_FILE, before=None, most=DELETED_AT_ONCE):
-            done.files += await self._delete(found)
+            done.files += await self._delete(owner, found)
+        while found := await manifests.trashed(user_id, before=None, most=DELETED_AT_ONCE):
+            done.files += await self._delete(owner, found)
         done.tags = await self._storage.tags.remove_user(user_id)
         await self._storage.idempotency.remove_user(user_id)
         await self._close_account(user_id)
         return done
 
-    async def _delete(self, found: list[Manifest]) -> int:
+    async def _delete(self, owner: Principal, found: list[Manifest]) -> int:
         deleted = 0
         for manifest in found:
             with suppress(UploadEnded):  # deleted or expired in the meantime
-                await self._uploads.delete(Principal(manifest.user_id), manifest.id)
+                await self._uploads.delete(owner, manifest.id)
                 deleted += 1
         return deleted
 

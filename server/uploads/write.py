@@ -23,6 +23,7 @@ from lading.protocol.kinds import Kinds
 from lading.protocol.manifest import (
     MAX_ATTEMPT,
     MAX_INTEGER,
+    WHOLE,
     Manifest,
     Piece,
     State,
@@ -87,6 +88,7 @@ class Writer:
         if fresh:
             # A RESUME at this moment may have counted the piece already.
             upload.stored = min(upload.stored + size, manifest.size or MAX_INTEGER)
+            await self._check_again(manifest, piece)
         await self._confirm(upload, manifest, piece, fresh)
         self.arrivals.note(manifest.id, slice_start, piece.end)
         if upload.manifest.attempt != manifest.attempt:
@@ -96,6 +98,8 @@ class Writer:
     async def _grow(self, manifest: Manifest, end: int) -> bool:
         """Reserve up to `end` of an upload of unknown length; False when it ended."""
         try:
+            if manifest.request_id is not None:
+                await self.storage.grants.grow(manifest.request_id, manifest.id, end)
             return await self.storage.quotas.grow(manifest.user_id, manifest.id, end)
         except QuotaExceeded as error:
             raise await explain(self.storage, manifest, error) from error
@@ -128,7 +132,10 @@ class Writer:
         try:
             await self.uploads.touch(upload, at_once=at_once, reach=reach)
         except (Gone, NotFound):
-            await self.storage.contents.remove(manifest, piece)
+            # It may have become a file that is in the trash, or whose bytes were replaced by these.
+            kept = await self.storage.manifests.keeping(manifest.key)
+            if kept is None or kept.state not in WHOLE:
+                await self.storage.contents.remove(manifest, piece)
             raise
         ended = upload.manifest
         if ended.size is not None and ended.size < piece.end and ended.attempt == manifest.attempt:
@@ -158,6 +165,14 @@ class Writer:
             raise OutOfBounds(
                 "A piece must begin at the start of its cell or where a stored piece ends."
             )
+
+    async def _check_again(self, manifest: Manifest, piece: Piece) -> None:
+        """Delete a piece where another writer's was, which was joined into an earlier one since."""
+        try:
+            await self._check_chain(manifest, piece.slice_start)
+        except OutOfBounds:
+            await self.storage.contents.remove(manifest, piece)
+            raise
 
     async def _check_type(self, manifest: Manifest, slice_start: int, data: bytes) -> None:
         """Raise UnsupportedMediaType for first bytes of a type that the grant or kind refuses.
@@ -194,6 +209,14 @@ class Writer:
         upload.know(begun, begun.upload_size)
         self.arrivals.note(manifest.id)
         await self.storage.contents.forget(manifest)
+
+
+def check_end(manifest: Manifest, end: int) -> None:
+    """Raise TooLarge for bytes up to `end`, where that is beyond the size or what is allowed."""
+    if manifest.size is not None and end > manifest.size:
+        limit = manifest.size
+        raise TooLarge(f"The file was announced with {limit} bytes.", limit=limit)
+    check_limit(manifest, end)
 
 
 def check_limit(manifest: Manifest, end: int) -> None:

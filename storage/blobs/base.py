@@ -139,6 +139,14 @@ class Ingest(Blobs, Protocol):
         """Delete the piece that begins at `place`, if there is one."""
         ...
 
+    async def join(self, upload_id: str, chain: list[Piece]) -> bool:
+        """Make one piece of those of a chain, which begins with its cell.
+
+        A crash in the middle leaves the first piece with all bytes, and others that are void. False
+        when nothing was changed: the first piece is another one by now, or damaged.
+        """
+        ...
+
 
 @runtime_checkable
 class Paths(Protocol):

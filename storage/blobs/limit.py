@@ -26,7 +26,7 @@ class Limited(Wrapper):
         self._writing = asyncio.Semaphore(writes_at_once)
 
     async def _around(self, operation: str, size: int, call: Call[T], /) -> T:
-        if operation != "write" or size < self._large:
+        if operation not in ("write", "join") or size < self._large:
             return await call()
         async with self._writing:
             return await call()

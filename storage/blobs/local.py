@@ -20,13 +20,13 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from functools import partial
 from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
 from lading.protocol.errors import ChunkConflict, Internal, Unavailable
-from lading.protocol.manifest import MAX_INTEGER, Manifest, Piece
+from lading.protocol.manifest import MAX_CHUNK_SIZE, MAX_INTEGER, Manifest, Piece
 from lading.storage.blobs.base import ORIGINAL, Check, Pieces, Traits, moved, verify
 from lading.storage.blobs.directory import (
     LISTED,
@@ -120,6 +120,7 @@ class LocalBlobs:
             stored = await self._chunks.at(upload_id, piece.slice_start)
             if stored is not None:
                 return _same(stored, piece)
+            await self._check_joined(upload_id, piece.slice_start)
             await self._run(self.directory.write, file.descriptor, data, offset)
         if not file.entered:
             await self._entries()
@@ -130,6 +131,17 @@ class LocalBlobs:
         except ChunkConflict:
             await self._give_way(file, upload_id, piece, fresh)
             raise
+
+    async def _check_joined(self, upload_id: str, place: int) -> None:
+        """Raise ChunkConflict where a piece was stored that was joined into an earlier one.
+
+        Between the two may stand void pieces, which are about to be deleted.
+        """
+        first = max(0, place - MAX_CHUNK_SIZE)
+        async with aclosing(self._chunks.pieces(upload_id, first, place)) as earlier:
+            async for each in earlier:
+                if each.end > place:
+                    raise conflict(each)
 
     async def _give_way(self, file: Incoming, upload_id: str, piece: Piece, fresh: bool) -> None:
         """Another piece was committed since this one was written.
@@ -173,6 +185,10 @@ class LocalBlobs:
         attempt = place // SPAN
         if not await self._is_listed(upload_id, attempt):
             await self._unlink(incoming_name(upload_id, attempt))
+
+    async def join(self, upload_id: str, chain: list[Piece]) -> bool:
+        # The bytes lie side by side in the file already.
+        return await self._chunks.join(upload_id, chain, keeps_data=False)
 
     async def delete(self, manifest: Manifest, most: int, before: int | None = None) -> int:
         deleted = await self._chunks.delete(manifest.id, most, before)

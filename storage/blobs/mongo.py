@@ -32,12 +32,11 @@ class MongoBlobs:
         return await self._chunks.write(upload_id, piece, data)
 
     async def read(self, upload_id: str, pieces: Sequence[Piece]) -> bytes:
-        places = [piece.slice_start for piece in pieces]
-        kept = await self._chunks.data(upload_id, places)
-        for place in places:
-            if place not in kept:
-                raise moved(upload_id, place)
-        found = [kept[place] for place in places]
+        found = []
+        for piece, each in zip(pieces, await self._chunks.data(upload_id, pieces), strict=True):
+            if each is None:
+                raise moved(upload_id, piece.slice_start)
+            found.append(each)
         data = found[0] if len(found) == 1 else b"".join(found)
         verify(upload_id, pieces, data)
         return data
@@ -51,14 +50,17 @@ class MongoBlobs:
     async def remove(self, upload_id: str, place: int) -> None:
         await self._chunks.remove(upload_id, place)
 
+    async def join(self, upload_id: str, chain: list[Piece]) -> bool:
+        return await self._chunks.join(upload_id, chain, keeps_data=True)
+
     async def place(self, manifest: Manifest) -> None:
         """Nothing to do: the documents are in their place."""
 
     async def take(self, manifest: Manifest, pieces: Pieces) -> None:
         zero = manifest.attempt * (MAX_INTEGER + 1)
         async for piece, data in pieces:
-            place = zero + piece.slice_start
-            if not await self._chunks.put_data(manifest.id, place, data):
+            placed = piece._replace(slice_start=zero + piece.slice_start)
+            if not await self._chunks.put_data(manifest.id, placed, data):
                 raise Internal(f"The piece of {manifest.id} at {piece.slice_start} is not listed.")
 
     async def put_picture(self, upload_id: str, name: str, data: bytes) -> None:

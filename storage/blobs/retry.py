@@ -28,6 +28,14 @@ PATIENCE = 10.0
 
 Sleep = Callable[[float], Awaitable[None]]
 
+_observers: list[Callable[[], None]] = []
+
+
+def watch_repetitions(observe: Callable[[], None]) -> Callable[[], None]:
+    """Let `observe` hear of every repetition of this process; returns what ends that."""
+    _observers.append(observe)
+    return lambda: _observers.remove(observe)
+
 
 async def repeat(
     call: Call[T],
@@ -48,6 +56,8 @@ async def repeat(
             if steady() + pause > end:
                 raise
             await sleep(pause)
+            for observe in _observers:
+                observe()
     return await call()
 
 

@@ -16,8 +16,9 @@ from typing import Any
 from bson import ObjectId
 from pymongo.errors import DuplicateKeyError
 
+from lading.protocol.digests import crc32c
 from lading.protocol.errors import ChunkConflict, Unavailable
-from lading.protocol.manifest import Piece, Range
+from lading.protocol.manifest import Piece, Range, joined
 from lading.storage.database import Database, persist
 
 _INDEXED = {"_id": 0, "slice_start": 1, "size": 1, "crc32c": 1}
@@ -99,17 +100,18 @@ class Chunks:
             await self._read(lambda: self._collection.find_one(query, _INDEXED, sort=sort))
         )
 
-    async def data(self, upload_id: str, places: Sequence[int]) -> dict[int, bytes]:
-        """The bytes of the pieces that begin at `places`, by place; of those that have any here."""
-        keys = [object_id(upload_id, place) for place in places]
+    async def data(self, upload_id: str, pieces: Sequence[Piece]) -> list[bytes | None]:
+        """The bytes of pieces; None for one that has none here, or is not listed like this."""
+        keys = [object_id(upload_id, piece.slice_start) for piece in pieces]
         these = {"upload_id": ObjectId(upload_id), "_id": {"$in": keys}}
         found = await self._read(lambda: self._collection.find(these).to_list(len(keys)))
-        return {each["slice_start"]: bytes(each["data"]) for each in found if "data" in each}
+        kept = {_piece(each): bytes(each["data"]) for each in found if "data" in each}
+        return [kept.get(piece) for piece in pieces]
 
-    async def put_data(self, upload_id: str, slice_start: int, data: bytes) -> bool:
+    async def put_data(self, upload_id: str, piece: Piece, data: bytes) -> bool:
         """Keep the bytes of a piece that is listed already; False when it is not."""
-        key, change = _key(upload_id, slice_start), {"$set": {"data": data}}
-        result = await persist(lambda: self._collection.update_one(key, change))
+        listed, change = _listed(upload_id, piece), {"$set": {"data": data}}
+        result = await persist(lambda: self._collection.update_one(listed, change))
         return bool(result.matched_count)
 
     async def strip(self, upload_id: str, most: int) -> int:
@@ -157,6 +159,8 @@ class Chunks:
             page = await self._page(upload_id, position, end, _PLACED, self._page_size)
             for document in page:
                 place = document["slice_start"]
+                if place < last:
+                    continue  # joined into an earlier one
                 if place != last:
                     if last > first:
                         found.append((first, last))
@@ -217,6 +221,30 @@ class Chunks:
             await persist(lambda: self._collection.delete_many(these))
         return len(found)
 
+    async def join(self, upload_id: str, chain: list[Piece], *, keeps_data: bool) -> bool:
+        """Let the first of a chain's pieces hold all of it, then delete the others.
+
+        From the first write on the others are void: they begin inside an earlier piece. So a crash
+        in between loses nothing, and whoever lists pieces passes over void ones. With `keeps_data`
+        the documents hold the bytes. False, and nothing is changed, when the first piece is not
+        what `chain` says any more, its bytes are damaged, or they moved meanwhile.
+        """
+        whole = joined(chain)
+        change: dict[str, Any] = {"size": whole.size, "crc32c": whole.crc32c}
+        if keeps_data:
+            data = b"".join([each or b"" for each in await self.data(upload_id, chain)])
+            if len(data) != whole.size or crc32c(data) != whole.crc32c:
+                return False
+            change["data"] = data
+        first = {**_listed(upload_id, chain[0]), "data": {"$exists": keeps_data}}
+        result = await persist(lambda: self._collection.update_one(first, {"$set": change}))
+        if not result.matched_count:
+            return False
+        place = {"$gt": whole.slice_start, "$lt": whole.end}
+        void = {"upload_id": ObjectId(upload_id), "slice_start": place}
+        await persist(lambda: self._collection.delete_many(void))
+        return True
+
     async def remove(self, upload_id: str, slice_start: int) -> None:
         """Delete the piece that begins at `slice_start`, if there is one."""
         key = _key(upload_id, slice_start)
@@ -225,6 +253,11 @@ class Chunks:
 
 def _key(upload_id: str, slice_start: int) -> dict[str, Any]:
     return {"upload_id": ObjectId(upload_id), "_id": object_id(upload_id, slice_start)}
+
+
+def _listed(upload_id: str, piece: Piece) -> dict[str, Any]:
+    """The condition that a piece is listed as it is given."""
+    return {**_key(upload_id, piece.slice_start), "size": piece.size, "crc32c": piece.crc32c}
 
 
 def _piece(document: dict[str, Any] | None) -> Piece | None:

@@ -13,19 +13,29 @@ from typing import Any
 from bson import ObjectId
 from pymongo import ReturnDocument
 
-from lading.protocol.manifest import Manifest, NoPicture, PictureDebt, State, StoredPicture
-from lading.storage.collections.manifest_documents import from_document
+from lading.protocol.manifest import (
+    FINISHED,
+    Manifest,
+    NoPicture,
+    PictureDebt,
+    State,
+    StoredPicture,
+)
+from lading.protocol.webhooks import Event
+from lading.storage.collections.manifest_documents import CHANGED_AT, from_document
 from lading.storage.collections.manifests import LISTED_AT_ONCE
-from lading.storage.collections.outbox import DERIVE, Claim, held
+from lading.storage.collections.notices import Notices
+from lading.storage.collections.outbox import DERIVE, NOTIFY, Claim, held
 from lading.storage.database import Database, persist
 
 
 class Derivatives:
     """The fields of manifests that are about pictures."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, notices: Notices | None = None) -> None:
         self._read = database.read
         self._collection = database.manifests
+        self._notices = notices or Notices()
 
     async def begin(
         self, seen: Manifest, *, now: float, claimed_until: float, afresh: bool = False
@@ -63,12 +73,13 @@ class Derivatives:
         pictures: Mapping[str, StoredPicture] | None = None,
         no_picture: NoPicture | None = None,
         growth: int | None = None,
+        now: float,
     ) -> Manifest | None:
         """Note what was found out and made of a file. None when the claim is lost.
 
         `growth` is by how many bytes the file is charged for more, where something is reserved.
         """
-        values: dict[str, Any] = {"picture_tries": 0}
+        values: dict[str, Any] = {"picture_tries": 0, CHANGED_AT: now}
         if media is not None:
             values["media"] = dict(media)
         for name, each in (pictures or {}).items():
@@ -77,7 +88,10 @@ class Derivatives:
             values["no_picture"] = no_picture._asdict()
         if growth is not None:
             values["picture_debt"] = PictureDebt(claimed.todo_tries, growth)._asdict()
-        return await self._update(claimed, {"$set": values})
+        change: dict[str, Any] = {"$set": values}
+        if noted := self._notices.noted(Event.FILE_DERIVED, now):
+            change |= {"$addToSet": {"todo": NOTIFY}, **noted}
+        return await self._update(claimed, change)
 
     async def note_paid(self, claimed: Manifest) -> Manifest | None:
         """Note that the owner's account has the pictures. None when the claim is lost."""
@@ -106,7 +120,8 @@ class Derivatives:
 
     async def _update(self, seen: Manifest, change: dict[str, Any], **more: Any) -> Manifest | None:
         """Change a finished file unless its steps passed to another process since it was read."""
-        query = {"_id": ObjectId(seen.id), "state": str(State.READY), **held(seen), **more}
+        kept = {"$in": [str(each) for each in FINISHED]}
+        query = {"_id": ObjectId(seen.id), "state": kept, **held(seen), **more}
         found = await persist(
             lambda: self._collection.find_one_and_update(
                 query, change, return_document=ReturnDocument.AFTER

@@ -14,12 +14,21 @@ from typing import Any, NamedTuple
 from bson import ObjectId
 from pymongo import ReturnDocument
 
-from lading.protocol.manifest import Manifest, State
+from lading.protocol.manifest import FINISHED, Approval, Manifest, State
 from lading.storage.collections.manifest_documents import from_document, number, update
 from lading.storage.database import Database, persist
 
+CONCAT = "concat"
+"""The step that makes an upload of its parts, and publishes it."""
+
+APPROVE = "approve"
+"""The step that asks whether a proven upload may be published."""
+
 EMPTY = "empty"
 """The step of `todo` that deletes the bytes of a tombstone and gives its quota back."""
+
+REPLACE = "replace"
+"""The step that gives the bytes of an upload to the file that it replaces."""
 
 PLACE = "place"
 """The step that brings a finished file to its final place in its home."""
@@ -30,6 +39,9 @@ MOVE = "move"
 DERIVE = "derive"
 """The step that finds out the facts of a finished file and makes its pictures."""
 
+NOTIFY = "notify"
+"""The step that makes deliveries for webhooks of what a manifest notes."""
+
 _UNDONE = {"todo.0": {"$exists": True}}
 """The filter of the partial index `todo_words`."""
 
@@ -39,6 +51,17 @@ class Claim(NamedTuple):
 
     manifest: Manifest
     until: float
+
+
+class Backlog(NamedTuple):
+    """How many manifests have steps left, at most `MOST_COUNTED`, and the age of the oldest."""
+
+    left: int
+    age: float
+
+
+MOST_COUNTED = 10_000
+"""A larger backlog is not counted in whole: asking must not cost more than the work."""
 
 
 def held(manifest: Manifest) -> dict[str, Any]:
@@ -96,6 +119,47 @@ class Outbox:
         same = {"revision": number(manifest.revision), **held(manifest)}
         return await update(self._collection, manifest.id, tuple(State), change, **same)
 
+    async def ask(self, manifest: Manifest, proven: Approval, now: float) -> Manifest | None:
+        """Let an upload wait for approval, as it was proven. None where it changed since."""
+        asked = {**proven._asdict(), "left": list(proven.left)}
+        change: dict[str, Any] = {"$set": {"approval": asked, "todo": [APPROVE]}}
+        if manifest.todo:
+            change["$max"] = {"todo_at": now}  # whoever works on the other steps is not done
+        else:
+            change["$set"]["todo_at"] = now
+        same = {
+            "size": {"$in": [None, proven.size]},
+            "reach": {"$not": {"$gt": proven.size}},
+            "attempt": number(proven.attempt),
+        }
+        return await update(self._collection, manifest.id, (State.UPLOADING,), change, **same)
+
+    async def told(self, manifest: Manifest) -> bool:
+        """Note that what a manifest notes is stored for webhooks. False when it is another's."""
+        count = len(manifest.notices)
+        change = {"$set": {"notices": []}, "$inc": {"told": count}}
+        same = {"told": number(manifest.told), "notices": {"$size": count}, **held(manifest)}
+        found = await update(self._collection, manifest.id, tuple(State), change, **same)
+        return found is not None
+
+    async def backlog(self, now: float) -> Backlog:
+        """What is left to do. The age counts from a manifest's last change, in seconds."""
+        count = await self._read(
+            lambda: self._collection.count_documents(_UNDONE, limit=MOST_COUNTED)
+        )
+        if not count:
+            return Backlog(0, 0.0)
+        oldest = await self._read(
+            lambda: (
+                self._collection.find(_UNDONE, {"updated_at": 1})
+                .sort("updated_at", 1)
+                .limit(1)
+                .to_list(1)
+            )
+        )
+        changed = oldest[0]["updated_at"].timestamp() if oldest else now
+        return Backlog(count, max(0.0, now - changed))
+
     # -- from home to home
 
     async def begin_move(
@@ -117,10 +181,9 @@ class Outbox:
             "$inc": {"todo_tries": 1},
         }
         same = {"blobs": seen.blobs, "move_to": seen.move_to, **held(seen)}
+        same["kept_as"] = seen.kept_as
         free = [{"todo.0": {"$exists": False}}, {"todo_at": {"$lte": now}}]
-        found = await update(
-            self._collection, seen.id, (State.READY,), change, **same, **{"$or": free}
-        )
+        found = await update(self._collection, seen.id, FINISHED, change, **same, **{"$or": free})
         return None if found is None else Claim(found, claimed_until)
 
     async def moved(self, manifest: Manifest) -> Manifest | None:
@@ -134,18 +197,25 @@ class Outbox:
             "$addToSet": {"drop_at": source},
         }
         return await update(
-            self._collection, manifest.id, (State.READY,), change, blobs=source, move_to=target
+            self._collection,
+            manifest.id,
+            FINISHED,
+            change,
+            blobs=source,
+            move_to=target,
+            kept_as=manifest.kept_as,
         )
 
-    async def dropped(self, upload_id: str, home: str) -> None:
+    async def dropped(self, file: Manifest, home: str) -> None:
         """Note that a file has no bytes in a home any more where it does not live."""
         change = {"$pull": {"drop_at": home}}
-        await update(self._collection, upload_id, (State.READY,), change, blobs={"$ne": home})
+        same = {"blobs": {"$ne": home}, "kept_as": file.kept_as}
+        await update(self._collection, file.id, FINISHED, change, **same)
 
     async def elsewhere(self, home: str, after: str | None, most: int) -> list[Manifest]:
         """Finished files that do not live at `home`, or are leaving it, by id, after `after`."""
         query: dict[str, Any] = {
-            "state": str(State.READY),
+            "state": {"$in": [str(each) for each in FINISHED]},
             "$or": [{"blobs": {"$ne": home}}, {"move_to": {"$ne": None}}],
         }
         if after is not None:

@@ -33,7 +33,7 @@ from typing import Any
 from pymongo.errors import DuplicateKeyError
 
 from lading.protocol.errors import QuotaExceeded
-from lading.protocol.manifest import Manifest, State
+from lading.protocol.manifest import FINISHED, Manifest
 from lading.storage.database import Database, persist
 
 MOST = 2**63 - 1
@@ -90,7 +90,11 @@ class Quotas:
     async def account(self, user_id: str) -> Account:
         """A user's account."""
         found = await self._read(lambda: self._collection.find_one({"_id": user_id}))
-        return Account(user_id, self._default, known=False) if found is None else self._of(found)
+        return self.unknown(user_id) if found is None else self._of(found)
+
+    def unknown(self, user_id: str) -> Account:
+        """The account of a user who has nothing yet."""
+        return Account(user_id, self._default, known=False)
 
     def _of(self, document: Mapping[str, Any]) -> Account:
         return Account(
@@ -140,13 +144,34 @@ class Quotas:
 
     # -- an upload's reservation
 
-    async def reserve(self, user_id: str, upload_id: str, size: int) -> None:
+    async def reserve(
+        self, user_id: str, upload_id: str, size: int, *, bounded: bool = True
+    ) -> None:
         """Reserve `size` bytes for a new upload; a second call changes nothing.
 
         Raises QuotaExceeded, with `limit`, `used` and `reserved`, when the user may not have so
-        much.
+        much; never unless it is `bounded`.
         """
-        await self._raise(user_id, upload_id, size, new=True)
+        if not await self._reserve_at_once(user_id, upload_id, size, bounded=bounded):
+            await self._raise(user_id, upload_id, size, new=True, bounded=bounded)
+
+    async def _reserve_at_once(
+        self, user_id: str, upload_id: str, size: int, *, bounded: bool
+    ) -> bool:
+        """Reserve without looking before; False where only a look can tell what is in the way."""
+        entry = f"open.{upload_id}"
+        allowed: dict[str, Any] = {"_id": user_id, entry: {"$exists": False}}
+        if bounded:
+            most = Account(user_id, self._default).most
+            within = {"$lte": [{"$add": ["$charged", size]}, "$quota"]}
+            allowed["$or"] = [
+                {"quota": {"$exists": False}, "charged": {"$lte": most - size}},
+                {"quota": {"$gte": 0}, "$expr": within},
+                {"quota": {"$exists": True, "$eq": None}, "charged": {"$lte": MOST - size}},
+            ]
+        change = {"$inc": {"charged": size, "reserved": size}, "$set": {entry: size}}
+        result = await persist(lambda: self._collection.update_one(allowed, change))
+        return bool(result.matched_count)
 
     async def grow(self, user_id: str, upload_id: str, size: int) -> bool:
         """Reserve `size` bytes in all for an upload of unknown length; never fewer than before.
@@ -156,22 +181,25 @@ class Quotas:
         """
         return await self._raise(user_id, upload_id, size, new=False)
 
-    async def _raise(self, user_id: str, upload_id: str, size: int, *, new: bool) -> bool:
+    async def _raise(
+        self, user_id: str, upload_id: str, size: int, *, new: bool, bounded: bool = True
+    ) -> bool:
         while True:
             account = await self.account(user_id)
+            most = account.most if bounded else MOST
             before = account.open.get(upload_id)
             if before is None and not new:
                 return False
             more = size - (before or 0)
             if before is not None and more <= 0:
                 return True
-            if account.charged + more > account.most:
+            if account.charged + more > most:
                 raise _exceeded(account, more)
             change = {
                 "$inc": {"charged": more, "reserved": more},
                 "$set": {f"open.{upload_id}": size},
             }
-            within = {"charged": {"$lte": account.most - more}}
+            within = {"charged": {"$lte": most - more}}
             if await self._update(account, upload_id, change, within):
                 return True
             if account.version == 0 and account.charged == 0:
@@ -203,6 +231,8 @@ class Quotas:
         await self._settle(user_id, upload_id, 0)
 
     async def _settle(self, user_id: str, upload_id: str, size: int) -> None:
+        if size > 0 and await self._settle_at_once(user_id, upload_id, size):
+            return
         while True:
             account = await self.account(user_id)
             reserved = account.open.get(upload_id)
@@ -214,6 +244,14 @@ class Quotas:
             }
             if await self._update(account, upload_id, change, {}):
                 return
+
+    async def _settle_at_once(self, user_id: str, upload_id: str, size: int) -> bool:
+        """Settle what was reserved exactly, without looking before; False where it was not."""
+        entry = f"open.{upload_id}"
+        exact = {"_id": user_id, entry: size}
+        change = {"$inc": {"reserved": -size}, "$unset": {entry: ""}}
+        result = await persist(lambda: self._collection.update_one(exact, change))
+        return bool(result.matched_count)
 
     # -- pictures of a finished file
 
@@ -229,7 +267,7 @@ class Quotas:
                 continue
             if debt is not None and claim == debt.tries:
                 await self._settle(account.user_id, key, debt.size)
-            elif manifest.state is not State.READY or claim < manifest.todo_tries:
+            elif manifest.state not in FINISHED or claim < manifest.todo_tries:
                 await self._settle(account.user_id, key, 0)
 
     # -- a finished file that is deleted
@@ -265,6 +303,11 @@ class Quotas:
         there = {"_id": user_id, mark: {"$exists": True}}
         change = {"$inc": {"version": 1}, "$unset": {mark: ""}}
         await persist(lambda: self._collection.update_one(there, change))
+
+    async def stir(self, user_id: str) -> None:
+        """Let a recount that is under way find nothing: the manifests that it reads change."""
+        change = {"$inc": {"version": 1}}
+        await persist(lambda: self._collection.update_one({"_id": user_id}, change))
 
     async def correct(self, account: Account, *, charged: int, reserved: int) -> bool:
         """Set the result of a recount; False when the account changed since it was read."""

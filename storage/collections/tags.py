@@ -17,8 +17,9 @@ from bson import ObjectId
 from pymongo.errors import DuplicateKeyError
 
 from lading.protocol.errors import NameTaken, NotFound
-from lading.protocol.manifest import State
+from lading.protocol.manifest import FINISHED, State
 from lading.protocol.names import composed
+from lading.storage.collections.manifest_documents import CHANGED_AT
 from lading.storage.database import Database, persist
 
 
@@ -126,9 +127,9 @@ class Tags:
         if new == name:
             return tag
         await self._take_name(user_id, name, new, now)
-        await self._retag(user_id, name, new)
+        await self._retag(user_id, name, new, now)
         await self._delete(user_id, name)
-        await self._retag(user_id, name, new)
+        await self._retag(user_id, name, new, now)
         renamed = {"user_id": user_id, "name": new}
         done = {"$set": {"instead_of": None}}
         await persist(lambda: self._collection.update_one(renamed, done))
@@ -145,12 +146,12 @@ class Tags:
         ):
             raise NameTaken(f"There is a tag {new} already.")
 
-    async def remove(self, user_id: str, name: str) -> None:
+    async def remove(self, user_id: str, name: str, now: float) -> None:
         """Delete a tag, and take it off all files and uploads; raises NotFound."""
         await self.get(user_id, name)
-        await self._untag(user_id, name)
+        await self._untag(user_id, name, now)
         await self._delete(user_id, name)
-        await self._untag(user_id, name)
+        await self._untag(user_id, name, now)
 
     async def remove_user(self, user_id: str) -> int:
         """Delete all tags of a user whose files are deleted; returns how many."""
@@ -161,23 +162,23 @@ class Tags:
         query = {"user_id": user_id, "name": name}
         await persist(lambda: self._collection.delete_one(query))
 
-    async def _untag(self, user_id: str, name: str) -> None:
-        await self._update(_having(user_id, name), {"$pull": {"tags": name}})
+    async def _untag(self, user_id: str, name: str, now: float) -> None:
+        await self._update(_having(user_id, name), {"$pull": {"tags": name}}, now)
 
-    async def _retag(self, user_id: str, name: str, new: str) -> None:
+    async def _retag(self, user_id: str, name: str, new: str, now: float) -> None:
         """Add `new` to all that have `name`, then remove `name`: none is ever without both."""
         having = _having(user_id, name)
         both = {**having, "tags": {"$all": [name, new]}}
-        while await self._update(having, {"$addToSet": {"tags": new}}):
-            await self._update(both, {"$pull": {"tags": name}})
+        while await self._update(having, {"$addToSet": {"tags": new}}, now):
+            await self._update(both, {"$pull": {"tags": name}}, now)
 
-    async def _update(self, query: dict[str, Any], change: dict[str, Any]) -> int:
-        counted = {**change, "$inc": {"revision": 1}}
+    async def _update(self, query: dict[str, Any], change: dict[str, Any], now: float) -> int:
+        counted = {**change, "$inc": {"revision": 1}, "$set": {CHANGED_AT: now}}
         result = await persist(lambda: self._manifests.update_many(query, counted))
         return int(result.matched_count)
 
 
 def _having(user_id: str, name: str) -> dict[str, Any]:
-    """Files, and uploads under way: they may be finished in a moment."""
-    states = [str(State.UPLOADING), str(State.READY)]
+    """Files, also in the trash, and uploads under way: they may be finished in a moment."""
+    states = [str(each) for each in (State.UPLOADING, *FINISHED)]
     return {"user_id": user_id, "state": {"$in": states}, "tags": name}

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bench.measure import Goal, Measure, Sample, Side
-from bench.report import between, grid, number, picture, summarize, table
+from bench.report import between, grid, instead, number, picture, summarize, table
 
 
 async def never(_: object) -> Sample:
@@ -61,6 +61,19 @@ def test_table_marks_what_was_missed_and_says_who_is_durable() -> None:
     assert targets[1].rstrip(" |").endswith("**missed**")
     assert any("Peer" in line and "no" in line and "100" in line for line in lines)
     assert "One connection." in lines
+
+
+def test_sheet_has_what_others_do_and_no_costs() -> None:
+    _, _, *rows = instead(result()).splitlines()
+    assert [[cell.strip() for cell in row.strip("|").split("|")] for row in rows] == [
+        ["Upload of 1 GiB", "Peer", "no", "100 MB/s", "200 MB/s", "2.00"]
+    ]
+
+
+def test_sheet_leaves_out_what_lading_is_compared_with_itself_in() -> None:
+    found = result()
+    found["measures"][0]["sides"][1]["name"] = "Lading, another way"
+    assert len(instead(found).splitlines()) == 2
 
 
 def test_picture_tells_every_goal_with_its_target() -> None:

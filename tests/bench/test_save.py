@@ -19,6 +19,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A page and directories of the test's own."""
     names = ("last run", "growth run", CURVE["name"])
     page = "".join(f"# {name}\n<!-- {name} -->\n<!-- end of {name} -->\nwhy\n" for name in names)
+    page += "<!-- instead -->\n<!-- end of instead -->\n"
     (tmp_path / "page.md").write_text(page)
     monkeypatch.setattr(save, "PAGE", tmp_path / "page.md")
     monkeypatch.setattr(save, "RESULTS", tmp_path / "results")

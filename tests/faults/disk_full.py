@@ -31,7 +31,7 @@ from tests.faults.setups import CHUNK, USUAL, Setup, serving
 from tests.faults.uploader import Uploader
 from tests.support.servers import Running
 from tests.support.wire import CHUNK as SEND
-from tests.support.wire import CREATE, PROBLEM, Wire, cells, channel, checksum
+from tests.support.wire import CREATE, PROBLEM, WINDOW, Wire, cells, channel, checksum
 
 MIB = 2**20
 DISK = 640 * MIB
@@ -265,7 +265,8 @@ async def until_stored(wire: Wire, start: int, piece: bytes) -> None:
 
     async def stored() -> bool:
         await wire.send(SEND, REF, start, checksum(piece), piece)
-        message = await wire.receive()
+        while (message := await wire.receive())[0] == WINDOW:
+            pass
         assert message[0] != PROBLEM, message
         if len(message) > 2 and isinstance(message[2], list):
             return True

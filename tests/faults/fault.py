@@ -14,10 +14,12 @@ import time
 import traceback
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 from typing import Any
+
+from tests.support.seaweedfs import SeaweedFS
 
 CONFIDENCE = 0.95
 
@@ -30,10 +32,16 @@ class NotHere(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """What all faults share: a mongod that none of them harms, and a folder with a short path."""
+    """What all faults share: a mongod that none of them harms, and a folder with a short path.
+
+    `trials` is how many the setup that is made of it will see. `seaweed`, where there is one, is a
+    store that none of them harms, started when it is first asked for.
+    """
 
     mongod: str
     folder: Path
+    seaweed: Callable[[], SeaweedFS] | None = None
+    trials: int | None = None
 
     def database(self, name: str) -> str:
         """The address of a database of the shared mongod."""
@@ -106,7 +114,7 @@ async def run(
         folder = base.folder / f"{fault.name[:12]}{result.trials}-{attempt}"
         folder.mkdir()
         try:
-            async with fault.setup(base, folder) as setup:
+            async with fault.setup(replace(base, trials=trials - result.trials), folder) as setup:
                 failed = await _in_setup(fault, setup, _Plan(trials, seed, on_batch), result)
             if failed:
                 result.details[-1] += _logs(folder)

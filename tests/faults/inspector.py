@@ -23,6 +23,7 @@ from lading.storage.blobs.local import LocalBlobs
 from lading.storage.blobs.mongo import MongoBlobs
 from lading.storage.clock import DatabaseClock
 from lading.storage.collections.chunks import Chunks, object_id
+from lading.storage.collections.grants import Grants
 from lading.storage.collections.manifests import Manifests, from_document, new_id
 from lading.storage.collections.pictures import Pictures
 from lading.storage.collections.quotas import Quotas
@@ -80,13 +81,14 @@ class Inspector:
         """The homes that are not in the database."""
         return [driver for home, driver in self.blobs.items() if home != "mongo"]
 
-    def sweeper(self, *, tombstone_ttl: float = 0.0) -> Sweeper:
-        """A sweeper in this process."""
+    def sweeper(self, *, tombstone_ttl: float = 0.0, later: float = 0.0) -> Sweeper:
+        """A sweeper in this process, for which it is so many seconds later."""
         return Sweeper(
             self.manifests,
             self.blobs,
             self.quotas,
-            clock=self.clock,
+            Grants(self.database),
+            clock=lambda: self.clock() + later,
             tombstone_ttl=tombstone_ttl,
         )
 

@@ -28,9 +28,9 @@ from lading.storage.free_space import FreeSpace
 from lading.storage.open import Storage, assemble_storage
 from tests.faults.fault import Base, NotHere
 from tests.faults.inspector import eventually
-from tests.faults.setups import Setup, serving
+from tests.faults.setups import Setup, serving, store
 from tests.support.children import environment
-from tests.support.seaweedfs import BUCKET, OWNER, SeaweedFS, program, seaweedfs
+from tests.support.seaweedfs import BUCKET, OWNER, SeaweedFS, program
 from tests.support.servers import Process
 from tests.support.wire import cells
 
@@ -231,15 +231,18 @@ class Lanes:
 async def lanes(
     base: Base, folder: Path, count: int, *, home: str, chunk: int, before: str = ""
 ) -> AsyncIterator[Lanes]:
-    """Lanes whose servers have a home of the kind `home`, all with one SeaweedFS."""
+    """Up to `count` lanes whose servers have a home of the kind `home`, all with one SeaweedFS.
+
+    There is no lane that no trial would have.
+    """
     if not program().exists():
         raise NotHere("SeaweedFS is not installed; run scripts/install test")
     async with AsyncExitStack() as stack:
-        node = await asyncio.to_thread(stack.enter_context, seaweedfs(folder / "weed"))
+        node = await store(base, folder, stack)
         stack.enter_context(environment(OWNER.environment))
         made = [
             _lane(base, folder / str(number), node, home=home, chunk=chunk, before=before)
-            for number in range(count)
+            for number in range(min(count, base.trials or count))
         ]
         yield Lanes(await asyncio.gather(*map(stack.enter_async_context, made)))
 

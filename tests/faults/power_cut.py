@@ -12,7 +12,7 @@ import asyncio
 import shutil
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -58,7 +58,7 @@ class Unstored:
 class Documents:
     """The documents of pieces, as far as the driver asks for them, in memory."""
 
-    pieces: dict[tuple[str, int], Piece] = field(default_factory=dict)
+    listed: dict[tuple[str, int], Piece] = field(default_factory=dict)
     recorder: Recorder | None = None
 
     def _say(self, what: Stored | Unstored) -> None:
@@ -66,14 +66,20 @@ class Documents:
             self.recorder.say(what)
 
     async def at(self, upload_id: str, place: int) -> Piece | None:
-        return self.pieces.get((upload_id, place))
+        return self.listed.get((upload_id, place))
 
     async def before(self, upload_id: str, place: int) -> Piece | None:
-        found = [p for (owner, at), p in self.pieces.items() if owner == upload_id and at < place]
+        found = [p for (owner, at), p in self.listed.items() if owner == upload_id and at < place]
         return max(found, default=None)
 
+    async def pieces(self, upload_id: str, start: int, end: int) -> AsyncGenerator[Piece, None]:
+        found = [p for (owner, _), p in self.listed.items() if owner == upload_id]
+        for piece in sorted(found):
+            if start <= piece.slice_start < end:
+                yield piece
+
     async def write(self, upload_id: str, piece: Piece) -> bool:
-        stored = self.pieces.setdefault((upload_id, piece.slice_start), piece)
+        stored = self.listed.setdefault((upload_id, piece.slice_start), piece)
         if stored != piece:
             raise ChunkConflict
         if stored is piece:
@@ -81,12 +87,12 @@ class Documents:
         return stored is piece
 
     async def remove(self, upload_id: str, place: int) -> None:
-        if self.pieces.pop((upload_id, place), None):
+        if self.listed.pop((upload_id, place), None):
             self._say(Unstored(upload_id, place))
 
     async def delete(self, upload_id: str, most: int, before: int | None = None) -> int:
         end = 2**70 if before is None else before
-        found = [key for key in self.pieces if key[0] == upload_id and key[1] < end][:most]
+        found = [key for key in self.listed if key[0] == upload_id and key[1] < end][:most]
         for _, place in found:
             await self.remove(upload_id, place)
         return len(found)
@@ -212,9 +218,9 @@ async def check(root: Path, events: list[Event], sent: dict[str, Upload]) -> Non
     for event in events:
         match event:
             case Said(Stored(upload_id, piece)):
-                documents.pieces[upload_id, piece.slice_start] = piece
+                documents.listed[upload_id, piece.slice_start] = piece
             case Said(Unstored(upload_id, place)):
-                del documents.pieces[upload_id, place]
+                del documents.listed[upload_id, place]
             case Said(Manifest() as manifest):
                 manifests[manifest.id] = manifest
     driver = LocalBlobs(HOME, Directory(str(root), create=True), cast(Chunks, documents))

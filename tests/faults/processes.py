@@ -125,12 +125,15 @@ class Servers:
         self.running.append(server)
         return server
 
-    async def spare(self) -> Process:
-        """A server that was started in the background; the next one begins to start."""
+    async def spare(self, *, before: str = "") -> Process:
+        """A server that was started in the background; the next one begins to start.
+
+        `before` is the same each time.
+        """
         if self._spare is None:
-            self._spare = asyncio.create_task(self.start())
+            self._spare = asyncio.create_task(self.start(before=before))
         spare = await self._spare
-        self._spare = asyncio.create_task(self.start())
+        self._spare = asyncio.create_task(self.start(before=before))
         return spare
 
     def check_logs(self) -> None:

@@ -26,6 +26,7 @@ from tests.faults import (
     s3_trouble,
     server_killed,
     sigterm,
+    swap_killed,
     volume_killed,
 )
 from tests.faults.fault import Fault
@@ -58,4 +59,5 @@ ROWS: tuple[Fault, ...] = (
     local_directory.DISK_FULL,
     local_directory.BIT_FLIP,
     *images_killed.ROWS,
+    *swap_killed.ROWS,
 )

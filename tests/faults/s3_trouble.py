@@ -6,7 +6,6 @@ is in one home only.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -21,11 +20,11 @@ from lading.storage.blobs.s3_client import S3Client
 from lading.storage.homes import Homes
 from tests.faults.fault import Base, Fault, Trial
 from tests.faults.inspector import eventually
-from tests.faults.setups import CHUNK, Setup, serving
+from tests.faults.setups import CHUNK, Setup, serving, store
 from tests.support.blobs import finished
 from tests.support.children import environment
 from tests.support.s3_proxy import TROUBLES, S3Proxy, s3_proxy
-from tests.support.seaweedfs import BUCKET, OWNER, seaweedfs
+from tests.support.seaweedfs import BUCKET, OWNER
 from tests.support.wire import cells, channel
 
 REF = 2
@@ -46,7 +45,7 @@ class Context:
 @asynccontextmanager
 async def setup(base: Base, folder: Path) -> AsyncIterator[Context]:
     async with AsyncExitStack() as stack:
-        seaweed = await asyncio.to_thread(stack.enter_context, seaweedfs(folder / "weed"))
+        seaweed = await store(base, folder, stack)
         bucket = S3Client(BUCKET, seaweed.options())
         stack.push_async_callback(bucket.close)
         proxy = await stack.enter_async_context(s3_proxy(seaweed.url, bucket))

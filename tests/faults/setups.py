@@ -17,6 +17,7 @@ from tests.faults.fault import Base
 from tests.faults.inspector import Inspector
 from tests.faults.processes import TOKEN, Servers
 from tests.faults.proxy import Proxy
+from tests.support.seaweedfs import SeaweedFS, seaweedfs
 from tests.support.servers import Process, Running
 
 CHUNK = 64 * 1024
@@ -75,6 +76,13 @@ async def two_servers(base: Base, folder: Path) -> AsyncIterator[Setup]:
     """Two servers on a database of the shared mongod."""
     async with serving(base.database(folder.name), folder, before=("", "")) as setup:
         yield setup
+
+
+async def store(base: Base, folder: Path, stack: AsyncExitStack) -> SeaweedFS:
+    """A SeaweedFS that nothing happens to: the one that all share, or one of the setup's own."""
+    if base.seaweed is not None:
+        return base.seaweed()
+    return await asyncio.to_thread(stack.enter_context, seaweedfs(folder / "weed"))
 
 
 def some_bytes(random: Random, cells: int = 16) -> bytes:

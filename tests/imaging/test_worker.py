@@ -95,6 +95,14 @@ async def test_a_child_starts_when_it_is_needed_and_stays(imager_with: Make) -> 
     assert children(imager) == [first]
     (memory,) = imager.memory()
     assert 0 < memory.now <= memory.peak < 200 * 2**20
+    assert imager.peak() >= memory.peak
+
+
+async def test_the_peak_of_a_child_outlives_it(imager_with: Make) -> None:
+    imager = imager_with(limits=replace(USUAL_LIMITS, retire_files=1))
+    await works(imager)
+    assert children(imager) == []
+    assert imager.peak() > 10 * 2**20
 
 
 async def test_as_many_files_at_once_as_children(imager_with: Make) -> None:

@@ -10,7 +10,7 @@ from lading.janitor.loop import NAME, JanitorLoop, Sweep
 from lading.janitor.sweep import Report
 from lading.protocol.errors import Unavailable
 from lading.storage.blobs.base import Check
-from lading.storage.collections.leases import Leases
+from lading.storage.collections.leases import Lease, Leases
 from lading.storage.database import Database
 from tests.support.clock import Clock
 from tests.support.janitor import CELL, TTL, Scene
@@ -258,3 +258,44 @@ async def test_a_database_that_is_down_does_not_hold_up_the_end(steps: Steps, cl
     steps.lose(1)
     async with asyncio.timeout(5):
         await stop(running)
+
+
+async def test_each_sweep_is_reported(leases: Leases, clock: Clock) -> None:
+    heard: list[dict[str, int]] = []
+
+    async def sweep(_check: Check) -> Report:
+        return DONE
+
+    loop = JanitorLoop(leases, sweep, holder="a", interval=1.0, clock=clock, observe=heard.append)
+    await loop.once()
+    assert heard == [DONE.as_dict()]
+
+
+class Slow(Leases):
+    """Leases that are released by a database that does not answer."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self.begun = asyncio.Event()
+        self.over = False
+
+    async def release(self, lease: Lease) -> None:
+        self.begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.over = True
+
+
+async def test_one_that_is_cancelled_while_it_lets_go_leaves_nothing_behind(
+    database: Database, clock: Clock
+) -> None:
+    """As a second signal does, which then closes the database."""
+    leases = Slow(database)
+    one = Janitor(leases, clock, interval=3600)
+    running = asyncio.create_task(one.loop.run())
+    await until(lambda: one.sweeps)
+    running.cancel()
+    await leases.begun.wait()
+    await stop(running)
+    assert leases.over

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from lading.janitor import move
 from lading.janitor.move import Mover
 from lading.janitor.sweep import Lost, always
 from lading.protocol.digests import crc32c
@@ -16,6 +18,7 @@ from lading.protocol.errors import NotFound, Unavailable
 from lading.protocol.manifest import Manifest, Piece, State
 from lading.protocol.spec import UploadSpec
 from lading.server.limits import UploadLimits
+from lading.storage import contents
 from lading.storage.blobs.base import Moved, Pieces
 from lading.storage.blobs.directory import Directory
 from lading.storage.collections.outbox import Claim
@@ -23,7 +26,7 @@ from lading.storage.database import Database
 from tests.support.blobs import kept
 from tests.support.clock import Clock
 from tests.support.parts import ANN, CELL, Parts, settings
-from tests.support.steps import Crash, Steps
+from tests.support.steps import Crash, Steps, stepped
 
 LEASE = UploadLimits().todo_lease_seconds
 DATA = bytes(range(256)) * 14  # three cells and a half
@@ -276,6 +279,68 @@ async def test_an_answer_that_is_lost_does_not_move_it_twice(
     assert await read(parts, file) == DATA
 
 
+@pytest.mark.parametrize("way", ["out", "back"])
+@pytest.mark.parametrize("crashes", [False, True])
+async def test_pieces_that_are_joined_while_their_file_moves_are_all_there(
+    database: Database,
+    *,
+    database_url: str,
+    steps: Steps,
+    directory: str,
+    monkeypatch: pytest.MonkeyPatch,
+    way: str,
+    crashes: bool,
+) -> None:
+    """By a request that stood still since before the file was finished, and may crash."""
+    monkeypatch.setattr(contents, "READ_AT_ONCE", 2)
+    monkeypatch.setattr(move, "READ_AT_ONCE", 500)
+    home, target = ("mongo", directory) if way == "out" else (directory, "mongo")
+    parts, joining = parts_at(database, home), stepped(database_url)
+    moving, joiner = parts_at(steps, home, parts.clock), parts_at(joining, home, parts.clock)
+    data, number, joined = DATA[: 2 * CELL], 0, True
+    while joined:
+        number += 1
+        upload = await parts.uploads.create(ANN, UploadSpec(name="a", size=len(data)))
+        for start, end in ((0, 400), (400, 800), (800, CELL), (CELL, CELL + 5), (CELL + 5, 2048)):
+            piece = data[start:end]
+            await parts.uploads.write(upload, start, piece, crc32c(piece), whole_cells=False)
+        chains = [
+            await parts.storage.contents.chain(upload.manifest, cell, cell + CELL)
+            for cell in (0, CELL)
+        ]
+        before = upload.manifest
+        file = await parts.uploads.finish(ANN, before.id)
+        joined = False
+
+        async def join(
+            before: Manifest = before,
+            chains: list[list[Piece]] = chains,
+        ) -> None:
+            nonlocal joined
+            joined = True
+            for chain in chains:
+                if crashes:
+                    joining.crash_before(3 if home == "mongo" else 2)
+                with suppress(Crash):
+                    await joiner.storage.contents.join(before, chain)
+                joining.recover()
+
+        steps.before(number, join)
+        claim = await begin(moving, await now(moving, file), target)
+        assert claim is not None
+        await moving.uploads.todo.work(claim)
+        steps.recover()
+        parts.clock.now += 200
+        await parts.uploads.todo.once()
+        there = await now(parts, file)
+        assert (there.blobs, there.todo) == (target, ())
+        assert await read(parts, there) == data
+        assert await parts.audit() == []
+        await parts.uploads.delete(ANN, file.id)
+    assert number > 8
+    await joining.close()
+
+
 # -- deletion and other moves at the same moment
 
 
@@ -452,5 +517,5 @@ async def test_the_audit_names_bytes_that_were_not_dropped(
     parts = parts_at(database, "mongo")
     file = await stored(parts)
     await moved(parts, file, directory)
-    assert await parts.chunks.put_data(file.id, 0, DATA[:CELL])
+    assert await parts.chunks.put_data(file.id, Piece(0, CELL, crc32c(DATA[:CELL])), DATA[:CELL])
     assert [(each.kind, each.id) for each in await parts.audit()] == [("orphan", file.id)]

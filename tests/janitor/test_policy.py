@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from lading.janitor.policy import Action, decide
-from lading.protocol.manifest import State
+from lading.protocol.manifest import Former, State
 from tests.support.manifests import NOW, begun
 
 TIMES = {"before": NOW + 0.001, "at": NOW, "after": NOW - 1, "never": None}
@@ -14,8 +16,12 @@ TABLE = """
     state       emptied     before  at      after   never
     uploading   no          keep    expire  expire  keep
     uploading   yes         keep    expire  expire  keep
-    ready       no          keep    keep    keep    keep
-    ready       yes         keep    keep    keep    keep
+    ready       no          keep    expire  expire  keep
+    ready       yes         keep    expire  expire  keep
+    trashed     no          keep    expire  expire  keep
+    trashed     yes         keep    expire  expire  keep
+    replacing   no          keep    keep    keep    keep
+    replacing   yes         keep    keep    keep    keep
     expired     no          empty   empty   empty   empty
     expired     yes         keep    purge   purge   keep
     deleted     no          empty   empty   empty   empty
@@ -43,3 +49,13 @@ def test_the_table_is_whole() -> None:
     assert {state for state, *_ in rows()} == set(State)
     assert {action for *_, action in rows()} == {action.name.lower() for action in Action}
     assert len(rows()) == len(State) * 2 * len(TIMES)
+
+
+def test_replaced_bytes_wait_for_their_readers_and_a_purge_for_their_tombstone() -> None:
+    dead = begun(state=State.DELETED, expires_at=NOW)
+    assert decide(replace(dead, kept_until=NOW + 1), NOW) is Action.KEEP
+    assert decide(replace(dead, kept_until=NOW), NOW) is Action.EMPTY
+    former = Former("1" * 24, "2" * 24, 1, 1024)
+    emptied = replace(dead, emptied=True)
+    assert decide(replace(emptied, former=former), NOW) is Action.KEEP
+    assert decide(emptied, NOW) is Action.PURGE

@@ -38,6 +38,35 @@ async def test_what_stood_still_for_too_long_expires(scene: Scene) -> None:
     assert await scene.usage() == (0, 0)
 
 
+async def test_a_file_is_deleted_when_its_time_is_over(scene: Scene) -> None:
+    stays, ends = await scene.finished(), await scene.finished(cells=3)
+    until = scene.clock() + 1000 * TTL
+    changed = await scene.manifests.change(ends.id, expires_at=until, now=scene.clock())
+    assert changed is not None
+    scene.clock.now = until - 0.01
+    assert await scene.sweeper().sweep() == Report()
+    scene.clock.now = until
+    assert await scene.sweeper(settled=lambda: False).sweep() == Report()
+    assert await scene.sweeper().sweep(dry_run=True) == Report(expired=1, emptied=1)
+    assert await scene.sweeper().sweep() == Report(expired=1, emptied=1, pieces=3)
+    assert await scene.states() == {stays.id: "ready", ends.id: GONE}
+    assert await scene.usage() == (2 * CELL, 0)
+    assert await scene.audit() == []
+    scene.clock.now += TOMBSTONE_TTL
+    assert await scene.sweeper().sweep() == Report(purged=1)
+
+
+async def test_a_file_that_got_more_time_meanwhile_stays(scene: Scene) -> None:
+    file = await scene.finished()
+    ends = await scene.manifests.change(file.id, expires_at=scene.clock() + 1, now=scene.clock())
+    assert ends is not None
+    scene.clock.now += 1
+    await scene.manifests.change(file.id, expires_at=None, now=scene.clock())
+    now = scene.clock()
+    assert await scene.manifests.expire(ends, now=now, until=now + 1) is None
+    assert await scene.sweeper().sweep() == Report()
+
+
 async def test_a_tombstone_is_remembered_and_then_forgotten(scene: Scene) -> None:
     stalled = await scene.begin()
     scene.clock.now += TTL

@@ -11,13 +11,18 @@ from lading.version import VERSION
 def test_the_commands() -> None:
     result = CliRunner().invoke(app, ["--help"])
     assert result.exit_code == 0
-    for command in ("serve", "put", "get", "ls", "rm", "status", "token", "usage"):
+    new = ("sync", "du", "mv", "tag", "login", "logout")
+    known = ("serve", "check", "doctor", "put", "get", "ls", "rm", "status", "token", "usage")
+    for command in (*known, *new):
         assert f"\n  {command} " in result.output
         assert CliRunner().invoke(app, [command, "--help"]).exit_code == 0
+        assert CliRunner().invoke(app, [command, "-h"]).output.startswith("Usage: ")
+    assert CliRunner().invoke(app, ["-h"]).output == result.output
 
 
 def test_the_version() -> None:
-    assert CliRunner().invoke(app, ["--version"]).output == f"{VERSION}\n"
+    for option in ("--version", "-v"):
+        assert CliRunner().invoke(app, [option]).output == f"{VERSION}\n"
 
 
 def test_no_command_is_a_question() -> None:

@@ -273,3 +273,15 @@ def test_server_items_of_a_wrong_type_or_number(items: tuple[Any, ...]) -> None:
 def test_bytes_outside_the_grammar(decode: Decode, data: bytes) -> None:
     """Not an array; extension types and times; keys that are no text; what is not UTF-8."""
     assert refused(decode, data)
+
+
+def test_the_time_of_a_file_is_whole_milliseconds_on_the_wire() -> None:
+    create = m.Create(1, UploadSpec(name="a", modified_at=1_234_567_890.123))
+    (_, _, fields) = msgpack.unpackb(encode(create))
+    assert fields["modified_at"] == 1_234_567_890_123
+    assert decode_client(encode(create)) == create
+    for wrong in (-1, 1.5, "now", True, 2**53):
+        assert refused(decode_client, pack(2, 1, {"name": "a", "modified_at": wrong}))
+    assert decode_client(pack(2, 1, {"name": "a", "modified_at": None})) == m.Create(
+        1, UploadSpec(name="a")
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import zlib
 from contextlib import suppress
 
 import pytest
@@ -13,6 +14,7 @@ from lading.protocol.digests import (
     POLYNOMIAL,
     TABLE_FROM,
     Sha256,
+    crc32_combine,
     crc32c,
     crc32c_combine,
     format_digest_field,
@@ -150,3 +152,17 @@ def test_what_is_not_a_byte_sequence_of_its_length_is_an_error(value: str) -> No
 def test_any_field_gives_bytes_none_or_a_value_error(value: str) -> None:
     with suppress(ValueError):
         parse_digest_field(f"sha-256={value}", "sha-256")
+
+
+@given(st.binary(max_size=300), st.binary(max_size=300))
+@example(b"12345", b"6789")
+def test_the_crc_of_zip_is_combined_too(first: bytes, second: bytes) -> None:
+    whole = zlib.crc32(first + second)
+    assert crc32_combine(zlib.crc32(first), zlib.crc32(second), len(second)) == whole
+
+
+def test_the_crc_of_zip_over_a_long_part() -> None:
+    zeros = bytes(10_000_019)
+    assert crc32_combine(zlib.crc32(b"a"), zlib.crc32(zeros), len(zeros)) == zlib.crc32(
+        b"a" + zeros
+    )

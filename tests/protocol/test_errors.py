@@ -26,7 +26,7 @@ CODES = {
     "unsupported-media-type", "in-progress", "key-reused",
     "range-not-satisfiable", "out-of-bounds", "unprocessable-image", "checksum-mismatch",
     "rate-limited", "too-many-connections", "window-exceeded", "internal", "unavailable",
-    "shutting-down", "quota-exceeded", "storage-full", "not-ready",
+    "shutting-down", "quota-exceeded", "storage-full", "not-ready", "rejected",
 }  # fmt: skip
 """Page 4 of the design, "Codes"."""
 

@@ -17,7 +17,8 @@ from lading.protocol.errors import (
     UnsupportedMediaType,
 )
 from lading.protocol.grants import MAX_SECONDS, Action, Grant
-from lading.protocol.manifest import MAX_INTEGER, Manifest
+from lading.protocol.manifest import MAX_INTEGER, Manifest, State
+from lading.protocol.names import canonical_directory
 from lading.protocol.spec import UploadSpec
 
 ID, OTHER = "a" * 24, "b" * 24
@@ -188,7 +189,7 @@ def test_a_type_is_compared_without_case_and_parameters(claimed: str) -> None:
         {},
         optional={
             "name": st.text(min_size=1, max_size=4),
-            "directory": st.text(max_size=4),
+            "directory": st.text(max_size=4).map(canonical_directory),  # as the route makes it
             "size": st.integers(0, 3),
             "max_size": st.integers(0, 3),
             "sha256": st.sampled_from([SHA, OTHER_SHA]),
@@ -243,3 +244,44 @@ def test_a_quality_is_bound_when_it_is_named() -> None:
     only.check_quality(3)
     with pytest.raises(Forbidden):
         only.check_quality(0)
+
+
+# -- a link
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"directory": ""},
+        {"directory": "a", "file_id": ID},
+        {"file_id": "x"},
+        {"directory": "a", "password": ""},
+        {"directory": "a", "password": "x" * 1025},
+        {"directory": "a", "password": "a\0"},
+        {"directory": "a", "uses": 0},
+    ],
+)
+def test_a_link_that_cannot_be(changes: dict[str, object]) -> None:
+    with pytest.raises(InvalidArgument):
+        grant(action=Action.SHARE, **changes).check()
+
+
+def test_a_link_leads_to_its_file_or_directory_alone() -> None:
+    for allowed in ({"file_id": ID}, {"directory": "a/b", "password": "x", "uses": MAX_INTEGER}):
+        grant(action=Action.SHARE, **allowed).check()
+    file = replace(manifest(ID, None), state=State.READY, directory="a/b/c")
+    folder = grant(action=Action.SHARE, directory="a/b")
+    assert folder.covers(file)
+    assert folder.covers(replace(file, directory="a/b"))
+    for outside in (
+        replace(file, directory="a"),
+        replace(file, directory="a/bc"),
+        replace(file, user_id="bob"),
+        replace(file, state=State.UPLOADING),
+        replace(file, state=State.DELETED),
+    ):
+        assert not folder.covers(outside)
+    one = grant(action=Action.SHARE, file_id=ID)
+    assert one.covers(file)
+    assert not one.covers(replace(file, id=OTHER))

@@ -43,6 +43,8 @@ def test_a_type_that_the_kind_has_not() -> None:
         ("sizes", {"sizes": (7,)}),
         ("sizes", {"sizes": (1, 1)}),
         ("directory", {"directory": "a" * 1025}),
+        ("expires_in", {"expires_in": 0.0}),
+        ("expires_in", {"expires_in": 1e9}),
     ],
 )
 def test_values_that_are_not_allowed(key: str, changes: dict[str, object]) -> None:

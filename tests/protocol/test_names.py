@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lading.protocol.names import SAVED_BYTES, canonical_directory, composed, saved_name
+from lading.protocol.names import (
+    SAVED_BYTES,
+    canonical_directory,
+    composed,
+    is_within,
+    saved_name,
+    search_form,
+)
 
 NFC = "Zoë"
 NFD = unicodedata.normalize("NFD", NFC)
@@ -65,3 +72,33 @@ def test_a_long_name_is_cut_between_characters_and_keeps_its_ending(name: str, s
 @given(st.text(min_size=1, max_size=1024))
 def test_every_name_can_be_saved(name: str) -> None:
     assert len(saved_name(name).encode()) <= SAVED_BYTES
+
+
+@pytest.mark.parametrize(
+    ("name", "searched"),
+    [
+        ("Éclair ①.JPG", "eclair 1.jpg"),
+        ("E\u0301clair", "eclair"),
+        ("STRASSE straße", "strasse strasse"),
+        ("İstanbul", "istanbul"),
+        ("ﬁlm", "film"),
+        ("한글", "한글"),
+        ("हिन्दी", "हिन्दी"),
+        ("ΟΔΥΣΣΕΎΣ", "οδυσσευσ"),
+    ],
+)
+def test_a_name_is_searched_without_case_and_accents(name: str, searched: str) -> None:
+    assert search_form(name) == searched
+
+
+@given(st.text())
+def test_the_searched_form_of_the_searched_form_is_itself(text: str) -> None:
+    assert search_form(search_form(text)) == search_form(text)
+    assert search_form(composed(text)) == search_form(text)
+
+
+def test_what_lies_within_a_directory() -> None:
+    for inside in ("a/b", "a/b/c", "a/b/.."):
+        assert is_within(inside, "a/b")
+    for outside in ("", "a", "a/bc", "b", "a/b2/c"):
+        assert not is_within(outside, "a/b")

@@ -56,6 +56,32 @@ def test_what_is_missing_is_sent_cell_by_cell(
     assert one.in_flight == 0
 
 
+def test_an_upload_is_spent_when_its_last_piece_was_taken() -> None:
+    one = sender()
+    ref = open_upload(one, 25)
+    assert not one.spent(ref)
+    everything(one)
+    assert one.spent(ref)
+    refused(one, ref, 10, ChecksumMismatch())
+    assert not one.spent(ref)  # that piece goes again
+    everything(one)
+    assert one.spent(ref)
+    assert not one.spent(ref + 1)
+
+
+def test_error_of_a_piece_is_told_from_one_of_the_file() -> None:
+    one = sender()
+    ref = open_upload(one, 25)
+    everything(one)
+    refused(one, ref, 0, CATALOGUE["storage-full"]())
+    problem(one, ref, ChecksumMismatch())
+    found = [event for event in one.events() if isinstance(event, s.Failed)]
+    assert [(event.piece, event.error.code) for event in found] == [
+        (True, "storage-full"),
+        (False, "checksum-mismatch"),
+    ]
+
+
 def test_a_piece_becomes_a_chunk() -> None:
     one = sender()
     ref = open_upload(one, 5)

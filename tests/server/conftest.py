@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from lading.storage.database import Database
+from tests.conftest import Mongo
 from tests.support.parts import Parts
 from tests.support.servers import Process, process
 from tests.support.users import JWT
@@ -38,3 +39,12 @@ def other_users_server(mongod: str, tmp_path_factory: pytest.TempPathFactory) ->
     url = mongod.replace("/?", "/users?")
     with process(tmp_path_factory.mktemp("others"), url, **JWT) as running:
         yield running
+
+
+@pytest.fixture
+def accounts_url(mongod: str, mongo: Mongo) -> str:
+    """The address of a database that all tests of accounts share, one after the other: emptied."""
+    database = mongo["accounts"]
+    for name in database.list_collection_names():
+        database[name].delete_many({})
+    return mongod.replace("/?", "/accounts?")

@@ -20,6 +20,7 @@ directory = "/avatars/"
 
 [film]
 max_size = 50_000_000_000
+expires_in = "90d"
 
 [any]
 """
@@ -44,7 +45,7 @@ def test_a_whole_file(tmp_path: Path) -> None:
             sizes=(1, 2, 3),
             directory="avatars",
         ),
-        Kind(name="film", max_size=50_000_000_000),
+        Kind(name="film", max_size=50_000_000_000, expires_in=7776000.0),
         Kind(name="any"),
     )
 
@@ -57,6 +58,8 @@ def test_a_whole_file(tmp_path: Path) -> None:
             "[avatar] `max_sise` is not a known key; did you mean `max_size`?",
         ),
         ("[avatar]\nname = 'x'", "[avatar] `name` is not a known key"),
+        ("[a]\nexpires_in = true", "[a] expires_in must be a duration such as 30d, not true"),
+        ("[a]\nexpires_in = 0", "[a] expires_in must be more than 0"),
         ("[avatar]\nmax_size = 'big'", "[avatar] max_size must be a number with or without a unit"),
         ("[avatar]\nmax_size = true", "[avatar] max_size must be a size such as 10MB, not true"),
         ("[avatar]\nmax_size = 1.5", "[avatar] max_size must be a size such as 10MB, not 1.5"),

@@ -12,7 +12,7 @@ import pytest
 
 from lading.server.process.serve import FAILED, USAGE, serve
 from lading.server.settings import Settings, WrongSettings, is_loopback, load, unknown
-from tests.support.servers import PROGRAM
+from tests.support.servers import IMPATIENT, PROGRAM
 
 
 @pytest.fixture(autouse=True)
@@ -76,6 +76,8 @@ def test_an_empty_variable_is_one_that_is_not_set(monkeypatch: pytest.MonkeyPatc
 
 
 WRONG = [
+    ("LOG_LEVEL", "loud", "'debug', 'info', 'warning' or 'error'"),
+    ("LOG_FORMAT", "xml", "'json' or 'text'"),
     ("PORT", "http", "integer"),
     ("PORT", "65536", "65535"),
     ("CHUNK_SIZE", "4 apples", "32MB or 4MiB"),
@@ -138,6 +140,20 @@ def test_only_files_of_a_directory_can_be_handed_off(blobs: str) -> None:
     line = str(told.value)
     assert line.startswith("LADING_SENDFILE=/internal/ needs a directory in LADING_BLOBS")
     assert "\n" not in line
+
+
+def test_only_accounts_can_be_signed_up_for() -> None:
+    load(auth="accounts", signup="open")
+    with pytest.raises(WrongSettings) as told:
+        load(signup="invite")
+    assert str(told.value) == "LADING_SIGNUP=invite needs LADING_AUTH=accounts"
+
+
+def test_the_metrics_have_a_port_of_their_own() -> None:
+    load(port=8080, metrics_port=9108)
+    with pytest.raises(WrongSettings) as told:
+        load(port=8080, metrics_port=8080)
+    assert str(told.value) == "LADING_METRICS_PORT=8080 must not be LADING_PORT"
 
 
 def test_the_line_of_a_number_states_its_limits(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -283,7 +299,7 @@ def test_what_cannot_be_used_is_told_without_a_trace(setting: str, tmp_path: Pat
     environment = {"LADING_DATA": str(tmp_path / "data"), "LADING_PORT": "0", **os.environ}
     environment[f"LADING_{setting.upper()}"] = value
     ended = subprocess.run(
-        [sys.executable, "-c", PROGRAM],
+        [sys.executable, "-c", f"{IMPATIENT}; {PROGRAM}"],
         env=environment,
         capture_output=True,
         text=True,

@@ -96,8 +96,16 @@ NUMBER = 2**53 - 1
         (schemas.uploads.NewUpload, {"name": [[]]}, "`name` must be a string, not a list."),
         (schemas.service.SetQuota, {"quota": None}, None),
         (schemas.service.SetQuota, {"quota": None, "x": 1}, "`x` is not a known field."),
-        (schemas.grants.NewGrant, {}, '`action` must be "upload" or "download".'),
-        (schemas.grants.NewGrant, {"action": "x"}, '`action` must be "upload" or "download".'),
+        (
+            schemas.grants.NewGrant,
+            {},
+            '`action` must be "upload", "download", "share", "request" or "signup".',
+        ),
+        (
+            schemas.grants.NewGrant,
+            {"action": "x"},
+            '`action` must be "upload", "download", "share", "request" or "signup".',
+        ),
         (
             schemas.grants.NewGrant,
             {"action": "upload", "max_sise": 1},

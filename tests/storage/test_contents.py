@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 
 import pytest
@@ -177,3 +178,39 @@ async def test_cells_that_were_listed_before_the_file_moved_are_read_as_its_piec
     assert await kept.read(moved, cells[:2]) == 2 * BYTES
     with pytest.raises(Moved):
         await kept.read(moved, cells)
+
+
+@pytest.mark.parametrize("attempt", [0, 2])
+async def test_pieces_that_were_listed_before_they_were_joined_are_read(
+    each_database: Database, attempt: int
+) -> None:
+    kept, upload = contents(each_database), manifest(attempt)
+    data, starts = random.Random(1).randbytes(CELL), range(0, CELL, 256)
+    pieces = [Piece(start, 256, crc32c(data[start : start + 256])) for start in starts]
+    for piece in pieces:
+        await kept.write(upload, piece, data[piece.slice_start : piece.end])
+    await kept.write(upload, at(CELL), BYTES)
+    assert await kept.join(upload, pieces[:3])
+    assert await kept.join(upload, [pieces[0]._replace(size=768), pieces[3]]) is False
+    listed = [piece async for piece in kept.pieces(upload)]
+    assert [piece.slice_start for piece in listed] == [0, 768, CELL]
+    assert await kept.join(upload, listed[:2])
+    for first in range(4):
+        for last in range(first, 4):
+            found = await kept.read(upload, pieces[first : last + 1])
+            assert found == data[256 * first : 256 * (last + 1)]
+    assert await kept.read(upload, [*pieces[2:], at(CELL)]) == data[512:] + BYTES
+    await kept.remove(upload, at(0))
+    with pytest.raises(Moved):
+        await kept.read(upload, pieces[:1])
+
+
+async def test_a_file_is_not_laid_out_with_a_hole(each_database: Database) -> None:
+    kept, file = contents(each_database), manifest(size=3 * CELL)
+    for start in (0, 2 * CELL):
+        await kept.write(file, at(start), BYTES)
+    found = []
+    with pytest.raises(Moved):  # noqa: PT012 - after the pieces before it
+        async for piece in kept.layout(file):
+            found.append(piece)
+    assert found == [at(0)]

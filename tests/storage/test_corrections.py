@@ -10,6 +10,7 @@ from bson import ObjectId
 
 from lading.protocol.spec import UploadSpec
 from lading.storage.collections.manifests import FileFilter
+from lading.storage.corrections import NAMES
 from lading.storage.database import Database
 from tests.support.parts import ANN, Parts
 
@@ -30,7 +31,7 @@ async def old(parts: Parts, name: str, directory: str, *tags: str) -> ObjectId:
     await parts.database.manifests.update_one(
         {"_id": found},
         {"$set": {"name": name, "directory": directory, "tags": list(tags)},
-         "$unset": {"name_nfc": ""}},
+         "$unset": {"name_nfc": "", "name_key": "", "modified_key": ""}},
     )  # fmt: skip
     return found
 
@@ -65,11 +66,11 @@ async def test_old_documents_are_found_and_keep_their_names(parts: Parts) -> Non
 async def test_it_goes_on_where_it_stopped(parts: Parts, database: Database) -> None:
     await old(parts, NFD, "/a")
     await parts.storage.corrections.once(pause=0)
-    mark = await database.marks.find_one({"_id": "names"})
+    mark = await database.marks.find_one({"_id": NAMES})
     later = await old(parts, NFD, "/b")
     await parts.storage.corrections.once(pause=0)
     assert await names(parts, directory="b") == [str(later)]
-    assert mark["last"] < (await database.marks.find_one({"_id": "names"}))["last"]
+    assert mark["last"] < (await database.marks.find_one({"_id": NAMES}))["last"]
 
 
 async def test_what_an_older_server_beside_it_wrote_late_is_found(parts: Parts) -> None:

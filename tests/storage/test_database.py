@@ -28,7 +28,14 @@ from lading.protocol.manifest import Piece
 from lading.storage import database as module
 from lading.storage.collections.chunks import Chunks
 from lading.storage.collections.manifests import new_id
-from lading.storage.database import Database, connect, is_address, persist, translate
+from lading.storage.database import (
+    Database,
+    connect,
+    is_address,
+    persist,
+    translate,
+    watch_operations,
+)
 from tests.support.servers import NOWHERE
 
 
@@ -229,3 +236,47 @@ async def test_no_secret_of_the_database_reaches_the_client() -> None:
     with pytest.raises(Unavailable) as told:
         await persist(Failing(AutoReconnect(secret)), seconds=0)
     assert "hunter2" not in str(told.value.problem())
+
+
+# -- what is measured
+
+
+class Orders:
+    """A collection, as far as an operation is named after it."""
+
+    async def insert(self, failing: Failing) -> int:
+        async def asked() -> int:
+            return await failing()
+
+        return await persist(asked)
+
+
+async def test_whoever_watches_hears_of_each_operation_once_with_its_repetitions() -> None:
+    heard: list[tuple[str, str, int]] = []
+
+    def observe(operation: str, outcome: str, seconds: float, retries: int) -> None:
+        assert 0 <= seconds < 60
+        heard.append((operation, outcome, retries))
+
+    stop = watch_operations(observe)
+    try:
+        await Orders().insert(Failing(AutoReconnect("lost"), AutoReconnect("lost")))
+        with pytest.raises(DuplicateKeyError):
+            await Orders().insert(Failing(DuplicateKeyError("there")))
+        with pytest.raises(Unavailable):
+            await Orders().insert(Failing(OperationFailure("not authorized", 13)))
+    finally:
+        stop()
+    await Orders().insert(Failing())
+    assert heard == [
+        ("Orders.insert", "ok", 2),
+        ("Orders.insert", "ok", 0),
+        ("Orders.insert", "failed", 0),
+    ]
+
+
+async def test_a_database_says_how_it_is(database: Database) -> None:
+    health = await database.health()
+    assert health.memory is not None
+    assert health.memory > 2**20
+    assert health.majority_lag is None, "no replica set"

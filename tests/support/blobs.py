@@ -99,6 +99,10 @@ class Failing:
         self._fail()
         await self._ingest.remove(upload_id, slice_start)
 
+    async def join(self, upload_id: str, chain: list[Piece]) -> bool:
+        self._fail()
+        return await self._ingest.join(upload_id, chain)
+
     async def place(self, manifest: Manifest) -> None:
         self._fail()
         await self._inner.place(manifest)
@@ -162,6 +166,10 @@ class Idle:
 
     async def remove(self, upload_id: str, slice_start: int) -> None:
         await self._call("remove")
+
+    async def join(self, upload_id: str, chain: list[Piece]) -> bool:
+        await self._call("join")
+        return True
 
     async def place(self, manifest: Manifest) -> None:
         await self._call("place")

@@ -38,7 +38,9 @@ class Scene:
 
     def sweeper(self, **options: Any) -> Sweeper:
         usual: dict[str, Any] = {"clock": self.clock, "tombstone_ttl": TOMBSTONE_TTL}
-        return Sweeper(self.manifests, self.blobs, self.quotas, **(usual | options))
+        return Sweeper(
+            self.manifests, self.blobs, self.quotas, self.storage.grants, **(usual | options)
+        )
 
     def auditor(self) -> Auditor:
         return Auditor(self.manifests, self.chunks, self.blobs, self.quotas, self.clock)

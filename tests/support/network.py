@@ -242,12 +242,13 @@ async def proxying(port: int) -> AsyncIterator[Proxy]:
         await proxy.settle()
 
 
-def certificate(directory: Path) -> Path:
-    """A self-signed certificate for 127.0.0.1, with its key in the same file."""
+def certificate(directory: Path, *names: str, days: int = 1) -> Path:
+    """A self-signed certificate for 127.0.0.1 and `names`, good for so long, with its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "tests")])
     now = datetime.now(UTC)
     host = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+    hosts = [host, *map(x509.DNSName, names)]
     made = (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -255,8 +256,8 @@ def certificate(directory: Path) -> Path:
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([host]), critical=False)
+        .not_valid_after(now + timedelta(days=days))
+        .add_extension(x509.SubjectAlternativeName(hosts), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from lading.imaging.made import Maker
 from lading.janitor.verify import Finding, recount
+from lading.protocol.errors import RequestTimeout
 from lading.server.access.principal import Principal
 from lading.server.assembly import assemble
 from lading.server.limits import UploadLimits
@@ -44,6 +46,16 @@ def settings(**changes: Any) -> Settings:
     return load(data=Path("unused"), **(usual | changes))
 
 
+_assembled: list[Parts] = []
+
+
+async def close_homes() -> None:
+    """Close what the parts that a test assembled hold open."""
+    while _assembled:
+        await _assembled.pop().storage.blobs.close()
+    await asyncio.sleep(0)  # a transport is closed by the loop, in its next round
+
+
 @dataclass
 class Parts:
     """What one process has, put together as the server does it."""
@@ -69,6 +81,7 @@ class Parts:
             s3=self.s3,
             default_quota=quota,
         )
+        _assembled.append(self)
         self.manifests = self.storage.manifests
         self.chunks = self.storage.chunks
         self.quotas = self.storage.quotas
@@ -77,6 +90,8 @@ class Parts:
         self.janitor = assembly.janitor
         self.sweeper = assembly.janitor.sweeper
         self.uploads = assembly.uploads
+        self.appends = assembly.appends
+        self.concatenation = assembly.concatenation
         self.library = assembly.library
         self.users = assembly.users
 
@@ -98,3 +113,11 @@ class Parts:
         account = await self.quotas.account(user_id)
         assert account.reserved == sum(account.open.values())
         return account.used, account.reserved
+
+
+async def body(data: bytes, part: int = 100, *, breaks: bool = False) -> AsyncIterator[bytes]:
+    """A body that comes in parts, and may break off at its end."""
+    for start in range(0, len(data), part):
+        yield data[start : start + part]
+    if breaks:
+        raise RequestTimeout("The connection ended before the body did.")

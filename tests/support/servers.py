@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from lading.imaging.made import Maker
 from lading.server.app import create_app
@@ -24,6 +25,7 @@ from lading.server.process.serve import Note, address, listen
 from lading.server.process.server import Server, configuration
 from lading.server.services import Services
 from lading.server.settings import load
+from lading.storage.database import persist
 from tests.support.usual_home import usual_home
 
 READY_SECONDS = 30.0
@@ -33,6 +35,14 @@ NOWHERE = "mongodb://%2Fnowhere.sock"
 gives up while it is being made."""
 
 PROGRAM = "from lading.server.process.serve import serve; raise SystemExit(serve())"
+
+IMPATIENT = "from lading.storage.database import persist; persist.__defaults__ = (0.1,)"
+"""Python that runs before it: a database that is away is asked for 0.1 seconds instead of 20."""
+
+
+def give_up_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same in this process."""
+    monkeypatch.setattr(persist, "__defaults__", (0.1,))
 
 
 async def until(condition: Callable[[], object], seconds: float = 10) -> None:
@@ -108,11 +118,17 @@ class Process(Running):
 
 @contextmanager
 def process(
-    data: Path, database_url: str | None, *, folder: Any = None, **settings: object
+    data: Path,
+    database_url: str | None,
+    *,
+    folder: Any = None,
+    python: Any = sys.executable,
+    **settings: object,
 ) -> Iterator[Process]:
     """Run a server; `settings` are named like the variables, without `LADING_`, in lower case.
 
-    Without a `database_url` it has a database of its own. It runs in `folder`, or in this one.
+    Without a `database_url` it has a database of its own. It runs in `folder`, or in this one; a
+    server of another version is that of another `python`.
     """
     chosen = {"data": data, "port": 0, "database_url": database_url, **settings}
     if database_url is not None:
@@ -124,7 +140,7 @@ def process(
     log = data / "output"
     with log.open("wb") as output:
         child = subprocess.Popen(
-            [sys.executable, "-P", "-c", PROGRAM],
+            [python, "-P", "-c", PROGRAM],
             cwd=folder,
             env=own,
             stdout=output,
@@ -186,7 +202,8 @@ async def inside(
     (listener,) = listen(chosen)
     note = Note(chosen, address(listener))
     config = configuration(
-        create_app(chosen, client=client, clock=clock, limits=limits, maker=maker)
+        create_app(chosen, client=client, clock=clock, limits=limits, maker=maker),
+        chosen.trusted_proxies,
     )
     server = Server(config, chosen, note.write)
     served = asyncio.create_task(server.serve(sockets=[listener]))

@@ -29,7 +29,9 @@ SCATTERED: dict[tuple[str, str, frozenset[str]], str] = {
     ("manifests", "find", frozenset()): "the audit reads all manifests",
     ("manifests", "find", frozenset({"_id>"})): "the audit reads all manifests",
     ("manifests", "find", frozenset({"state"})): "at its start a server asks for the largest cell",
-    ("manifests", "find", frozenset({"$or"})): "the sweep asks what is due",
+    ("manifests", "find", frozenset({"$or"})): (
+        "the sweep asks what is due; the audit, which file has bytes that replaced others"
+    ),
     ("manifests", "find", frozenset({"$or", "_id>"})): "the sweep asks what is due",
     ("manifests", "find", frozenset({"state", "$or"})): "`lading move` asks what is not at home",
     ("manifests", "find", frozenset({"state", "$or", "_id>"})): (
@@ -38,17 +40,27 @@ SCATTERED: dict[tuple[str, str, frozenset[str]], str] = {
     ("manifests", "find", frozenset({"todo.0", "todo", "todo_at"})): (
         "a server asks what is to be done"
     ),
+    ("manifests", "find", frozenset({"todo.0"})): "the metrics ask how old the backlog is",
+    ("manifests", "aggregate", frozenset({"todo.0"})): "the metrics ask how large it is",
+    ("manifests", "aggregate", frozenset({"state", "emptied"})): (
+        "the metrics ask how many files are in the trash"
+    ),
     ("manifests", "find", frozenset({"state", "_id>"})): "`lading images` asks for all files",
     ("pictures", "find", frozenset()): "the audit looks for the first file that has pictures",
     ("pictures", "find", frozenset({"upload_id>"})): "the audit looks for the next one",
     ("manifests", "find", frozenset({"state", "updated_at"})): (
         "the janitor asks whether anything arrives, before it compacts an embedded database"
     ),
+    ("manifests", "find", frozenset({"state", "emptied"})): "an admin asks for all uploads",
+    ("manifests", "find", frozenset({"changed_at"})): "a server with streams asks what changed",
     ("manifests", "update many", frozenset({"state", "emptied", "expires_at"})): (
         "the clock was set: every upload under way is extended"
     ),
     ("manifests", "update many", frozenset({"user_id", "state", "tags"})): (
         "a user's tag is renamed or deleted: it is changed in all files that have it"
+    ),
+    ("manifests", "update many", frozenset({"user_id", "state", "$or"})): (
+        "a user's directory is moved: it is changed in all files below it"
     ),
 }
 """Commands that ask every shard, each with its reason."""

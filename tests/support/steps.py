@@ -44,6 +44,8 @@ class Steps(Database):
         self.pictures = _Collection(self.pictures, self)
         self.leases = _Collection(self.leases, self)
         self.tags = _Collection(self.tags, self)
+        self.webhooks = _Collection(self.webhooks, self)
+        self.deliveries = _Collection(self.deliveries, self)
         self.taken = 0
         """How many operations began."""
         self._before: dict[int, Action] = {}

@@ -31,9 +31,17 @@ def shown(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
-def client(server: Running, token: str | None = None) -> httpx.AsyncClient:
-    """A client with this credential, or without any."""
+def client(
+    server: Running, token: str | None = None, *, request_id: str | None = "the-same"
+) -> httpx.AsyncClient:
+    """A client with this credential, or without any.
+
+    All of its requests have the same id, since that is in each refusal: so two refusals of what is
+    another's and of what does not exist can be compared whole. With None each gets its own.
+    """
     headers = {} if token is None else shown(token)
+    if request_id is not None:
+        headers["X-Request-Id"] = request_id
     return httpx.AsyncClient(base_url=server.url, headers=headers, timeout=30, trust_env=False)
 
 

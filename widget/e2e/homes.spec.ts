@@ -8,8 +8,8 @@ import { Bucket } from "./bucket.js";
 import { MB, sample } from "./samples.js";
 import { expect, test as base } from "./world.js";
 
-const test = base.extend<{ site: string; bucket: Bucket }>({
-  site: async ({}, use) => {
+const test = base.extend<object, { site: string; bucket: Bucket }>({
+  site: [async ({}, use) => {
     const listener = createServer((_request, answer) => {
       answer.setHeader("Content-Type", "text/html").end("<!doctype html><title>A site</title><input type=file>");
     });
@@ -18,12 +18,12 @@ const test = base.extend<{ site: string; bucket: Bucket }>({
     await use(`http://127.0.0.1:${(listener.address() as AddressInfo).port}`);
     listener.close();
     listener.closeAllConnections();
-  },
-  bucket: async ({}, use) => {
+  }, { scope: "worker" }],
+  bucket: [async ({}, use) => {
     const bucket = await Bucket.start();
     await use(bucket);
     await bucket.stop();
-  },
+  }, { scope: "worker", timeout: 60_000 }],
 });
 
 test.describe("with a bucket", () => {

@@ -1,6 +1,7 @@
 /** Kinds of files: chosen in the page, and obeyed by the server. */
 
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import AxeBuilder from "@axe-core/playwright";
 import { MB, sample } from "./samples.js";
@@ -15,12 +16,15 @@ public = true
 [film]
 `;
 
-const test = base.extend({
-  settings: async ({ folder }, use) => {
+const test = base.extend<object, { kinds: string }>({
+  kinds: [async ({}, use) => {
+    const folder = await mkdtemp(join(tmpdir(), "lading-kinds-"));
     const path = join(folder, "kinds.toml");
     await writeFile(path, KINDS);
-    await use({ LADING_KINDS: path });
-  },
+    await use(path);
+    await rm(folder, { recursive: true });
+  }, { scope: "worker" }],
+  settings: async ({ kinds }, use) => use({ LADING_KINDS: kinds }),
 });
 
 interface OfKind {
@@ -43,7 +47,7 @@ test("files are of the chosen kind; one that is too large for it can be sent as 
   await sample(small, 1.5 * MB);
   await sample(large, 2.5 * MB);
   await library.choose(small);
-  await expect(library.card("small.bin")).toBeVisible();
+  await expect(library.card("clips")).toBeVisible();
   await library.choose(large);
   const failed = page.getByRole("list", { name: "Failed uploads" });
   await expect(failed).toContainText("The file is too large: at most 2.0 MB are allowed here.");
@@ -57,6 +61,7 @@ test("files are of the chosen kind; one that is too large for it can be sent as 
     ["large.bin", "film", ""],
     ["small.bin", "clip", "clips"],
   ]);
+  await library.card("clips").click();
   const dialog = await library.open("small.bin");
   await expect(dialog.locator(".facts")).toContainText("Kindclip");
 });
@@ -66,10 +71,10 @@ test("many files at once are of the chosen kind, and are not sent twice", async 
   const paths = Array.from({ length: 60 }, (_, each) => join(folder, "many", `f${each}.txt`));
   await mkdir(join(folder, "many"));
   for (const path of paths) await writeFile(path, path);
-  for (const said of ["60 files uploaded", "60 files uploaded"]) {
+  for (const said of ["60 files uploaded", "60 files already there"]) {
     await library.choose(...paths);
-    await expect(page.locator(".many h2")).toContainText(said, { ignoreCase: true });
-    await page.locator(".many").getByRole("button", { name: "Close" }).click();
+    await expect(page.locator(".queue h2")).toContainText(said, { ignoreCase: true });
+    await page.locator(".queue").getByRole("button", { name: "Close" }).click();
   }
   const files = (await server.files()) as unknown as OfKind[];
   expect(files).toHaveLength(60);
@@ -77,7 +82,7 @@ test("many files at once are of the chosen kind, and are not sent twice", async 
 });
 
 base("a server without kinds offers none", async ({ library, page }) => {
-  await expect(page.getByText("Drop files here, or")).toBeVisible();
+  await expect(page.getByText("Drop files or folders anywhere")).toBeVisible();
   await expect(library.card("anything")).toBeHidden();
   await expect(page.getByLabel("Kind of files")).toBeHidden();
 });

@@ -28,6 +28,10 @@ export class Proxy {
   webSocketStatus: number | null = null;
   /** Answer the next requests that match with these statuses. */
   failures: { readonly pattern: RegExp; readonly statuses: number[] } = { pattern: /$^/, statuses: [] };
+  /** Requests that match are never answered. */
+  silence = /$^/;
+  /** How many those were. */
+  unanswered = 0;
   /** WebSocket upgrades that were swallowed. */
   swallowed = 0;
   /** WebSocket upgrades that passed. */
@@ -99,6 +103,7 @@ export class Proxy {
         return;
       }
       if (upgrades) this.upgrades += 1;
+      if (this.isSilent(head)) return;
       const status = this.failure(head);
       if (status !== undefined) {
         browser.end(refusal(status));
@@ -108,6 +113,7 @@ export class Proxy {
       this.keep(server);
       server.write(head);
       browser.on("data", (data) => {
+        if (this.isSilent(data)) return;
         const status = this.failure(data);
         if (status === undefined) this.up(browser, server, data);
         else browser.end(refusal(status));
@@ -122,6 +128,12 @@ export class Proxy {
   private failure(data: Buffer): number | undefined {
     const { pattern, statuses } = this.failures;
     return statuses.length > 0 && pattern.test(data.toString("latin1", 0, 200)) ? statuses.shift() : undefined;
+  }
+
+  private isSilent(data: Buffer): boolean {
+    const matches = this.silence.test(data.toString("latin1", 0, 200));
+    if (matches) this.unanswered += 1;
+    return matches;
   }
 
   private up(browser: Socket, server: Socket, data: Buffer): void {

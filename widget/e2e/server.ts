@@ -17,6 +17,7 @@ export interface StoredFile {
   _id: string;
   name: string;
   size: number;
+  sha256: string | null;
   tags: string[];
   upload_size: number;
 }
@@ -24,10 +25,12 @@ export interface StoredFile {
 export class Server {
   url = "";
   token = "";
+  /** The token of the server itself; "" where it has none. */
+  private admin = "";
   private child: ChildProcess | undefined;
   private output = "";
 
-  private constructor(private readonly data: string, private readonly settings: Settings) {}
+  private constructor(readonly data: string, private readonly settings: Settings) {}
 
   static async start(settings: Settings = {}): Promise<Server> {
     // The path of a unix socket must be short, so it is not below the directories of the tests.
@@ -58,7 +61,7 @@ export class Server {
       if (text.endsWith("\n")) {
         const { url, token } = JSON.parse(text) as { url: string; token: string | null };
         this.url = url;
-        this.token = token ?? "";
+        this.token = this.admin = token ?? "";
         return;
       }
       if (child.exitCode !== null || Date.now() > end) throw new Error(`the server did not start:\n${this.output}`);
@@ -88,11 +91,28 @@ export class Server {
     await ended;
   }
 
+  /** Delete every user with all they have. Whether that could be: it needs a token of the server's own. */
+  async emptied(): Promise<boolean> {
+    if (this.admin === "") return false;
+    this.token = this.admin;
+    const { users } = (await (await this.ask("/v1/users?limit=1000")).json()) as { users: { user_id: string }[] };
+    // The server's own user is not listed while it has nothing but grants.
+    for (const user of new Set(["admin", ...users.map(({ user_id }) => user_id)])) {
+      const answer = await this.request(`/v1/users/${encodeURIComponent(user)}`, { method: "DELETE" });
+      if (!answer.ok) return false; // 503 while large files are still being deleted
+    }
+    return true;
+  }
+
   // -- requests
 
-  async ask(path: string, options: RequestInit = {}, token = this.token): Promise<Response> {
+  private request(path: string, options: RequestInit = {}, token = this.token): Promise<Response> {
     const headers = { Authorization: `Bearer ${token}`, ...options.headers };
-    const answer = await fetch(this.url + path, { ...options, headers });
+    return fetch(this.url + path, { ...options, headers });
+  }
+
+  async ask(path: string, options: RequestInit = {}, token = this.token): Promise<Response> {
+    const answer = await this.request(path, options, token);
     if (!answer.ok) throw new Error(`${options.method ?? "GET"} ${path}: ${answer.status} ${await answer.text()}`);
     return answer;
   }

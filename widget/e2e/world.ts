@@ -1,5 +1,5 @@
 /**
- * The fixtures of the tests of the page: an own server, a proxy in front of it, a browser on the page.
+ * The fixtures of the tests of the page: an empty server, a proxy in front of it, a browser on the page.
  * A test fails when the page sends a request to another host, or violates its own policy.
  */
 
@@ -21,13 +21,49 @@ interface World {
   library: LadingPage;
 }
 
-export const test = base.extend<World>({
+/**
+ * The servers of the last tests, since starting one takes seconds. A test whose settings one of them has gets that one,
+ * emptied. More than two would take memory for nothing: one with the usual settings, and one with others.
+ */
+class Servers {
+  private readonly kept = new Map<string, Server>();
+
+  async with(settings: Settings): Promise<Server> {
+    const wanted = JSON.stringify(settings);
+    let server = this.kept.get(wanted);
+    if (server && !(await server.emptied())) {
+      await this.stop(wanted);
+      server = undefined;
+    }
+    const [oldest] = this.kept.keys();
+    if (!server && oldest !== undefined && this.kept.size > 1) await this.stop(oldest);
+    server ??= await Server.start(settings);
+    this.kept.delete(wanted);
+    this.kept.set(wanted, server); // the latest is the last
+    return server;
+  }
+
+  async end(): Promise<void> {
+    for (const settings of [...this.kept.keys()]) await this.stop(settings);
+  }
+
+  private async stop(settings: string): Promise<void> {
+    await this.kept.get(settings)?.stop();
+    this.kept.delete(settings);
+  }
+}
+
+export const test = base.extend<World, { servers: Servers }>({
+  servers: [
+    async ({}, use) => {
+      const servers = new Servers();
+      await use(servers);
+      await servers.end();
+    },
+    { scope: "worker" },
+  ],
   settings: [{}, { option: true }],
-  server: async ({ settings }, use) => {
-    const server = await Server.start(settings);
-    await use(server);
-    await server.stop();
-  },
+  server: async ({ settings, servers }, use) => use(await servers.with(settings)),
   network: async ({ server }, use) => {
     const network = await Proxy.before(server.port);
     await use(network);
@@ -60,12 +96,21 @@ export const test = base.extend<World>({
 
 export { expect };
 
+/** Choose files, as in the file dialog of Uppy's Dashboard. */
+export async function chooseInDashboard(page: Page, ...paths: string[]): Promise<void> {
+  const more = page.getByRole("button", { name: "Add more files" });
+  const empty = page.getByText("Drop files here, or");
+  await expect(more.or(empty).first()).toBeVisible();
+  if (!(await empty.isVisible())) await more.click();
+  await page.locator("input.uppy-Dashboard-input[multiple]").first().setInputFiles(paths);
+}
+
 /** The page as a user sees it. */
 export class LadingPage {
   readonly status: Locator;
 
   constructor(readonly page: Page, private readonly server: Server, private readonly url: string) {
-    this.status = page.locator(".uppy-StatusBar");
+    this.status = page.locator(".queue");
   }
 
   async enter(): Promise<void> {
@@ -85,16 +130,12 @@ export class LadingPage {
 
   /** Choose files, as in the file dialog. */
   async choose(...paths: string[]): Promise<void> {
-    const more = this.page.getByRole("button", { name: "Add more files" });
-    const input = this.page.locator("input.uppy-Dashboard-input[multiple]").first();
-    const empty = this.page.getByText("Drop files here, or");
-    await expect(more.or(empty).first()).toBeVisible();
-    if (!(await empty.isVisible())) await more.click();
-    await input.setInputFiles(paths);
+    await this.page.getByLabel("Files to upload").setInputFiles(paths);
   }
 
+  /** Everything is uploaded, and nothing failed. */
   get complete(): Locator {
-    return this.status.getByText("Complete", { exact: true });
+    return this.status.getByRole("heading", { name: /^[\d,]+ files? uploaded$/ });
   }
 
   card(name: string): Locator {

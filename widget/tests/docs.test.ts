@@ -59,8 +59,8 @@ test("every program is one of the examples, which are tested", async () => {
   const folder = new URL("../examples/", import.meta.url);
   const names = await readdir(folder);
   const examples = await Promise.all(names.map((name) => readFile(new URL(name, folder), "utf8")));
-  const blocks = [...docs.matchAll(/^```(?:ts|html)\n(.*?)^```/gms)].map(([, block]) => block!);
-  expect(blocks.length).toBe(6);
+  const blocks = [...docs.matchAll(/^```(?:tsx?|html)\n(.*?)^```/gms)].map(([, block]) => block!);
+  expect(blocks.length).toBe(9);
   for (const block of blocks) expect(examples).toContain(block);
 });
 

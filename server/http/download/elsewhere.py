@@ -14,10 +14,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from lading.protocol.errors import RangeNotSatisfiable
-from lading.protocol.manifest import Manifest
+from lading.protocol.manifest import Manifest, Range
 from lading.protocol.prefer import prefers_self
 from lading.protocol.ranges import parse
 from lading.server.http.download.headers import Keeping
+from lading.server.net.record import record_of
 from lading.server.services import Services
 from lading.storage.blobs.base import ORIGINAL, Paths, Presigns
 from lading.storage.homes import scheme
@@ -64,22 +65,37 @@ async def respond_elsewhere(server: Services, asked: Asked) -> Response | None:
 async def _hand_off(server: Services, asked: Asked, sendfile: str) -> Response | None:
     """The headers for a proxy, which puts the bytes to them: all, or one range."""
     manifest = asked.manifest
-    try:
-        ranges = parse(asked.field, asked.size)
-    except RangeNotSatisfiable:
+    ranges = _ranges(asked)
+    if ranges == []:
         return None
     if "range" in asked.request.headers and (ranges is None or len(ranges) > 1):
         return None  # a proxy would send something else than Lading does
     driver = server.homes.bare(manifest.blobs)
-    path = await driver.path(manifest, asked.name) if isinstance(driver, Paths) else None
+    path = await driver.path(manifest.stored, asked.name) if isinstance(driver, Paths) else None
     if path is None:
         return None
     # nginx and Caddy take a location, Apache and lighttpd a path on their disk.
     where = f"{sendfile.removeprefix(_X_SENDFILE).rstrip('/')}/{path}"
+    record_of(asked.request.scope).note_elsewhere("proxy", _length(asked, ranges))
     name = "X-Sendfile" if sendfile.startswith(_X_SENDFILE) else "X-Accel-Redirect"
     headers = {**asked.headers, name: where}
     headers.pop("Accept-Ranges", None)  # each of them adds its own
     return Response(headers=headers)
+
+
+def _ranges(asked: Asked) -> list[Range] | None:
+    """The ranges that are asked for: None for all of it, none where no byte satisfies them."""
+    try:
+        return parse(asked.field, asked.size)
+    except RangeNotSatisfiable:
+        return []
+
+
+def _length(asked: Asked, ranges: list[Range] | None) -> int:
+    """How many bytes the answer has."""
+    if ranges is None:
+        return asked.size
+    return sum(end - start for start, end in ranges)
 
 
 async def _redirect(server: Services, asked: Asked) -> Response | None:
@@ -97,7 +113,7 @@ async def _redirect(server: Services, asked: Asked) -> Response | None:
         return None
     headers = asked.headers
     url = await driver.presigned_get(
-        asked.manifest,
+        asked.manifest.stored,
         seconds,
         headers["Content-Type"],
         headers["Content-Disposition"],
@@ -105,5 +121,6 @@ async def _redirect(server: Services, asked: Asked) -> Response | None:
     )
     # Kept for half of its time, so that a copy that the browser has is found again by its address.
     kept = "no-store" if keeping.seconds is None else keeping.age(seconds // 2)
+    record_of(asked.request.scope).note_elsewhere("bucket", _length(asked, _ranges(asked)))
     more = {"Location": url, "ETag": headers["ETag"], "Cache-Control": kept}
     return Response(status_code=307, headers=more)

@@ -70,10 +70,10 @@ EACH_TIME = Keeping()
 
 
 def etag(manifest: Manifest) -> str:
-    """The strong entity tag of a finished file, whose bytes never change."""
+    """The strong entity tag of a finished file's bytes, which change only when it is replaced."""
     if manifest.crc32c is None:  # its bytes went to the bucket itself
-        return f'"{manifest.id}-{manifest.sha256}"'
-    return f'"{manifest.id}-{manifest.crc32c:08x}"'
+        return f'"{manifest.key}-{manifest.sha256}"'
+    return f'"{manifest.key}-{manifest.crc32c:08x}"'
 
 
 def manifest_etag(manifest: Manifest) -> str:
@@ -114,7 +114,16 @@ def disposition(manifest: Manifest, *, download: bool) -> str:
     A long name is cut to what can be saved: proxies refuse headers of more than 4 KiB.
     """
     kind = "attachment" if download or _policy(manifest) is None else "inline"
-    name = saved_name(manifest.name)
+    return _named(kind, manifest.name)
+
+
+def saved_as(name: str) -> str:
+    """The `Content-Disposition` of what is saved under this name."""
+    return _named("attachment", name)
+
+
+def _named(kind: str, name: str) -> str:
+    name = saved_name(name)
     plain = "".join(c if c.isascii() and c.isprintable() and c not in '"\\%' else "_" for c in name)
     field = f'{kind}; filename="{plain}"'
     if plain != name:

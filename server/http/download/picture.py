@@ -91,5 +91,5 @@ def _headers(manifest: Manifest, name: str, keeping: Keeping, *, download: bool)
         "Content-Security-Policy": IMAGE,
         "Cross-Origin-Resource-Policy": "same-site",
         "Cache-Control": keeping.control,
-        "ETag": f'"{manifest.id}-{name}-{manifest.pictures[name].crc32c:08x}"',
+        "ETag": f'"{manifest.key}-{name}-{manifest.pictures[name].crc32c:08x}"',
     }

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from lading.protocol.errors import LadingError
 from lading.server.net.problems import problem_response
+from lading.server.net.record import record_of
 
 _EMPTY = {"video": "video/mp4", "audio": "audio/mpeg", "image": "image/png"}
 
@@ -19,6 +20,7 @@ def refusal(
     request: Request, error: LadingError, headers: dict[str, str] | None = None
 ) -> Response:
     """The problem document of an error, or for a browser's player its status and headers only."""
+    record_of(request.scope).code = error.code
     response = problem_response(error, headers=headers)
     media_type = _EMPTY.get(request.headers.get("sec-fetch-dest", ""))
     if media_type is None:

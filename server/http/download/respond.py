@@ -15,12 +15,18 @@ from lading.server.services import Services
 
 
 async def respond(
-    request: Request, server: Services, manifest: Manifest, keeping: Keeping = EACH_TIME
+    request: Request,
+    server: Services,
+    manifest: Manifest,
+    keeping: Keeping = EACH_TIME,
+    *,
+    elsewhere: bool = True,
 ) -> Response:
     """The answer to GET or HEAD of a file, or of an upload in progress.
 
-    Raises PreconditionFailed.
+    Without `elsewhere` the server itself sends the bytes. Raises PreconditionFailed, Undecided.
     """
+    server.uploads.approvals.check_readable(manifest)
     current = validators(manifest)
     download = request.query_params.get("download") == "1"
     headers = file_headers(manifest, download=download, keeping=keeping)
@@ -30,10 +36,10 @@ async def respond(
     uploads = server.uploads
     if manifest.state is State.READY:
         asked = Asked(request, manifest, field, headers, keeping, manifest.size or 0)
-        passed = await respond_elsewhere(server, asked)
+        passed = await respond_elsewhere(server, asked) if elsewhere else None
         return passed or respond_finished(request, uploads, manifest, field, headers)
     answer = await respond_unfinished(request, uploads, manifest, field, headers)
     if isinstance(answer, Response):
         return answer
     # It was finished while the request waited: now it has a tag, and all ranges can be had.
-    return await respond(request, server, answer, keeping)
+    return await respond(request, server, answer, keeping, elsewhere=elsewhere)

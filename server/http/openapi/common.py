@@ -15,6 +15,7 @@ from lading.protocol.errors import (
     PreconditionFailed,
     QuotaExceeded,
     RangeNotSatisfiable,
+    Rejected,
     StorageFull,
     TooLarge,
     UnprocessableImage,
@@ -26,6 +27,7 @@ from lading.protocol.manifest import MAX_INTEGER
 from lading.protocol.spec import ID, MAX_KIND, MAX_NAME, MAX_TAG, MAX_TAGS, MAX_USER_ID, TAG
 from lading.server.access.grants import TOKEN
 from lading.server.http.openapi.operation import JSON, Body, Model, Parameter, Reply, Schema
+from lading.server.http.schemas.files import StoredFiles
 from lading.server.http.schemas.grants import FileInJson
 from lading.server.http.schemas.types import NO_NUL
 
@@ -40,10 +42,12 @@ def whole(pattern: re.Pattern[str]) -> str:
 TEXT: Schema = {"type": "string", "maxLength": MAX_NAME, "pattern": NO_NUL}
 _TAG: Schema = {"type": "string", "minLength": 1, "maxLength": MAX_TAG, "pattern": whole(TAG)}
 TAGS: Schema = {"type": "array", "items": _TAG, "maxItems": MAX_TAGS}
-_ID: Schema = {"type": "string", "pattern": whole(ID)}
+ID_TEXT: Schema = {"type": "string", "pattern": whole(ID)}
+MOST_IDS = 200
+"""The most ids in one address: proxies refuse longer ones."""
 
 
-def _integer(maximum: int) -> Schema:
+def integer(maximum: int) -> Schema:
     return {"type": "integer", "minimum": 0, "maximum": maximum}
 
 
@@ -55,7 +59,7 @@ IN_PATH = {
         Parameter(
             "id",
             "24 lower-case hexadecimal digits.",
-            _ID,
+            ID_TEXT,
             "path",
             True,
             "6b0179176249a43ed26a4b6e",
@@ -63,7 +67,7 @@ IN_PATH = {
         Parameter(
             "slice_start",
             "The position in the file of the piece's first byte.",
-            _integer(MAX_INTEGER),
+            integer(MAX_INTEGER),
             "path",
             True,
             0,
@@ -79,7 +83,7 @@ IN_PATH = {
         Parameter(
             "quality",
             "0 is the original, 1 to 6 are images made from it.",
-            _integer(HIGHEST_QUALITY),
+            integer(HIGHEST_QUALITY),
             "path",
             True,
             0,
@@ -92,6 +96,14 @@ IN_PATH = {
             "path",
             True,
             "lading.js",
+        ),
+        Parameter(
+            "passkey_id",
+            "A passkey's id.",
+            {"type": "string", "minLength": 1, "maxLength": 2048, "pattern": "^[A-Za-z0-9_-]+$"},
+            "path",
+            True,
+            "AYr3b1Zd",
         ),
         Parameter(
             "user_id",
@@ -111,7 +123,17 @@ LIMIT = Parameter(
     "The number of entries; 100 by default.",
     {"type": "integer", "minimum": 1, "maximum": 1000},
 )
-CURSOR = Parameter("cursor", "The `cursor` of the previous page.", _ID)
+CURSOR = Parameter("cursor", "The `cursor` of the previous page.", ID_TEXT)
+FILE_CURSOR = Parameter(
+    "cursor",
+    "The `cursor` of the previous page, which had the same `order`.",
+    {"type": "string", "minLength": 1, "maxLength": 16384, "pattern": "^[A-Za-z0-9_-]+$"},
+)
+NAME_CURSOR = Parameter(
+    "cursor",
+    "The `cursor` of the previous page.",
+    {"type": "string", "minLength": 1, "maxLength": MAX_NAME, "pattern": NO_NUL},
+)
 USER_CURSOR = Parameter(
     "cursor",
     "The `cursor` of the previous page.",
@@ -137,6 +159,12 @@ DOWNLOAD = Parameter(
     "download", "`1` sends the file as an attachment, to be saved.", {"enum": ["0", "1"]}
 )
 
+ANEW = Parameter(
+    "v",
+    "Ignored: another value is another address for caches, where a file was replaced.",
+    {"type": "string"},
+)
+
 CROP = Parameter(
     "crop",
     "`square` crops the image, to the part of it that draws attention.",
@@ -160,7 +188,7 @@ PIECE_DIGEST = header(
     "crc32c=:AAAAAA==:",
 )
 PLAIN_CRC32C = Parameter(
-    "X-Lading-Crc32c", "The piece's CRC-32C as a number.", _integer(0xFFFFFFFF), "header"
+    "X-Lading-Crc32c", "The piece's CRC-32C as a number.", integer(0xFFFFFFFF), "header"
 )
 CONDITIONS = (
     header("Range", "The requested bytes, such as `bytes=0-99`; up to 64 ranges.", "bytes=0-99"),
@@ -189,15 +217,22 @@ PREFER = header(
     "`wait=N`: wait for bytes that have not arrived yet (RFC 7240). `delivery=self`: Lading sends "
     "the bytes itself, and no proxy or bucket.",
 )
-BYTES_WANTED = (DOWNLOAD, PLAY, PREFER, *CONDITIONS)
+BYTES_WANTED = (DOWNLOAD, PLAY, ANEW, PREFER, *CONDITIONS)
 
-NEW_FILE = (NAME, DIRECTORY, FILE_TAG, KIND, REPR_DIGEST, CONTENT_DIGEST)
+MODIFIED = Parameter(
+    "modified_at",
+    "When the file was last changed where it comes from.",
+    {"type": "string", "format": "date-time"},
+    example="2026-11-21T10:57:27Z",
+)
+NEW_FILE = (NAME, DIRECTORY, FILE_TAG, KIND, MODIFIED, REPR_DIGEST, CONTENT_DIGEST)
 PUBLIC = Parameter(
     "public",
     "`true` lets anyone fetch the file, without a credential.",
     {"type": "string", "enum": ["true", "false"]},
 )
 OWN_FILE = (*NEW_FILE, PUBLIC, USER)
+OWN_FILE_QUERY = (NAME, DIRECTORY, FILE_TAG, KIND, MODIFIED, PUBLIC, USER)
 
 # -- bodies and replies
 
@@ -271,9 +306,18 @@ FILE_BYTES = {
 # -- problems
 
 NO_SPACE = (QuotaExceeded, StorageFull)
-NO_FILE = (NotFound, Gone)
+NO_FILE = (NotFound, Gone, Rejected)
 BYTES_REFUSED = (*NO_FILE, RangeNotSatisfiable, PreconditionFailed)
 PICTURE_REFUSED = (*BYTES_REFUSED, NotReady, UnprocessableImage, QuotaExceeded)
 CHANGE_REFUSED = (*NO_FILE, PreconditionFailed)
 FILE_REFUSED = (ChecksumMismatch, TooLarge, UnsupportedMediaType, *NO_FILE, *NO_SPACE)
 """A file in one request; somebody may delete it while it arrives."""
+
+APPROVING = {
+    202: Reply(
+        "The file waits for approval; `state` is `approving`.",
+        {JSON: StoredFiles},
+        {"Location": "The address of the file's bytes."},
+    )
+}
+"""What a request gets that brings a whole file, where the site approves files first."""

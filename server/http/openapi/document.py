@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from lading.protocol.codes import STATUSES
 from lading.protocol.errors import (
     Forbidden,
     InvalidArgument,
@@ -41,10 +42,17 @@ from lading.version import VERSION
 GROUPS = {
     "Files": "Small files in one request, lists, downloads.",
     "Uploads": "Files of any size, in pieces. Any device can resume an upload.",
+    "tus": "Uploads by tus 1.0, for its clients.",
+    "Resumable": "The IETF's resumable uploads (draft-ietf-httpbis-resumable-upload).",
     "Grants": "Tokens for one upload or download, created by a site's back end.",
+    "Links": "What somebody shared or asks for, for everyone who has the link.",
     "Media": "Announce a file, send it to a presigned address, publish it.",
     "Tags": "Words to find files by.",
+    "Overview": "What the server does, and what all users have open; for admins.",
+    "Audit": "Who did what; for admins.",
+    "Webhooks": "Addresses that hear of what happens; for admins.",
     "Usage": "The bytes that users have stored and may store.",
+    "Accounts": "Users, sign-in and sessions; most of it with `LADING_AUTH=accounts`.",
     "Service": "Health, the web page, and this description.",
 }
 
@@ -203,10 +211,16 @@ def _problems(operation: Operation) -> dict[str, Any]:
     for kind in _all_problems(operation):
         # Over HTTP a full server answers before it has read a request.
         status = 503 if kind is TooManyConnections else STATUS[kind.code]
+        if operation.plain:
+            status = STATUSES[kind.code].tus or status
         kinds.setdefault(status, {})[kind.code] = kind
     if 101 in operation.replies:
         kinds[426] = {InvalidArgument.code: InvalidArgument}  # no complete handshake
-    return {str(status): _problem(status, found) for status, found in kinds.items()}
+    found = {str(status): _problem(status, each) for status, each in kinds.items()}
+    if operation.plain:
+        for problem in found.values():
+            problem["content"]["text/plain"] = {"schema": {"type": "string"}}
+    return found
 
 
 def _all_problems(operation: Operation) -> Iterator[type[LadingError]]:

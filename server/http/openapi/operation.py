@@ -88,7 +88,8 @@ class Operation:
     `name` is stable: generated clients use it. `problems` are the operation's own; those that every
     operation can have (a missing credential, a slow request) are added. `public` operations need
     no credential. `head` means that HEAD is worth a description. A `keyed` operation creates
-    something, and takes an `Idempotency-Key`.
+    something, and takes an `Idempotency-Key`. The problems of a `plain` one are a sentence unless
+    the client asks for JSON.
     """
 
     method: str
@@ -105,6 +106,7 @@ class Operation:
     public: bool
     head: bool
     keyed: bool
+    plain: bool
 
     @property
     def path(self) -> str:
@@ -135,6 +137,7 @@ class Operations:
         public: bool = False,
         head: bool = False,
         keyed: bool = False,
+        plain: bool = False,
     ) -> Callable[[H], H]:
         """Serve `endpoint`, a method and a path, by the decorated handler; see `Operation`.
 
@@ -160,6 +163,7 @@ class Operations:
                     public=public,
                     head=head,
                     keyed=keyed,
+                    plain=plain,
                 )
             )
             return handler

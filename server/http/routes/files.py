@@ -6,9 +6,10 @@ A body is stored in pieces of the upload's own cells, so memory does not grow wi
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from starlette.requests import Request
@@ -17,8 +18,7 @@ from starlette.responses import Response
 from lading.protocol.digests import parse_digest_field
 from lading.protocol.errors import ChecksumMismatch, InvalidArgument, LadingError, TooLarge
 from lading.protocol.grants import ORIGINAL, Action
-from lading.protocol.manifest import Manifest
-from lading.protocol.spec import UploadSpec
+from lading.protocol.manifest import Manifest, State
 from lading.server.access.principal import Principal
 from lading.server.http import schemas
 from lading.server.http.body import arriving, declared_length
@@ -26,10 +26,16 @@ from lading.server.http.data_url import DataUrl
 from lading.server.http.download import respond
 from lading.server.http.endpoints import adapter
 from lading.server.http.multipart import FilePart, Form
-from lading.server.http.openapi import common
+from lading.server.http.new_file import file_spec
+from lading.server.http.openapi import common, interop
 from lading.server.http.openapi.operation import JSON, Operations
+from lading.server.http.resumable import requests as resumable
+from lading.server.http.routes.resumable import upload_resource
+from lading.server.net.record import record_of
 from lading.server.services import Services, services
 from lading.server.uploads import OpenUpload
+from lading.server.uploads.approval import Undecided
+from lading.server.uploads.create import largest_size
 from lading.server.uploads.intake import Intake, Taken
 from lading.server.urls import file_url
 
@@ -39,12 +45,15 @@ api = Operations("Files")
 @api.operation(
     "POST /v1/files",
     "createFile",
-    common.created(
-        schemas.files.StoredFiles,
-        "The file is durable. For a form with several files the answer is a list.",
-        "The address of the file's bytes.",
-        dict.fromkeys(("getFile", "changeFile", "deleteFile", "getManifest"), "/_id"),
-    ),
+    {
+        **common.created(
+            schemas.files.StoredFiles,
+            "The file is durable. For a form with several files the answer is a list.",
+            "The address of the file's bytes.",
+            dict.fromkeys(("getFile", "changeFile", "deleteFile", "getManifest"), "/_id"),
+        ),
+        **common.APPROVING,
+    },
     parameters=common.OWN_FILE,
     body=common.FILE_BODY,
     problems=common.FILE_REFUSED,
@@ -53,10 +62,34 @@ api = Operations("Files")
 async def create(request: Request) -> Response:
     """Store one small file, or the files of a form.
 
-    All of it or nothing. Larger files are sent as uploads, or over WebSocket.
+    All of it or nothing. Larger files are sent as uploads, or over WebSocket. A request with
+    `Upload-Complete` is a resumable upload (see `createResumable`) and may have any size.
     """
     server = services(request)
-    return await take(request, server, await server.acting(request, Action.UPLOAD))
+    principal = await server.acting(request, Action.UPLOAD)
+    if resumable.is_asked(request):
+        return await resumable.create(request, server, principal, upload_resource(request, server))
+    return await take(request, server, principal)
+
+
+@api.operation(
+    "OPTIONS /v1/files",
+    "describeFiles",
+    interop.UPLOAD_LIMITS,
+    parameters=common.OWN_FILE,
+    public=True,
+)
+async def describe(request: Request) -> Response:
+    """Say that uploads can be resumed here."""
+    return resumable.options(request, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """The file that a body replaces; only at that `revision`, if it is given."""
+
+    file: Manifest
+    revision: int | None = None
 
 
 @dataclass(slots=True)
@@ -68,22 +101,30 @@ class _Stored:
 
 
 async def take(
-    request: Request, server: Services, principal: Principal, *, in_json: bool = False
+    request: Request,
+    server: Services,
+    principal: Principal,
+    *,
+    in_json: bool = False,
+    replaced: Replaced | None = None,
 ) -> Response:
     """Store the body as a file of the principal, or all files of a form; all of it or nothing.
 
-    With `in_json` the body is a JSON object that holds the file.
+    With `in_json` the body is a JSON object that holds the file. What is `replaced` gets the body
+    as its bytes, whatever the body is.
     """
     stored: list[_Stored] = []
     try:
-        async with aclosing(_files(request, in_json)) as parts:
+        async with aclosing(_files(request, in_json, raw=replaced is not None)) as parts:
             async for part in parts:
                 if stored:
                     _check_several(request)
-                stored.append(_Stored(await _create(request, server, principal, part)))
+                upload = await _create(request, server, principal, part, replaced)
+                stored.append(_Stored(upload))
                 stored[-1].taken = await _take(request, server, principal, stored[-1].upload, part)
         # Published when all of them are stored, so that one which is refused leaves none behind.
-        manifests = [await _finish(server, principal, each) for each in stored]
+        until = time.monotonic() + server.limits.uploads.approve_wait
+        manifests = [await _finish(server, principal, each, until) for each in stored]
     except BaseException as error:
         # Also when the client disconnects: half of a small file is useless.
         discarding = server.spawn(_discard(server, principal.user_id, stored))
@@ -99,7 +140,9 @@ async def take(
     else:
         body = adapter(schemas.files.Manifest).dump_json(shown[0])
         headers["Location"] = file_url(server.settings, manifests[0].id)
-    return Response(body, 201, headers, media_type=JSON)
+    ready = all(manifest.state is State.READY for manifest in manifests)
+    done = 201 if replaced is None else 200
+    return Response(body, done if ready else 202, headers, media_type=JSON)
 
 
 def _check_several(request: Request) -> None:
@@ -113,21 +156,22 @@ def _check_several(request: Request) -> None:
 
 
 async def _create(
-    request: Request, server: Services, principal: Principal, part: FilePart
+    request: Request,
+    server: Services,
+    principal: Principal,
+    part: FilePart,
+    replaced: Replaced | None,
 ) -> OpenUpload:
     length = declared_length(request) if part.raw else None
     if length is not None:
         _check_length(server, principal, length)
-    spec = UploadSpec(
-        name=request.query_params.get("name") or part.name or "unnamed",
-        size=length,
-        mime_type=part.mime_type,
-        directory=request.query_params.get("directory", ""),
-        tags=tuple(request.query_params.getlist("tag")),
-        kind=request.query_params.get("kind"),
-        public=request.query_params.get("public") == "true",
-    )
-    return await server.uploads.create(principal, spec)
+    spec = file_spec(request, name=part.name, size=length, mime_type=part.mime_type)
+    revision = None
+    if replaced is not None:
+        spec, revision = replace(spec, replaces=replaced.file.id), replaced.revision
+    upload = await server.uploads.create(principal, spec, revision=revision)
+    record_of(request.scope).note_upload(upload.manifest.id)
+    return upload
 
 
 def _check_length(server: Services, principal: Principal, length: int) -> None:
@@ -135,10 +179,9 @@ def _check_length(server: Services, principal: Principal, length: int) -> None:
     limit, hint = server.settings.small_file_limit, "; send larger files to /v1/uploads"
     if principal.grant is not None:
         kind = server.uploads.kinds.get(principal.grant.kind)
-        bounds = [principal.grant.limit, None if kind is None else kind.max_size]
-        known = [bound for bound in bounds if bound is not None]
-        if known:
-            limit, hint = min(known), ""
+        bound = largest_size(principal.grant, kind)
+        if bound is not None:
+            limit, hint = bound, ""
     if length > limit:
         raise TooLarge(f"A file sent this way may have at most {limit} bytes{hint}.", limit=limit)
 
@@ -149,14 +192,14 @@ def _check_whole(principal: Principal, length: int) -> None:
         principal.grant.check_size(length)
 
 
-async def _files(request: Request, in_json: bool) -> AsyncGenerator[FilePart, None]:
-    """The files of a request: those of a form, that of a JSON object, or its body."""
+async def _files(request: Request, in_json: bool, *, raw: bool) -> AsyncGenerator[FilePart, None]:
+    """The files of a request: those of a form, that of a JSON object, or, if `raw`, its body."""
     content_type = request.headers.get("content-type", "")
     body = arriving(request)
     wrapped: Form | DataUrl | None = None
     if in_json:
         wrapped = DataUrl(body)
-    elif content_type.partition(";")[0].strip().lower() == "multipart/form-data":
+    elif not raw and content_type.partition(";")[0].strip().lower() == "multipart/form-data":
         wrapped = Form(content_type, body)
     if wrapped is not None:
         async with aclosing(wrapped.files()) as parts:
@@ -180,12 +223,25 @@ async def _take(
     return taken
 
 
-async def _finish(server: Services, principal: Principal, stored: _Stored) -> Manifest:
-    taken = stored.taken
+async def _finish(
+    server: Services, principal: Principal, stored: _Stored, until: float
+) -> Manifest:
+    """The file; an upload where it waits for approval longer than `until` then."""
+    taken, upload_id = stored.taken, stored.upload.manifest.id
     assert taken is not None
-    return await server.uploads.finish(
-        principal, stored.upload.manifest.id, taken.size, hashed=taken.sha256, head=taken.head
-    )
+    patience = max(0.0, until - time.monotonic())
+    try:
+        return await server.uploads.finish(
+            principal,
+            upload_id,
+            taken.size,
+            hashed=taken.sha256,
+            head=taken.head,
+            proven=taken.proven,
+            patience=patience,
+        )
+    except Undecided:
+        return await server.uploads.get(principal, upload_id)
 
 
 async def _counted(

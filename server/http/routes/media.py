@@ -29,6 +29,7 @@ from lading.server.http.endpoints import Answer
 from lading.server.http.finishing import FINISHED, PREFER, finish
 from lading.server.http.openapi import common
 from lading.server.http.openapi.operation import Operations, Parameter
+from lading.server.net.record import record_of
 from lading.server.services import Services, services
 from lading.server.uploads.media import store
 from lading.server.urls import grant_url, medium_parts_url, medium_url
@@ -74,6 +75,7 @@ async def create(request: Request) -> Answer:
     body = await read_json(request, schemas.media.NewMedia)
     owner = principal.acting_for(body.user_id)
     manifest = (await server.uploads.create(owner, body.spec(), direct=True)).manifest
+    record_of(request.scope).note_upload(manifest.id)
     try:
         upload = await _upload(server, manifest)
     except LadingError:
@@ -158,6 +160,7 @@ async def take_media(
     assert principal.grant is not None
     assert principal.grant.file_id is not None
     upload = await server.uploads.join(principal, principal.grant.file_id)
+    record_of(request.scope).note_upload(upload.manifest.id)
     size, length = upload.manifest.size, declared_length(request)
     if size is not None and length is not None and length > size:
         raise TooLarge(f"The file was announced with {size} bytes.", limit=size)

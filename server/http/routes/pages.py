@@ -15,7 +15,7 @@ from lading.server.http import assets
 from lading.server.http.assets import Asset
 from lading.server.http.openapi import common
 from lading.server.http.openapi.operation import JSON, Operations, Reply
-from lading.server.http.openapi.page import POLICY, render
+from lading.server.http.people.script import Script, find
 from lading.server.http.routes import session
 
 PAGE_POLICY = "; ".join(
@@ -27,6 +27,7 @@ PAGE_POLICY = "; ".join(
         "img-src 'self' blob: data:",
         "media-src 'self' blob:",
         "connect-src 'self'",
+        "manifest-src 'self'",
         "worker-src 'self'",
         "base-uri 'none'",
         "form-action 'none'",
@@ -34,6 +35,24 @@ PAGE_POLICY = "; ".join(
     ]
 )
 """The `Content-Security-Policy` of the page: its own files, and previews of chosen files."""
+
+DOCS_POLICY = "; ".join(
+    [
+        "default-src 'none'",
+        "script-src 'self'",
+        # Scalar writes its theme, and the sizes of what it measures, into styles while it runs.
+        "style-src 'self' 'unsafe-inline'",
+        "img-src 'self' data: blob:",
+        "font-src 'self' data:",
+        # Trying an operation out asks this server, and what it answers may be played.
+        "connect-src 'self'",
+        "media-src 'self' blob:",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+    ]
+)
+"""The same of `/docs`, the only page with styles that are not files: see `docs/decisions/0096`."""
 
 _NOT_BUILT = """<!doctype html>
 <html lang="en">
@@ -45,6 +64,17 @@ _NOT_BUILT = """<!doctype html>
 <p>The web page is not built. Install Node.js 20.19 or later with npm, and restart the server with
 <code>scripts/serve</code>, which builds it.
 <p>Everything else works: <code>lading put FILE</code>, and <a href="docs">the HTTP API</a>.
+"""
+
+_NO_DOCS = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<meta name="color-scheme" content="light dark">
+<title>Lading HTTP API</title>
+<h1>Lading HTTP API</h1>
+<p>This page is not built: install Node.js 20.19 or later with npm, and restart the server with
+<code>scripts/serve</code>. The same for programs is <a href="openapi.json">openapi.json</a>.
 """
 
 _HEADERS = {
@@ -76,14 +106,21 @@ class Pages:
     """What is made once, at start."""
 
     description: bytes
-    reference: bytes
     assets: Mapping[str, Asset]
+    scripts: Mapping[str, Script | None]
 
     @classmethod
     def of(cls, document: dict[str, Any]) -> Pages:
-        """The OpenAPI document as JSON and as a page, and the files of the web page."""
+        """The OpenAPI document as JSON, and the files of the web page."""
         text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
-        return cls(text.encode(), render(document).encode(), assets.load())
+        loaded = assets.load()
+        scripts = {name: find(loaded, name) for name in ("request",)}
+        return cls(text.encode(), loaded, scripts)
+
+
+def script_of(request: Request, name: str) -> Script | None:
+    """The script of a page for people; None where the page is not built."""
+    return _pages(request).scripts[name]
 
 
 def _pages(request: Request) -> Pages:
@@ -147,6 +184,8 @@ async def description(request: Request) -> Response:
 
 @api.operation("GET /docs", "getReference", {200: Reply("The page.", _HTML)}, public=True)
 async def reference(request: Request) -> Response:
-    """Return this description as a page for people."""
-    headers = {**_HEADERS, "Content-Security-Policy": POLICY}
-    return HTMLResponse(_pages(request).reference, headers=headers)
+    """Return this description as a page for people, who can search it and try it out there."""
+    page = _pages(request).assets.get("docs.html")
+    if page is None:
+        return HTMLResponse(_NO_DOCS, headers={**_HEADERS, "Cache-Control": "no-cache"})
+    return assets.send(request, page, {"Content-Security-Policy": DOCS_POLICY})

@@ -118,4 +118,4 @@ async def remove(request: Request) -> None:
     """Remove a tag from all files."""
     server = services(request)
     principal = await server.acting(request)
-    await server.tags.remove(principal.user_id, _name(request))
+    await server.tags.remove(principal.user_id, _name(request), server.clock())

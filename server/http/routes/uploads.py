@@ -33,6 +33,7 @@ from lading.server.http.openapi import common
 from lading.server.http.openapi.operation import Operations, Parameter
 from lading.server.http.routes.file_list import page_size
 from lading.server.http.schemas.types import NO_NUL
+from lading.server.net.record import record_of
 from lading.server.services import services
 from lading.server.uploads import nothing_stored
 from lading.server.uploads.intake import Intake
@@ -62,6 +63,7 @@ async def create(request: Request) -> Answer:
     principal = await server.principal(request, Action.UPLOAD)
     body = await read_json(request, schemas.uploads.NewUpload)
     upload = await server.uploads.create(principal.acting_for(body.user_id), body.spec())
+    record_of(request.scope).note_upload(upload.manifest.id)
     kind = server.uploads.kinds.get(upload.manifest.kind)
     plain = schemas.uploads.upload_of(upload.manifest, nothing_stored(upload.manifest))
     shown = cast(schemas.uploads.CreatedUpload, plain)

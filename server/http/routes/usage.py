@@ -11,6 +11,7 @@ from lading.server.http.body import read_json
 from lading.server.http.openapi import common
 from lading.server.http.openapi.operation import Operations
 from lading.server.services import services
+from lading.storage.collections.audit import Act
 from lading.storage.collections.quotas import Account
 
 api = Operations("Usage")
@@ -28,15 +29,16 @@ def shown(account: Account) -> schemas.service.Usage:
 @api.operation(
     "GET /v1/usage",
     "getUsage",
-    common.ok(schemas.service.Usage, "The usage in bytes."),
+    common.ok(schemas.service.OwnUsage, "The usage in bytes."),
     parameters=(common.USER,),
     problems=(NotFound,),
 )
-async def show_own(request: Request) -> schemas.service.Usage:
+async def show_own(request: Request) -> schemas.service.OwnUsage:
     """Return what the caller has stored and may store."""
     server = services(request)
     principal = await server.acting(request)
-    return shown(await server.quotas.account(principal.user_id))
+    usage = shown(await server.quotas.account(principal.user_id))
+    return schemas.service.OwnUsage(**usage, admin=principal.admin)
 
 
 @api.operation(
@@ -70,11 +72,15 @@ async def change(request: Request) -> schemas.service.Usage:
     Only an admin can do this. Stored files stay, even above the quota.
     """
     server = services(request)
-    if not (await server.principal(request)).admin:
+    principal = await server.principal(request)
+    if not principal.admin:
         raise Forbidden("Only an admin can set quotas.")
     user_id = user_of(request)
     body = await read_json(request, schemas.service.SetQuota)
-    return shown(await server.quotas.set_quota(user_id, body.quota))
+    account = await server.quotas.set_quota(user_id, body.quota)
+    detail = "none" if body.quota is None else str(body.quota)
+    await server.uploads.audit.note(Act.QUOTA_SET, principal, owner=user_id, detail=detail)
+    return shown(account)
 
 
 def user_of(request: Request) -> str:

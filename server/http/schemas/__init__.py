@@ -5,14 +5,33 @@ and which pydantic writes as JSON. `/openapi.json` is made of both.
 """
 
 from lading.server.http.schemas import (
+    accounts,
+    audit,
+    events,
     files,
     grants,
     kinds,
     media,
+    overview,
     service,
     tags,
     types,
     uploads,
+    webhooks,
 )
 
-__all__ = ["files", "grants", "kinds", "media", "service", "tags", "types", "uploads"]
+__all__ = [
+    "accounts",
+    "audit",
+    "events",
+    "files",
+    "grants",
+    "kinds",
+    "media",
+    "overview",
+    "service",
+    "tags",
+    "types",
+    "uploads",
+    "webhooks",
+]

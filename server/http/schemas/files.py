@@ -65,7 +65,13 @@ class Manifest(TypedDict):
     mime_type: str
     upload_size: Annotated[types.Size, Field(description="The number of stored bytes.")]
     upload_end: Annotated[bool, Field(description="Whether the upload is finished.")]
-    state: Literal["uploading", "ready"]
+    state: Annotated[
+        Literal["uploading", "approving", "ready", "trashed"],
+        Field(
+            description="`approving`: all bytes are there, and the site decides on the file. "
+            "`trashed`: a file in the trash."
+        ),
+    ]
     chunk_size: Annotated[
         int, Field(ge=1, description="Bytes of a cell; no piece crosses its border.")
     ]
@@ -75,14 +81,28 @@ class Manifest(TypedDict):
     ]
     tags: list[str]
     kind: Annotated[str | None, Field(description="The kind that it was uploaded as.")]
+    sender: Annotated[
+        str | None,
+        Field(description="The name that somebody without an account gave who was asked for it."),
+    ]
     blobs: Annotated[
         Literal["mongo", "file", "s3"],
         Field(description="Where the bytes are: in MongoDB, in the server's directory, or in S3."),
     ]
     public: Annotated[bool, Field(description="Whether anyone may fetch the finished file.")]
+    modified_at: Annotated[
+        types.Moment | None,
+        Field(description="When the file was last changed where it comes from, if that is known."),
+    ]
     created_at: types.Moment
     updated_at: types.Moment
-    expires_at: Annotated[types.Moment | None, Field(description="null for a file")]
+    expires_at: Annotated[
+        types.Moment | None,
+        Field(description="When an idle upload expires or a file is deleted; null: it stays."),
+    ]
+    trashed_at: Annotated[
+        types.Moment | None, Field(description="When a file in the trash came there; else null.")
+    ]
     media: Annotated[
         Media | None,
         Field(description="null until it is known, and for what is no image, video or audio."),
@@ -111,7 +131,7 @@ class FileList(TypedDict):
     """One page of files; `cursor` requests the next page."""
 
     files: list[Manifest]
-    cursor: Annotated[types.Id | None, Field(description="null on the last page")]
+    cursor: Annotated[str | None, Field(description="null on the last page")]
 
 
 class SeveralFiles(TypedDict):
@@ -131,6 +151,40 @@ class DeletedDirectory(TypedDict):
     deleted: Annotated[int, Field(ge=0)]
 
 
+class EmptiedTrash(TypedDict):
+    """The number of files that were deleted for good."""
+
+    deleted: Annotated[int, Field(ge=0)]
+
+
+class Directory(TypedDict):
+    """A directory that holds files."""
+
+    directory: Annotated[str, Field(description="With the directories that it is in.")]
+    files: Annotated[int, Field(ge=1, description="Finished files, with those below it.")]
+    size: Annotated[types.Size, Field(description="Their bytes.")]
+
+
+class DirectoryList(TypedDict):
+    """One page of the directories in a directory, by name."""
+
+    directories: list[Directory]
+    cursor: Annotated[str | None, Field(description="null on the last page")]
+
+
+class MoveDirectory(types.RequestBody):
+    """The new place of a directory; empty for the root."""
+
+    directory: types.Directory
+
+
+class MovedDirectory(TypedDict):
+    """The number of files and unfinished uploads that were moved."""
+
+    directory: Annotated[str, Field(description="Where they are now.")]
+    moved: Annotated[int, Field(ge=0)]
+
+
 class ChangeFile(types.RequestBody):
     """The changes to a file; fields that are left out keep their values."""
 
@@ -138,6 +192,10 @@ class ChangeFile(types.RequestBody):
     directory: types.Directory | None = None
     tags: types.Tags | None = None
     public: types.Truth | None = None
+    modified_at: types.Time | None = None
+    expires_at: types.Time | None = Field(
+        default=None, description="When the finished file is deleted; null: it stays."
+    )
 
 
 def manifest_of(manifest: domain.Manifest, upload_size: int | None = None) -> Manifest:
@@ -151,20 +209,31 @@ def manifest_of(manifest: domain.Manifest, upload_size: int | None = None) -> Ma
         mime_type=manifest.mime_type,
         upload_size=manifest.upload_size if upload_size is None else upload_size,
         upload_end=manifest.upload_end,
-        state="ready" if manifest.state is domain.State.READY else "uploading",
+        state=_state(manifest),
         chunk_size=manifest.chunk_size,
         sha256=manifest.sha256,
         crc32c=manifest.crc32c,
         tags=list(manifest.tags),
         kind=manifest.kind,
+        sender=manifest.sender,
         blobs=_place(manifest.blobs),
         public=manifest.public,
+        modified_at=None if manifest.modified_at is None else types.moment(manifest.modified_at),
         created_at=types.moment(manifest.created_at),
         updated_at=types.moment(manifest.updated_at),
         expires_at=None if manifest.expires_at is None else types.moment(manifest.expires_at),
+        trashed_at=None if manifest.trashed_at is None else types.moment(manifest.trashed_at),
         media=None if manifest.media is None else _media(manifest.media),
         pictures=[_picture(name, each) for name, each in sorted(manifest.pictures.items())],
     )
+
+
+def _state(manifest: domain.Manifest) -> Literal["uploading", "approving", "ready", "trashed"]:
+    if manifest.state is domain.State.READY:
+        return "ready"
+    if manifest.state is domain.State.TRASHED:
+        return "trashed"
+    return "approving" if manifest.approving else "uploading"
 
 
 def _media(facts: Mapping[str, Any]) -> Media:

@@ -15,6 +15,7 @@ from lading.server.http.schemas import types
 from lading.server.http.schemas.kinds import Kind
 
 HOUR = 3600.0
+WEEK = 7 * 24 * HOUR
 SHORTEST = 0.001
 """A shorter time would vanish when it is added to the clock."""
 
@@ -52,17 +53,68 @@ class NewDownloadGrant(_NewGrant):
     quality: types.Whole | None = Field(default=None, ge=ORIGINAL, le=HIGHEST_QUALITY)
 
 
-class NewGrant(RootModel[NewUploadGrant | NewDownloadGrant]):
+class NewShareGrant(_NewGrant):
+    """A link to a file or a directory, for people."""
+
+    action: Literal["share"]
+    file_id: types.FileId | None = None
+    directory: types.Directory | None = None
+    expires_in: float = Field(default=WEEK, ge=SHORTEST, le=MAX_SECONDS)
+    uses: types.Whole | None = Field(
+        default=None, ge=1, le=MAX_INTEGER, description="Visitors who may download; all, if null."
+    )
+    password: types.LinkPassword | None = None
+
+
+class NewRequest(_NewGrant):
+    """A link with which people without an account send files into a directory."""
+
+    action: Literal["request"]
+    directory: types.Directory
+    expires_in: float = Field(default=WEEK, ge=SHORTEST, le=MAX_SECONDS)
+    uses: types.Whole | None = Field(
+        default=None, ge=1, le=MAX_INTEGER, description="Files that may be sent; all, if null."
+    )
+    max_size: types.Whole | None = Field(
+        default=None, ge=0, le=MAX_INTEGER, description="Bytes of all these files together."
+    )
+    mime_types: list[types.MimeTypes] | None = Field(
+        default=None, min_length=1, json_schema_extra={"maxItems": MAX_MIME_TYPES}
+    )
+    kind: types.KindName | None = None
+
+
+class NewInvitation(types.RequestBody):
+    """A grant to make accounts; only an admin can create one."""
+
+    action: Literal["signup"]
+    uses: types.Whole | None = Field(default=None, ge=1, le=MAX_INTEGER)
+    expires_in: float = Field(default=WEEK, ge=SHORTEST, le=MAX_SECONDS)
+
+
+AnyNewGrant = NewUploadGrant | NewDownloadGrant | NewShareGrant | NewRequest | NewInvitation
+
+_ACTIONS = ("upload", "download", "share", "request", "signup")
+
+
+class NewGrant(RootModel[AnyNewGrant]):
     """A grant; `action` selects its kind."""
 
-    root: Annotated[NewUploadGrant | NewDownloadGrant, Field(discriminator="action")]
+    root: Annotated[AnyNewGrant, Field(discriminator="action")]
 
     @model_validator(mode="before")
     @classmethod
     def _has_action(cls, value: Any) -> Any:
-        if value.get("action") not in ("upload", "download"):
-            raise ValueError('`action` must be "upload" or "download"')
+        if value.get("action") not in _ACTIONS:
+            named = ", ".join(f'"{each}"' for each in _ACTIONS[:-1])
+            raise ValueError(f'`action` must be {named} or "{_ACTIONS[-1]}"')
         return value
+
+
+class NewSender(types.RequestBody):
+    """Somebody who sends what was asked for."""
+
+    name: types.SenderName
 
 
 class FileInJson(types.RequestBody):
@@ -121,10 +173,56 @@ class DownloadGrant(_AnyGrant):
     quality: Annotated[int | None, Field(ge=0, le=6)]
 
 
+class ShareGrant(_AnyGrant):
+    """A link to a file or a directory."""
+
+    action: Literal["share"]
+    file_id: types.Id | None
+    directory: str | None
+    uses: Annotated[int | None, Field(ge=1, description="null for all visitors.")]
+    used: Annotated[int, Field(ge=0, description="Visitors who downloaded.")]
+    password: Annotated[bool, Field(description="Whether it has one.")]
+
+
+class RequestGrant(_AnyGrant):
+    """A link with which people send files."""
+
+    action: Literal["request"]
+    directory: str
+    max_size: Annotated[
+        types.Size | None, Field(description="Of all files together; null for no limit.")
+    ]
+    mime_types: list[str]
+    kind: str | None
+    uses: Annotated[int | None, Field(ge=1, description="null for any number of files.")]
+    used: Annotated[int, Field(ge=0, description="Files that were sent or begun.")]
+    taken: Annotated[types.Size, Field(description="Bytes that were sent, or are reserved.")]
+    senders: Annotated[int, Field(ge=0, description="People who gave a name.")]
+
+
+class Invitation(_AnyGrant):
+    """A grant to make accounts."""
+
+    action: Literal["signup"]
+    uses: Annotated[int, Field(ge=1)]
+    used: Annotated[int, Field(ge=0)]
+
+
+class ChangeGrant(types.RequestBody):
+    """The changes to a grant; fields that are left out keep their values."""
+
+    expires_in: float | None = Field(
+        default=None, ge=SHORTEST, le=MAX_SECONDS, description="Seconds from now."
+    )
+    uses: types.Whole | None = Field(default=None, ge=1, le=MAX_INTEGER)
+    max_size: types.Whole | None = Field(default=None, ge=0, le=MAX_INTEGER)
+    password: types.LinkPassword | None = None
+
+
 Grant = TypeAliasType(
     "Grant",
     Annotated[
-        UploadGrant | DownloadGrant,
+        UploadGrant | DownloadGrant | ShareGrant | RequestGrant | Invitation,
         Field(discriminator="action", description="A grant, without its token."),
     ],
 )
@@ -160,5 +258,31 @@ def grant_of(grant: domain.Grant) -> Grant:
             uses=grant.uses,
             used=grant.used,
         )
+    if grant.action is domain.Action.SHARE:
+        return ShareGrant(
+            **common,
+            action="share",
+            file_id=grant.file_id,
+            directory=grant.directory,
+            uses=None if grant.uses == MAX_INTEGER else grant.uses,
+            used=grant.used,
+            password=grant.password is not None,
+        )
+    if grant.action is domain.Action.REQUEST:
+        assert grant.directory is not None
+        return RequestGrant(
+            **common,
+            action="request",
+            directory=grant.directory,
+            max_size=grant.max_size,
+            mime_types=list(grant.mime_types),
+            kind=grant.kind,
+            uses=None if grant.uses == MAX_INTEGER else grant.uses,
+            used=grant.used,
+            taken=grant.taken,
+            senders=grant.senders,
+        )
+    if grant.action is domain.Action.SIGNUP:
+        return Invitation(**common, action="signup", uses=grant.uses, used=grant.used)
     assert grant.file_id is not None
     return DownloadGrant(**common, action="download", file_id=grant.file_id, quality=grant.quality)

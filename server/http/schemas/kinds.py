@@ -22,6 +22,9 @@ class Kind(TypedDict):
     public: Annotated[bool, Field(description="Whether everyone may fetch its files.")]
     sizes: Annotated[list[int], Field(description="The qualities that its images are made in.")]
     directory: Annotated[str | None, Field(description="Where its files are stored.")]
+    expires_in: Annotated[
+        float | None, Field(gt=0, description="Seconds after which its files are deleted.")
+    ]
 
 
 class KindList(TypedDict):

@@ -25,6 +25,7 @@ class NewMedia(types.RequestBody):
     tags: types.Tags = Field(default_factory=list)
     fingerprint: types.Fingerprint | None = None
     kind: types.KindName | None = None
+    modified_at: types.Time | None = None
     public: types.Truth = False
     user_id: types.UserId | None = None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NotRequired
 
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
@@ -27,11 +27,10 @@ class Usage(TypedDict):
     quota: Annotated[Size | None, Field(description="null for no limit")]
 
 
-class UserList(TypedDict):
-    """One page of the users that have an account, by id."""
+class OwnUsage(Usage):
+    """The same of the caller, and whether that is an admin."""
 
-    users: list[Usage]
-    cursor: Annotated[str | None, Field(description="null on the last page")]
+    admin: Annotated[bool, Field(description="Whether the caller may act for all users.")]
 
 
 class DeletedUser(TypedDict):
@@ -42,6 +41,7 @@ class DeletedUser(TypedDict):
     uploads: Annotated[int, Field(ge=0, description="Unfinished uploads.")]
     tags: Annotated[int, Field(ge=0)]
     grants: Annotated[int, Field(ge=0)]
+    account: NotRequired[Annotated[Literal[True], Field(description="Absent if there was none.")]]
 
 
 class Status(TypedDict):
@@ -79,6 +79,9 @@ class Problem(BaseModel):
     code: str = Field(json_schema_extra={"enum": list(CATALOGUE)})
     title: str = Field(description="The meaning of the code.")
     detail: str = Field(default="", description="What happened this time, and what to do.")
+    request_id: str | None = Field(
+        default=None, description="The id of the request, as in `X-Request-Id` and in the log."
+    )
     retryable: bool = Field(description="Whether the same request may succeed later.")
     limit: Size | None = Field(default=None, description="The largest number of bytes allowed.")
     used: Size | None = Field(default=None, description="Bytes of finished files.")
@@ -90,3 +93,6 @@ class Problem(BaseModel):
     missing: list[Gap] | None = Field(default=None, description="Ranges that are not stored.")
     upload_size: Size | None = Field(default=None, description="The number of stored bytes.")
     size: Size | None = Field(default=None, description="Bytes of the file.")
+    retry_after: Annotated[int, Field(ge=0)] | None = Field(
+        default=None, description="Seconds until the same request may succeed."
+    )

@@ -5,10 +5,21 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    WithJsonSchema,
+)
 
+from lading.protocol.grants import MAX_PASSWORD, MAX_SENDER
 from lading.protocol.media_types import MAX_MEDIA_TYPE, MEDIA_TYPE
 from lading.protocol.spec import (
+    FIRST_MOMENT,
+    LAST_MOMENT,
     MAX_FINGERPRINT,
     MAX_KIND,
     MAX_NAME,
@@ -99,6 +110,14 @@ KindName = Annotated[
     str,
     _described("The kind of the file; see `GET /v1/kinds`.", minLength=1, maxLength=MAX_KIND),
 ]
+SenderName = Annotated[
+    str,
+    _described("Who sends the files.", minLength=1, maxLength=MAX_SENDER, pattern=NO_NUL),
+]
+LinkPassword = Annotated[
+    str,
+    _described("What visitors must know.", minLength=1, maxLength=MAX_PASSWORD, pattern=NO_NUL),
+]
 UserId = Annotated[
     str,
     _described(
@@ -108,6 +127,20 @@ UserId = Annotated[
         pattern=NO_NUL,
     ),
 ]
+
+
+def _parsed(value: Any) -> float:
+    if not isinstance(value, str):
+        raise ValueError("must be a string such as 2026-11-21T10:57:27Z")
+    return parse_moment(value)
+
+
+Time = Annotated[
+    float,
+    BeforeValidator(_parsed),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
+"""A time in a request, as Unix seconds."""
 FileId = Annotated[str, _described("The file's id.", pattern=ID_PATTERN)]
 
 
@@ -124,6 +157,20 @@ Gap = Annotated[
     list[Size],
     Field(min_length=2, max_length=2, description="`[start, end]`; the byte at `end` is excluded."),
 ]
+
+
+def parse_moment(text: str) -> float:
+    """The Unix seconds of a time as RFC 3339 writes it, to the millisecond; raises ValueError.
+
+    A time zone may lead out of the calendar by some hours; then it is the calendar's end.
+    """
+    try:
+        found = datetime.fromisoformat(text)
+        if found.tzinfo is None or "T" not in text.upper():
+            raise ValueError
+        return min(max(round(found.timestamp(), 3), FIRST_MOMENT), LAST_MOMENT)
+    except ValueError:
+        raise ValueError("must be a time such as 2026-11-21T10:57:27Z") from None
 
 
 def moment(seconds: float) -> str:

@@ -27,7 +27,9 @@ class NewUpload(types.RequestBody):
     fingerprint: types.Fingerprint | None = None
     chunk_size: types.Whole | None = Field(default=None, json_schema_extra={"minimum": 1})
     kind: types.KindName | None = None
+    modified_at: types.Time | None = None
     public: types.Truth = False
+    replaces: types.FileId | None = None
     user_id: types.UserId | None = None
 
     def spec(self) -> UploadSpec:
@@ -46,6 +48,16 @@ class Upload(Manifest):
     """An upload, with the ranges that are not stored."""
 
     fingerprint: str | None
+    replaces: Annotated[
+        types.Id | None, Field(description="The file whose bytes it is to replace.")
+    ]
+    approving: Annotated[
+        bool,
+        Field(
+            description="Whether all bytes are there, and the site decides on the file. `state` is "
+            "`uploading` meanwhile."
+        ),
+    ]
     missing: list[types.Gap]
 
 
@@ -82,9 +94,18 @@ class Verifying(TypedDict):
 
 
 def upload_of(manifest: domain.Manifest, stored: domain.Coverage) -> Upload:
-    """An unfinished upload: its exact manifest, and the ranges that are missing."""
+    """An unfinished upload: its exact manifest, and the ranges that are missing.
+
+    One that waits for approval is told by `approving`. Older clients take every state that they do
+    not know for `ready`, and would not finish it again.
+    """
+    shown = manifest_of(manifest, stored.upload_size)
+    if shown["state"] == "approving":
+        shown["state"] = "uploading"
     return Upload(
-        **manifest_of(manifest, stored.upload_size),
+        **shown,
+        approving=manifest.approving,
         fingerprint=manifest.fingerprint,
+        replaces=manifest.replaces,
         missing=[list(gap) for gap in stored.missing],
     )

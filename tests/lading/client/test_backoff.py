@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from lading.client.backoff import Backoff, Timing
+from lading.client.backoff import Backoff, Pace, Timing
 from tests.lading.conftest import Clock
 
 
@@ -60,3 +60,20 @@ def test_the_usual_timing_is_steady_and_random() -> None:
     timing = Timing()
     assert timing.clock() <= timing.clock()
     assert 0 <= timing.random() < 1
+
+
+async def test_bytes_pass_at_their_pace(clock: Clock) -> None:
+    pace = Pace(1000.0, clock.timing())
+    began = clock.now
+    for _ in range(4):
+        await pace.wait(500)
+    assert clock.now - began == 1.5  # the first ones need not wait
+    clock.now += 100.0
+    await pace.wait(500)  # a rest is not made up for
+    await pace.wait(500)
+    assert clock.now - began == 102.0
+
+
+async def test_without_a_limit_nothing_waits(clock: Clock) -> None:
+    await Pace(None, clock.timing()).wait(10**12)
+    assert clock.slept == []

@@ -329,7 +329,7 @@ async def _started(context: object) -> Process:
 async def test_a_server_that_goes_and_comes_back(
     tmp_path: Path, database_url: str, signal: str
 ) -> None:
-    body = Random(5).randbytes(160 * 2**20)
+    body = Random(5).randbytes(64 * 2**20)
     (tmp_path / "a.bin").write_bytes(body)
     options = {"port": free_port(), "chunk_size": "256KiB"}
     first = process(tmp_path / "data", database_url, **options)

@@ -1,12 +1,13 @@
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lading.client.api import Api
 from lading.client.client import Client
-from lading.client.lookup import already_there, pages, unfinished
+from lading.client.lookup import Listing, already_there, pages, unfinished
 from lading.client.source import Source, open_source
 from lading.client.types import File
 from lading.protocol.errors import NotFound
@@ -129,3 +130,65 @@ async def test_an_answer_without_a_list(fake: Fake, api: Api, source: Source) ->
         await unfinished(api, source, "")
     with pytest.raises(NotFound):
         await already_there(api, source, "", lambda _: None)
+
+
+# -- many files at once
+
+
+class Asking:
+    """Notes with which parameters unfinished uploads are asked for; `cursor` is that of a list."""
+
+    def __init__(
+        self, api: Api, monkeypatch: pytest.MonkeyPatch, cursor: str | None = None
+    ) -> None:
+        self.heard: list[list[str]] = []
+        self._json = api.json
+        self._cursor = cursor
+        monkeypatch.setattr(api, "json", self)
+
+    async def __call__(self, method: str, path: str, params: dict[str, Any]) -> dict[str, Any]:
+        self.heard.append(list(params))
+        answer = await self._json(method, path, params)
+        return answer if "fingerprint" in params else {**answer, "cursor": self._cursor}
+
+
+async def test_unfinished_uploads_are_listed_once_for_many_files(
+    fake: Fake, api: Api, source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = begin(fake, source)
+    begin(fake, source, fingerprint="another")
+    asking, listing = Asking(api, monkeypatch), Listing(api, {"films": ["a", "b"]})
+    for _ in range(3):
+        found = await unfinished(api, source, "films", listing=listing)
+        assert found is not None
+        assert found.id == mine.id
+    assert asking.heard == [["limit"]]
+
+
+async def test_nothing_is_listed_for_a_single_file(
+    fake: Fake, api: Api, source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin(fake, source)
+    asking, listing = Asking(api, monkeypatch), Listing(api, {"films": [source.name]})
+    assert await unfinished(api, source, "films", listing=listing) is not None
+    assert asking.heard == [["fingerprint"]]
+
+
+async def test_where_there_are_more_uploads_than_a_page_each_file_is_asked_for(
+    fake: Fake, api: Api, source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin(fake, source)
+    asking, listing = Asking(api, monkeypatch, "more"), Listing(api, {"films": ["a", "b"]})
+    for _ in range(2):
+        assert await unfinished(api, source, "films", listing=listing) is not None
+    assert asking.heard == [["limit"], ["fingerprint"], ["fingerprint"]]
+
+
+async def test_list_that_failed_is_asked_for_again(fake: Fake, api: Api, source: Source) -> None:
+    begin(fake, source)
+    listing = Listing(api, {"films": ["a", "b"]})
+    fake.on_request = lambda _path: respond(NotFound())
+    with pytest.raises(NotFound):
+        await unfinished(api, source, "films", listing=listing)
+    fake.on_request = lambda _path: None
+    assert await unfinished(api, source, "films", listing=listing) is not None

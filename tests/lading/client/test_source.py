@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from lading.client.backoff import Pace
 from lading.client.errors import SourceChanged, SourceFailed
 from lading.client.source import FileSource, Readable, Source, StreamSource, open_source
 from lading.protocol.errors import InvalidArgument
 from lading.protocol.messages import Opened
+from tests.lading.conftest import Clock
 from tests.support.servers import until
 
 CELL = 1024
@@ -393,4 +395,38 @@ async def test_a_file_whose_length_the_system_does_not_tell(path: str) -> None:
     assert source.size
     first = path.rsplit("/", 1)[1] == "enabled"
     assert (await source.read(0, 4, bytes)).isascii() or first
+    await source.close()
+
+
+# -- pace and time
+
+
+async def test_bytes_are_read_at_the_pace_of_the_client_and_in_order(
+    file: Path, data: bytes, clock: Clock
+) -> None:
+    for what in (file, io.BytesIO(data)):
+        source = await source_of(what, "a")
+        source.pace = Pace(10_000.0, clock.timing())
+        began = clock.now
+        pieces = [source.read(at, at + 10_000, bytes) for at in range(0, 50_000, 10_000)]
+        assert b"".join([await piece for piece in pieces]) == data[:50_000]
+        assert clock.now - began == 4.0
+        await source.close()
+
+
+async def test_the_time_of_a_file_is_known(file: Path) -> None:
+    source = await source_of(file)
+    assert source.modified_ns == 10**18
+    await source.close()
+    source = await source_of(blocks(b"x"), "a")
+    assert source.modified_ns is None
+    await source.close()
+
+
+async def test_an_ordinary_iterable_is_a_stream() -> None:
+    source = await source_of(iter([b"ab", b"cd"]), "a")
+    assert isinstance(source, StreamSource)
+    source.opened(opened(), CELL, nothing)
+    await until(lambda: source.size is not None)
+    assert (source.size, await source.read(0, 4, bytes)) == (4, b"abcd")
     await source.close()

@@ -12,7 +12,13 @@ from lading.client.retry import Again
 from lading.client.source import open_source
 from lading.client.transfer import Transfer
 from lading.protocol import messages as m
-from lading.protocol.errors import AlreadyComplete, InvalidMessage, QuotaExceeded, Unavailable
+from lading.protocol.errors import (
+    AlreadyComplete,
+    ChecksumMismatch,
+    InvalidMessage,
+    QuotaExceeded,
+    Unavailable,
+)
 from lading.protocol.spec import UploadSpec
 from tests.support.fake_server import Fake
 from tests.support.servers import until
@@ -70,6 +76,35 @@ async def test_it_ends_with_the_file(fake: Fake, file: Path, data: bytes) -> Non
     assert log.heard[0] == ("opened", 0)
     assert log.sum("sending") == log.sum("acknowledged") == len(data)
     assert log.heard[-1] == ("stored", len(data))
+
+
+async def test_finish_follows_the_last_piece_before_it_is_stored(
+    fake: Fake, tmp_path: Path
+) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(bytes(2 * fake.chunk_size))
+    fake.gate.clear()
+    log = Log()
+    task = asyncio.ensure_future(transfer(fake, file, log))
+    await until(lambda: any(isinstance(message, m.Finish) for message in fake.received))
+    assert log.sum("acknowledged") == 0
+    fake.gate.set()
+    assert (await task).size == 2 * fake.chunk_size
+
+
+async def test_finish_comes_again_after_a_last_piece_that_arrived_damaged(
+    fake: Fake, tmp_path: Path
+) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(bytes(2 * fake.chunk_size))
+    fake.gate.clear()
+    left = [ChecksumMismatch()]
+    fake.on_store = lambda _effect: left.pop() if left else None
+    task = asyncio.ensure_future(transfer(fake, file, Log()))
+    await until(lambda: any(isinstance(message, m.Finish) for message in fake.received))
+    fake.gate.set()
+    assert (await task).size == 2 * fake.chunk_size
+    assert sum(isinstance(message, m.Finish) for message in fake.received) == 2
 
 
 async def test_only_what_is_missing_is_sent(fake: Fake, file: Path, data: bytes) -> None:

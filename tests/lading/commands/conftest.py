@@ -44,7 +44,8 @@ class Shell:
 @pytest.fixture
 def shell(server: Process, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
     monkeypatch.chdir(tmp_path)
-    none = {name: None for name in os.environ if name.startswith("LADING_")}
+    none: dict[str, str | None] = {name: None for name in os.environ if name.startswith("LADING_")}
+    none["XDG_CONFIG_HOME"] = str(tmp_path / "config")  # whoever runs the tests may be logged in
     return Shell({**none, "LADING_URL": server.url, "LADING_TOKEN": server.token})
 
 

@@ -1,5 +1,6 @@
 import filecmp
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -8,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.lading.commands.conftest import Shell
+from tests.support.servers import Process
 
+OLD = 1_600_000_000
 LONG = 400_000_000
 """Bytes that take any machine longer than to see that some have come."""
 
@@ -88,7 +91,8 @@ def test_json(shell: Shell, movie: Path) -> None:
     made = shell.put(movie, "--name", "json.mp4")
     *progress, done = shell.events("get", made)
     assert {event["event"] for event in progress} == {"progress"}
-    assert done == {"event": "complete", "file": made, "path": "json.mp4"}
+    ids = {"id": made, "name": "json.mp4"}
+    assert done == {"event": "complete", "file": made, "path": "json.mp4", **ids}
 
 
 def test_a_name_that_wants_out(shell: Shell, movie: Path, tmp_path: Path) -> None:
@@ -127,3 +131,90 @@ def test_ctrl_c_leaves_what_came(program: dict[str, str], shell: Shell, tmp_path
     shell.lines("get", made, "-o", "b.bin")
     assert filecmp.cmp(tmp_path / "a.bin", tmp_path / "b.bin", shallow=False)
     shell.lines("rm", made)
+
+
+def test_a_directory_comes_with_all_that_is_in_it(
+    shell: Shell, movie: Path, tmp_path: Path
+) -> None:
+    shell.put(movie, "--directory", "get-dir", "--name", "x.mp4")
+    shell.put(movie, "--directory", "get-dir/in", "--name", "y.mp4")
+    shell.put(movie, "--directory", "get-dir-not", "--name", "z.mp4")
+    result = shell.run("get", "get-dir")
+    assert result.exit_code == 0, result.output
+    assert sorted(result.stdout.split()) == ["get-dir/in/y.mp4", "get-dir/x.mp4"]
+    assert (tmp_path / "get-dir" / "in" / "y.mp4").read_bytes() == movie.read_bytes()
+    again = shell.run("get", "get-dir/")
+    assert (again.exit_code, again.stdout) == (0, "")
+    assert "0 downloaded, 2 already here" in again.stderr
+    (tmp_path / "out").mkdir()
+    shell.run("get", "get-dir/in", "-o", "out")
+    assert (tmp_path / "out" / "in" / "y.mp4").exists()
+    assert shell.run("get", "get-dir", "-o", "-").exit_code == 2
+
+
+def test_what_was_changed_here_is_not_replaced_unless_told(shell: Shell, movie: Path) -> None:
+    shell.put(movie, "--directory", "get-mine", "--name", "x.mp4")
+    shell.run("get", "get-mine")
+    Path("get-mine/x.mp4").write_text("mine")
+    result = shell.run("get", "get-mine")
+    assert (result.exit_code, "already exists" in result.stderr) == (1, True)
+    assert Path("get-mine/x.mp4").read_text() == "mine"
+    assert shell.run("get", "get-mine", "--force").exit_code == 0
+    assert Path("get-mine/x.mp4").read_bytes() == movie.read_bytes()
+
+
+def test_directories_that_want_out(shell: Shell, movie: Path, tmp_path: Path) -> None:
+    shell.put(movie, "--directory", "get-evil/../../up", "--name", "../x.mp4")
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    result = shell.run("get", "get-evil", "-o", inside)
+    assert result.exit_code == 0, result.output
+    assert list(tmp_path.rglob("x.mp4")) == [inside / "get-evil" / "_" / "_" / "up" / "x.mp4"]
+
+
+def test_of_files_with_one_path_the_newest_comes(shell: Shell, movie: Path) -> None:
+    older = shell.put(movie, "--directory", "get-twice", "--name", "x.mp4")
+    movie.write_bytes(b"no magic, newer")
+    shell.put(movie, "--directory", "get-twice", "--name", "x.mp4")
+    result = shell.run("get", "get-twice")
+    assert f"left out: {older} get-twice/x.mp4" in result.stderr
+    assert Path("get-twice/x.mp4").read_bytes() == b"no magic, newer"
+
+
+def test_the_time_of_the_file_is_kept_and_restored(shell: Shell, movie: Path) -> None:
+    os.utime(movie, ns=(10**18, 1_234_567_890_123_456_789))
+    for number, options in enumerate(([], ["--protocol", "http"], ["--protocol", "tus"])):
+        made = shell.put(movie, "--name", f"timed-{number}.mp4", *options)
+        assert shell.events("status", made)[0]["modified_at"] == "2009-02-13T23:31:30.123Z"
+        shell.lines("get", made)
+        assert Path(f"timed-{number}.mp4").stat().st_mtime_ns == 1_234_567_890_123_000_000
+    small = movie.with_name("small-timed.txt")
+    small.write_text("small")
+    os.utime(small, (OLD, OLD))
+    shell.put(small)
+    shell.lines("get", "small-timed.txt", "--force")
+    assert Path("small-timed.txt").stat().st_mtime == OLD
+
+
+def test_links(shell: Shell, server: Process, movie: Path, tmp_path: Path) -> None:
+    made = shell.put(movie, "--name", "linked.mp4")
+    (line,) = shell.lines("token", "--download", made)
+    link = line.split()[1]
+    shell.environ |= {"LADING_URL": None, "LADING_TOKEN": None}  # a link needs neither
+    assert shell.lines("get", link) == ["linked.mp4"]
+    assert (tmp_path / "linked.mp4").read_bytes() == movie.read_bytes()
+    result = shell.run("get", link[:-1] + "x", "-o", "no.mp4")
+    assert result.exit_code == 3, result.output
+    assert "Ask for a new link." in result.stderr
+    assert "LADING_TOKEN" not in result.stderr
+    shell.environ |= {"LADING_URL": server.url, "LADING_TOKEN": server.token}
+    own = f"{server.url}/v1/files/{made}"
+    assert shell.lines("get", own, "-o", "own.mp4") == ["own.mp4"]
+    assert shell.run("get", f"{server.url}/livez").exit_code != 0
+
+
+def test_a_dry_run_fetches_nothing(shell: Shell, movie: Path, tmp_path: Path) -> None:
+    shell.put(movie, "--directory", "get-dry", "--name", "x.mp4")
+    assert shell.lines("get", "get-dry/x.mp4", "-n") == ["would download get-dry/x.mp4 (1.0 MB)"]
+    assert shell.run("get", "get-dry", "-n").stdout == "would download get-dry/x.mp4 (1.0 MB)\n"
+    assert not (tmp_path / "get-dry").exists()

@@ -1,4 +1,5 @@
 import asyncio
+import os
 from pathlib import Path
 
 import pytest
@@ -69,3 +70,27 @@ def test_a_name_cannot_act_on_the_terminal(shell: Shell, movie: Path) -> None:
     shell.put(movie, "--name", "ls-5\x1b]0;x\x07\n")
     (line,) = shell.lines("ls", "--name", "ls-5")
     assert line.endswith("\tls-5\\x1b]0;x\\x07\\n")
+
+
+def test_directories_and_orders(shell: Shell, movie: Path) -> None:
+    sizes = {"ls-o/b.txt": 30, "ls-o/a.bin": 20, "ls-o/in/c.txt": 10}
+    for path, size in sizes.items():
+        directory, _, name = path.rpartition("/")
+        movie.write_bytes(b"x" * size)
+        os.utime(movie, (10**9 - size, 10**9 - size))
+        shell.put(movie, "--directory", directory, "--name", name)
+    b, a, c = sizes
+
+    def listed(*arguments: str) -> list[str]:
+        return [line.split("\t")[-1] for line in shell.lines("ls", *arguments)]
+
+    assert listed("ls-o") == listed("ls-o/") == [a, b]
+    assert listed("-r", "ls-o") == [c, a, b]
+    assert listed("-r", "ls-o", "--sort", "name") == [a, b, c]
+    assert listed("-r", "ls-o", "--sort", "size") == [c, a, b]
+    assert listed("-r", "ls-o", "--sort", "-size", "--limit", "1") == [b]
+    assert listed("-r", "ls-o", "--sort", "modified") == [b, a, c]
+    assert listed("-r", "ls-o", "--sort", "created") == [b, a, c]
+    assert listed("ls-o", "--sort", "type") == [a, b]
+    assert shell.run("ls", "--sort", "weight").exit_code == 2
+    assert shell.run("ls", "ls-o", "--directory", "x").exit_code == 2

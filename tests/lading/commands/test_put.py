@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -22,10 +23,11 @@ from tests.support.servers import Process
 LADING = [sys.executable, "-m", "lading"]
 
 
-def test_it_prints_the_id_and_the_url(shell: Shell, server: Process, movie: Path) -> None:
-    (line,) = shell.lines("put", movie)
-    file_id, url = line.split(" ")
+def test_it_prints_the_id_the_url_and_the_path(shell: Shell, server: Process, movie: Path) -> None:
+    (line,) = shell.lines("put", movie, "--directory", "shown")
+    file_id, url, path = line.split(" ")
     assert url == f"{server.url}/v1/files/{file_id}"
+    assert path == f"shown/{movie.name}"
 
 
 def test_run_again_it_says_that_the_file_is_there(shell: Shell, movie: Path) -> None:
@@ -289,7 +291,9 @@ def test_no_server(shell: Shell, movie: Path) -> None:
     shell.environ["LADING_URL"] = None
     result = shell.run("put", movie)
     assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr == "lading: No server is given. Set LADING_URL or use --server.\n"
+    assert result.stderr == (
+        "lading: No server is given. Set LADING_URL, use --server, or run `lading login`.\n"
+    )
 
 
 def test_usage(shell: Shell) -> None:
@@ -300,6 +304,25 @@ def test_usage(shell: Shell) -> None:
         result = shell.run("put", file, "--name", "")
         assert result.exit_code == 2
         assert "--name is empty." in result.stderr
+    for more, said in (
+        (("--protocol", "ftp"), "must be one of: ws, http, tus, ietf"),
+        (("--protocol", "ws", "--direct"), "cannot be used together"),
+    ):
+        result = shell.run("put", __file__, *more)
+        assert result.exit_code == 2
+        assert said in " ".join(result.stderr.split())
+    assert shell.run("put", "-", "--protocol", "tus").exit_code == 2
+
+
+@pytest.mark.parametrize("protocol", ["ws", "http", "tus", "ietf"])
+def test_a_protocol_may_be_chosen(
+    shell: Shell, server: Process, movie: Path, protocol: str
+) -> None:
+    result = shell.run("put", movie, "--protocol", protocol, "--name", f"{protocol}.mov", "--json")
+    assert result.exit_code == 0, result.stderr
+    done = json.loads(result.stdout.splitlines()[-1])
+    assert done["event"] == "complete"
+    assert done["bytes_sent"] == movie.stat().st_size
 
 
 def test_an_error_in_json(shell: Shell) -> None:
@@ -464,3 +487,34 @@ def test_a_terminal_sees_a_bar(program: dict[str, str], tmp_path: Path, folder: 
         assert b"\x1b" not in child.stdout.read()
     for part in (b"bar.bin", b"20.0/20.0 MB", b"100%"):
         assert part in shown
+
+
+def test_a_dry_run_tells_what_is_stored_and_sends_nothing(shell: Shell, movie: Path) -> None:
+    shell.put(movie, "--directory", "put-dry")
+    other = movie.with_name("other.mp4")
+    other.write_bytes(b"no magic")
+    assert shell.lines("put", movie, other, "--directory", "put-dry", "-n") == [
+        f"already stored put-dry/{movie.name}",
+        "would upload put-dry/other.mp4 (8 bytes)",
+    ]
+    assert len(shell.lines("ls", "put-dry")) == 1
+
+
+def test_a_rate(shell: Shell, movie: Path) -> None:
+    began = time.monotonic()
+    made = shell.put(movie, "--bwlimit", "1MB", "--name", "slow.mp4", "--protocol", "http")
+    other = movie.with_name("second.bin")
+    other.write_bytes(os.urandom(2_200_000))
+    shell.put(other, "--bwlimit", "1MB")
+    assert time.monotonic() - began > 2  # the first piece of each waits for nothing
+    assert shell.run("put", movie, "--bwlimit", "0").exit_code == 2
+    assert shell.run("put", movie, "--bwlimit", "fast").exit_code == 2
+    shell.lines("rm", made)
+
+
+def test_files_with_an_end(shell: Shell, movie: Path) -> None:
+    made = shell.put(movie, "--expires", "30d", "--name", "ends.mp4")
+    (file,) = shell.events("status", made)
+    left = datetime.fromisoformat(file["expires_at"]) - datetime.now(UTC)
+    assert timedelta(days=29) < left <= timedelta(days=30)
+    assert shell.run("put", movie, "--expires", "soon").exit_code == 2

@@ -29,7 +29,7 @@ def test_an_admin_uploads_for_a_user(shell: Shell, tmp_path: Path, size: int) ->
     assert shell.lines("get", path.name, "--user", user, "-o", "back") == ["back"]
     assert (tmp_path / "back").read_bytes() == path.read_bytes()
     assert shell.events("status", made)[0]["user_id"] == user
-    assert shell.lines("rm", made) == [made]
+    assert shell.lines("rm", made) == [f"{made} {path.name}"]
 
 
 def test_an_admin_deletes_a_directory_of_a_user(shell: Shell, movie: Path) -> None:

@@ -41,7 +41,7 @@ def test_every_manifest_is_an_admins() -> None:
 
 def test_an_admin_acts_for_every_user_and_others_for_themselves() -> None:
     root, ann = Principal("root", admin=True), Principal("ann", may_grant=True)
-    assert root.acting_for("ann") == Principal("ann", admin=True)
+    assert root.acting_for("ann") == Principal("ann", admin=True, actor="root")
     assert root.acting_for(None) is root
     assert ann.acting_for("ann") is ann
     with pytest.raises(NotFound):

@@ -22,19 +22,23 @@ from tests.support.wire import (
     ABORT,
     CHUNK,
     CLOSED,
+    COMPLETE,
     CREATE,
     DETACH,
     FINISH,
+    HELLO,
     OPENED,
     PING,
     PONG,
     RESUME,
     STORED,
     VERIFYING,
+    WELCOME,
     Wire,
     cells,
     channel,
     checksum,
+    dial,
 )
 
 CELL = 4096
@@ -104,6 +108,21 @@ async def test_an_upload_from_creation_to_download(
             "url": f"/v1/files/{upload['id']}",
         }
     assert await fetched(http, file) == data
+
+
+async def test_an_upload_whose_messages_wait_for_as_few_answers_as_possible(
+    server: Process, http: httpx.AsyncClient
+) -> None:
+    async with dial(server) as wire:
+        await wire.send(HELLO, {"token": server.token})
+        await wire.send(CREATE, 0, {"name": "a file", "size": 5, "chunk_size": CELL})
+        await wire.expect(WELCOME)
+        await wire.expect(OPENED)
+        await wire.chunk(0, 0, b"hello")
+        await wire.send(FINISH, 0, {})
+        await wire.expect(STORED)
+        _, file = await wire.expect(COMPLETE)
+    assert await fetched(http, file) == b"hello"
 
 
 @pytest.mark.parametrize("size", [0, 1, CELL - 1, CELL, CELL + 1, 3 * CELL, 3 * CELL + 1])

@@ -19,7 +19,11 @@ import pytest
             b'{"name": "a", "size": "\\u001b[2J"}',
             '`size` must be an integer, not "\\u001b[2J".',
         ),
-        ("/v1/grants", b'{"action": "x"}', '`action` must be "upload" or "download".'),
+        (
+            "/v1/grants",
+            b'{"action": "x"}',
+            '`action` must be "upload", "download", "share", "request" or "signup".',
+        ),
         (
             "/v1/grants",
             b'{"action": "upload", "\\u202e": 1}',

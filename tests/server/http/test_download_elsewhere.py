@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from lading.client.client import Client
+from tests.support import metrics
 from tests.support.homes import changed, make_public, manifest_of, stored
 from tests.support.servers import Inside, inside
 
@@ -61,6 +62,7 @@ async def test_a_proxy_sends_the_bytes_with_the_servers_headers(home: Inside, fi
     assert own.content == DATA
     assert where(own) is None
     differ = {"accept-ranges", "content-length", "x-accel-redirect", "x-sendfile", "date"}
+    differ.add("x-request-id")
     shown, usual = dict(answer.headers), dict(own.headers)
     for name in differ:
         shown.pop(name, None)
@@ -163,3 +165,14 @@ async def test_a_client_on_the_servers_machine_gets_the_bytes(
     async with Client() as client:
         await client.download(film, tmp_path / "copy.mp4")
     assert (tmp_path / "copy.mp4").read_bytes() == DATA
+
+
+async def test_what_others_send_is_counted(home: Inside, film: str) -> None:
+    async with home.http() as http:
+        before = await metrics.read(http)
+        await get(home, film)
+        await get(home, film, Range="bytes=1-10")
+        await get(home, film, Prefer="delivery=self")
+        after = await metrics.read(http)
+    name, by = "lading_elsewhere_bytes_total", {"by": "proxy"}
+    assert after.total(name, **by) - before.total(name, **by) == len(DATA) + 10

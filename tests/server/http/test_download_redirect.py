@@ -11,6 +11,9 @@ import httpx
 import pytest
 
 from lading.client.client import Client
+from lading.protocol.errors import Unavailable
+from lading.storage.blobs.retry import repeat
+from tests.support import metrics
 from tests.support.homes import make_public, manifest_of, stored
 from tests.support.seaweedfs import OWNER, REGION, SeaweedFS
 from tests.support.servers import Inside, inside
@@ -43,7 +46,7 @@ async def home(
 async def moved(home: Inside, file_id: str) -> None:
     async with asyncio.timeout(30):
         # Another process may have moved it: only the manifest says so.
-        while (await manifest_of(home, file_id)).blobs != home.services.homes.home:  # noqa: ASYNC110 - no event
+        while (await manifest_of(home, file_id)).blobs != home.services.homes.home:  # noqa: ASYNC110 - a move has no event
             await asyncio.sleep(0.02)
 
 
@@ -127,3 +130,29 @@ async def test_the_python_client_follows_without_its_token(
     async with Client(home.url, home.token) as client:
         await client.download(film, tmp_path / "copy.mp4")
     assert (tmp_path / "copy.mp4").read_bytes() == DATA
+
+
+async def test_what_the_bucket_sends_is_counted(home: Inside, film: str) -> None:
+    async with home.http() as http:
+        before = await metrics.read(http)
+        for wanted in ({}, {"Range": "bytes=1-10"}, {"Prefer": "delivery=self"}):
+            await http.get(f"/v1/files/{film}", headers=wanted)
+        after = await metrics.read(http)
+    name, by = "lading_elsewhere_bytes_total", {"by": "bucket"}
+    assert after.total(name, **by) - before.total(name, **by) == len(DATA) + 10
+
+
+async def test_what_is_asked_of_the_bucket_again_is_counted(home: Inside) -> None:
+    tries = iter([Unavailable(), None])
+
+    async def call() -> None:
+        failure = next(tries)
+        if failure is not None:
+            raise failure
+
+    async with home.http() as http:
+        before = await metrics.read(http)
+        await repeat(call, (0.0,))
+        after = await metrics.read(http)
+    name = "lading_blob_retries_total"
+    assert after.total(name) - before.total(name) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import hashlib
 import shutil
 import subprocess
@@ -323,3 +324,15 @@ async def test_who_reads_the_database_cannot_use_what_is_stored(
     )
     async with inside(tmp_path / "two", database_url, **JWT) as elsewhere:
         assert same(await send(elsewhere, "/v1/grants", keyed("k"), json=body), made)
+
+
+async def test_a_refused_resumable_creation_frees_the_key(users_server: Process) -> None:
+    digest = base64.b64encode(bytes.fromhex(DIGEST)).decode()
+    said = {"upload-complete": "?1", "repr-digest": f"sha-256=:{digest}:"}
+    headers = keyed() | said
+    damaged = await send(users_server, "/v1/files", headers, content=b"abd")
+    assert damaged.status_code == 422, damaged.text
+    assert damaged.json()["code"] == "checksum-mismatch"
+    again = await send(users_server, "/v1/files", headers, content=b"abc")
+    assert again.status_code == 201, again.text
+    assert same(await send(users_server, "/v1/files", headers, content=b"abc"), again)

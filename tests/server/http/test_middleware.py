@@ -14,9 +14,11 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from lading.server.app import create_app
+from lading.server.hooks import Hooks
 from lading.server.http.endpoints import routes
 from lading.server.http.middleware import allowed_hosts, middleware
 from lading.server.http.openapi.operation import Operations
+from lading.server.net.record import Record
 from lading.server.settings import load
 
 
@@ -114,11 +116,12 @@ async def observed(seen: Seen, **settings: Any) -> AsyncIterator[httpx.AsyncClie
     ):
         api.operation(endpoint, endpoint, {})(handler)
 
-    def observe(method: str, template: str, status: int, seconds: float) -> None:
-        assert 0 <= seconds < 60
-        seen.append((method, template, status))
+    def observe(record: Record) -> None:
+        assert 0 <= record.seconds < 60
+        seen.append((record.method, record.route, record.status))
 
-    app = Starlette(routes=routes(api), middleware=middleware(load(**settings), observe))
+    hooks = Hooks(request=observe)
+    app = Starlette(routes=routes(api), middleware=middleware(load(**settings), hooks))
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         yield client
@@ -154,7 +157,7 @@ async def test_requests_that_are_refused_before_the_routes_are_reported_too() ->
 
 async def test_the_application_passes_the_hook_on() -> None:
     seen: Seen = []
-    app = create_app(load(), observe=lambda *values: seen.append(values[:3]))
+    app = create_app(load(), observe=lambda it: seen.append((it.method, it.route, it.status)))
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         await client.get("/livez")

@@ -243,3 +243,16 @@ def test_whatever_happens_the_budget_is_exact_and_nobody_waits_in_vain(
     while held:
         held.pop().release()
     assert budget.free == total
+
+
+def test_it_is_reported_how_long_each_has_waited() -> None:
+    now, waited = [100.0], list[float]()
+    budget = ByteBudget(100 * COPIES, clock=lambda: now[0], waited=waited.append)
+    held: list[Reservation] = []
+    budget.ask(60, held.append, "a")
+    budget.ask(60, held.append, "b")
+    assert budget.waiting == 1
+    now[0] += 2.5
+    held[0].release()
+    assert waited == [0.0, 2.5]
+    assert budget.waiting == 0

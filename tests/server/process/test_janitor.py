@@ -28,7 +28,7 @@ from lading.storage.collections.manifests import new_id
 from lading.storage.database import Database, connect
 from tests.support.clock import Clock
 from tests.support.parts import ANN, CELL, Parts, settings
-from tests.support.servers import NOWHERE, Process, process
+from tests.support.servers import NOWHERE, Process, give_up_soon, process
 
 HOUR = 3600.0
 PIECE = b"x" * CELL
@@ -246,6 +246,7 @@ def test_a_database_that_does_not_answer_is_a_failure_of_one_line(
     shell.environ["LADING_DATABASE_URL"] = "mongodb://127.0.0.1:1/"
     impatient: Any = AsyncMongoClient(NOWHERE, serverSelectionTimeoutMS=10)
     monkeypatch.setattr("lading.storage.open.connect", lambda _url: impatient)
+    give_up_soon(monkeypatch)
     result = shell.run("verify")
     assert (result.exit_code, result.stdout) == (1, "")
     (sentence,) = result.stderr.splitlines()

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import random
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from dataclasses import replace
 
 import pytest
@@ -22,18 +23,10 @@ from lading.protocol.spec import UploadSpec
 from lading.server.net.byte_budget import COPIES, ByteBudget
 from lading.server.uploads import OpenUpload
 from lading.server.uploads.intake import Intake
-from tests.support.parts import ANN, CELL, TTL, Parts
+from tests.support.parts import ANN, CELL, TTL, Parts, body
 
 DATA = random.Random(1).randbytes(3 * CELL + 100)
 SIZE = len(DATA)
-
-
-async def body(data: bytes, part: int = 100, *, breaks: bool = False) -> AsyncIterator[bytes]:
-    """A body that comes in parts, and may break off at its end."""
-    for start in range(0, len(data), part):
-        yield data[start : start + part]
-    if breaks:
-        raise RequestTimeout("The connection ended before the body did.")
 
 
 async def create(parts: Parts, size: int | None = SIZE) -> OpenUpload:
@@ -49,6 +42,16 @@ def intake(parts: Parts, upload: OpenUpload, budget: ByteBudget) -> Intake:
     return Intake(parts.uploads, upload, budget)
 
 
+async def keep(
+    parts: Parts, upload: OpenUpload, budget: ByteBudget, body: AsyncIterator[bytes], start: int = 0
+) -> None:
+    """Store all that comes from an offset on, as transports do whose clients know the offset."""
+    taking = intake(parts, upload, budget)
+    async with taking.share(), aclosing(taking.pieces(body, start, keep_rest=True)) as pieces:
+        async for place, data in pieces:
+            await parts.uploads.write(upload, place, data, crc32c(data), whole_cells=False)
+
+
 async def stored(parts: Parts, upload: OpenUpload) -> list[tuple[int, int]]:
     manifest = await parts.uploads.get(ANN, upload.manifest.id)
     return [(piece.slice_start, piece.size) async for piece in parts.uploads.pieces(manifest)]
@@ -61,7 +64,8 @@ async def test_a_body_is_cut_into_cells_however_it_comes(
 ) -> None:
     upload = await create(parts, size)
     taken = await intake(parts, upload, budget).store(body(DATA, part))
-    assert taken == (SIZE, hashlib.sha256(DATA).hexdigest(), DATA[:CELL])
+    assert taken[:3] == (SIZE, hashlib.sha256(DATA).hexdigest(), DATA[:CELL])
+    assert taken.proven == (0, SIZE, crc32c(DATA))
     assert await stored(parts, upload) == [
         (0, CELL),
         (CELL, CELL),
@@ -76,7 +80,7 @@ async def test_a_body_is_cut_into_cells_however_it_comes(
 async def test_an_empty_body_stores_nothing(parts: Parts, budget: ByteBudget) -> None:
     upload = await create(parts, 0)
     taken = await intake(parts, upload, budget).store(body(b""))
-    assert taken == (0, hashlib.sha256().hexdigest(), b"")
+    assert taken == (0, hashlib.sha256().hexdigest(), b"", (0, 0, 0))
     assert await stored(parts, upload) == []
 
 
@@ -122,7 +126,7 @@ async def test_from_any_offset_all_that_came_is_kept(
 ) -> None:
     """As a transport resumes that sends bytes and not pieces."""
     upload = await create(parts)
-    first = intake(parts, upload, budget).store(body(DATA[:cut], breaks=breaks), keep_rest=True)
+    first = keep(parts, upload, budget, body(DATA[:cut], breaks=breaks))
     if breaks:
         with pytest.raises(RequestTimeout):
             await first
@@ -130,7 +134,7 @@ async def test_from_any_offset_all_that_came_is_kept(
         await first
     _, coverage = await parts.uploads.resume(ANN, upload.manifest.id)
     assert coverage.missing == [(cut, SIZE)]
-    await intake(parts, upload, budget).store(body(DATA[cut:]), cut, keep_rest=True)
+    await keep(parts, upload, budget, body(DATA[cut:]), cut)
     sha256 = hashlib.sha256(DATA).hexdigest()
     assert (await parts.uploads.finish(ANN, upload.manifest.id, SIZE, sha256)).size == SIZE
 
@@ -139,9 +143,9 @@ async def test_a_body_that_begins_in_the_middle_may_not_pass_the_end(
     parts: Parts, budget: ByteBudget
 ) -> None:
     upload = await create(parts)
-    await intake(parts, upload, budget).store(body(DATA[:500]), keep_rest=True)
+    await keep(parts, upload, budget, body(DATA[:500]))
     with pytest.raises(TooLarge):
-        await intake(parts, upload, budget).store(body(DATA[500:] + b"x"), 500, keep_rest=True)
+        await keep(parts, upload, budget, body(DATA[500:] + b"x"), 500)
 
 
 async def test_it_keeps_its_upload_alive(parts: Parts, budget: ByteBudget) -> None:
@@ -153,7 +157,7 @@ async def test_it_keeps_its_upload_alive(parts: Parts, budget: ByteBudget) -> No
             await parts.sweeper.sweep()
             yield DATA[place : place + 1]
 
-    await intake(parts, upload, budget).store(slow(), keep_rest=True)
+    await keep(parts, upload, budget, slow())
     assert await stored(parts, upload) == [(0, 10)]
 
 

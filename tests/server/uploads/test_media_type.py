@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
 
+import puremagic
 import pytest
 
+from lading.protocol.media_types import essence
+from lading.server.uploads import media_type
 from lading.server.uploads.media_type import HEAD_BYTES, content_type
 
 PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + bytes(32)
@@ -60,3 +64,18 @@ def test_bytes_of_no_known_kind_leave_the_claim() -> None:
     numbers = random.Random(5)
     for _ in range(500):
         assert content_type("video/mp4", numbers.randbytes(HEAD_BYTES)) == "video/mp4"
+
+
+# -- the library
+
+
+def _believed(rows: Iterable[puremagic.PureMagic]) -> list[puremagic.PureMagic]:
+    return [row for row in rows if essence(row.mime_type) in media_type._BELIEVED]
+
+
+def test_all_signatures_of_types_that_are_believed_stand_at_the_beginning() -> None:
+    assert {row.offset for row in _believed(puremagic.magic_header_array)} == {0}
+    assert _believed(puremagic.magic_footer_array) == []
+    several = [first for first, rows in puremagic.multi_part_dict.items() if _believed(rows)]
+    assert several
+    assert all(first.startswith(media_type._SIGNATURES) for first in several)

@@ -422,7 +422,6 @@ async def test_a_process_that_makes_none_leaves_it_to_others(
     assert manifest.todo[-1:] == ("derive",)
     with pytest.raises(NotReady):
         await hasty.uploads.pictures.find(manifest, 3)
-    await hasty.storage.blobs.close()
     assert await without.uploads.todo.once() == 0, "its other workers are not in the way"
     asking = asyncio.create_task(without.uploads.pictures.find(manifest, 3))
     assert await parts.uploads.pictures.todo.once() == 1
@@ -430,7 +429,6 @@ async def test_a_process_that_makes_none_leaves_it_to_others(
     assert await read(without, found, name)
     with pytest.raises(NotFound, match="makes no images"):
         await without.uploads.pictures.find(found, 3, "square")
-    await without.storage.blobs.close()
 
 
 async def test_other_steps_are_not_held_up_by_files_that_wait_for_their_pictures(

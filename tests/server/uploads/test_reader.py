@@ -10,12 +10,13 @@ from itertools import pairwise, product
 import pytest
 
 from lading.protocol.errors import Internal
-from lading.protocol.manifest import Piece
+from lading.protocol.manifest import Piece, split
 from lading.server.uploads.reader import Ahead, Stream, stream
 from lading.storage.blocks import Block
 
 CELL = 8
 DATA = random.Random(1).randbytes(10 * CELL + 3)
+CELLS = list(split(0, len(DATA), CELL))
 
 
 class Shelf:
@@ -27,21 +28,29 @@ class Shelf:
         self.pieces = {
             low: (Piece(low, high - low, 0), DATA[low:high]) for low, high in pairwise(edges)
         }
+        self.now = self.pieces
         self.asked: list[int] = []
         self.requests: list[Block] = []
         self.at_once = self.most_at_once = 0
         self.slow = True
         self.gone: set[int] = set()
         self.unlisted: set[int] = set()
+        self.join_after: int | None = None
+        """After so many pieces are listed, those of each cell are joined."""
         self.most_ahead, self.largest = 3 * CELL, CELL
         self.budget = Ahead(100 * CELL)
 
     async def listing(self, start: int, end: int) -> AsyncGenerator[Piece, None]:
-        for piece, _ in self.pieces.values():
-            if piece.end > start and piece.slice_start < end:
-                if piece.slice_start in self.unlisted:
-                    raise Internal("not listed")
-                yield piece
+        """As the reader lists: where the next piece is gone, again from there on."""
+        listed = 0
+        while start < end:
+            piece = next(piece for piece, _ in self.now.values() if piece.end > start)
+            if piece.slice_start in self.unlisted:
+                raise Internal("not listed")
+            yield piece
+            start, listed = piece.end, listed + 1
+            if listed == self.join_after:
+                self.now = {low: (Piece(low, high - low, 0), DATA[low:high]) for low, high in CELLS}
 
     async def fetch(self, block: Block) -> bytes:
         self.requests.append(block)
@@ -56,7 +65,9 @@ class Shelf:
             self.at_once -= size
         if self.gone.intersection(piece.slice_start for piece in block):
             raise Internal("gone")
-        return b"".join(self.pieces[piece.slice_start][1] for piece in block)
+        # Pieces that were listed before they were joined are read for all that.
+        assert all(first.end == then.slice_start for first, then in pairwise(block))
+        return b"".join(DATA[piece.slice_start : piece.end] for piece in block)
 
     def read(self, start: int, end: int) -> AsyncGenerator[bytes, None]:
         blocks = Stream(
@@ -86,6 +97,17 @@ async def test_any_range(shelf: Shelf, start: int, end: int) -> None:
     assert b"".join([data async for data in shelf.read(start, end)]) == DATA[start:end]
     assert len(shelf.asked) == len(set(shelf.asked)), "nothing is fetched twice"
     assert all(place < end for place in shelf.asked), "nothing is fetched that is not wanted"
+    assert shelf.budget.free == 100 * CELL
+
+
+@pytest.mark.parametrize("after", range(1, 14))
+@pytest.mark.parametrize("largest", [1, CELL, 3 * CELL])
+@pytest.mark.parametrize(("start", "end"), [(0, len(DATA)), (4, 4 * CELL + 3), (CELL, 5 * CELL)])
+async def test_pieces_that_are_joined_while_they_are_listed_are_sent_once(
+    shelf: Shelf, after: int, largest: int, start: int, end: int
+) -> None:
+    shelf.most_ahead, shelf.largest, shelf.join_after = 8 * CELL, largest, after
+    assert b"".join([data async for data in shelf.read(start, end)]) == DATA[start:end]
     assert shelf.budget.free == 100 * CELL
 
 

@@ -13,6 +13,7 @@ from lading.protocol.digests import crc32c
 from lading.protocol.errors import NotFound, Unavailable
 from lading.protocol.manifest import Manifest, State
 from lading.protocol.spec import UploadSpec
+from lading.server.hooks import Hooks
 from lading.server.limits import UploadLimits
 from lading.server.uploads.todo import Step, Todo
 from lading.storage.blobs.base import Check
@@ -265,3 +266,37 @@ async def test_looking_for_work_costs_nothing_where_there_is_none(parts: Parts) 
     plan = await parts.database.manifests.find(query, {"_id": 1}).sort("todo_at", 1).explain()
     assert plan["executionStats"]["totalKeysExamined"] == 0
     assert plan["executionStats"]["totalDocsExamined"] == 0
+
+
+async def test_each_step_that_was_tried_is_reported(parts: Parts) -> None:
+    heard: list[tuple[str, str]] = []
+    failures = [Unavailable("not now")]
+
+    async def step(_manifest: Manifest, _check: Check) -> None:
+        if failures:
+            raise failures.pop()
+
+    worker = Todo(
+        parts.manifests,
+        parts.storage.outbox,
+        {"empty": step},
+        parts.clock,
+        LIMITS,
+        hooks=Hooks(
+            began=lambda word: heard.append((word, "began")),
+            step=lambda word, outcome, _seconds: heard.append((word, outcome)),
+        ),
+    )
+    await dead(parts)
+    backlog = await parts.storage.outbox.backlog(parts.clock())
+    assert backlog.left == 1
+    parts.clock.now += LEASE
+    await worker.once()
+    aged = await parts.storage.outbox.backlog(parts.clock())
+    assert aged.age == pytest.approx(backlog.age + LEASE, abs=0.01)
+    parts.clock.now += LEASE
+    await worker.once()
+    assert heard == [
+        ("empty", "began"), ("empty", "failed"), ("empty", "began"), ("empty", "ok")
+    ]  # fmt: skip
+    assert await parts.storage.outbox.backlog(parts.clock()) == (0, 0.0)

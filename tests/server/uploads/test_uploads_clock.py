@@ -62,6 +62,7 @@ class Server:
             self.parts.manifests,
             self.parts.blobs,
             self.parts.quotas,
+            self.parts.storage.grants,
             clock=self.clock,
             tombstone_ttl=TOMBSTONE_TTL,
             settled=lambda: self.clock.settled,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
@@ -365,6 +366,29 @@ class Contract(HomeContract):
         with pytest.raises(ChunkConflict):
             await rig.blobs.write(upload_id, piece(0, other), other)
         assert await read(rig, upload_id, 0) == (piece(0, data), data)
+
+    async def test_pieces_of_a_chain_are_joined(self, rig: Rig) -> None:
+        upload_id, contents = new_id(), [os.urandom(size) for size in (100, 1, 900)]
+        chain, place = [], 2**53
+        for data in contents:
+            chain.append(piece(place, data))
+            await rig.blobs.write(upload_id, chain[-1], data)
+            place += len(data)
+        whole = b"".join(contents)
+        assert await rig.blobs.join(upload_id, chain)
+        assert [each async for each in rig.chunks.pieces(upload_id)] == [piece(2**53, whole)]
+        assert await read(rig, upload_id, 2**53) == (piece(2**53, whole), whole)
+        for first, last in ((0, 3), (0, 1), (1, 3), (2, 3)):
+            # Who listed them before reads them still, or learns that they are listed as another.
+            with suppress(Moved):
+                data = await rig.blobs.read(upload_id, chain[first:last])
+                assert data == b"".join(contents[first:last])
+        assert await rig.bytes_kept(upload_id) == 1001
+        # The first piece is another one by now: nothing is changed.
+        assert not await rig.blobs.join(upload_id, chain)
+        more = os.urandom(10)
+        await rig.blobs.write(upload_id, piece(place, more), more)
+        assert await read(rig, upload_id, place) == (piece(place, more), more)
 
     async def test_the_same_bytes_at_once_are_stored_once(self, rig: Rig) -> None:
         upload_id, data = new_id(), os.urandom(100_000)

@@ -42,8 +42,9 @@ class MongoRig:
         return int(await self._shown.count_documents({"upload_id": ObjectId(upload_id)}))
 
     async def _stored(self, upload_id: str, slice_start: int) -> bytes:
-        found = await self.chunks.data(upload_id, [slice_start])
-        return found[slice_start]
+        found = await self._pieces.find_one({"_id": object_id(upload_id, slice_start)})
+        assert found is not None
+        return bytes(found["data"])
 
     async def _put(self, upload_id: str, slice_start: int, data: bytes) -> None:
         key = {"_id": object_id(upload_id, slice_start)}

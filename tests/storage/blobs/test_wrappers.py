@@ -10,7 +10,7 @@ from lading.protocol.errors import ChunkConflict, Unavailable
 from lading.protocol.manifest import Piece
 from lading.storage.blobs.limit import LARGE, WRITES_AT_ONCE, Limited
 from lading.storage.blobs.measure import Measured
-from lading.storage.blobs.retry import Retried, repeat
+from lading.storage.blobs.retry import Retried, repeat, watch_repetitions
 from tests.support.blobs import Idle, finished
 from tests.support.clock import Clock
 from tests.support.servers import until
@@ -57,6 +57,18 @@ async def test_what_took_long_to_fail_is_not_repeated_where_somebody_waits() -> 
     with pytest.raises(Unavailable):
         await repeat(hang, (1.0, 2.0, 4.0), pauses, now)
     assert pauses.slept == [1.0, 1.0, 2.0, 4.0], "nobody waits for a part of a move"
+
+
+async def test_whoever_watches_hears_of_each_repetition() -> None:
+    driver, heard = Idle(), list[str]()
+    stop = watch_repetitions(lambda: heard.append("again"))
+    driver.failures = [Unavailable(), Unavailable()]
+    await Retried(driver, (1.0, 2.0, 4.0), Pauses()).write(ID, PIECE, b"hallo")
+    assert len(heard) == 2
+    stop()
+    driver.failures = [Unavailable()]
+    await Retried(driver, (1.0, 2.0, 4.0), Pauses()).write(ID, PIECE, b"hallo")
+    assert len(heard) == 2
 
 
 async def test_an_answer_is_not_repeated() -> None:

@@ -8,6 +8,7 @@ import os
 import pytest
 from bson import ObjectId
 
+from lading.protocol.digests import crc32c
 from lading.protocol.errors import ChunkConflict, Unavailable
 from lading.protocol.manifest import Piece
 from lading.storage.collections.chunks import Chunks, object_id
@@ -48,7 +49,7 @@ async def test_another_piece_at_the_same_place_conflicts(
     with pytest.raises(ChunkConflict, match="10 bytes with CRC-32C 111"):
         await chunks.write(upload_id, other, b"y" * other.size)
     assert await chunks.at(upload_id, 0) == FIRST
-    assert await chunks.data(upload_id, [0]) == {0: b"x" * 10}
+    assert await chunks.data(upload_id, [FIRST]) == [b"x" * 10]
 
 
 async def test_pieces_are_found_by_place(each_database: Database) -> None:
@@ -105,13 +106,36 @@ async def test_pieces_are_told_of_as_runs(
 async def test_bytes_are_kept_with_the_piece_or_elsewhere(each_database: Database) -> None:
     chunks, upload_id = Chunks(each_database), new_id()
     data = os.urandom(1000)
-    await chunks.write(upload_id, Piece(0, 1000, 7), data)
-    await chunks.write(upload_id, Piece(1000, 5, 8))
-    assert await chunks.at(upload_id, 0) == Piece(0, 1000, 7)
-    assert await chunks.data(upload_id, [0]) == {0: data}
-    assert await chunks.data(upload_id, [5000, 0, 1000]) == {0: data}
+    first, second = Piece(0, 1000, 7), Piece(1000, 5, 8)
+    await chunks.write(upload_id, first, data)
+    await chunks.write(upload_id, second)
+    assert await chunks.at(upload_id, 0) == first
+    assert await chunks.data(upload_id, [first]) == [data]
+    assert await chunks.data(upload_id, [Piece(5000, 1, 1), first, second]) == [None, data, None]
+    others = [first._replace(size=999), first._replace(crc32c=8)]
+    assert await chunks.data(upload_id, others) == [None, None], "it is another piece by now"
     document = await each_database.chunks.find_one({"_id": object_id(upload_id, 1000)})
     assert "data" not in document
+
+
+async def test_a_chain_is_joined_only_where_its_bytes_are(each_database: Database) -> None:
+    """A request that stood still must not spoil a file that has moved since."""
+    chunks, parts = Chunks(each_database), [b"hello", b" world"]
+    chain = [Piece(0, 5, crc32c(parts[0])), Piece(5, 6, crc32c(parts[1]))]
+    for keeps_data in (True, False):
+        upload_id = new_id()
+        for piece, data in zip(chain, parts, strict=True):
+            await chunks.write(upload_id, piece, None if keeps_data else data)
+        assert not await chunks.join(upload_id, chain, keeps_data=keeps_data)
+        assert await listed(chunks, upload_id) == chain
+        # The bytes come or go while they are joined.
+        assert await chunks.put_data(upload_id, chain[0], parts[0])
+        await chunks.put_data(upload_id, chain[1], parts[1])
+        assert not await chunks.join(upload_id, chain, keeps_data=False)
+        assert await chunks.join(upload_id, chain, keeps_data=True)
+        assert not await chunks.put_data(upload_id, chain[0], parts[0]), "it is longer by now"
+        whole = Piece(0, 11, crc32c(b"hello world"))
+        assert await chunks.data(upload_id, [whole, chain[1]]) == [b"hello world", None]
 
 
 async def test_pieces_are_deleted_in_batches_and_only_those_of_the_upload(
@@ -129,8 +153,9 @@ async def test_pieces_are_deleted_in_batches_and_only_those_of_the_upload(
 async def test_the_largest_piece_fits_a_document(database: Database) -> None:
     chunks, upload_id = Chunks(database), new_id()
     data = os.urandom(15 * 2**20)
-    assert await chunks.write(upload_id, Piece(2**53 - 2**24, len(data), 2**32 - 1), data)
-    assert await chunks.data(upload_id, [2**53 - 2**24]) == {2**53 - 2**24: data}
+    piece = Piece(2**53 - 2**24, len(data), 2**32 - 1)
+    assert await chunks.write(upload_id, piece, data)
+    assert await chunks.data(upload_id, [piece]) == [data]
 
 
 # -- races and broken connections: on the real thing only

@@ -62,8 +62,8 @@ async def test_a_file_moves_in_three_writes(each_database: Database) -> None:
     assert (moved.blobs, moved.move_to, moved.etag) == (HOME, None, None)
     assert moved.drop_at == ("mongo",)
     assert await outbox.moved(sent) is None, "it lives there already"
-    await outbox.dropped(file.id, HOME)
-    await outbox.dropped(file.id, "mongo")
+    await outbox.dropped(file, HOME)
+    await outbox.dropped(file, "mongo")
     done = await outbox.take_out(moved, "move")
     assert done is not None
     assert (done.drop_at, done.todo) == ((), ())

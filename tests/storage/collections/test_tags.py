@@ -77,10 +77,14 @@ async def test_tags_are_a_users_own(each_database: Database) -> None:
     await file(each_database, "x")
     assert await listed(each_database) == [("x", 1)]
     await tags.rename("ann", "x", "y", NOW)
-    await tags.remove("ann", "y")
+    await tags.remove("ann", "y", NOW)
     assert await tags_of(each_database, theirs) == ["x", "y"]
     assert await listed(each_database, "bob") == [("x", 1), ("y", 1)]
-    for act in (tags.get("ann", "x"), tags.remove("ann", "x"), tags.rename("ann", "x", "z", NOW)):
+    for act in (
+        tags.get("ann", "x"),
+        tags.remove("ann", "x", NOW),
+        tags.rename("ann", "x", "z", NOW),
+    ):
         with pytest.raises(NotFound):
             await act
 
@@ -111,7 +115,7 @@ async def test_a_tag_that_no_document_tells_of_is_found_by_its_files(
     assert await tags.rename("ann", "x", "z", NOW) == Tag("z", 1)
     assert await tags_of(each_database, kept) == ["z"]
     await each_database.tags.delete_many({})
-    await tags.remove("ann", "z")
+    await tags.remove("ann", "z", NOW)
     assert await tags_of(each_database, kept) == []
 
 
@@ -160,12 +164,12 @@ async def test_deleting_takes_it_off_all_files_and_uploads(each_database: Databa
     tags = Tags(each_database)
     ready = await file(each_database, "a", "x")
     arriving = await file(each_database, "x", state=State.UPLOADING)
-    await tags.remove("ann", "x")
+    await tags.remove("ann", "x", NOW)
     assert await tags_of(each_database, ready) == ["a"]
     assert await tags_of(each_database, arriving) == []
     assert await listed(each_database) == [("a", 1)]
     with pytest.raises(NotFound):
-        await tags.remove("ann", "x")
+        await tags.remove("ann", "x", NOW)
 
 
 # -- failures and races
@@ -209,10 +213,10 @@ async def test_deleting_goes_on_where_a_crash_stopped_it(database: Database, ste
         kept = await file(database, "x")
         steps.crash_before(number + 1)
         try:
-            await tags.remove("ann", "x")
+            await tags.remove("ann", "x", NOW)
         except Crash:
             steps.recover()
-            await asyncio.gather(tags.remove("ann", "x"), return_exceptions=True)
+            await asyncio.gather(tags.remove("ann", "x", NOW), return_exceptions=True)
         else:
             break
         assert await tags_of(database, kept) == []
@@ -233,7 +237,7 @@ async def test_a_file_that_gets_the_tag_meanwhile_ends_with_one_that_is_listed(
         if deed == "rename":
             await tags.rename("ann", name, f"{name}-new", NOW)
         else:
-            await tags.remove("ann", name)
+            await tags.remove("ann", name, NOW)
 
     number = 0
     while number == 0 or steps.taken >= number:

@@ -9,10 +9,12 @@ interface DialogProps {
   title: string;
   onClose: () => void;
   wide?: boolean;
+  /** Beside the button that closes it. */
+  before?: ComponentChildren;
   children: ComponentChildren;
 }
 
-export function Dialog({ title, onClose, wide = false, children }: DialogProps) {
+export function Dialog({ title, onClose, wide = false, before, children }: DialogProps) {
   const element = useRef<HTMLDialogElement>(null);
   const id = useId();
   useEffect(() => {
@@ -36,9 +38,12 @@ export function Dialog({ title, onClose, wide = false, children }: DialogProps) 
       <div class="dialog-inside">
         <header>
           <h2 id={id}>{title}</h2>
-          <button type="button" class="plain" aria-label="Close" onClick={onClose}>
-            <Icon name="close" />
-          </button>
+          <div class="dialog-buttons">
+            {before}
+            <button type="button" class="plain" aria-label="Close" onClick={onClose}>
+              <Icon name="close" />
+            </button>
+          </div>
         </header>
         {children}
       </div>

@@ -1,4 +1,4 @@
-/** Reads what was dropped: files, and folders with all that is in them. */
+/** Reads what was dropped or pasted: files, and folders with all that is in them. */
 
 /** A file with its path inside the dropped folder; null for a file that was dropped itself. */
 export type Dropped = File & { relativePath: string | null };

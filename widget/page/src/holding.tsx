@@ -3,11 +3,10 @@
 import { useEffect, useState } from "preact/hooks";
 import type { UploadError } from "../../src/protocol/errors.js";
 import { abortUpload, listUploads } from "./api.js";
-import { manyIds } from "./batch.js";
 import { Confirm } from "./dialog.js";
 import { announce } from "./live.js";
 import { tell } from "./news.js";
-import { serverId, uppy } from "./uploads.js";
+import { uploadIds } from "./uploads.js";
 import { ago, size } from "./words.js";
 
 const SHOWN = 5;
@@ -26,39 +25,39 @@ async function heldBy({ facts }: UploadError): Promise<Held[]> {
     ? (named as Held[])
     : (await listUploads()).map(({ _id, name, size: all, upload_size, updated_at }) => ({ id: _id, name, reserved: all ?? upload_size, updated_at }));
   // Those of this tab are not forgotten ones.
-  const here = new Set([...manyIds(), ...uppy.getFiles().map(serverId)]);
+  const here = new Set(uploadIds());
   return all.filter(({ id }) => !here.has(id)).sort((a, b) => b.reserved - a.reserved).slice(0, SHOWN);
 }
 
 export function Holding({ error }: { error: UploadError }) {
   const [held, setHeld] = useState<Held[]>([]);
-  const [aborting, setAborting] = useState<Held | null>(null);
+  const [cancelling, setCancelling] = useState<Held | null>(null);
   useEffect(() => void heldBy(error).then(setHeld, () => undefined), [error]);
-  const abort = async ({ id, name }: Held) => {
+  const cancel = async ({ id, name }: Held) => {
     await abortUpload(id);
-    announce(`The upload of ${name} was aborted. Try again now.`);
+    announce(`The upload of ${name} was cancelled. Try again now.`);
     setHeld((before) => before.filter((each) => each.id !== id));
     tell("files");
   };
-  if (held.length === 0 && !aborting) return null;
+  if (held.length === 0 && !cancelling) return null;
   return (
     <div class="holding">
-      <p>Unfinished uploads hold room. Abort those that you no longer need, then try again.</p>
+      <p>Unfinished uploads hold room. Cancel those that you no longer need, then try again.</p>
       <ul aria-label="Unfinished uploads that hold room">
         {held.map((each) => (
           <li key={each.id}>
             <span><span class="breakable" dir="auto">{each.name}</span> · holds {size(each.reserved)} · last active {ago(each.updated_at)}</span>
-            <button type="button" aria-label={`Abort the upload of ${each.name}`} onClick={() => setAborting(each)}>Abort</button>
+            <button type="button" aria-label={`Cancel the upload of ${each.name}`} onClick={() => setCancelling(each)}>Cancel</button>
           </li>
         ))}
       </ul>
-      {aborting && (
+      {cancelling && (
         <Confirm
-          title="Abort this upload?"
-          text={`The stored part of ${aborting.name} will be deleted. This frees ${size(aborting.reserved)}.`}
-          action="Abort"
-          onConfirm={() => abort(aborting)}
-          onClose={() => setAborting(null)}
+          title="Cancel this upload?"
+          text={`The stored part of ${cancelling.name} will be deleted. This frees ${size(cancelling.reserved)}.`}
+          action="Cancel the upload"
+          onConfirm={() => cancel(cancelling)}
+          onClose={() => setCancelling(null)}
         />
       )}
     </div>

@@ -5,11 +5,17 @@ import { type Kind, listKinds } from "./api.js";
 import { chooseKind } from "./uploads.js";
 import { size } from "./words.js";
 
+/** Milliseconds after which the kinds are asked for: the library comes first. */
+const LATER = 500;
+
 export function Kinds() {
   const id = useId();
   const [kinds, setKinds] = useState<Kind[]>([]);
   const [chosen, setChosen] = useState("");
-  useEffect(() => void listKinds().then(setKinds, () => undefined), []);
+  useEffect(() => {
+    const timer = setTimeout(() => void listKinds().then(setKinds, () => undefined), LATER);
+    return () => clearTimeout(timer);
+  }, []);
   if (kinds.length === 0) return null;
   const choose = (name: string) => {
     setChosen(name);

@@ -1,6 +1,4 @@
 import { render } from "preact";
-import "@uppy/core/css/style.min.css";
-import "@uppy/dashboard/css/style.min.css";
 import "./style.css";
 import { App } from "./app.js";
 

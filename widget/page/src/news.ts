@@ -1,5 +1,5 @@
 /**
- * Events between the parts of the page: files or uploads on the server changed, or the session ended.
+ * Events between the parts of the page: files, folders or uploads on the server changed, or the session ended.
  *
  * The first one is passed on at once, and those of the next second together: each makes the page ask the
  * server, also when a hundred files a second arrive.
@@ -7,7 +7,7 @@
 
 import { useEffect } from "preact/hooks";
 
-export type News = "files" | "uploads" | "signed-out";
+export type News = "files" | "folders" | "uploads" | "signed-out";
 
 const target = new EventTarget();
 

@@ -1,8 +1,4 @@
-/**
- * How long uploads still take, from the rate at which bytes became durable recently.
- *
- * Uppy's own estimate counts bytes of an earlier start, and the time before the first piece.
- */
+/** How fast uploads are, from the rate at which bytes became durable recently, and how long they still take. */
 
 /** The rate is that of the last so many milliseconds. */
 const WINDOW = 10_000;
@@ -12,23 +8,13 @@ const LEAST = 1_000;
 const STEP = 100;
 
 export class Rate {
-  /** The last known number of stored bytes of each file. */
-  private readonly known = new Map<string, number>();
-  private readonly samples: { at: number; gained: number }[] = [];
-  private gained = 0;
+  private readonly samples: { at: number; sent: number }[] = [];
 
-  /** A file starts, or starts again. Bytes in its first report were stored before. */
-  begin(file: string): void {
-    this.known.delete(file);
-  }
-
-  /** `bytes` of a file are durable. */
-  stored(file: string, bytes: number, now: number): void {
-    this.gained += Math.max(0, bytes - (this.known.get(file) ?? bytes));
-    this.known.set(file, bytes);
+  /** So many bytes were sent in total, and are durable. */
+  sent(sent: number, now: number): void {
     const last = this.samples.at(-1);
     if (last && now - last.at < STEP) return;
-    this.samples.push({ at: now, gained: this.gained });
+    this.samples.push({ at: now, sent });
     while ((this.samples[1]?.at ?? now) < now - WINDOW) this.samples.shift();
   }
 
@@ -37,10 +23,17 @@ export class Rate {
     this.samples.length = 0;
   }
 
+  /** Bytes a second; null while there is no estimate. */
+  perSecond(now: number): number | null {
+    const [first] = this.samples;
+    const last = this.samples.at(-1);
+    if (!first || !last || now - first.at < LEAST || last.sent <= first.sent) return null;
+    return Math.round(((last.sent - first.sent) / (now - first.at)) * 1000);
+  }
+
   /** Seconds that `bytes` will take; null while there is no estimate. */
   seconds(bytes: number, now: number): number | null {
-    const [first] = this.samples;
-    if (!first || now - first.at < LEAST || this.gained === first.gained) return null;
-    return (bytes * (now - first.at)) / (this.gained - first.gained) / 1000;
+    const rate = this.perSecond(now);
+    return rate ? bytes / rate : null;
   }
 }

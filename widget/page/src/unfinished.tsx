@@ -7,7 +7,7 @@ import { Confirm } from "./dialog.js";
 import { Icon, kindOf } from "./icons.js";
 import { announce } from "./live.js";
 import { tell, useNews } from "./news.js";
-import { underWay } from "./uploads.js";
+import { events, underWay, uploadIds } from "./uploads.js";
 import { moment, percent, size } from "./words.js";
 
 const WATCHING = 2_000;
@@ -42,10 +42,35 @@ function useUnfinished(): [Upload[], () => Promise<void>] {
   return [uploads, look];
 }
 
-interface UnfinishedProps {
-  /** The ids of the uploads of this tab, which are shown elsewhere. */
-  here: ReadonlySet<string>;
-  onOpen: (id: string) => void;
+/** Milliseconds in which the server surely deletes a cancelled upload. */
+const DELETING = 10_000;
+
+/** The ids of the uploads of this tab, which are shown elsewhere, and of those that it had a moment ago. */
+function useHere(): ReadonlySet<string> {
+  const [here, setHere] = useState<ReadonlySet<string>>(new Set());
+  const known = useRef(here);
+  useEffect(() => {
+    if (known.current !== here) tell("uploads");
+    known.current = here;
+  }, [here]);
+  useEffect(() => {
+    const seen = new Map<string, number>();
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const look = () => {
+      const now = performance.now();
+      for (const id of uploadIds()) seen.set(id, now);
+      for (const [id, at] of seen) if (at <= now - DELETING) seen.delete(id);
+      setHere((before) => ([...before].join() === [...seen.keys()].join() ? before : new Set(seen.keys())));
+      clearTimeout(timer);
+      if (seen.size > 0) timer = setTimeout(look, DELETING);
+    };
+    const stop = events.on("change", look);
+    return () => {
+      stop();
+      clearTimeout(timer);
+    };
+  }, []);
+  return here;
 }
 
 /** Small files of this tab are uploads on the server only while their one request runs. */
@@ -53,47 +78,48 @@ export function isPassing({ fingerprint, size }: Upload): boolean {
   return fingerprint === null && size !== null && size <= SMALL && underWay();
 }
 
-export function Unfinished({ here, onOpen }: UnfinishedProps) {
+export function Unfinished({ onOpen }: { onOpen: (id: string) => void }) {
+  const here = useHere();
   const [all, look] = useUnfinished();
   const uploads = all.filter(({ _id }) => !here.has(_id));
-  const [aborting, setAborting] = useState<Upload | null>(null);
+  const [cancelling, setCancelling] = useState<Upload | null>(null);
   const heading = useRef<HTMLHeadingElement>(null);
-  const aborted = useRef(false);
+  const cancelled = useRef(false);
   useEffect(() => {
     // The button that had the focus before no longer exists, and perhaps the list neither.
-    if (!aborting && aborted.current) (heading.current ?? document.getElementById("library"))?.focus();
-    aborted.current = false;
-  }, [aborting]);
-  const abort = async ({ _id, name }: Upload) => {
+    if (!cancelling && cancelled.current) (heading.current ?? document.getElementById("library"))?.focus();
+    cancelled.current = false;
+  }, [cancelling]);
+  const cancel = async ({ _id, name }: Upload) => {
     await abortUpload(_id);
-    announce(`The upload of ${name} was aborted.`);
+    announce(`The upload of ${name} was cancelled.`);
     await look();
-    aborted.current = true;
+    cancelled.current = true;
   };
-  if (uploads.length === 0 && !aborting) return null;
+  if (uploads.length === 0 && !cancelling) return null;
   return (
     <section class="panel" aria-labelledby="unfinished">
       <h2 id="unfinished" tabIndex={-1} ref={heading}>Unfinished uploads</h2>
       <p class="hint">Choose the same file again, here or on another device, and its upload resumes.</p>
       <ul class="unfinished">
         {uploads.map((upload) => (
-          <Row key={upload._id} upload={upload} onOpen={() => onOpen(upload._id)} onAbort={() => setAborting(upload)} />
+          <Row key={upload._id} upload={upload} onOpen={() => onOpen(upload._id)} onCancel={() => setCancelling(upload)} />
         ))}
       </ul>
-      {aborting && (
+      {cancelling && (
         <Confirm
-          title="Abort this upload?"
-          text={`The stored part of ${aborting.name} will be deleted.`}
-          action="Abort"
-          onConfirm={() => abort(aborting)}
-          onClose={() => setAborting(null)}
+          title="Cancel this upload?"
+          text={`The stored part of ${cancelling.name} will be deleted.`}
+          action="Cancel the upload"
+          onConfirm={() => cancel(cancelling)}
+          onClose={() => setCancelling(null)}
         />
       )}
     </section>
   );
 }
 
-function Row({ upload, onOpen, onAbort }: { upload: Upload; onOpen: () => void; onAbort: () => void }) {
+function Row({ upload, onOpen, onCancel }: { upload: Upload; onOpen: () => void; onCancel: () => void }) {
   const { name, size: total, upload_size: done, expires_at } = upload;
   const known = total === null ? size(done) : `${size(done)} of ${size(total)} · ${percent(done, total)} %`;
   return (
@@ -107,8 +133,8 @@ function Row({ upload, onOpen, onAbort }: { upload: Upload; onOpen: () => void; 
           {expires_at && <> · kept until {moment(expires_at)}</>}
         </p>
       </div>
-      <button type="button" class="plain" aria-label={`Abort the upload of ${name}`} onClick={onAbort}>
-        <Icon name="trash" />
+      <button type="button" class="plain" aria-label={`Cancel the upload of ${name}`} onClick={onCancel}>
+        <Icon name="close" />
       </button>
     </li>
   );

@@ -1,69 +1,21 @@
-/** The drop area, the uploads of this tab, and their errors. */
+/** What uploads: the place to choose files, the drop anywhere, the queue of this tab, and what failed. */
 
-import type { Meta } from "@uppy/core";
-import { prettyETA } from "@uppy/core/utils";
-import { hasCode } from "../../src/protocol/errors.js";
-import Dashboard from "@uppy/dashboard";
-import { useCallback, useEffect, useRef, useState } from "preact/hooks";
-import { manyIds, onMany } from "./batch.js";
-import { Confirm } from "./dialog.js";
-import { readDrop } from "./drop.js";
+import { useEffect, useId, useRef, useState } from "preact/hooks";
+import type { Choice } from "../../src/upload/batch.js";
+import { Dialog } from "./dialog.js";
+import { type Drop, readDrop } from "./drop.js";
 import { Holding } from "./holding.js";
 import { Icon } from "./icons.js";
 import { Kinds } from "./kinds.js";
-import { Many } from "./many.js";
-import { tell } from "./news.js";
+import { Queue, useBatch } from "./queue.js";
 import { Unfinished } from "./unfinished.js";
-import { isUnderWay, type Loss, losses, secondsLeft, serverId, uppy } from "./uploads.js";
-import { sentence, size } from "./words.js";
+import { count, dismiss, events, type Failure, failures, forgetRate, isOfQuota, type Question, refuse, tryAgain, upload } from "./uploads.js";
+import { size } from "./words.js";
 
-interface Failure {
-  id: string;
-  name: string;
-  text: string;
-  /** What the server or the client said; missing for what never became an upload. */
-  error?: unknown;
-}
+/** Failed files that are listed. */
+const LISTED = 20;
 
-/** The uploads that failed, until they are retried or removed. */
-function useFailures(): [Failure[], (id: string) => void] {
-  const [failures, setFailures] = useState<Failure[]>([]);
-  const without = useCallback((id: string) => setFailures((all) => all.filter((each) => each.id !== id)), []);
-  useEffect(() => {
-    const add = (file: { id: string; name: string } | undefined, error: unknown) => {
-      if (!file) return;
-      without(file.id);
-      setFailures((before) => [...before, { id: file.id, name: file.name, text: sentence(error), error }]);
-    };
-    const gone = (file: { id: string } | undefined) => file && without(file.id);
-    const unread = (event: Event) => {
-      const paths = (event as CustomEvent<string[]>).detail;
-      setFailures((before) => [...before, ...paths.map((path) => ({ id: path, name: path, text: UNREADABLE }))]);
-    };
-    document.addEventListener(UNREAD, unread);
-    const none = () => setFailures([]);
-    uppy.on("upload-error", add);
-    uppy.on("restriction-failed", add);
-    uppy.on("file-added", gone);
-    uppy.on("upload-retry", gone);
-    uppy.on("upload-success", gone);
-    uppy.on("file-removed", gone);
-    uppy.on("retry-all", none);
-    uppy.on("cancel-all", none);
-    return () => {
-      document.removeEventListener(UNREAD, unread);
-      uppy.off("upload-error", add);
-      uppy.off("restriction-failed", add);
-      uppy.off("file-added", gone);
-      uppy.off("upload-retry", gone);
-      uppy.off("upload-success", gone);
-      uppy.off("file-removed", gone);
-      uppy.off("retry-all", none);
-      uppy.off("cancel-all", none);
-    };
-  }, [without]);
-  return [failures, without];
-}
+const UNREADABLE = "The browser may not read it, so it is not uploaded. Check its permissions, then drop it again.";
 
 /** Whether the browser is offline, or an upload lost the server and made no progress since. */
 function useOffline(): boolean {
@@ -71,156 +23,90 @@ function useOffline(): boolean {
   const [offline, setOffline] = useState(!navigator.onLine);
   useEffect(() => {
     const look = () => setOffline(!navigator.onLine);
-    const losing = () => setLost(true);
-    const heard = () => setLost(false);
+    let stored = 0;
+    const stops = [
+      events.on("stalled", () => {
+        setLost(true);
+        forgetRate();
+      }),
+      events.on("change", (batch) => {
+        const now = batch?.totals.stored ?? 0;
+        if (now > stored || !batch?.underWay) setLost(false);
+        stored = now;
+      }),
+    ];
     window.addEventListener("online", look);
     window.addEventListener("offline", look);
-    uppy.on("upload-stalled", losing);
-    for (const event of CONNECTED) uppy.on(event, heard);
-    const stop = onMany({ stalled: losing, progress: heard });
     return () => {
-      stop();
+      for (const stop of stops) stop();
       window.removeEventListener("online", look);
       window.removeEventListener("offline", look);
-      uppy.off("upload-stalled", losing);
-      for (const event of CONNECTED) uppy.off(event, heard);
     };
   }, []);
   return offline || lost;
 }
 
-/** Events after which the texts of the Dashboard change. */
-const CHANGES_TEXTS = ["progress", "upload", "upload-retry", "upload-success", "upload-error", "complete"] as const;
-const CONNECTED = ["upload-progress", "upload-success", "upload-error", "upload-pause", "pause-all", "file-removed"] as const;
-
-/** Milliseconds in which the server surely deletes an aborted upload. */
-const DELETING = 10_000;
-
-/** The ids of the uploads of this tab, including those that the server is deleting. */
-function useHere(): ReadonlySet<string> {
-  const [here, setHere] = useState<ReadonlySet<string>>(new Set());
-  useEffect(() => tell("uploads"), [here]);
-  useEffect(() => {
-    const going = new Set<string>();
-    const look = () => {
-      const ids = new Set([...going, ...manyIds(), ...uppy.getFiles().flatMap((file) => serverId(file) ?? [])]);
-      setHere((before) => ([...before].join() === [...ids].join() ? before : ids));
-    };
-    const removed = (file: Parameters<typeof isUnderWay>[0]) => {
-      const id = serverId(file);
-      if (id === undefined || !isUnderWay(file)) return;
-      going.add(id);
-      look();
-      setTimeout(() => going.delete(id) && look(), DELETING);
-    };
-    uppy.on("state-update", look);
-    uppy.on("file-removed", removed);
-    const stop = onMany({ progress: look });
-    return () => {
-      stop();
-      uppy.off("state-update", look);
-      uppy.off("file-removed", removed);
-    };
-  }, []);
-  return here;
+function take({ files, unreadable }: Drop, directory: string): void {
+  for (const path of unreadable) refuse(path, UNREADABLE);
+  if (files.length > 0) upload(files, directory);
 }
-
-/** What of a dropped folder could not be read; the detail has its paths. */
-const UNREAD = "lading-unread";
-const UNREADABLE = "The browser may not read it, so it is not uploaded. Check its permissions, then drop it again.";
 
 /**
- * Takes what is dropped anywhere on the page, also beside the Dashboard. The Dashboard itself would
- * leave out every folder if one of its entries cannot be read.
+ * Takes what is dropped or pasted anywhere on the page into the folder that is shown. Returns whether files are
+ * being dragged over the page.
  */
-function useDrops(): void {
+function useDrops(directory: string): boolean {
+  const [over, setOver] = useState(false);
   useEffect(() => {
-    const over = (event: DragEvent) => {
-      if (event.dataTransfer?.types.includes("Files")) event.preventDefault();
+    const hasFiles = (event: DragEvent) => event.dataTransfer?.types.includes("Files") ?? false;
+    let leaving: ReturnType<typeof setTimeout> | undefined;
+    const drag = (event: DragEvent) => {
+      if (!hasFiles(event)) return;
+      event.preventDefault();
+      clearTimeout(leaving);
+      setOver(true);
+    };
+    // Also when the pointer moves from one element to the next: then `dragover` follows at once.
+    const leave = () => {
+      clearTimeout(leaving);
+      leaving = setTimeout(() => setOver(false), 100);
     };
     const drop = async (event: DragEvent) => {
-      if (!event.dataTransfer?.types.includes("Files")) return;
+      leave();
+      if (!hasFiles(event) || !event.dataTransfer) return;
       event.preventDefault();
-      event.stopPropagation();
-      const dashboard = uppy.getPlugin<Dashboard<Meta, Record<string, unknown>>>("Dashboard");
-      dashboard?.setPluginState({ isDraggingOver: false });
-      const { files, unreadable } = await readDrop(event.dataTransfer);
-      if (unreadable.length > 0) document.dispatchEvent(new CustomEvent(UNREAD, { detail: unreadable }));
-      if (files.length > 0) dashboard?.addFiles(files);
+      const folder = event.target instanceof Element ? event.target.closest<HTMLElement>("[data-folder]")?.dataset["folder"] : undefined;
+      take(await readDrop(event.dataTransfer), folder ?? directory);
     };
-    document.addEventListener("dragover", over);
-    document.addEventListener("drop", drop, { capture: true });
+    const paste = async (event: ClipboardEvent) => {
+      if (!event.clipboardData?.types.includes("Files")) return;
+      event.preventDefault();
+      take(await readDrop(event.clipboardData), directory);
+    };
+    document.addEventListener("dragover", drag);
+    document.addEventListener("dragleave", leave);
+    document.addEventListener("drop", drop);
+    document.addEventListener("paste", paste);
     return () => {
-      document.removeEventListener("dragover", over);
-      document.removeEventListener("drop", drop, { capture: true });
+      clearTimeout(leaving);
+      document.removeEventListener("dragover", drag);
+      document.removeEventListener("dragleave", leave);
+      document.removeEventListener("drop", drop);
+      document.removeEventListener("paste", paste);
     };
-  }, []);
+  }, [directory]);
+  return over;
 }
 
-/** Texts with better numbers than those of Uppy: running uploads only, and the time from `rate.ts`. */
-function currentTexts(): Record<string, string | Record<number, string>> {
-  const left = secondsLeft();
-  const files = uppy.getFiles();
-  const running = files.filter((file) => isUnderWay(file) && !file.isPaused).length;
-  const failed = files.filter(({ error }) => error).length;
-  const count = running || failed;
-  const title = `${running ? "Uploading " : ""}${count} ${count === 1 ? "file" : "files"}${running ? "" : " failed"}`;
-  return {
-    ...WORDS,
-    // No placeholders, so that Uppy's own numbers do not appear.
-    xTimeLeft: left === null ? "estimating" : `${prettyETA(Math.ceil(left))} left`,
-    uploadingXFiles: { 0: title, 1: title },
-    error: title,
-  };
+interface UploaderProps {
+  /** Where files are uploaded to. */
+  directory: string;
+  onOpen: (id: string) => void;
 }
 
-const WORDS = {
-  dashboardTitle: "Uploads",
-  dropPasteFiles: "Drop files here, or %{browseFiles}",
-  browseFiles: "Choose files",
-  removeFile: "Remove file %{file}",
-};
-
-/** ARIA roles that the Dashboard lacks: its label needs a region, and its items need a list. */
-function giveRoles(place: HTMLElement | null): void {
-  place?.querySelector(".uppy-Dashboard:not([role])")?.setAttribute("role", "region");
-  place?.querySelector(".uppy-Dashboard-files:not([role])")?.setAttribute("role", "list");
-}
-
-export function Uploader({ onOpen }: { onOpen: (id: string) => void }) {
-  const place = useRef<HTMLDivElement>(null);
-  const [failures, dismiss] = useFailures();
+export function Uploader({ directory, onOpen }: UploaderProps) {
   const offline = useOffline();
-  const here = useHere();
-  useDrops();
-  useEffect(() => {
-    if (!place.current) return;
-    uppy.use(Dashboard<Meta, Record<string, unknown>>, {
-      target: place.current,
-      inline: true,
-      width: "100%",
-      height: "100%",
-      theme: "auto",
-      proudlyDisplayPoweredByUppy: false,
-      showRemoveButtonAfterComplete: true,
-      // Errors stay visible below instead of disappearing after some seconds.
-      disableInformer: true,
-      singleFileFullScreen: false,
-      note: "Any size. If the connection drops, your upload resumes.",
-      locale: { strings: WORDS },
-    });
-    const say = () => uppy.getPlugin("Dashboard")?.setOptions({ locale: { strings: currentTexts() } });
-    for (const event of CHANGES_TEXTS) uppy.on(event, say);
-    const seen = new MutationObserver(() => giveRoles(place.current));
-    seen.observe(place.current, { childList: true, subtree: true });
-    giveRoles(place.current);
-    return () => {
-      seen.disconnect();
-      for (const event of CHANGES_TEXTS) uppy.off(event, say);
-      const dashboard = uppy.getPlugin("Dashboard");
-      if (dashboard) uppy.removePlugin(dashboard);
-    };
-  }, []);
+  const dragging = useDrops(directory);
   return (
     <div class="uploader">
       <h2 class="unseen">Upload</h2>
@@ -230,47 +116,119 @@ export function Uploader({ onOpen }: { onOpen: (id: string) => void }) {
         </p>
       )}
       <Kinds />
-      <div ref={place} class="dashboard" />
-      <Many />
-      {failures.length > 0 && (
-        <ul class="failures" aria-label="Failed uploads">
-          {failures.map(({ id, name, text, error }) => (
-            <li key={id} class="problem">
-              <div>
-                <strong class="breakable" dir="auto">{name}</strong> {text}
-                {hasCode(error, "quota-exceeded") && <Holding error={error} />}
-              </div>
-              {uppy.getFile(id)?.error && (
-                <button type="button" aria-label={`Try again: ${name}`} onClick={() => void uppy.retryUpload(id)}>Try again</button>
-              )}
-              <button type="button" class="plain" aria-label={`Dismiss the message about ${name}`} onClick={() => dismiss(id)}>
-                <Icon name="close" />
-              </button>
-            </li>
-          ))}
-        </ul>
+      <Chooser directory={directory} />
+      <Queue offline={offline} onOpen={onOpen} />
+      <Failures />
+      <Unfinished onOpen={onOpen} />
+      <Asking />
+      {dragging && (
+        <div class="drop-over" aria-hidden="true">
+          <p><Icon name="upload" /> {directory ? `Drop to upload into ${directory}` : "Drop to upload"}</p>
+        </div>
       )}
-      <Losing />
-      <Unfinished here={here} onOpen={onOpen} />
     </div>
   );
 }
 
-/** Asks before the stored parts of uploads are deleted. */
-function Losing() {
-  const [loss, setLoss] = useState<Loss | null>(null);
-  useEffect(() => losses.on("loss", setLoss), []);
-  if (!loss) return null;
-  const { names, bytes, abort } = loss;
-  const one = names.length === 1;
+function Chooser({ directory }: { directory: string }) {
+  const files = useRef<HTMLInputElement>(null);
+  const folder = useRef<HTMLInputElement>(null);
+  const chosen = (input: HTMLInputElement) => {
+    if (input.files?.length) upload([...input.files], directory);
+    // So that the same file can be chosen again.
+    input.value = "";
+  };
   return (
-    <Confirm
-      title={one ? "Abort this upload?" : `Abort ${names.length} uploads?`}
-      text={`The stored ${one ? `part of ${names[0]}` : "parts"} (${size(bytes)}) will be deleted.`}
-      action="Abort"
-      otherwise={one ? "Keep it" : "Keep them"}
-      onConfirm={async () => abort()}
-      onClose={() => setLoss(null)}
-    />
+    <div class="chooser" data-testid="chooser">
+      <span class="chooser-sign"><Icon name="upload" /></span>
+      <p>Drop files or folders anywhere, or paste them</p>
+      <div class="chooser-buttons">
+        <button type="button" class="primary" onClick={() => files.current?.click()}>Choose files</button>
+        {"webkitdirectory" in HTMLInputElement.prototype && (
+          <button type="button" onClick={() => folder.current?.click()}>Choose a folder</button>
+        )}
+      </div>
+      <p class="hint breakable">{directory ? `They go into ${directory}. ` : ""}Any size. If the connection drops, your upload resumes.</p>
+      <input ref={files} type="file" multiple hidden aria-label="Files to upload" onChange={(event) => chosen(event.currentTarget)} />
+      <input
+        ref={(input) => {
+          folder.current = input;
+          input?.setAttribute("webkitdirectory", "");
+        }}
+        type="file"
+        hidden
+        aria-label="Folder to upload"
+        onChange={(event) => chosen(event.currentTarget)}
+      />
+    </div>
+  );
+}
+
+function Failures() {
+  useBatch();
+  const all = failures();
+  const again = all.filter(({ item }) => item);
+  if (all.length === 0) return null;
+  const quota = all.find(({ item }) => isOfQuota(item?.error));
+  const more = all.length - LISTED;
+  return (
+    <section class="failures" aria-labelledby="failures">
+      <h2 id="failures">{count(all.length)} failed</h2>
+      <ul aria-label="Failed uploads">
+        {all.slice(0, LISTED).map((failure) => <FailureRow key={failure.key} failure={failure} />)}
+      </ul>
+      {more > 0 && <p class="hint">And {more.toLocaleString("en")} more.</p>}
+      {quota && isOfQuota(quota.item?.error) && <div class="problem"><Holding error={quota.item.error} /></div>}
+      {all.length > 1 && (
+        <div class="actions">
+          {again.length > 1 && <button type="button" onClick={() => tryAgain(again)}>Try all again</button>}
+          <button type="button" onClick={() => all.forEach(dismiss)}>Dismiss all</button>
+        </div>
+      )}
+    </section>
+  );
+}
+
+function FailureRow({ failure }: { failure: Failure }) {
+  const { name, text, item } = failure;
+  return (
+    <li class="problem">
+      <div><strong class="breakable" dir="auto">{name}</strong> {text}</div>
+      {item && <button type="button" aria-label={`Try again: ${name}`} onClick={() => tryAgain([failure])}>Try again</button>}
+      <button type="button" class="plain" aria-label={`Dismiss the message about ${name}`} onClick={() => dismiss(failure)}>
+        <Icon name="close" />
+      </button>
+    </li>
+  );
+}
+
+/** Asks about a file whose name is taken. */
+function Asking() {
+  const id = useId();
+  const [question, setQuestion] = useState<Question | null>(null);
+  const [all, setAll] = useState(false);
+  useEffect(() => events.on("question", setQuestion), []);
+  if (!question) return null;
+  const { item: { file, directory }, there } = question;
+  const answer = (choice: Choice) => {
+    setQuestion(null);
+    question.answer(choice, all);
+    setAll(false);
+  };
+  return (
+    <Dialog key={file.name} title="A file of this name is there" onClose={() => answer("skip")}>
+      <p class="breakable">
+        <strong dir="auto">{file.name}</strong> is {directory ? <>in <strong dir="auto">{directory}</strong></> : "there"} already,
+        with other content ({size(there.size)}). Yours has {size(file.size)}.
+      </p>
+      <label class="check" for={id}>
+        <input id={id} type="checkbox" checked={all} onChange={(event) => setAll(event.currentTarget.checked)} /> The same for all others
+      </label>
+      <div class="actions">
+        <button type="button" class="primary" autofocus onClick={() => answer("both")}>Keep both</button>
+        <button type="button" onClick={() => answer("replace")}>Replace</button>
+        <button type="button" onClick={() => answer("skip")}>Skip</button>
+      </div>
+    </Dialog>
   );
 }

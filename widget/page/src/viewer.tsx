@@ -1,40 +1,73 @@
 /** One file: view, rename, tag, share, download, delete. */
 
 import { useEffect, useId, useRef, useState } from "preact/hooks";
-import { changeFile, deleteFile, downloadUrl, fileUrl, getFile, type Manifest, mintLink, pictureUrl } from "./api.js";
+import { remove as removeItems } from "./actions.js";
+import { changeFile, downloadUrl, fileUrl, getFile, type Manifest, pictureUrl } from "./api.js";
 import { Confirm, Dialog } from "./dialog.js";
+import { folderHref } from "./folders.js";
 import { Growing, useGrowing } from "./growing.js";
 import { Icon, kindOf } from "./icons.js";
 import { announce } from "./live.js";
 import { tell } from "./news.js";
+import { PdfPreview } from "./pdf.js";
 import { Picture, suited, VIEWER } from "./picture.js";
-import { duration, moment, sentenceHere, sentenceOfLink, size } from "./words.js";
-
-const DURATIONS = [[3600, "1 hour"], [86_400, "1 day"], [604_800, "1 week"], [2_592_000, "30 days"]] as const;
+import { isText, TextPreview } from "./preview.js";
+import { ShareDialog } from "./share.js";
+import { duration, moment, sentenceHere, size } from "./words.js";
 
 interface ViewerProps {
   id: string;
+  /** The files of the list behind the viewer, in its order. */
+  list: string[];
+  onOpen: (id: string) => void;
   onClose: () => void;
   onDeleted: () => void;
 }
 
-export function Viewer({ id, onClose, onDeleted }: ViewerProps) {
+/** The arrow keys lead to the files before and after this one, where they do nothing else. */
+function useArrows(previous: string | undefined, next: string | undefined, onOpen: (id: string) => void): void {
+  useEffect(() => {
+    const press = (event: KeyboardEvent) => {
+      const step = event.key === "ArrowLeft" ? previous : event.key === "ArrowRight" ? next : undefined;
+      const used = event.target instanceof Element && event.target.closest("input, textarea, select, video, audio, pre");
+      const dialogs = document.querySelectorAll("dialog").length;
+      if (step === undefined || used || dialogs > 1 || event.ctrlKey || event.altKey || event.metaKey) return;
+      event.preventDefault();
+      onOpen(step);
+    };
+    document.addEventListener("keydown", press);
+    return () => document.removeEventListener("keydown", press);
+  }, [previous, next]);
+}
+
+export function Viewer({ id, list, onOpen, onClose, onDeleted }: ViewerProps) {
+  const at = list.indexOf(id);
+  const [previous, next] = at < 0 ? [] : [list[at - 1], list[at + 1]];
+  useArrows(previous, next, onOpen);
   const [file, setFile] = useState<Manifest | null>(null);
   const [failure, setFailure] = useState("");
   useEffect(() => {
-    getFile(id).then(setFile, (error: unknown) => setFailure(sentenceHere(error)));
+    let wanted = true;
+    setFailure("");
+    getFile(id).then(
+      (found) => wanted && setFile(found),
+      (error: unknown) => wanted && (setFile(null), setFailure(sentenceHere(error))),
+    );
+    return () => {
+      wanted = false;
+    };
   }, [id]);
   const changed = (after: Manifest) => {
     setFile(after);
     tell("files");
   };
   return (
-    <Dialog title={file?.name ?? "File"} onClose={onClose} wide>
+    <Dialog title={file?.name ?? "File"} onClose={onClose} wide before={<Steps {...{ previous, next, onOpen }} />}>
       {failure && <p class="problem" role="alert">{failure}</p>}
       {file?.state === "uploading" && <Arriving file={file} onChanged={setFile} />}
       {file && file.state !== "uploading" && (
         <>
-          <Media file={file} />
+          <Media key={file._id} file={file} />
           <Actions file={file} onDeleted={onDeleted} />
           <div class="details">
             <Name key={file.name} file={file} onChanged={changed} />
@@ -44,6 +77,26 @@ export function Viewer({ id, onClose, onDeleted }: ViewerProps) {
         </>
       )}
     </Dialog>
+  );
+}
+
+interface StepsProps {
+  previous: string | undefined;
+  next: string | undefined;
+  onOpen: (id: string) => void;
+}
+
+function Steps({ previous, next, onOpen }: StepsProps) {
+  if (!previous && !next) return null;
+  return (
+    <div class="steps">
+      <button type="button" class="plain" aria-label="Previous file" title="Previous ( ← )" disabled={!previous} onClick={() => previous && onOpen(previous)}>
+        <Icon name="previous" />
+      </button>
+      <button type="button" class="plain" aria-label="Next file" title="Next ( → )" disabled={!next} onClick={() => next && onOpen(next)}>
+        <Icon name="next" />
+      </button>
+    </div>
   );
 }
 
@@ -66,6 +119,8 @@ function Media({ file }: { file: Manifest }) {
   if (kind === "image" && file.mime_type !== "image/svg+xml") {
     return <Picture class="media" file={file} quality={VIEWER} alt={file.name} onNone={fail} />;
   }
+  if (!broken && file.mime_type === "application/pdf") return <PdfPreview file={file} onNone={fail} />;
+  if (!broken && isText(file)) return <TextPreview file={file} onNone={fail} />;
   return (
     <div class="media none">
       <Icon name="file" />
@@ -76,21 +131,21 @@ function Media({ file }: { file: Manifest }) {
 
 function Actions({ file, onDeleted }: { file: Manifest; onDeleted: () => void }) {
   const [asking, setAsking] = useState(false);
+  const [sharing, setSharing] = useState(false);
   const remove = async () => {
-    await deleteFile(file._id);
-    announce(`${file.name} was deleted.`);
-    tell("files");
+    await removeItems([{ key: file._id, file }]);
     onDeleted();
   };
   return (
     <div class="actions">
       <a class="button primary" href={downloadUrl(file._id)} download><Icon name="download" /> Download</a>
-      <Share file={file} />
+      <button type="button" onClick={() => setSharing(true)}><Icon name="share" /> Share</button>
       <button type="button" class="danger-plain" onClick={() => setAsking(true)}><Icon name="trash" /> Delete</button>
+      {sharing && <ShareDialog item={{ key: file._id, file }} onClose={() => setSharing(false)} />}
       {asking && (
         <Confirm
           title="Delete this file?"
-          text={`${file.name} (${size(file.size ?? 0)}) will be deleted permanently, and links to it will stop working.`}
+          text={`${file.name} (${size(file.size ?? 0)}) will be deleted, and links to it will stop working. You can undo this, as long as it is in the trash.`}
           action="Delete"
           onConfirm={remove}
           onClose={() => setAsking(false)}
@@ -98,49 +153,6 @@ function Actions({ file, onDeleted }: { file: Manifest; onDeleted: () => void })
       )}
     </div>
   );
-}
-
-/** A link that works without signing in, for a limited time. */
-function Share({ file }: { file: Manifest }) {
-  const id = useId();
-  const [seconds, setSeconds] = useState<number>(DURATIONS[1][0]);
-  const [link, setLink] = useState("");
-  const [said, setSaid] = useState("");
-  const field = useRef<HTMLInputElement>(null);
-  const share = async () => {
-    setLink("");
-    try {
-      const made = await mintLink(file._id, seconds);
-      setLink(made);
-      const ends = moment(Date.now() + seconds * 1000);
-      setSaid((await copied(made)) ? `Copied. It works until ${ends}.` : `Copy it from here. It works until ${ends}.`);
-    } catch (error) {
-      setSaid(sentenceOfLink(error));
-    }
-  };
-  useEffect(() => field.current?.select(), [link]);
-  return (
-    <div class="share">
-      <div class="joined">
-        <button type="button" onClick={share}><Icon name="link" /> Copy link</button>
-        <label class="unseen" for={`${id}-for`}>How long the link works</label>
-        <select id={`${id}-for`} value={seconds} onChange={(event) => setSeconds(Number(event.currentTarget.value))}>
-          {DURATIONS.map(([value, label]) => <option key={value} value={value}>{label}</option>)}
-        </select>
-      </div>
-      {link && <input ref={field} readOnly value={link} aria-label="The link" class="link" />}
-      <p class="hint" role="status">{said}</p>
-    </div>
-  );
-}
-
-async function copied(text: string): Promise<boolean> {
-  try {
-    await navigator.clipboard.writeText(text);
-    return true;
-  } catch {
-    return false; // not allowed, or missing, as on a page without TLS
-  }
 }
 
 interface ChangeProps {
@@ -240,9 +252,12 @@ function Facts({ file }: { file: Manifest }) {
       {file.media?.artist && <div><dt>Artist</dt><dd>{file.media.artist}</dd></div>}
       {file.blobs && <div><dt>Kept in</dt><dd>{KEPT_IN[file.blobs]}</dd></div>}
       {file.public && <div><dt>Public</dt><dd>Anyone with its address can fetch it</dd></div>}
+      {file.sender && <div><dt>Sent by</dt><dd class="breakable" dir="auto">{file.sender}</dd></div>}
       <div><dt>Uploaded</dt><dd>{moment(file.created_at)}</dd></div>
-      {file.directory && <div><dt>Directory</dt><dd class="breakable">{file.directory}</dd></div>}
-      {file.sha256 && <div><dt>SHA-256</dt><dd class="breakable"><code>{file.sha256}</code></dd></div>}
+      {file.directory && (
+        <div><dt>Folder</dt><dd class="breakable"><a href={folderHref(file.directory)} dir="auto">{file.directory}</a></dd></div>
+      )}
+      {file.sha256 && <div class="whole"><dt>SHA-256</dt><dd class="breakable"><code>{file.sha256}</code></dd></div>}
     </dl>
   );
 }

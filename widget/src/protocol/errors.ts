@@ -30,6 +30,7 @@ const SENTENCES: Readonly<Record<string, string>> = {
   "request-timeout": "The network was too slow. Try again.",
   "chunk-conflict":
     "The server has stored other bytes than the file has. Cancel this upload and start a new one.",
+  "offset-mismatch": "Something else sends this file, too. Let it finish, or cancel this upload and start a new one.",
   incomplete: "Parts of the file are missing on the server. Try again.",
   "already-complete":
     "The upload already finished, and its file stays on the server. Delete the file there, or ask the site to.",
@@ -48,7 +49,7 @@ const SENTENCES: Readonly<Record<string, string>> = {
   "storage-full": "The server's disk is full. Try again later.",
   // our own
   network: "The server cannot be reached. Check the network, then try again.",
-  "no-server": "No Lading server answers at this address. Check the address.",
+  "no-server": "No server that takes uploads answers at this address. Check the address.",
   "source-changed":
     "The file was changed, moved or deleted during the upload. Choose it again. " +
     "If its content is the same, the upload resumes. Files on a phone, a USB drive or in a cloud folder must stay available.",

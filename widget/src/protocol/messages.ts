@@ -25,6 +25,20 @@ export interface UploadRequest {
   readonly fingerprint?: string | undefined;
   readonly chunk_size?: number | undefined;
   readonly kind?: string | undefined;
+  /** Milliseconds since 1970, as `File.lastModified` has it. */
+  readonly modified_at?: number | undefined;
+  /** The file whose bytes the upload replaces; it keeps its id, name, directory and tags. */
+  readonly replaces?: string | undefined;
+}
+
+/** A request for HTTP, which takes times as text. */
+export function spoken<T extends { readonly modified_at?: number | undefined }>(
+  request: T,
+): Omit<T, "modified_at"> & { readonly modified_at?: string } {
+  const { modified_at: milliseconds, ...rest } = request;
+  return milliseconds === undefined
+    ? rest
+    : { ...rest, modified_at: new Date(milliseconds).toISOString() };
 }
 
 export type ClientMessage =

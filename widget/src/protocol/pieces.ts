@@ -33,6 +33,11 @@ export class Pieces {
     this.offered = upload.upload_size + total(upload.missing);
   }
 
+  /** Whether all known bytes are in flight or durable. */
+  get spent(): boolean {
+    return this.todo.length === 0;
+  }
+
   /** Whether all known bytes are durable. */
   get settled(): boolean {
     return this.todo.length === 0 && this.flying.size === 0;

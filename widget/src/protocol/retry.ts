@@ -33,6 +33,7 @@ export class Retry extends Error {
 /** Errors that the server's current list, or an undamaged connection, may cure. */
 const LIMITS: Readonly<Record<string, number>> = {
   "chunk-conflict": 3,
+  "offset-mismatch": 3,
   "out-of-bounds": 3,
   incomplete: 3,
   "already-complete": 3,

@@ -24,14 +24,17 @@ export const REF = 0;
 /** How many pieces in a row may arrive damaged before the upload fails. */
 const MOST_DAMAGED = 5;
 
-/** What a message means for the upload. `parting`: the server is about to close the connection. */
+/**
+ * What a message means for the upload. `parting`: the server is about to close the connection. `piece`: the error is
+ * about one piece and not about the file.
+ */
 export type Event =
   | { readonly type: "opened"; readonly upload: OpenedUpload }
   | { readonly type: "stored"; readonly start: number; readonly size: number }
   | { readonly type: "verifying"; readonly done: number; readonly total: number }
   | { readonly type: "complete"; readonly file: CompleteFile }
   | { readonly type: "closed" }
-  | { readonly type: "failed"; readonly error: UploadError }
+  | { readonly type: "failed"; readonly error: UploadError; readonly piece: boolean }
   | { readonly type: "parting"; readonly error: UploadError }
   | { readonly type: "away"; readonly retryAfter: number };
 
@@ -52,11 +55,17 @@ export class Sender {
   private pings = 0;
 
   constructor(
-    private readonly entry: Entry,
+    entry: Entry,
     token: string | undefined,
     client: string,
   ) {
-    this.out = [{ type: "hello", token, client }];
+    // The server reads the second message when it has accepted the first: so no round trip lies between them.
+    this.out = [
+      { type: "hello", token, client },
+      "id" in entry
+        ? { type: "resume", ref: REF, id: entry.id }
+        : { type: "create", ref: REF, request: entry.request },
+    ];
   }
 
   /** Bytes of pieces that `next` returned and the server has not answered. */
@@ -78,10 +87,13 @@ export class Sender {
     return this.phase === "open" || this.phase === "finishing";
   }
 
-  /** Whether every byte is durable and FINISH has not been sent. */
-  get whole(): boolean {
+  /**
+   * Whether every piece was returned by `next` and FINISH has not been sent. When they are sent, FINISH may follow at
+   * once: the server lets it wait for them.
+   */
+  get spent(): boolean {
     const { pieces } = this;
-    return this.phase === "open" && pieces !== null && pieces.size !== null && pieces.settled;
+    return this.phase === "open" && pieces !== null && pieces.size !== null && pieces.spent;
   }
 
   // -- what the driver calls
@@ -163,11 +175,6 @@ export class Sender {
     this.window = window;
     this.heartbeat = heartbeat;
     this.phase = "opening";
-    this.out.push(
-      "id" in this.entry
-        ? { type: "resume", ref: REF, id: this.entry.id }
-        : { type: "create", ref: REF, request: this.entry.request },
-    );
     return [];
   }
 
@@ -190,22 +197,23 @@ export class Sender {
     if (error.code === "checksum-mismatch" && this.damaged < MOST_DAMAGED) {
       this.damaged += 1;
       this.pieces?.again(start, size);
+      if (this.phase === "finishing") this.phase = "open"; // FINISH follows the piece once more
       return [];
     }
-    return [{ type: "failed", error }];
+    return [{ type: "failed", error, piece: true }];
   }
 
   private problem(error: UploadError): Event[] {
     const late = error.facts["slice_start"];
     if (typeof late === "number") this.pieces?.answered(late);
-    if (error.code === "incomplete" && this.phase === "finishing") {
+    if (error.code === "incomplete" && this.open) {
       this.phase = "open";
       this.pieces?.restart(asRanges(error.facts["missing"] ?? []));
       // The server named no missing range: only RESUME can find out what is missing.
-      if (this.pieces?.settled) return [{ type: "failed", error }];
+      if (this.pieces?.settled) return [{ type: "failed", error, piece: false }];
       return [];
     }
-    return [{ type: "failed", error }];
+    return [{ type: "failed", error, piece: false }];
   }
 
   private parting(error: UploadError): Event[] {

@@ -43,7 +43,8 @@ export const TABLES = {
           "fingerprint",
           "chunk_size",
           "kind",
-          "public"
+          "modified_at",
+          "replaces"
         ]
       },
       "RESUME": {
@@ -210,6 +211,10 @@ export const TABLES = {
     },
     "not-found": {
       "title": "There is no such thing here.",
+      "retryable": false
+    },
+    "rejected": {
+      "title": "The site's check refused the file; it was deleted.",
       "retryable": false
     },
     "method-not-allowed": {

@@ -1,5 +1,5 @@
 /**
- * The CRC-32C of slices of a blob, computed in a worker where possible.
+ * The CRC-32C of slices of a blob, and the SHA-256 of whole ones, computed in a worker where possible.
  *
  * The page has one worker, which starts with the first slice and ends with the last upload. Where the
  * page's policy, an old browser or Node allows no worker, the main thread computes the sums. The worker
@@ -8,7 +8,8 @@
  */
 
 import { type Crc32c, loadCrc32c } from "./crc32c.js";
-import { type Answer, type Job, type Summed, summed } from "./sums.js";
+import { sha256Of } from "./digest.js";
+import { type Answer, type Job, type Stop, type Summed, summed } from "./sums.js";
 
 let inline: Promise<Crc32c> | undefined;
 
@@ -22,9 +23,11 @@ export async function summedHere(blob: Blob): Promise<Summed> {
   return summed(blob, await crc32cHere());
 }
 
-interface Waiting extends Job {
-  readonly resolve: (summed: Summed) => void;
-  readonly reject: (error: unknown) => void;
+interface Waiting {
+  readonly job: Job;
+  readonly answered: (answer: Answer) => void;
+  /** Do the job on this thread. */
+  readonly here: () => void;
 }
 
 /** Computes sums in a worker, or on this thread where no worker runs. */
@@ -46,37 +49,50 @@ class ChecksumWorker {
     }
   }
 
-  sum(blob: Blob): Promise<Summed> {
-    const id = this.jobs++;
-    return new Promise((resolve, reject) => {
-      const job = { id, blob, resolve, reject };
-      if (this.worker === undefined) return this.here(job);
-      this.waiting.set(id, job);
-      this.worker.postMessage({ id, blob } satisfies Job);
-    });
+  async sum(blob: Blob): Promise<Summed> {
+    const answer = await this.ask(blob, "crc32c", () => summedHere(blob));
+    return "data" in answer ? answer : { data: blob, crc32c: (answer as { crc32c: number }).crc32c };
+  }
+
+  async sha256(blob: Blob, signal: AbortSignal): Promise<string> {
+    const here = async (): Promise<{ sha256: string }> => ({ sha256: await sha256Of(blob, signal) });
+    return ((await this.ask(blob, "sha256", here, signal)) as { sha256: string }).sha256;
   }
 
   end(): void {
     this.giveUp();
   }
 
+  private ask<T>(blob: Blob, sum: Job["sum"], here: () => Promise<T>, signal?: AbortSignal): Promise<Answer | T> {
+    const job: Job = { id: this.jobs++, blob, sum };
+    return new Promise((resolve, reject) => {
+      const answered = (answer: Answer): void => {
+        if ("error" in answer) reject(new DOMException(answer.error.message, answer.error.name));
+        else resolve(answer);
+      };
+      const waiting = { job, answered, here: () => void here().then(resolve, reject) };
+      if (this.worker === undefined) return waiting.here();
+      this.waiting.set(job.id, waiting);
+      this.worker.postMessage(job);
+      signal?.addEventListener("abort", () => {
+        if (!this.waiting.delete(job.id)) return;
+        this.worker?.postMessage({ stop: job.id } satisfies Stop);
+        reject(signal.reason);
+      });
+    });
+  }
+
   private answer(answer: Answer): void {
-    const job = this.waiting.get(answer.id);
+    const waiting = this.waiting.get(answer.id);
     this.waiting.delete(answer.id);
-    if (job === undefined) return;
-    if ("crc32c" in answer) job.resolve({ data: job.blob, crc32c: answer.crc32c });
-    else job.reject(new DOMException(answer.error.message, answer.error.name));
+    waiting?.answered(answer);
   }
 
   private giveUp(): void {
     this.worker?.terminate();
     this.worker = undefined;
-    for (const job of this.waiting.values()) this.here(job);
+    for (const { here } of this.waiting.values()) here();
     this.waiting.clear();
-  }
-
-  private here({ blob, resolve, reject }: Waiting): void {
-    summedHere(blob).then(resolve, reject);
   }
 }
 
@@ -96,6 +112,11 @@ export class Checksums {
   /** Read a blob of at most one piece and compute its sum, in the worker if possible. */
   sum(blob: Blob): Promise<Summed> {
     return this.shared.sum(blob);
+  }
+
+  /** The SHA-256 of a blob of any size as hexadecimal digits, in the worker if possible. */
+  sha256(blob: Blob, signal: AbortSignal): Promise<string> {
+    return this.shared.sha256(blob, signal);
   }
 
   end(): void {

@@ -19,6 +19,18 @@ export async function sha256Of(blob: Blob, signal?: AbortSignal): Promise<string
   return whole(blob, (await createSHA256()).init(), signal);
 }
 
+/** The SHA-1 of a blob as hexadecimal digits; undefined on pages without TLS, which cannot compute it. */
+export async function sha1Of(blob: Blob): Promise<string | undefined> {
+  if (globalThis.crypto.subtle === undefined) return undefined;
+  return hex(new Uint8Array(await crypto.subtle.digest("SHA-1", await blob.arrayBuffer())));
+}
+
+/** Hexadecimal digits in Base64. */
+export function base64(digits: string): string {
+  const bytes = digits.match(/../g)?.map((pair) => Number.parseInt(pair, 16)) ?? [];
+  return btoa(String.fromCharCode(...bytes));
+}
+
 /** The CRC-32C of a blob. Rejects with the blob's own error. */
 export async function crc32cOf(blob: Blob, signal?: AbortSignal): Promise<number> {
   return Number.parseInt(await whole(blob, (await createCRC32(0x82f63b78)).init(), signal), 16);

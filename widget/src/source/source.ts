@@ -2,7 +2,6 @@
 
 import { Checksums, crc32cHere, summedHere } from "./checksum.js";
 import { UploadError } from "../protocol/errors.js";
-import { sha256Of } from "./digest.js";
 import { fingerprintOf, randomFingerprint, sameButTime, timelessFingerprintOf } from "./fingerprint.js";
 import type { OpenedUpload } from "../protocol/messages.js";
 import type { Summed } from "./sums.js";
@@ -21,7 +20,7 @@ export interface Source {
   fingerprint(): Promise<string>;
   /** Whether samples of the content fit a fingerprint, whatever the time of the last change. */
   resembles(fingerprint: unknown): Promise<boolean>;
-  /** The SHA-256 of all bytes, read once more; undefined where they can be read only once. */
+  /** The SHA-256 of all bytes, read once more, and once until `close`; undefined where they can be read only once. */
   sha256(signal: AbortSignal): Promise<string | undefined>;
   /** A transport opened the upload. `wake` is called when more can be read, or the source ended. */
   opened(upload: OpenedUpload, window: number, wake: () => void): void;
@@ -59,6 +58,9 @@ class BlobSource implements Source {
   private checksums: Checksums | undefined;
   private known: Promise<string> | undefined;
   private timeless: Promise<string> | undefined;
+  private digest: Promise<string> | undefined;
+  /** Aborted by `close`. */
+  private digesting = new AbortController();
 
   constructor(
     private readonly blob: Blob,
@@ -95,11 +97,22 @@ class BlobSource implements Source {
     return fingerprint === (await this.timeless);
   }
 
+  /** It goes on when the signal is aborted: the next attempt needs it, too. */
   async sha256(signal: AbortSignal): Promise<string> {
+    signal.throwIfAborted();
+    this.digest ??= this.whole();
+    const stopped = new Promise<never>((_, reject) => {
+      signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+    });
+    return Promise.race([this.digest, stopped]);
+  }
+
+  private async whole(): Promise<string> {
+    this.checksums ??= new Checksums();
     try {
-      return await sha256Of(this.blob, signal);
+      return await this.checksums.sha256(this.blob, this.digesting.signal);
     } catch (error) {
-      signal.throwIfAborted();
+      this.digest = undefined;
       throw changed(error);
     }
   }
@@ -136,6 +149,8 @@ class BlobSource implements Source {
   }
 
   close(): void {
+    this.digesting.abort(new DOMException("closed", "AbortError"));
+    this.digesting = new AbortController();
     this.checksums?.end();
     this.checksums = undefined;
   }

@@ -1,4 +1,4 @@
-/** The sum of one slice of a blob, and the messages between the main thread and the worker. */
+/** The sums of blobs, and the messages between the main thread and the worker. */
 
 import type { Crc32c } from "./crc32c.js";
 
@@ -8,13 +8,21 @@ export interface Summed {
   readonly crc32c: number;
 }
 
+/** Read a blob of at most one piece for its CRC-32C, or any blob for the SHA-256 of its whole. */
 export interface Job {
   readonly id: number;
   readonly blob: Blob;
+  readonly sum: "crc32c" | "sha256";
+}
+
+/** The answer to a job is not wanted any more. */
+export interface Stop {
+  readonly stop: number;
 }
 
 export type Answer =
   | { readonly id: number; readonly crc32c: number }
+  | { readonly id: number; readonly sha256: string }
   | { readonly id: number; readonly error: { readonly name: string; readonly message: string } };
 
 /** Read a blob and compute its sum on this thread. Rejects with the blob's own error. */

@@ -4,7 +4,7 @@
  */
 
 import { hasCode } from "../protocol/errors.js";
-import { asRanges, type CompleteFile, openedUpload } from "../protocol/messages.js";
+import { asRanges, type CompleteFile, openedUpload, spoken } from "../protocol/messages.js";
 import { Pieces, type Range } from "../protocol/pieces.js";
 import { judge } from "../protocol/retry.js";
 import type { Summed } from "../source/sums.js";
@@ -59,7 +59,7 @@ export class HttpTransfer {
     const found =
       "id" in entry
         ? await this.request("GET", `/v1/uploads/${entry.id}`)
-        : await this.request("POST", "/v1/uploads", entry.request);
+        : await this.request("POST", "/v1/uploads", spoken(entry.request));
     this.signal.throwIfAborted(); // an ended transfer reports nothing
     const upload = openedUpload({ ...found, id: found["_id"] });
     this.id = upload.id;
@@ -127,8 +127,9 @@ export class HttpTransfer {
       const { source, listener, sha256 } = this.payload;
       source.confirm();
       listener.verifying(0);
+      const digest = await sha256();
       const finished = await finish(this.api, `/v1/uploads/${this.id}/finish`, {
-        json: { size: this.pieces.size, sha256 },
+        json: { size: this.pieces.size, sha256: digest },
         signal: this.signal,
         verifying: (done) => listener.verifying(done),
       });

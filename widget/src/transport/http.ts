@@ -21,13 +21,26 @@ export interface Request {
   readonly timeout?: number;
 }
 
+/** A response and its whole body. */
+export interface Exchange {
+  readonly response: Response;
+  readonly text: string;
+}
+
 export class Api {
+  /** The server's address, without a slash at the end. */
+  readonly base: string;
+  /** Whether an answer came that only a Lading server gives. */
+  recognized = false;
+
   constructor(
-    /** The server's address, without a slash at the end. */
-    readonly base: string,
+    /** The server's address as the page gave it. */
+    readonly address: string,
     readonly credential: Credential,
     private readonly fetch: typeof globalThis.fetch,
-  ) {}
+  ) {
+    this.base = address.replace(/\/+$/, "");
+  }
 
   /** The absolute form of an address from the server, which may be below a path of a site. */
   absolute(address: string): string {
@@ -41,25 +54,13 @@ export class Api {
 
   /** Send a request and return the JSON object of its response; an empty one for no body. */
   async json(method: string, path: string, request: Request = {}): Promise<Json> {
-    const token = await this.credential.get();
-    const headers: Record<string, string> = { ...request.headers };
-    if (token !== undefined) headers["Authorization"] = `Bearer ${token}`;
-    if (request.json !== undefined) headers["Content-Type"] = "application/json";
-    const signals = [
-      AbortSignal.timeout(request.timeout ?? TIMEOUT),
-      ...(request.signal ? [request.signal] : []),
-    ];
     try {
-      const response = await this.fetch(this.base + path, {
-        method,
-        headers,
-        body: request.json === undefined ? (request.body ?? null) : JSON.stringify(request.json),
-        signal: AbortSignal.any(signals),
-        cache: "no-store",
-      });
-      const text = await response.text();
+      const { response, text } = await this.exchange(method, this.base + path, request);
       if (!response.ok) throw refusal(response, text);
-      return text === "" ? {} : asMap(JSON.parse(text));
+      if (text === "") return {};
+      const answer = asMap(JSON.parse(text));
+      this.recognized = true;
+      return answer;
     } catch (error) {
       if (error instanceof UploadError) throw this.noted(error);
       if (error instanceof SyntaxError) throw notALadingServer();
@@ -67,10 +68,33 @@ export class Api {
     }
   }
 
+  /**
+   * Send a request to any address, and return its response, whatever it is. The credential goes to this
+   * server only. Rejects with the error of the token's function or of `fetch`.
+   */
+  async exchange(method: string, url: string, request: Request = {}): Promise<Exchange> {
+    const headers: Record<string, string> = { ...request.headers };
+    const token = sameOrigin(url, this.base) ? await this.credential.get() : undefined;
+    if (token !== undefined) headers["Authorization"] = `Bearer ${token}`;
+    if (request.json !== undefined) headers["Content-Type"] = "application/json";
+    const signals = [
+      AbortSignal.timeout(request.timeout ?? TIMEOUT),
+      ...(request.signal ? [request.signal] : []),
+    ];
+    const response = await this.fetch(url, {
+      method,
+      headers,
+      body: request.json === undefined ? (request.body ?? null) : JSON.stringify(request.json),
+      signal: AbortSignal.any(signals),
+      cache: "no-store",
+    });
+    return { response, text: await response.text() };
+  }
+
   /** Whether this is a page of another site than the server: a browser asks the server first what it may send. */
   get crossesOrigins(): boolean {
     const own = ownOrigin();
-    return own !== undefined && new URL(this.base).origin !== own;
+    return own !== undefined && !sameOrigin(this.base, own);
   }
 
   /** What to check on another site's server: browsers do not tell a refusal from a lost network. */
@@ -81,8 +105,13 @@ export class Api {
 
   private noted(error: UploadError): UploadError {
     if (error.code === "unauthorized") this.credential.refused();
+    if ("code" in error.facts) this.recognized = true; // it came as a problem document
     return error.code === "invalid-message" ? notALadingServer() : error;
   }
+}
+
+function sameOrigin(one: string, other: string): boolean {
+  return new URL(one).origin === new URL(other).origin;
 }
 
 /** The origin of this page; undefined outside of a browser. */
@@ -108,13 +137,14 @@ const BY_STATUS: Readonly<Record<number, string>> = {
 /** Statuses by which proxies in front of a site report that they cannot reach it. */
 const UNREACHED = { first: 520, last: 530 };
 
-function codeOf(status: number): string {
+/** The code for a response that is no problem document. */
+export function codeOf(status: number): string {
   if (status >= UNREACHED.first && status <= UNREACHED.last) return "unavailable";
   return BY_STATUS[status] ?? "internal";
 }
 
 /** The error for a response. One that is not a problem document comes from a proxy in between. */
-function refusal(response: Response, text: string): UploadError {
+export function refusal(response: Response, text: string): UploadError {
   const after = Number.parseInt(response.headers.get("Retry-After") ?? "", 10);
   const waits = Number.isNaN(after) ? {} : { retry_after: after };
   if (response.headers.get("Content-Type")?.startsWith("application/problem+json")) {

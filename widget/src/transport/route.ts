@@ -1,6 +1,9 @@
 /** The choice between WebSocket and plain HTTP, made for each attempt. */
 
-/** How the bytes travel. `auto`: WebSocket, or plain HTTP where no WebSocket can be opened. */
+/**
+ * How the bytes travel. `auto`: WebSocket, or plain HTTP where no WebSocket can be opened, or tus where the
+ * server is none of Lading's and speaks that.
+ */
 export type Transport = "auto" | "websocket" | "http";
 
 /** How many times in a row a WebSocket may fail to open: before one has opened, and afterwards. */

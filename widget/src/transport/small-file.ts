@@ -2,15 +2,17 @@
  * A small file by one request. Source: docs/http-api.md, "Files".
  *
  * If its answer was lost, the file may be stored. So before the bytes are sent again, a file with the
- * same name, directory, size and SHA-256 is looked for: no file is stored twice.
+ * same name, directory, size and SHA-256 is looked for. The first request may also still be under way in
+ * the server: so all tries have one key, and the server carries out one of them. No file is stored twice.
+ * Where the site approves files first, the answer may be 202: then the decision is waited for.
  */
 
 import { hasCode } from "../protocol/errors.js";
-import type { CompleteFile } from "../protocol/messages.js";
-import { sha256Of } from "../source/digest.js";
+import { type CompleteFile, spoken } from "../protocol/messages.js";
+import { base64, hex, sha256Of } from "../source/digest.js";
 import type { Source } from "../source/source.js";
 import type { Api, Json } from "./http.js";
-import { fileOf } from "./finish.js";
+import { fileOf, finish } from "./finish.js";
 import type { Kinds } from "./kinds.js";
 
 /** The longest query. Proxies take addresses of at least 8,000 characters; others are far stricter. */
@@ -28,13 +30,17 @@ export interface SmallRequest {
   readonly tags?: readonly string[] | undefined;
   readonly kind?: string | undefined;
   readonly sha256?: string | undefined;
+  readonly modified_at?: number | undefined;
 }
 
 export class SmallFile {
   /** Whether a request was sent and its answer not received. */
   private uncertain = false;
+  /** The id of what the site decides on. */
+  private approving: string | undefined;
   private sha256 = "";
   private running: Promise<CompleteFile | null> = Promise.resolve(null);
+  private readonly key = hex(crypto.getRandomValues(new Uint8Array(16)));
 
   constructor(
     private readonly api: Api,
@@ -52,9 +58,14 @@ export class SmallFile {
 
   /** The finished file; null when the server takes it only as an upload in pieces. */
   async send(signal: AbortSignal): Promise<CompleteFile | null> {
-    const sent = this.once(signal);
-    this.running = sent.catch(() => null);
-    return sent;
+    if (this.approving === undefined) {
+      const sent = this.once(signal);
+      this.running = sent.catch(() => null);
+      const file = await sent;
+      if (this.approving === undefined) return file;
+    }
+    const path = `/v1/uploads/${this.approving}/finish`;
+    return finish(this.api, path, { signal, verifying: () => undefined });
   }
 
   /** The file that the server has, perhaps although its answer was lost. For when nothing runs. */
@@ -73,9 +84,9 @@ export class SmallFile {
     return same && fileOf(same);
   }
 
-  /** Resolves with the file, if it was stored, when the running request has ended. */
-  async ended(): Promise<CompleteFile | undefined> {
-    return (await this.running) ?? this.found();
+  /** Resolves with the id of the file, if it was stored, when the running request has ended. */
+  async ended(): Promise<string | undefined> {
+    return (await this.running)?.id ?? this.approving ?? (await this.found())?.id;
   }
 
   private async once(signal: AbortSignal): Promise<CompleteFile | null> {
@@ -86,7 +97,10 @@ export class SmallFile {
     this.sha256 = await sha256Of(body);
     signal.throwIfAborted();
     const { mime_type, sha256 } = this.request;
-    const headers: Record<string, string> = { "Content-Digest": digestField(this.sha256) };
+    const headers: Record<string, string> = {
+      "Content-Digest": digestField(this.sha256),
+      "Idempotency-Key": `"${this.key}"`,
+    };
     if (mime_type !== undefined) headers["Content-Type"] = mime_type;
     if (sha256 !== undefined) headers["Repr-Digest"] = digestField(sha256);
     this.uncertain = true;
@@ -94,7 +108,9 @@ export class SmallFile {
       const path = `/v1/files?${queryOf(this.request)}`;
       const manifest = await this.api.json("POST", path, { body, headers, signal });
       this.uncertain = false;
-      return fileOf(manifest);
+      if (manifest["state"] !== "approving") return fileOf(manifest);
+      this.approving = String(manifest["_id"]);
+      return null;
     } catch (error) {
       if (!hasCode(error, "network")) this.uncertain = signal.aborted;
       // The server's own limit may be smaller.
@@ -104,16 +120,17 @@ export class SmallFile {
   }
 }
 
-function queryOf({ name, directory, tags, kind }: SmallRequest): string {
+function queryOf(request: SmallRequest): string {
+  const { name, directory, tags, kind, modified_at } = spoken(request);
   const query = new URLSearchParams({ name });
   if (directory) query.set("directory", directory);
   if (kind !== undefined) query.set("kind", kind);
+  if (modified_at !== undefined) query.set("modified_at", modified_at);
   for (const tag of tags ?? []) query.append("tag", tag);
   return query.toString();
 }
 
 /** A field of RFC 9530 for a SHA-256 in hexadecimal digits. */
 function digestField(sha256: string): string {
-  const bytes = sha256.match(/../g)?.map((pair) => Number.parseInt(pair, 16)) ?? [];
-  return `sha-256=:${btoa(String.fromCharCode(...bytes))}:`;
+  return `sha-256=:${base64(sha256)}:`;
 }

@@ -37,6 +37,8 @@ export class SocketTransfer {
   /** The problem that the server sent before it closes the connection. */
   private parting: UploadError | undefined;
   /** Ends the wait for the answer to ABORT. */
+  /** Whether the digest for FINISH is waited for. */
+  private asked = false;
   private aborted: (deleted: boolean) => void = () => undefined;
   private resolve!: (file: CompleteFile) => void;
   private reject!: (error: unknown) => void;
@@ -120,7 +122,8 @@ export class SocketTransfer {
       case "stored":
         this.steps += 1;
         source.release(event.start);
-        return listener.stored(this.sender.pieces?.stored ?? 0);
+        listener.stored(this.sender.pieces?.stored ?? 0);
+        return this.maybeVerifying();
       case "verifying":
         return listener.verifying(event.done);
       case "complete":
@@ -135,13 +138,13 @@ export class SocketTransfer {
         return this.leave(new Retry(error, { after: Math.min(event.retryAfter, 60) }));
       }
       case "failed":
-        return this.failed(event.error);
+        return this.failed(event.error, event.piece);
     }
   }
 
-  private failed(error: UploadError): void {
+  private failed(error: UploadError, piece: boolean): void {
     // The digest of the whole file differs: sending the same bytes again does not help.
-    if (this.sender.finishing && hasCode(error, "checksum-mismatch")) return this.reject(error);
+    if (this.sender.finishing && !piece && hasCode(error, "checksum-mismatch")) return this.reject(error);
     this.sender.leave();
     this.leave(judge(error));
   }
@@ -163,12 +166,30 @@ export class SocketTransfer {
     if (connection === undefined || this.over.signal.aborted) return;
     this.offer();
     for (let piece = sender.next(); piece !== null; piece = sender.next()) void this.send(piece);
-    if (sender.whole) {
-      this.payload.source.confirm();
-      sender.finish(this.payload.sha256);
-      this.payload.listener.verifying(0);
+    // Right behind the last piece: the server lets it wait until all are durable.
+    if (sender.spent && this.taken === 0 && !this.asked) {
+      this.finish().catch((error: unknown) => this.reject(error));
     }
     for (const message of sender.outgoing()) connection.send(encode(message));
+  }
+
+  /** The digest may take longer than the pieces. */
+  private async finish(): Promise<void> {
+    const { source, sha256 } = this.payload;
+    this.asked = true;
+    source.confirm();
+    this.maybeVerifying();
+    const digest = await sha256();
+    this.asked = false;
+    if (!this.sender.spent || this.taken > 0) return;
+    this.sender.finish(digest);
+    this.maybeVerifying();
+    this.pump();
+  }
+
+  private maybeVerifying(): void {
+    const { asked, sender } = this;
+    if ((asked || sender.finishing) && sender.pieces?.settled) this.payload.listener.verifying(0);
   }
 
   /** For a stream: pass on how far it can be read, and its size once that is known. */
@@ -191,6 +212,7 @@ export class SocketTransfer {
       if (this.leaving === undefined && sender.open) {
         this.steps += 1;
         connection?.send(this.joined(chunkHeader(REF, start, crc32c, end - start), data));
+        if (this.taken === 0) this.pump();
       } else {
         sender.pieces?.answered(start);
         this.maybeLeave();

@@ -22,7 +22,8 @@ export interface Payload {
   readonly listener: TransferListener;
   readonly credential: Credential;
   readonly timing: Timing;
-  readonly sha256: string | undefined;
+  /** The SHA-256 that the server is to check, once all bytes are there; undefined: none. */
+  readonly sha256: () => Promise<string | undefined>;
   /** Aborted to stop at once. What is stored stays on the server. */
   readonly signal: AbortSignal;
 }

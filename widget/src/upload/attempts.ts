@@ -21,6 +21,7 @@ import { SmallFile } from "../transport/small-file.js";
 import { SocketTransfer } from "../transport/socket-transfer.js";
 import type { Payload, TransferListener } from "../transport/transfer.js";
 import { Direct } from "./direct.js";
+import { Foreign } from "./foreign.js";
 import { findUnfinished, type Unfinished } from "./lookup.js";
 import { advance, idOf, mustLook, type Standing } from "./standing.js";
 
@@ -39,6 +40,8 @@ export interface Plan {
   readonly transport: Transport;
   readonly socket: SocketConstructor | undefined;
   readonly timing: Timing;
+  /** Whether the SHA-256 is computed while the bytes are sent. */
+  readonly digest: boolean;
   /** The most bytes of a file that is sent by one request; 0: every file is an upload in pieces. */
   readonly small: number;
   /** How the bytes are sent to the server's bucket; undefined: they are sent to the server. */
@@ -64,6 +67,7 @@ export class Attempts implements TransferListener {
   /** Set while one request is to carry the whole file. */
   private small: SmallFile | undefined;
   private readonly direct: Direct | undefined;
+  private readonly foreign: Foreign;
   private readonly kinds: Kinds;
   /** The SHA-256 that decides whether what is stored belongs to this file, if that is in doubt. */
   private sha256: string | undefined;
@@ -86,6 +90,8 @@ export class Attempts implements TransferListener {
     this.kinds = new Kinds(plan.api);
     this.small = smallOf(plan, this.kinds);
     this.direct = this.directOf(plan);
+    const shared = (): Promise<string | undefined> => this.sharedFingerprint();
+    this.foreign = new Foreign({ ...plan, allowed: transport === "auto", fingerprint: shared }, this);
   }
 
   /** The absolute form of an address that the server sent. */
@@ -97,6 +103,7 @@ export class Attempts implements TransferListener {
   async attempt(signal: AbortSignal): Promise<CompleteFile> {
     const { api, socket } = this.plan;
     const token = await this.token();
+    if (this.foreign.found) return this.sendByTus(signal);
     const file = await this.sendSmall(signal);
     if (file !== null) return file;
     if (mustLook(this.standing)) await this.look(signal);
@@ -117,6 +124,7 @@ export class Attempts implements TransferListener {
   /** Seconds to wait before the next attempt. Throws UploadError when there is none. */
   async recover(failure: unknown): Promise<number> {
     this.noteRoute(failure);
+    if (await this.foreign.turn(failure)) return 0;
     if (await this.startOver(failure)) return 0;
     // The digest of the whole upload differs: sending the same bytes again does not help.
     if (hasCode(failure, "checksum-mismatch") && this.small === undefined) throw failure;
@@ -136,7 +144,7 @@ export class Attempts implements TransferListener {
 
   /** Delete the upload over the connection that has it open. Returns whether the server did so. */
   async abort(): Promise<boolean> {
-    if (this.small !== undefined) return this.removeSmall(this.small);
+    if (this.small !== undefined && !this.foreign.found) return this.removeSmall(this.small);
     return (await this.current?.abort()) ?? false;
   }
 
@@ -214,8 +222,15 @@ export class Attempts implements TransferListener {
     const { source, timing, api } = this.plan;
     const id = idOf(this.standing);
     const entry: Entry = id === undefined ? await this.create() : { id };
-    const { sha256 } = this;
+    const sha256 = (): Promise<string | undefined> => this.digest(signal);
+    if (this.plan.digest) sha256().catch(() => undefined); // now, while the pieces are sent
     return { entry, source, listener: this, credential: api.credential, timing, sha256, signal };
+  }
+
+  /** The SHA-256 for the server to check, if one is known or wanted. */
+  private async digest(signal: AbortSignal): Promise<string | undefined> {
+    if (this.plan.digest) this.sha256 ??= await this.plan.source.sha256(signal);
+    return this.sha256;
   }
 
   private async create(): Promise<Entry> {
@@ -227,9 +242,8 @@ export class Attempts implements TransferListener {
 
   /** Ask for an earlier start, unless only this client can have one and it has sent no CREATE. */
   private async look(signal: AbortSignal): Promise<void> {
-    const { fingerprint, source } = this.plan;
-    const shared = source.rereadable && fingerprint !== null;
-    const asks = shared || this.standing.state === "requested";
+    const { source } = this.plan;
+    const asks = this.isShared || this.standing.state === "requested";
     const found = asks ? await this.unfinished(signal) : undefined;
     if (found?.doubtful === true) this.sha256 ??= await source.sha256(signal);
     this.standing = advance(this.standing, { type: "looked", id: found?.id });
@@ -237,15 +251,34 @@ export class Attempts implements TransferListener {
 
   private async unfinished(signal: AbortSignal): Promise<Unfinished | undefined> {
     const { api, source, request, fingerprint } = this.plan;
+    if (this.foreign.found) return this.foreign.find();
     const directory = await this.kinds.place(request.kind, request.directory ?? "", signal);
     const sought = { name: request.name, directory, fingerprint: await this.fingerprint() };
     return findUnfinished(api, source, { ...sought, alike: fingerprint === undefined }, signal);
   }
 
+  /** Whether another client can have begun the upload. */
+  private get isShared(): boolean {
+    return this.plan.source.rereadable && this.plan.fingerprint !== null;
+  }
+
+  /** The fingerprint, if another client can have begun the upload. */
+  private async sharedFingerprint(): Promise<string | undefined> {
+    return this.isShared ? this.fingerprint() : undefined;
+  }
+
+  /** One attempt at a server of another make. */
+  private async sendByTus(signal: AbortSignal): Promise<CompleteFile> {
+    if (mustLook(this.standing)) await this.look(signal);
+    const address = idOf(this.standing);
+    if (address === undefined) this.standing = advance(this.standing, { type: "creating" });
+    return this.foreign.send(address, signal);
+  }
+
   // -- past the server
 
   private directOf({ api, source, request, timing, put }: Plan): Direct | undefined {
-    if (put === undefined || !source.rereadable) return undefined;
+    if (put === undefined || !source.rereadable || request.replaces !== undefined) return undefined;
     const fingerprint = (): Promise<string> => this.fingerprint();
     return new Direct({ api, source, request, timing, put, fingerprint }, {
       announcing: () => (this.standing = advance(this.standing, { type: "creating" })),
@@ -290,9 +323,9 @@ export class Attempts implements TransferListener {
 
   /** Delete the file that the running request has stored. Returns whether nothing is left to delete. */
   private async removeSmall(small: SmallFile): Promise<boolean> {
-    const file = await small.ended();
-    if (file === undefined) return true;
-    const refusal = await this.deleteFile(file.id, new UploadError("already-complete"));
+    const id = await small.ended();
+    if (id === undefined) return true;
+    const refusal = await this.deleteFile(id, new UploadError("already-complete"));
     if (refusal !== undefined) throw refusal;
     return true;
   }
@@ -333,6 +366,10 @@ export class Attempts implements TransferListener {
   /** Returns why the file stays, when the credential cannot delete it. */
   private async delete(id: string): Promise<UploadError | undefined> {
     const { api } = this.plan;
+    if (this.foreign.found) {
+      await this.foreign.delete(id);
+      return undefined;
+    }
     try {
       await api.json("DELETE", `/v1/uploads/${id}`);
     } catch (error) {
@@ -362,6 +399,7 @@ function isGone(error: unknown): boolean {
 function smallOf({ api, source, request, small, id, fingerprint }: Plan, kinds: Kinds): SmallFile | undefined {
   const plain = source.rereadable && source.size !== null && request.chunk_size === undefined;
   if (!plain || id !== undefined || fingerprint !== undefined) return undefined;
+  if (request.replaces !== undefined) return undefined;
   if (!SmallFile.fits(source.size, request, small)) return undefined;
   return new SmallFile(api, source, request, kinds);
 }

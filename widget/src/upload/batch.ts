@@ -1,5 +1,5 @@
 /**
- * Many files as one task: queued, sent several at once, and reported as totals.
+ * Many files as one task: queued, sent several at once, and reported one by one and as totals.
  *
  * No step walks all files: totals are kept up to date, and events come at most four times a second. An
  * `Upload` exists only while its file is being sent. Small files go by one request each; so a thousand
@@ -7,10 +7,15 @@
  */
 
 import { UploadError } from "../protocol/errors.js";
+import type { Api } from "../transport/http.js";
+import { Tus } from "../transport/tus.js";
+import { type BatchFile, type BatchItem, type Choice, Entry, type Existing } from "./batch-item.js";
 import { Earlier } from "./earlier.js";
 import { Emitter } from "./emitter.js";
 import { apiOf, type UploadOptions } from "./options.js";
 import { Upload } from "./upload.js";
+
+export type { BatchFile, BatchItem, BatchItemState, Choice, Existing } from "./batch-item.js";
 
 /** Files of at most so many bytes go by one request. */
 export const SMALL = 1024 * 1024;
@@ -20,25 +25,26 @@ const LARGE_AT_ONCE = 3;
 /** Milliseconds between two reports. */
 const STEP = 250;
 
-/** The options of every upload of the batch. */
-export type BatchOptions = Omit<
-  UploadOptions,
-  "name" | "type" | "directory" | "fingerprint" | "id" | "sha256"
->;
-
-/** One file. Its directory is part of what is stored, like its name. */
-export interface BatchFile {
-  readonly file: File;
-  readonly directory?: string | undefined;
-  /** One of the server's kinds of files. Default: the one of the batch. */
-  readonly kind?: string | undefined;
+/** The options of every upload of the batch, and what becomes of files whose name is taken. */
+export interface BatchOptions
+  extends Omit<UploadOptions, "name" | "type" | "directory" | "fingerprint" | "id" | "sha256" | "replaces"> {
+  /** Asked when the server has other bytes under the same name. Default: both are kept. */
+  readonly exists?: ((item: BatchItem, there: Existing) => Promise<Choice>) | undefined;
 }
 
-export interface BatchFailure extends BatchFile {
+/** A file that is on the server. `skipped`: it was there already, and nothing was sent. */
+export interface BatchDone extends BatchFile {
+  readonly id: string;
+  /** The absolute address of its bytes. */
+  readonly url: string;
+  readonly skipped: boolean;
+}
+
+export interface BatchFailure extends BatchItem {
   readonly error: UploadError;
 }
 
-/** `done` includes `skipped`: files that the server already had. Sizes are in bytes. */
+/** `done` includes `skipped`: files that the server had, and those not wanted. Sizes are in bytes. */
 export interface BatchTotals {
   readonly files: number;
   readonly done: number;
@@ -46,14 +52,17 @@ export interface BatchTotals {
   readonly failed: number;
   readonly size: number;
   readonly stored: number;
+  /** What this batch sent of `stored`: without what an earlier run had sent. */
+  readonly sent: number;
 }
 
 /** `running`: also when everything is done, since files may be added. */
 export type BatchState = "running" | "paused" | "cancelled";
 
 export interface BatchEvents {
-  /** The totals or the state changed. */
+  /** The totals, an item or the state changed. */
   change: Batch;
+  done: BatchDone;
   failure: BatchFailure;
   /** The connection was lost; the uploads try again. */
   stalled: UploadError;
@@ -63,20 +72,23 @@ type Lane = "small" | "large";
 
 export class Batch {
   state: BatchState = "running";
-  /** The files that failed, in the order of their failure. */
-  failures: BatchFailure[] = [];
-  private counts = { files: 0, done: 0, skipped: 0, failed: 0, size: 0, stored: 0 };
-  private readonly queues: Record<Lane, BatchFile[]> = { small: [], large: [] };
+  private counts = { files: 0, done: 0, skipped: 0, failed: 0, size: 0, stored: 0, sent: 0 };
+  private readonly queues: Record<Lane, Entry[]> = { small: [], large: [] };
   private readonly active: Record<Lane, number> = { small: 0, large: 0 };
-  private readonly uploads = new Set<Upload>();
+  /** Those between the queue and their end. */
+  private readonly begun = new Set<Entry>();
+  private readonly over: Entry[] = [];
+  private readonly failed: Entry[] = [];
   private readonly events = new Emitter<BatchEvents>();
-  private readonly over = new AbortController();
+  private readonly end = new AbortController();
+  private readonly api: Api;
   private earlier: Earlier;
   private reporting: ReturnType<typeof setTimeout> | undefined;
   private idle: Array<() => void> = [];
 
   constructor(private readonly options: BatchOptions = {}) {
-    this.earlier = new Earlier(apiOf(options));
+    this.api = apiOf(options);
+    this.earlier = new Earlier(this.api);
   }
 
   /** Call `callback` at each event. Returns a function that stops this. */
@@ -99,18 +111,44 @@ export class Batch {
 
   /** The ids of the uploads that are being sent in pieces. */
   get ids(): string[] {
-    return [...this.uploads].flatMap(({ id }) => id ?? []);
+    return [...this.begun].flatMap(({ upload }) => upload?.id ?? []);
+  }
+
+  /** The files that failed, in the order of their failure. */
+  get failures(): BatchFailure[] {
+    return this.failed as BatchFailure[];
+  }
+
+  /** The files that are being sent, or are paused, or asked about. */
+  get running(): BatchItem[] {
+    return [...this.begun];
+  }
+
+  /** The number of all files but those that failed. */
+  get length(): number {
+    return this.counts.files - this.counts.failed;
+  }
+
+  /** One of these: first those of `running`, then the ones that wait, then the last that was done. */
+  at(index: number): BatchItem | undefined {
+    if (index < this.begun.size) return [...this.begun][index];
+    let left = index - this.begun.size;
+    for (const queue of [this.queues.large, this.queues.small]) {
+      if (left < queue.length) return queue[left];
+      left -= queue.length;
+    }
+    return this.over[this.over.length - 1 - left];
   }
 
   /** Queue files. They are sent at once, unless the batch is paused. */
   add(files: Iterable<BatchFile>): void {
     if (this.state === "cancelled") throw new TypeError("The batch is cancelled.");
-    if (!this.underWay) this.earlier = new Earlier(apiOf(this.options));
+    if (!this.underWay) this.earlier = new Earlier(this.api);
     for (const { file, directory, kind = this.options.kind } of files) {
-      const each = { file, directory, kind };
+      const entry = new Entry(file, directory, kind);
       this.counts.files += 1;
-      this.counts.size += each.file.size;
-      this.queueOf(each).push(each);
+      this.counts.size += file.size;
+      this.queueOf(entry).push(entry);
     }
     this.pump();
     this.changed();
@@ -122,44 +160,118 @@ export class Batch {
     return this.totals;
   }
 
-  /** Begin no more files, and pause the large ones. Small files in flight are completed. */
-  pause(): void {
+  /**
+   * Begin no more files, and pause the large ones. Small files in flight are completed.
+   * With an item: pause that file, and let others take its place.
+   */
+  pause(item?: BatchItem): void {
+    if (item !== undefined) return this.pauseOne(item as Entry);
     if (this.state !== "running") return;
     this.state = "paused";
-    for (const upload of this.uploads) if ((upload.size ?? 0) > SMALL) upload.pause();
+    for (const { upload } of this.begun) if ((upload?.size ?? 0) > SMALL) upload?.pause();
     this.changed();
   }
 
-  resume(): void {
-    if (this.state !== "paused") return;
-    this.state = "running";
-    for (const upload of this.uploads) upload.resume();
+  /** Go on, with the files that were paused one by one, too; or with one of them. */
+  resume(item?: BatchItem): void {
+    if (item !== undefined) return this.resumeOne(item as Entry);
+    this.state = this.state === "paused" ? "running" : this.state;
+    for (const entry of this.begun) {
+      if (entry.state === "paused") this.resumeOne(entry);
+      else entry.upload?.resume();
+    }
     this.pump();
     this.changed();
   }
 
-  /** Stop. What is not finished is deleted on the server; finished files stay there. */
-  async cancel(): Promise<void> {
+  /**
+   * Stop. What is not finished is deleted on the server; finished files stay there.
+   * With an item: take that file out of the batch.
+   */
+  async cancel(item?: BatchItem): Promise<void> {
+    if (item !== undefined) return this.cancelOne(item as Entry);
     this.state = "cancelled";
     this.queues.small.length = this.queues.large.length = 0;
-    this.over.abort();
+    this.end.abort();
     this.changed();
-    await Promise.allSettled([...this.uploads].map((upload) => upload.cancel()));
+    await Promise.allSettled([...this.begun].map(({ upload }) => upload?.cancel()));
     this.finishedAll();
   }
 
-  /** Send the files again that failed. */
-  retry(): void {
-    const again = this.failures;
-    this.failures = [];
-    this.counts.failed -= again.length;
-    for (const each of again) this.queueOf(each).push(each);
+  /**
+   * Send the files again that failed, or one of them. A file that was `there` or skipped is uploaded
+   * beside the one that the server has.
+   */
+  retry(item?: BatchItem): void {
+    if (this.state === "cancelled") return;
+    for (const entry of item === undefined ? [...this.failed] : [item as Entry]) this.again(entry);
     this.pump();
     this.changed();
   }
 
-  private queueOf({ file }: BatchFile): BatchFile[] {
-    return this.queues[file.size <= SMALL ? "small" : "large"];
+  private again(entry: Entry): void {
+    if (!entry.over || entry.state === "done" || entry.removed) return;
+    if (entry.state === "failed") {
+      take(this.failed, entry);
+      this.counts.failed -= 1;
+    } else {
+      take(this.over, entry);
+      this.counts.done -= 1;
+      this.counts.skipped -= 1;
+      this.counts.stored -= entry.stored;
+      entry.anyway = true;
+    }
+    Object.assign(entry, { state: "waiting", stored: 0, error: null });
+    this.queueOf(entry).push(entry);
+  }
+
+  private pauseOne(entry: Entry): void {
+    if (entry.state !== "sending" && entry.state !== "waiting") return;
+    if (entry.state === "waiting") take(this.queueOf(entry), entry);
+    else this.active[laneOf(entry)] -= 1;
+    this.begun.add(entry);
+    entry.state = "paused";
+    entry.upload?.pause();
+    this.pump();
+    this.changed();
+  }
+
+  private resumeOne(entry: Entry): void {
+    if (entry.state !== "paused") return;
+    if (entry.upload === undefined) {
+      this.begun.delete(entry);
+      entry.state = "waiting";
+      this.queueOf(entry).unshift(entry);
+    } else {
+      this.active[laneOf(entry)] += 1;
+      entry.state = "sending";
+      if (this.state === "running") entry.upload.resume();
+    }
+    this.pump();
+    this.changed();
+  }
+
+  private async cancelOne(entry: Entry): Promise<void> {
+    if (entry.removed) return;
+    entry.removed = true;
+    take(this.queueOf(entry), entry);
+    take(this.over, entry);
+    if (take(this.failed, entry)) this.counts.failed -= 1;
+    if (entry.state === "paused" && entry.upload !== undefined) this.active[laneOf(entry)] += 1;
+    if (entry.over && entry.state !== "failed") this.counts.done -= 1;
+    if (entry.state === "there" || entry.state === "skipped") this.counts.skipped -= 1;
+    this.begun.delete(entry);
+    this.counts.files -= 1;
+    this.counts.size -= entry.file.size;
+    this.counts.stored -= entry.stored;
+    entry.stored = 0;
+    this.pump();
+    this.changed();
+    await entry.upload?.cancel();
+  }
+
+  private queueOf(entry: Entry): Entry[] {
+    return this.queues[laneOf(entry)];
   }
 
   private pump(): void {
@@ -173,58 +285,103 @@ export class Batch {
     if (!this.underWay) this.finishedAll();
   }
 
-  private async run(each: BatchFile, lane: Lane): Promise<void> {
+  private async run(entry: Entry, lane: Lane): Promise<void> {
     this.active[lane] += 1;
-    let reported = 0;
-    const report = (stored: number): void => {
-      this.counts.stored += stored - reported;
-      reported = stored;
-      this.changed();
-    };
+    this.begun.add(entry);
+    entry.state = "sending";
     try {
-      if (await this.isThere(each)) this.counts.skipped += 1;
-      else await this.send(each, report);
-      report(each.file.size);
-      this.counts.done += 1;
+      this.ended(entry, await this.bring(entry));
     } catch (error) {
-      report(0);
-      if (this.state !== "cancelled") this.failed({ ...each, error: asError(error) });
+      if (this.state !== "cancelled" && !entry.removed) this.fail(entry, asError(error));
     } finally {
       this.active[lane] -= 1;
+      this.begun.delete(entry);
       this.changed();
       this.pump();
     }
   }
 
-  /** A list that cannot be had does not stop the file: it is sent. */
-  private async isThere(each: BatchFile): Promise<boolean> {
-    return this.earlier.has(each, this.over.signal).catch(() => false);
+  /** What became of the file, unless it failed. */
+  private async bring(entry: Entry): Promise<"done" | "there" | "skipped"> {
+    // A list that cannot be had does not stop the file: it is sent.
+    const found = entry.anyway || Tus.known(this.api) !== undefined // such a server lists no files
+      ? { same: undefined, other: undefined }
+      : await this.earlier.find(entry, this.counts.files, this.end.signal).catch(() => undefined);
+    if (found?.same !== undefined) {
+      Object.assign(entry, { id: found.same, url: this.api.absolute(`/v1/files/${found.same}`) });
+      return "there";
+    }
+    let replaces: string | undefined;
+    if (found?.other !== undefined && this.options.exists !== undefined) {
+      entry.state = "asking";
+      this.changed();
+      const choice = await this.options.exists(entry, found.other);
+      if (choice === "skip") return "skipped";
+      if (choice === "replace") replaces = found.other.id;
+      entry.state = "sending";
+    }
+    await this.send(entry, replaces);
+    return "done";
   }
 
-  private async send({ file, directory, kind }: BatchFile, report: (stored: number) => void): Promise<void> {
-    if (this.state === "cancelled") throw new UploadError("cancelled");
-    const upload = new Upload(file, { small: SMALL, ...this.options, directory, kind });
-    upload.on("progress", ({ stored }) => report(stored));
+  private async send(entry: Entry, replaces: string | undefined): Promise<void> {
+    if (this.state === "cancelled" || entry.removed) throw new UploadError("cancelled");
+    const { file, directory, kind } = entry;
+    const { exists: _exists, ...options } = this.options;
+    const upload = new Upload(file, { small: SMALL, ...options, directory, kind, replaces });
+    upload.on("opened", ({ id, stored }) => {
+      entry.id = id;
+      this.report(entry, stored);
+    });
+    upload.on("progress", ({ stored }) => this.report(entry, stored, true));
     upload.on("state", (state) => {
       const waits = state === "offline" || state === "connecting";
       if (waits && upload.lastError !== null) this.events.emit("stalled", upload.lastError);
+      if (state === "verifying") entry.state = "verifying";
+      else if (entry.state === "verifying") entry.state = "sending";
     });
-    this.uploads.add(upload);
+    entry.upload = upload;
     try {
       const ended = upload.start();
       if (this.state === "paused" && file.size > SMALL) upload.pause();
-      await ended;
+      const { id, url } = await ended;
+      Object.assign(entry, { id, url });
     } finally {
-      this.uploads.delete(upload);
+      entry.upload = undefined;
     }
   }
 
-  private failed(failure: BatchFailure): void {
+  private report(entry: Entry, stored: number, sent = false): void {
+    if (entry.removed) return;
+    if (sent && stored > entry.stored) {
+      this.counts.sent += stored - entry.stored;
+      entry.sent += stored - entry.stored;
+    }
+    this.counts.stored += stored - entry.stored;
+    entry.stored = stored;
+    this.changed();
+  }
+
+  private ended(entry: Entry, state: "done" | "there" | "skipped"): void {
+    if (entry.removed) return;
+    entry.state = state;
+    this.report(entry, entry.file.size);
+    this.counts.done += 1;
+    if (state !== "done") this.counts.skipped += 1;
+    this.over.push(entry);
+    const { file, directory, kind, id, url } = entry;
+    if (state === "skipped" || id === null || url === null) return;
+    this.events.emit("done", { file, directory, kind, id, url, skipped: state === "there" });
+  }
+
+  private fail(entry: Entry, error: UploadError): void {
+    this.report(entry, 0);
+    Object.assign(entry, { state: "failed", error });
     this.counts.failed += 1;
-    this.failures.push(failure);
+    this.failed.push(entry);
     // Without a valid credential every other file would fail, too.
-    if (failure.error.code === "unauthorized") this.pause();
-    this.events.emit("failure", failure);
+    if (error.code === "unauthorized") this.pause();
+    this.events.emit("failure", entry as BatchFailure);
     this.changed();
   }
 
@@ -238,6 +395,15 @@ export class Batch {
       this.events.emit("change", this);
     }, STEP);
   }
+}
+
+const laneOf = ({ file }: Entry): Lane => (file.size <= SMALL ? "small" : "large");
+
+/** Take the entry out of the list. Returns whether it was there. */
+function take(list: Entry[], entry: Entry): boolean {
+  const at = list.indexOf(entry);
+  if (at >= 0) list.splice(at, 1);
+  return at >= 0;
 }
 
 function asError(error: unknown): UploadError {

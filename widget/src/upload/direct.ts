@@ -6,7 +6,7 @@
  */
 
 import { hasCode, UploadError } from "../protocol/errors.js";
-import { asMap, type CompleteFile, type OpenedUpload, openedUpload } from "../protocol/messages.js";
+import { asMap, type CompleteFile, type OpenedUpload, openedUpload, spoken } from "../protocol/messages.js";
 import type { Source } from "../source/source.js";
 import type { Timing } from "../transport/backoff.js";
 import { Bucket, type BucketListener, BucketRefused, type Put } from "../transport/bucket.js";
@@ -91,8 +91,8 @@ export class Direct {
 
   private async announce(sha256: string, signal: AbortSignal) {
     const { api, request, source, fingerprint } = this.plan;
-    const { name, mime_type, directory, tags, kind } = request;
-    const about = { name, mime_type, directory, tags, kind, size: source.size, sha256 };
+    const { name, mime_type, directory, tags, kind, modified_at } = spoken(request);
+    const about = { name, mime_type, directory, tags, kind, modified_at, size: source.size, sha256 };
     const json = { ...about, fingerprint: await fingerprint() };
     this.listener.announcing();
     const announced = await api.json("POST", "/v1/media", { json, signal }).catch((error: unknown) => {

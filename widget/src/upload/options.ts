@@ -11,7 +11,7 @@ import type { Transport } from "../transport/route.js";
 import type { Plan, RequestFields } from "./attempts.js";
 
 export interface UploadOptions {
-  /** The server's address. Default: the page's origin. */
+  /** The server's address, or that of a tus server's uploads. Default: the page's origin. */
   readonly url?: string | undefined;
   /** A token, or a function that returns one. Default: the page's cookie. */
   readonly token?: Token;
@@ -23,8 +23,12 @@ export interface UploadOptions {
   readonly tags?: readonly string[] | undefined;
   /** One of the kinds of files that the server knows; its limits hold. */
   readonly kind?: string | undefined;
+  /** The id of a file whose bytes these replace. It keeps its name, directory, tags and links. */
+  readonly replaces?: string | undefined;
   /** 64 hexadecimal digits, if known. The server checks them before it publishes the file. */
   readonly sha256?: string | undefined;
+  /** Compute the SHA-256 while the bytes are sent; the server checks it and keeps it. Default: false. */
+  readonly digest?: boolean | undefined;
   /** Bytes of a piece, if smaller than the server's default: for very slow networks. */
   readonly chunkSize?: number | undefined;
   /** The text by which an unfinished upload is found again. Null: always start a new one. */
@@ -61,9 +65,9 @@ export function nameOf(source: Uploadable, options: UploadOptions): string {
 export function apiOf(options: UploadOptions): Api {
   const url = options.url ?? (globalThis.location as Location | undefined)?.origin;
   if (url === undefined) throw new TypeError("The upload needs a server. Set the option `url`.");
-  const base = new URL(url, globalThis.location?.href).href.replace(/\/+$/, "");
+  const address = new URL(url, globalThis.location?.href).href;
   const fetch = options.fetch ?? globalThis.fetch.bind(globalThis);
-  return new Api(base, new Credential(options.token), fetch);
+  return new Api(address, new Credential(options.token), fetch);
 }
 
 /** The fields of the request that creates the upload. */
@@ -75,17 +79,26 @@ export function requestOf(source: Uploadable, name: string, options: UploadOptio
     directory: options.directory,
     tags: options.tags,
     kind: options.kind,
+    replaces: options.replaces,
     sha256: options.sha256,
     chunk_size: options.chunkSize,
+    modified_at: changedAt(source),
   };
+}
+
+/** When a file was last changed; not known of other sources. The server takes no time before 1970. */
+function changedAt(source: Uploadable): number | undefined {
+  const milliseconds: unknown = "lastModified" in source ? source.lastModified : undefined;
+  return typeof milliseconds === "number" && milliseconds >= 0 ? milliseconds : undefined;
 }
 
 /** How the bytes travel, and how long to keep trying. */
 export function routeOf(
   options: UploadOptions,
-): Pick<Plan, "transport" | "socket" | "patience" | "small" | "put"> {
+): Pick<Plan, "transport" | "socket" | "patience" | "small" | "put" | "digest"> {
   return {
     put: options.direct === true ? putOf(options) : undefined,
+    digest: options.digest ?? false,
     transport: options.transport ?? "auto",
     socket: options.WebSocket ?? (globalThis.WebSocket as SocketConstructor | undefined),
     patience: options.patience ?? PATIENCE,

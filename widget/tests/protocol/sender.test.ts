@@ -46,13 +46,16 @@ function codes(events: Event[]): string[] {
 }
 
 describe("the greeting", () => {
-  test("sends HELLO, and CREATE only after WELCOME", () => {
+  test("is HELLO and CREATE, without a pause between them", () => {
     const sender = new Sender({ request: REQUEST }, "a token", "test/1");
-    expect(sender.outgoing()).toEqual([{ type: "hello", token: "a token", client: "test/1" }]);
+    expect(sender.outgoing()).toEqual([
+      { type: "hello", token: "a token", client: "test/1" },
+      { type: "create", ref: REF, request: REQUEST },
+    ]);
     expect([sender.welcomed, sender.outgoing()]).toEqual([false, []]);
     hear(sender, WELCOME);
     expect([sender.welcomed, sender.heartbeat]).toEqual([true, 20]);
-    expect(sender.outgoing()).toEqual([{ type: "create", ref: REF, request: REQUEST }]);
+    expect(sender.outgoing()).toEqual([]);
   });
 
   test("sends RESUME for an upload with an id", () => {
@@ -136,7 +139,7 @@ describe("the end", () => {
     const sender = opened([[20, 25]]);
     sender.next();
     hear(sender, stored(20));
-    expect(sender.whole).toBe(true);
+    expect(sender.spent).toBe(true);
     sender.finish();
     return sender;
   }
@@ -144,17 +147,41 @@ describe("the end", () => {
   test("is sent once everything is stored", () => {
     const sender = whole();
     expect(sender.outgoing()).toEqual([{ type: "finish", ref: REF, size: 25, sha256: undefined }]);
-    expect([sender.whole, sender.finishing]).toEqual([false, true]);
+    expect([sender.spent, sender.finishing]).toEqual([false, true]);
   });
 
-  test("is not sent while anything is missing", () => {
+  test("is not sent while anything is left to send", () => {
     const sender = opened();
     while (sender.next() !== null);
-    expect(sender.whole).toBe(false);
+    expect(sender.spent).toBe(false);
+  });
+
+  test("may follow the last piece before it is stored", () => {
+    const sender = opened([[10, 25]]);
+    while (sender.next() !== null);
+    expect([sender.spent, sender.inFlight]).toEqual([true, 15]);
+    sender.finish();
+    hear(sender, stored(10, 20));
+    expect([sender.finishing, sender.inFlight]).toEqual([true, 0]);
+  });
+
+  test("comes again behind a piece that arrived damaged after it", () => {
+    const sender = opened([[10, 25]]);
+    while (sender.next() !== null);
+    sender.finish();
+    expect(hear(sender, refused(10, "checksum-mismatch"), stored(20))).toEqual([
+      { type: "stored", start: 20, size: 5 },
+    ]);
+    expect([sender.finishing, sender.next(), sender.spent]).toEqual([false, [10, 20], true]);
+    // The answer to the first FINISH: the piece is on its way already.
+    expect(hear(sender, problem("incomplete", { missing: [[10, 20]] }))).toEqual([]);
+    expect([sender.next(), sender.spent]).toEqual([null, true]);
+    sender.finish();
+    expect(sender.outgoing().map(({ type }) => type)).toEqual(["finish", "finish"]);
   });
 
   test("of an empty file comes at once", () => {
-    expect(opened([]).whole).toBe(true);
+    expect(opened([]).spent).toBe(true);
   });
 
   test("is followed by VERIFYING and COMPLETE", () => {
@@ -183,7 +210,7 @@ describe("the end", () => {
   test("is not sent for a finished upload", () => {
     const sender = new Sender({ id: ID }, undefined, "test/1");
     hear(sender, WELCOME, openedWith([], "ready"));
-    expect([sender.whole, sender.finishing]).toEqual([false, true]);
+    expect([sender.spent, sender.finishing]).toEqual([false, true]);
   });
 
   test("by ABORT sends no more pieces, and CLOSED confirms it", () => {

@@ -1,8 +1,10 @@
+import { createHash } from "node:crypto";
+
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 
 import { Checksums } from "../../src/source/checksum.js";
 import { crc32cByTables } from "../../src/source/crc32c.js";
-import { type Answer, type Job, summed } from "../../src/source/sums.js";
+import { type Answer, type Job, type Stop, summed } from "../../src/source/sums.js";
 import { someBytes } from "../support/helpers.js";
 
 const BYTES = someBytes(1000);
@@ -15,6 +17,7 @@ class FakeWorker {
   onmessage: ((event: { data: Answer }) => void) | null = null;
   onerror: ((event: { preventDefault: () => void }) => void) | null = null;
   jobs = 0;
+  stopped: number[] = [];
   ended = false;
 
   constructor(readonly url: URL) {
@@ -23,9 +26,15 @@ class FakeWorker {
       queueMicrotask(() => this.onerror?.({ preventDefault: () => undefined }));
   }
 
-  postMessage({ id, blob }: Job): void {
+  postMessage(job: Job | Stop): void {
+    if ("stop" in job) return void this.stopped.push(job.stop);
     this.jobs += 1;
     if (FakeWorker.broken) return;
+    const { id, blob, sum } = job;
+    if (sum === "sha256") {
+      if (blob.size === 1000) this.onmessage?.({ data: { id, sha256: "of the worker" } });
+      return;
+    }
     summed(blob, crc32cByTables).then(
       ({ crc32c }) => this.onmessage?.({ data: { id, crc32c } }),
       ({ name, message }: Error) => this.onmessage?.({ data: { id, error: { name, message } } }),
@@ -55,6 +64,28 @@ async function expectSum(each: Checksums): Promise<Blob | Uint8Array> {
   expect(crc32c).toBe(crc32cByTables(BYTES));
   return data;
 }
+
+describe("the digest of a whole blob", () => {
+  const signal = (): AbortSignal => new AbortController().signal;
+
+  test("is computed by the worker, and here without one", async () => {
+    vi.stubGlobal("Worker", FakeWorker);
+    expect(await use().sha256(BLOB, signal())).toBe("of the worker");
+    for (const each of checksums) each.end();
+    vi.stubGlobal("Worker", undefined);
+    const known = createHash("sha256").update(BYTES).digest("hex");
+    expect(await use().sha256(BLOB, signal())).toBe(known);
+  });
+
+  test("is given up in the worker when nobody wants it any more", async () => {
+    vi.stubGlobal("Worker", FakeWorker);
+    const over = new AbortController();
+    const digest = use().sha256(new Blob(["endless"]), over.signal);
+    over.abort(new Error("enough"));
+    await expect(digest).rejects.toThrow("enough");
+    expect(FakeWorker.all.at(-1)?.stopped).toHaveLength(1);
+  });
+});
 
 test("without workers this thread computes the sum", async () => {
   vi.stubGlobal("Worker", undefined);

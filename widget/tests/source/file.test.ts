@@ -97,6 +97,20 @@ describe("a file that is chosen again with another time, as phones report it", (
     expect([upload.id, digest]).toEqual([id, undefined]);
   });
 
+  test.each([["auto"], ["http"]] as const)("its digest is sent where it is wanted, over %s", async (transport) => {
+    const digests: unknown[] = [];
+    const noted = (fields: unknown): unknown => digests.push((fields as Record<string, unknown>)["sha256"]);
+    peer.look = ([number, , fields]) => void (number === FINISH && noted(fields));
+    const { fetch } = peer;
+    const heard = (address: unknown, init?: RequestInit): Promise<Response> => {
+      if (String(address).endsWith("/finish")) noted(JSON.parse(String(init?.body)));
+      return fetch(address as string, init);
+    };
+    const file = new File([LARGE], "film.mp4");
+    await begun(file, { digest: true, transport, fetch: heard as typeof fetch }).end;
+    expect(digests).toEqual([createHash("sha256").update(LARGE).digest("hex")]);
+  });
+
   test("starts over when the server finds that the content really differs", async () => {
     const id = await half();
     const changed = LARGE.slice();

@@ -18,6 +18,10 @@ export class PeerSocket implements Socket {
   upload: Kept | undefined;
   inFlight = 0;
   closed = false;
+  /** Where the pieces begin that came and have no answer yet. */
+  readonly unanswered = new Set<number>();
+  /** What was asked by a FINISH that came before all pieces had an answer. */
+  private ending: (() => void) | undefined;
 
   constructor(
     private readonly peer: Peer,
@@ -40,6 +44,20 @@ export class PeerSocket implements Socket {
     this.closed = true;
   }
 
+  /** Do this when all pieces that came have an answer, as a server does what FINISH asks. */
+  whenAnswered(act: () => void): void {
+    this.ending = act;
+    this.answered();
+  }
+
+  private answered(start?: number): void {
+    if (start !== undefined) this.unanswered.delete(start);
+    const { ending } = this;
+    if (ending === undefined || this.unanswered.size > 0) return;
+    this.ending = undefined;
+    ending();
+  }
+
   // -- what the test and the fake server do
 
   /** Send a message. */
@@ -55,6 +73,7 @@ export class PeerSocket implements Socket {
 
   refuse(start: number, code: string): void {
     this.say(68, 0, start, { code, title: code, retryable: false });
+    this.answered(start);
   }
 
   /** Store a piece and acknowledge it. */
@@ -62,11 +81,13 @@ export class PeerSocket implements Socket {
     this.inFlight -= data.length;
     const upload = this.upload;
     if (upload === undefined || !this.peer.uploads.has(upload.id)) {
-      return this.problem(0, "not-found", { slice_start: start });
+      this.problem(0, "not-found", { slice_start: start });
+      return this.answered(start);
     }
     upload.pieces.set(start, data.slice());
     const sum = [...upload.pieces.values()].reduce((all, piece) => all + piece.length, 0);
     this.say(67, 0, [[start, data.length]], sum);
+    this.answered(start);
   }
 
   /** Close without an answer. */

@@ -139,6 +139,7 @@ export class Peer {
 
   receive(socket: PeerSocket, message: Items): void {
     this.heard.push(NAMES[message[0]] ?? String(message[0]));
+    if (message[0] === 4) socket.unanswered.add(message[2] as number);
     if (this.look(message, socket) === true) return;
     const [number, first, second, , data] = message;
     switch (number) {
@@ -153,7 +154,7 @@ export class Peer {
       case 4:
         return this.store(socket, second as number, message[3] as number, data as Uint8Array);
       case 5:
-        return this.finish(socket, second as Facts);
+        return socket.whenAnswered(() => this.finish(socket, second as Facts));
       case 6:
         this.uploads.delete(socket.upload!.id);
         return socket.say(71, 0);

@@ -82,6 +82,25 @@ describe("when the answer is lost", () => {
   });
 });
 
+test("all tries of one file have one key, and those of another file another", async () => {
+  const keys: unknown[] = [];
+  const { fetch } = peer;
+  const noted = (address: unknown, init?: RequestInit): Promise<Response> => {
+    if (init?.method === "POST") keys.push((init.headers as Record<string, string>)["Idempotency-Key"]);
+    // The server still carries out the request whose answer was lost.
+    if (keys.length === 1 && init?.method === "POST") return Promise.reject(new TypeError("Failed to fetch"));
+    if (keys.length === 2 && init?.method === "POST") return Promise.resolve(refuse(409, "in-progress", { retryable: true }));
+    return fetch(address as string, init);
+  };
+  await begun(FILE, { ...SMALL, fetch: noted as typeof fetch }).end;
+  await begun(FILE, { ...SMALL, fetch: noted as typeof fetch }).end;
+  const [first, second, third, other] = keys;
+  expect(first).toMatch(/^"[0-9a-f]{32}"$/);
+  expect([keys.length, second, third]).toEqual([4, first, first]);
+  expect(other).toMatch(/^"[0-9a-f]{32}"$/);
+  expect(other).not.toBe(first);
+});
+
 test("damage on the way is sent again", async () => {
   let damaged = 0;
   peer.answer = () => (damaged++ < 1 ? refuse(422, "checksum-mismatch") : undefined);
@@ -92,6 +111,54 @@ test("damage on the way is sent again", async () => {
 test("a refusal ends it with the server's code", async () => {
   peer.answer = () => refuse(507, "quota-exceeded", { limit: 1, used: 1 });
   await expect(begun(FILE, SMALL).end).rejects.toEqual(code("quota-exceeded"));
+});
+
+describe("where the site approves files first", () => {
+  const ID = "6b0179176249a43ed26a4b6e";
+  const FINISH = `POST /v1/uploads/${ID}/finish`;
+  const manifest = { _id: ID, size: 47, mime_type: "video/mp4", crc32c: 0, state: "ready" };
+  let asked: string[];
+
+  /** The answers of the server: the file waits, then what is decided on it. */
+  function decide(...decisions: Response[]): void {
+    asked = [];
+    peer.answer = (method, path) => {
+      asked.push(`${method} ${path}`);
+      if (path === "/v1/files") return Response.json({ ...manifest, state: "approving" }, { status: 202 });
+      return path.includes(ID) ? decisions.shift() : undefined;
+    };
+  }
+
+  test("the decision is waited for", async () => {
+    decide(refuse(503, "unavailable", { retryable: true }), Response.json(manifest));
+    const { upload, end } = begun(FILE, SMALL);
+    expect(await end).toMatchObject({ id: ID, size: 47 });
+    expect([asked, upload.state]).toEqual([[POST, FINISH, FINISH], "done"]);
+  });
+
+  test("a refusal ends it", async () => {
+    decide(refuse(403, "rejected"));
+    await expect(begun(FILE, SMALL).end).rejects.toEqual(code("rejected"));
+    expect(asked).toEqual([POST, FINISH]);
+  });
+
+  test("cancelling deletes what waits", async () => {
+    const { fetch } = peer;
+    let waits = 0;
+    const held = (address: unknown, init?: RequestInit): Promise<Response> => {
+      if (!String(address).includes("/finish")) return fetch(address as string, init);
+      waits += 1;
+      return new Promise((_, reject) => {
+        init?.signal?.addEventListener("abort", () => reject(new DOMException("aborted", "AbortError")));
+      });
+    };
+    decide(new Response(null, { status: 204 }));
+    const { upload, end } = begun(FILE, { ...SMALL, fetch: held as typeof fetch });
+    await until(() => waits === 1);
+    await upload.cancel();
+    await expect(end).rejects.toEqual(code("cancelled"));
+    expect(asked.at(-1)).toBe(`DELETE /v1/files/${ID}`);
+  });
 });
 
 test("cancelling deletes the file that was being stored", async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, test, vi } from "vitest";
 
-import { Batch, type BatchFile, type BatchOptions } from "../../src/index.js";
+import { Batch, type BatchDone, type BatchFile, type BatchOptions, findFile } from "../../src/index.js";
 import { SMALL } from "../../src/upload/batch.js";
 import { settle, until } from "../support/helpers.js";
 import { refuse } from "../support/peer.js";
@@ -151,9 +151,19 @@ describe("files that are there already", () => {
     first.add(files(30, "d"));
     await first.settled();
     const second = batchOf();
+    const done: BatchDone[] = [];
+    second.on("done", (each) => done.push(each));
     second.add([...files(40, "d"), ...files(1, "other")]);
     expect(await second.settled()).toMatchObject({ done: 41, skipped: 30 });
     expect(peer.uploads.size).toBe(41);
+    expect(done.map(({ skipped }) => skipped).filter(Boolean).length).toBe(30);
+    expect(new Set(done.map(({ id }) => id))).toEqual(new Set(peer.uploads.keys()));
+    for (const { id, url } of done) expect(url).toBe(`${peer.url}/v1/files/${id}`);
+    const [known] = files(1, "d");
+    const { url, fetch } = peer;
+    const sought = (file: BatchFile): Promise<string | undefined> => findFile(file, { url, fetch });
+    expect(await sought(known!)).toBe(done.find(({ file }) => file.name === known!.file.name)?.id);
+    expect(await sought({ ...known!, directory: "elsewhere" })).toBeUndefined();
   });
 
   test("are sent when their content differs", async () => {
@@ -197,6 +207,96 @@ test("a lost connection is reported, and the files are sent again", async () => 
   batch.add(files(10));
   expect(await batch.settled()).toMatchObject({ done: 10, failed: 0 });
   expect(stalled).toContain("network");
+});
+
+describe("one file of a batch", () => {
+  test("is seen in its state, and paused, resumed, and taken out", async () => {
+    const slow = held();
+    const batch = batchOf({ fetch: slow.fetch });
+    batch.add(files(9));
+    await until(() => slow.waiting() === 5);
+    const states = (): string[] => Array.from({ length: batch.length }, (_, each) => batch.at(each)!.state);
+    expect(states()).toEqual([...Array<string>(5).fill("sending"), ...Array<string>(4).fill("waiting")]);
+    const [sixth, seventh] = [batch.at(5)!, batch.at(6)!];
+    batch.pause(sixth);
+    await batch.cancel(seventh);
+    expect([sixth.state, batch.totals.files]).toEqual(["paused", 8]);
+    slow.release();
+    await until(() => batch.totals.done === 7);
+    expect([batch.underWay, batch.running]).toEqual([true, [sixth]]);
+    batch.resume(sixth);
+    await batch.settled();
+    expect([states(), batch.totals.done, peer.count(POST)]).toEqual([Array(8).fill("done"), 8, 8]);
+    expect([...peer.uploads.values()].map(({ request }) => request["name"])).not.toContain(seventh.file.name);
+  });
+
+  test("leaves nothing when it is taken out while it is sent, and others go on", async () => {
+    const slow = held();
+    const batch = batchOf({ fetch: slow.fetch });
+    batch.add(files(3));
+    await until(() => slow.waiting() === 3);
+    const gone = batch.at(1)!;
+    const cancelled = batch.cancel(gone);
+    slow.release();
+    await cancelled;
+    expect(await batch.settled()).toMatchObject({ files: 2, done: 2 });
+    await until(() => peer.uploads.size === 2);
+    expect(batch.totals.size).toBe(batch.totals.stored);
+  });
+
+  test("that failed is sent again alone", async () => {
+    peer.answer = (method) => (method === "POST" ? refuse(403, "forbidden") : undefined);
+    const batch = batchOf();
+    batch.add(files(2));
+    await batch.settled();
+    expect([batch.length, batch.failures.map(({ error }) => error.code)]).toEqual([0, ["forbidden", "forbidden"]]);
+    peer.answer = () => undefined;
+    batch.retry(batch.failures[1]);
+    expect(await batch.settled()).toMatchObject({ done: 1, failed: 1 });
+    await batch.cancel(batch.failures[0]);
+    expect(batch.totals).toMatchObject({ files: 1, done: 1, failed: 0 });
+  });
+
+  test("that is there is uploaded beside it when that is wanted", async () => {
+    const first = batchOf();
+    first.add(files(1));
+    await first.settled();
+    const second = batchOf();
+    second.add(files(1));
+    expect(await second.settled()).toMatchObject({ done: 1, skipped: 1 });
+    const there = second.at(0)!;
+    expect([there.state, there.id]).toEqual(["there", [...peer.uploads.keys()][0]]);
+    second.retry(there);
+    expect(await second.settled()).toMatchObject({ files: 1, done: 1, skipped: 0 });
+    expect(peer.uploads.size).toBe(2);
+  });
+});
+
+describe("a name that is taken by other bytes", () => {
+  test.each([["both", 2, "done", 0], ["skip", 1, "skipped", 1]] as const)("is asked about: %s", async (choice, kept, state, skipped) => {
+    const first = batchOf();
+    first.add([{ file: new File(["one"], "a.txt"), directory: "d" }]);
+    await first.settled();
+    const asked: unknown[] = [];
+    const second = batchOf({ exists: (item, there) => Promise.resolve((asked.push([item.state, item.file.name, there.size]), choice)) });
+    second.add([{ file: new File(["three"], "a.txt"), directory: "d" }, { file: new File(["x"], "b.txt"), directory: "d" }]);
+    expect(await second.settled()).toMatchObject({ done: 2, skipped });
+    expect(asked).toEqual([["asking", "a.txt", 3]]);
+    expect(peer.uploads.size).toBe(kept + 1);
+    expect([second.at(0)!.state, second.at(1)!.state].sort()).toEqual(["done", state].sort());
+  });
+
+  test("is given to the new bytes in its place", async () => {
+    const first = batchOf();
+    first.add([{ file: new File(["one"], "a.txt") }]);
+    await first.settled();
+    const second = batchOf({ exists: () => Promise.resolve("replace") });
+    second.add([{ file: new File(["three"], "a.txt") }]);
+    expect(await second.settled()).toMatchObject({ done: 1, skipped: 0 });
+    const [old, other] = [...peer.uploads.values()];
+    // One small request makes a file: only an upload in pieces can replace one.
+    expect([other?.request["replaces"], peer.count(POST), peer.count("CREATE")]).toEqual([old?.id, 1, 1]);
+  });
 });
 
 test("a hidden tab, whose timers are late, uploads at full speed", async () => {

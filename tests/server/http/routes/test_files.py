@@ -55,6 +55,7 @@ async def test_a_file_is_made_and_fetched(http: httpx.AsyncClient) -> None:
         "crc32c": checksum(data),
         "tags": ["x", "y"],
         "kind": None,
+        "sender": None,
         "blobs": "mongo",
         "public": False,
         "media": None,
@@ -238,9 +239,9 @@ async def test_without_a_credential_nothing_is_done(
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
-        ("PUT", "/v1/files", {"GET", "HEAD", "POST", "DELETE"}),
-        ("POST", "/v1/files/" + "0" * 24, {"GET", "HEAD", "PATCH", "DELETE"}),
-        ("TRACE", "/v1/files", {"GET", "HEAD", "POST", "DELETE"}),
+        ("PUT", "/v1/files", {"GET", "HEAD", "POST", "DELETE", "OPTIONS"}),
+        ("POST", "/v1/files/" + "0" * 24, {"GET", "HEAD", "PUT", "PATCH", "DELETE"}),
+        ("TRACE", "/v1/files", {"GET", "HEAD", "POST", "DELETE", "OPTIONS"}),
     ],
 )
 async def test_other_methods_are_told_which_there_are(

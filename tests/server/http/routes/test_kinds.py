@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import AsyncIterator, Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,9 @@ directory = "avatars"
 
 [film]
 max_size = "50MB"
+
+[passing]
+expires_in = "30d"
 """
 RULES = {
     "name": "avatar",
@@ -38,6 +42,7 @@ RULES = {
     "public": True,
     "sizes": [1, 2],
     "directory": "avatars",
+    "expires_in": None,
 }
 GIF = b"GIF89a" + bytes(LIMIT - 6)
 PAGE = b"<!doctype html><script>alert(1)</script>" + b" " * 2000
@@ -67,6 +72,20 @@ async def nothing_left(ann: httpx.AsyncClient) -> None:
     assert (await ann.get("/v1/usage")).json()["reserved"] == 0
 
 
+async def test_files_of_a_kind_may_have_an_end(ann: httpx.AsyncClient) -> None:
+    made = (await ann.post("/v1/files", params={"kind": "passing"}, content=b"x")).json()
+    ends, begins = (datetime.fromisoformat(made[name]) for name in ("expires_at", "updated_at"))
+    assert timedelta(days=30, seconds=-60) < ends - begins < timedelta(days=30, seconds=60)
+    upload = (
+        await ann.post("/v1/uploads", json={"name": "a", "size": 0, "kind": "passing"})
+    ).json()
+    assert upload["kind_rules"]["expires_in"] == 30 * 86400
+    file = (await ann.post(f"/v1/uploads/{upload['_id']}/finish", json={})).json()
+    assert file["expires_at"] > upload["expires_at"]
+    for each in (made, file):
+        await ann.delete(f"/v1/files/{each['_id']}")
+
+
 async def unknown(data: bytes) -> AsyncIterator[bytes]:
     """A body whose length nobody declares."""
     for start in range(0, len(data), 700):
@@ -76,7 +95,7 @@ async def unknown(data: bytes) -> AsyncIterator[bytes]:
 async def test_the_kinds_are_listed(server: Process, ann: httpx.AsyncClient) -> None:
     listed = (await ann.get("/v1/kinds")).json()["kinds"]
     assert listed[0] == RULES
-    assert [kind["name"] for kind in listed] == ["avatar", "film"]
+    assert [kind["name"] for kind in listed] == ["avatar", "film", "passing"]
     async with client(server) as nobody:
         assert refusal(await nobody.get("/v1/kinds")) == (401, "unauthorized")
 

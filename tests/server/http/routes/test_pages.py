@@ -13,6 +13,7 @@ from tests.support.servers import inside
 from tests.support.users import client, refusal
 
 INDEX = b'<!doctype html><script type="module" src="./assets/index-1a2b.js"></script>'
+DOCS = b'<!doctype html><script type="module" src="./assets/docs-1a2b.js"></script>'
 SCRIPT = b"console.log(1)\n" * 100
 
 
@@ -22,6 +23,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     page = tmp_path / "page"
     for name, body in {
         "index.html": INDEX,
+        "docs.html": DOCS,
         "assets/index-1a2b.js": SCRIPT,
         "widget/lading.js": SCRIPT,
         "other/secret.js": SCRIPT,
@@ -58,6 +60,21 @@ async def test_the_page_loads_its_own_files_and_nothing_else(http: httpx.AsyncCl
     assert answer.headers["Cache-Control"] == "no-cache"
 
 
+async def test_the_page_of_the_api_may_write_styles_and_ask_its_own_server(
+    http: httpx.AsyncClient,
+) -> None:
+    answer = await http.get("/docs")
+    assert (answer.status_code, answer.content) == (200, DOCS)
+    policy = dict(
+        part.strip().split(" ", 1) for part in answer.headers["Content-Security-Policy"].split(";")
+    )
+    assert policy.pop("style-src") == "'self' 'unsafe-inline'"
+    assert policy["script-src"] == policy["connect-src"] == "'self'"
+    words = {word for words in policy.values() for word in words.split()}
+    assert words <= {"'none'", "'self'", "data:", "blob:"}
+    assert (await http.get("/docs.html")).status_code == 404
+
+
 async def test_files_are_fetched_once(http: httpx.AsyncClient) -> None:
     answer = await http.get("/assets/index-1a2b.js")
     assert (answer.status_code, answer.content) == (200, SCRIPT)
@@ -66,6 +83,12 @@ async def test_files_are_fetched_once(http: httpx.AsyncClient) -> None:
     again = await http.get("/", headers={"If-None-Match": (await http.get("/")).headers["ETag"]})
     assert (again.status_code, again.content) == (304, b"")
     assert "Content-Security-Policy" in again.headers
+
+
+async def test_who_takes_no_gzip_gets_the_same(http: httpx.AsyncClient) -> None:
+    answer = await http.get("/assets/index-1a2b.js", headers={"Accept-Encoding": "identity"})
+    assert (answer.status_code, answer.content) == (200, SCRIPT)
+    assert "Content-Encoding" not in answer.headers
 
 
 @pytest.mark.parametrize("path", ["/", "/assets/index-1a2b.js", "/widget/lading.js"])
@@ -126,6 +149,11 @@ async def test_without_a_build_the_page_says_how_to_build_it(
         assert "npm" in answer.text
         assert "scripts/serve" in answer.text
         assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+        reference = await browser.get("/docs")
+        assert reference.status_code == 200
+        assert "npm" in reference.text
+        assert 'href="openapi.json"' in reference.text
+        assert "default-src 'none'" in reference.headers["Content-Security-Policy"]
         assert refusal(await browser.get("/assets/index.js")) == (404, "not-found")
         entered = await browser.get("/", params={"token": running.token or ""})
         assert entered.status_code == 303

@@ -35,6 +35,11 @@ def shape(user_id: str, used: int = 0, reserved: int = 0, limit: int | None = 10
     return {"user_id": user_id, "used": used, "reserved": reserved, "quota": limit}
 
 
+def own(user_id: str, used: int = 0, reserved: int = 0, limit: int | None = 1000) -> Any:
+    """What `GET /v1/usage` shows to somebody who is no admin."""
+    return {**shape(user_id, used, reserved, limit), "admin": False}
+
+
 async def post(mine: httpx.AsyncClient, size: int, **fields: str) -> httpx.Response:
     return await mine.post("/v1/files", content=b"x" * size, params={"name": "a", **fields})
 
@@ -90,20 +95,20 @@ async def test_a_life_as_the_account_sees_it(site: Process) -> None:
             assert answer.headers["Cache-Control"] == "no-store"
             return answer.json()
 
-        assert await usage() == shape("life")
+        assert await usage() == own("life")
         upload = (await begin(mine, 600)).json()["_id"]
-        assert await usage() == shape("life", 0, 600)
+        assert await usage() == own("life", 0, 600)
         await mine.put(f"/v1/uploads/{upload}/chunks/0", content=b"x" * 600)
-        assert await usage() == shape("life", 0, 600)
+        assert await usage() == own("life", 0, 600)
         await mine.post(f"/v1/uploads/{upload}/finish", json={})
-        assert await usage() == shape("life", 600, 0)
+        assert await usage() == own("life", 600, 0)
         assert (await post(mine, 400)).status_code == 201
-        assert await usage() == shape("life", 1000, 0)
+        assert await usage() == own("life", 1000, 0)
         await mine.delete(f"/v1/files/{upload}")
-        assert await usage() == shape("life", 400, 0)
+        assert await usage() == own("life", 400, 0)
         aborted = (await begin(mine, 600)).json()["_id"]
         await mine.delete(f"/v1/uploads/{aborted}")
-        assert await usage() == shape("life", 400, 0)
+        assert await usage() == own("life", 400, 0)
 
 
 async def test_of_unknown_length_it_is_reserved_as_it_grows(site: Process) -> None:
@@ -114,10 +119,10 @@ async def test_of_unknown_length_it_is_reserved_as_it_grows(site: Process) -> No
             where = f"/v1/uploads/{upload}/chunks/{start}"
             answer = await mine.put(where, content=b"x" * size)
             assert answer.status_code == status, answer.text
-        assert (await mine.get("/v1/usage")).json() == shape("grows", 0, 900)
+        assert (await mine.get("/v1/usage")).json() == own("grows", 0, 900)
         finished = await mine.post(f"/v1/uploads/{upload}/finish", json={"size": 900})
         assert finished.status_code == 200
-        assert (await mine.get("/v1/usage")).json() == shape("grows", 900, 0)
+        assert (await mine.get("/v1/usage")).json() == own("grows", 900, 0)
 
 
 async def test_over_the_limit_it_is_507_with_the_facts_and_not_to_be_tried_again(
@@ -132,7 +137,7 @@ async def test_over_the_limit_it_is_507_with_the_facts_and_not_to_be_tried_again
             assert (problem["limit"], problem["used"], problem["reserved"]) == (1000, 300, 200)
             assert problem["retryable"] is False
             assert "Retry-After" not in answer.headers
-        assert (await mine.get("/v1/usage")).json() == shape("over", 300, 200)
+        assert (await mine.get("/v1/usage")).json() == own("over", 300, 200)
         assert (await post(mine, 500)).status_code == 201
 
 
@@ -175,7 +180,7 @@ async def test_of_twenty_at_once_as_many_as_fit(site: Process, size: int | None)
         assert sorted({answer.status_code for answer in answers}) == [201, 507]
         taken = [answer.status_code for answer in answers].count(201)
         usage = (await mine.get("/v1/usage")).json()
-        assert usage == shape(name, 130 * taken, 0)
+        assert usage == own(name, 130 * taken, 0)
         # Of unknown length, those that are refused may have kept room from others meanwhile.
         assert taken == 7 if size else taken <= 7
 
@@ -194,7 +199,7 @@ async def test_an_admin_sees_and_sets_the_limit_of_anyone(
         assert (await admin.get(where)).json() == shape("limited", limit=limit)
     async with client(site, user("limited")) as mine:
         assert (await begin(mine, 5000)).status_code == 201
-        assert (await mine.get("/v1/usage")).json() == shape("limited", 0, 5000, 5000)
+        assert (await mine.get("/v1/usage")).json() == own("limited", 0, 5000, 5000)
         await admin.put(where, json={"quota": 10})
         assert refusal(await begin(mine, 0)) == (507, "quota-exceeded")
 
@@ -235,7 +240,7 @@ async def test_any_name_of_a_user_is_only_a_name(
     where = f"/v1/users/{quote(name, safe='').replace('.', '%2E')}/quota"
     assert (await admin.put(where, json={"quota": 77})).json() == shape(name, limit=77)
     async with client(site, user(name)) as mine:
-        assert (await mine.get("/v1/usage")).json() == shape(name, limit=77)
+        assert (await mine.get("/v1/usage")).json() == own(name, limit=77)
 
 
 @pytest.mark.parametrize("name", ["", "a%00b", "a" * 257])

@@ -1,0 +1,1 @@
+"""Data directories that earlier versions wrote, and the program that makes them."""

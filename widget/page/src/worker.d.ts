@@ -1,0 +1,5 @@
+/** How Vite imports a worker. */
+declare module "*?worker" {
+  const constructor: new () => Worker;
+  export default constructor;
+}
