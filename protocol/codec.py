@@ -70,6 +70,12 @@ def _text(value: Any, what: str) -> str:
     return value
 
 
+def _flag(value: Any, what: str) -> bool:
+    if type(value) is not bool:
+        raise _wrong(what, "true or false")
+    return value
+
+
 def _mapping(value: Any, what: str) -> Mapping[str, Any]:
     if type(value) is not dict:
         raise _wrong(what, "a map")
@@ -122,6 +128,7 @@ def _spec(value: Any) -> UploadSpec:
         kind=_maybe(_text, fields.get("kind"), "kind"),
         modified_at=_maybe(_seconds, fields.get("modified_at"), "modified_at"),
         replaces=_maybe(_text, fields.get("replaces"), "replaces"),
+        sha256_follows=_maybe(_flag, fields.get("sha256_follows"), "sha256_follows") or False,
     )
 
 
@@ -337,6 +344,7 @@ def _spec_fields(spec: UploadSpec) -> dict[str, Any]:
         kind=spec.kind,
         modified_at=None if spec.modified_at is None else round(spec.modified_at * 1000),
         replaces=spec.replaces,
+        sha256_follows=spec.sha256_follows or None,
     )
     if spec.directory:
         fields["directory"] = spec.directory

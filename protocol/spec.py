@@ -36,7 +36,8 @@ class UploadSpec:
 
     `modified_at` is when the file was last changed where it comes from, in Unix seconds, to the
     millisecond. `public`, which only HTTP carries, lets anyone fetch the finished file. `meta` and
-    `concat` are what a client of tus says, see `Manifest`.
+    `concat` are what a client of tus says, see `Manifest`. `sha256_follows`, which only CREATE
+    carries, says that FINISH will name the SHA-256.
 
     The directory, the tags and the type are brought into their one form; `check` refuses what has
     none.
@@ -56,6 +57,7 @@ class UploadSpec:
     meta: str | None = None
     concat: str | None = None
     replaces: str | None = None
+    sha256_follows: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tags", each_once(self.tags))

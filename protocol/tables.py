@@ -25,6 +25,9 @@ from lading.protocol.spec import UploadSpec
 HTTP_ONLY = frozenset({"public", "meta", "concat"})
 """Fields of a specification that CREATE does not carry."""
 
+CHANNEL_ONLY = frozenset({"sha256_follows"})
+"""Fields of a specification that only CREATE carries: over HTTP nothing knows them."""
+
 
 class CloseCode(IntEnum):
     """How a WebSocket of `lading.v1` ends. 1006 is never sent: it stands for a lost connection."""

@@ -25,6 +25,7 @@ from lading.protocol.errors import LadingError, Unauthorized
 from lading.protocol.manifest import MAX_CHUNK_SIZE
 from lading.protocol.sender import Sender
 from lading.protocol.spec import UploadSpec
+from lading.protocol.tables import CHANNEL_ONLY
 
 AT_ONCE = 4
 """Pieces that are sent at the same time, each by a request of its own."""
@@ -47,7 +48,7 @@ NOT_THE_SERVERS = (
 
 async def create(api: Api, spec: UploadSpec) -> dict[str, Any]:
     """Create an upload, for the user for whom an admin acts. Returns it as the server sends it."""
-    given = {f.name: getattr(spec, f.name) for f in fields(spec)}
+    given = {f.name: getattr(spec, f.name) for f in fields(spec) if f.name not in CHANNEL_ONLY}
     body = {key: value for key, value in given.items() if value is not None}
     body |= {"tags": list(spec.tags), **api.for_user}
     if spec.modified_at is not None:

@@ -395,6 +395,7 @@ class UploadTask:
             kind=request.kind,
             modified_at=seconds_of(request.modified_at, source.modified_ns),
             replaces=request.replaces,
+            sha256_follows=request.sha256,
         )
 
     def _file(self, done: m.Complete) -> File:

@@ -78,6 +78,8 @@ class Requests:
         try:
             if isinstance(effect, e.Create):
                 upload = await uploads.create(self._principal, effect.spec)
+                if effect.spec.sha256_follows or effect.spec.sha256 is not None:
+                    uploads.hash_along(upload)
                 stored = nothing_stored(upload.manifest)
                 kind = uploads.kinds.get(upload.manifest.kind)
                 rules = None if kind is None else kind.rules()

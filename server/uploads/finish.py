@@ -181,6 +181,7 @@ class Finisher:
             # Pieces are also missing where the upload was deleted a moment ago.
             await self._uploads.after_end(manifest.id)
             raise
+        hashed = hashed or self._uploads.hashed(manifest, agreed)
         hashed = await self._verifier.digest(manifest, agreed, digest, hashed, progress)
         mime_type = await self._type(principal, manifest, agreed, head)
         await self._storage.contents.forget(manifest)

@@ -17,6 +17,7 @@ from lading.protocol.manifest import Coverage, Manifest, Piece, State, coverage
 from lading.protocol.spec import check_id
 from lading.server.access.principal import Principal
 from lading.server.limits import UploadLimits
+from lading.server.uploads.running_digest import RunningDigest
 from lading.storage.open import Storage
 
 REPLACED = "The bytes of the upload were replaced by others in the meantime; try again."
@@ -33,6 +34,8 @@ class OpenUpload:
     """Held by the one FINISH that verifies. The others then find its result."""
     offset: int = 0
     """Up to here nothing is missing and all is durable, as far as this process knows."""
+    running: RunningDigest | None = None
+    """The SHA-256 so far, where FINISH will be asked for it."""
 
     def know(self, manifest: Manifest, stored: int) -> None:
         """Take in what was read. News of an earlier attempt may come late and is ignored."""
@@ -132,6 +135,13 @@ class OpenUploads:
     def peek(self, upload_id: str) -> OpenUpload | None:
         """The upload, if it is open in this process."""
         return self._open.get(upload_id)
+
+    def hashed(self, manifest: Manifest, size: int) -> str | None:
+        """The SHA-256 of an upload of that size, if this process computed it while storing it."""
+        upload = self._open.get(manifest.id)
+        if upload is None or upload.running is None:
+            return None
+        return upload.running.of(manifest.attempt, size)
 
     def share(self, manifest: Manifest, stored: int) -> OpenUpload:
         """The one object of this process for that upload."""

@@ -42,6 +42,7 @@ from lading.server.uploads.pictures import Pictures
 from lading.server.uploads.reader import Reader
 from lading.server.uploads.replace import Replacer
 from lading.server.uploads.resume import Resumer
+from lading.server.uploads.running_digest import RunningDigest
 from lading.server.uploads.todo import Step, Todo
 from lading.server.uploads.verifier import Progress, Proven, Verifier
 from lading.server.uploads.write import Writer
@@ -215,6 +216,10 @@ class Uploads:
             principal, spec, direct=direct, todo=todo, paid=paid, revision=revision
         )
         return await measured(self._hooks, "create", creating)
+
+    def hash_along(self, upload: OpenUpload) -> None:
+        """Compute the SHA-256 of a new upload while its pieces are stored, for FINISH."""
+        upload.running = RunningDigest(upload.manifest.attempt)
 
     async def resume(self, principal: Principal, upload_id: str) -> tuple[OpenUpload, Coverage]:
         """An upload of the principal's to resume, and what is durable of it.

@@ -64,15 +64,31 @@ class Writer:
         Raises ChecksumMismatch, OutOfBounds, TooLarge, ChunkConflict, AlreadyComplete, Gone,
         NotFound, StorageFull, UnsupportedMediaType, Unavailable; then nothing was stored.
         """
-        size = len(data)
         if crc32c(data) != checksum:
             raise ChecksumMismatch("The piece was damaged on its way; send it again.")
+        running = upload.running
+        # Before anything is waited for: here the pieces still have the order in which they came.
+        hashing = None if running is None else running.take(slice_start, data)
+        try:
+            written, fresh = await self._store(upload, slice_start, data, checksum, whole_cells)
+        finally:
+            if hashing is not None:
+                await hashing
+        if running is not None and hashing is not None and fresh:
+            running.stored(written.size)
+        return written
+
+    async def _store(
+        self, upload: OpenUpload, slice_start: int, data: bytes, checksum: int, whole_cells: bool
+    ) -> tuple[Written, bool]:
+        """Store a piece, and whether it was not there before."""
+        size = len(data)
         manifest = await self._look(upload)
         check_bounds(slice_start, size, manifest.chunk_size, manifest.size)
         check_limit(manifest, slice_start + size)
         piece = Piece(slice_start, size, checksum)
         if manifest.state is State.READY:
-            return await self._write_again(upload, piece)
+            return await self._write_again(upload, piece), False
         if whole_cells and not fills_cell(slice_start, size, manifest.chunk_size, manifest.size):
             raise OutOfBounds("A piece must reach the end of its cell.")
         await self._check_chain(manifest, slice_start)
@@ -80,11 +96,11 @@ class Writer:
         self.storage.free_space.check(size)
         if manifest.size is None and not await self._grow(manifest, piece.end):
             upload.manifest = await self.uploads.after_end(manifest.id)
-            return await self._write_again(upload, piece)
+            return await self._write_again(upload, piece), False
         try:
             fresh = await self.storage.contents.write(manifest, piece, data)
         except Moved:
-            return await self._after_move(upload, manifest, piece)
+            return await self._after_move(upload, manifest, piece), False
         if fresh:
             # A RESUME at this moment may have counted the piece already.
             upload.stored = min(upload.stored + size, manifest.size or MAX_INTEGER)
@@ -92,8 +108,8 @@ class Writer:
         await self._confirm(upload, manifest, piece, fresh)
         self.arrivals.note(manifest.id, slice_start, piece.end)
         if upload.manifest.attempt != manifest.attempt:
-            return await self.write(upload, slice_start, data, checksum, whole_cells=whole_cells)
-        return Written(size, upload.stored)
+            return await self._store(upload, slice_start, data, checksum, whole_cells)
+        return Written(size, upload.stored), fresh
 
     async def _grow(self, manifest: Manifest, end: int) -> bool:
         """Reserve up to `end` of an upload of unknown length; False when it ended."""

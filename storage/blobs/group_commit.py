@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
+
+from lading.storage.together import Together
 
 
 class GroupCommit:
@@ -11,17 +12,12 @@ class GroupCommit:
 
     def __init__(self, sync: Callable[[], Awaitable[None]]) -> None:
         self._sync = sync
-        self._present: asyncio.Task[None] | None = None
-        self._next: asyncio.Task[None] | None = None
+        self._together = Together(self._for_all)
 
     async def __call__(self) -> None:
         """Return when a sync is over that began after this call; raises what that one raises."""
-        if self._next is None:
-            self._next = asyncio.create_task(self._round(self._present))
-        await asyncio.shield(self._next)
+        await self._together(None)
 
-    async def _round(self, before: asyncio.Task[None] | None) -> None:
-        if before is not None:
-            await asyncio.wait([before])
-        self._present, self._next = self._next, None
+    async def _for_all(self, callers: list[None]) -> list[None]:
         await self._sync()
+        return callers

@@ -21,6 +21,7 @@ from bson import ObjectId
 from pymongo.errors import DuplicateKeyError
 
 from lading.protocol.errors import LadingError
+from lading.storage.collections.inserts import Inserts
 from lading.storage.database import Database, persist
 
 log = structlog.get_logger()
@@ -82,6 +83,7 @@ class AuditLog:
     def __init__(self, database: Database, ttl: float) -> None:
         self._read = database.read
         self._collection = database.audit
+        self._inserts = Inserts(database.audit)
         self.ttl = ttl
 
     async def add(self, entry: Entry) -> None:
@@ -92,7 +94,7 @@ class AuditLog:
         values = asdict(entry)
         document = {"_id": ObjectId(values.pop("id")), "kept_until": kept_until, **values}
         try:
-            await persist(lambda: self._collection.insert_one(document), seconds=0)
+            await persist(lambda: self._inserts.insert(document), seconds=0)
         except DuplicateKeyError:
             pass  # the answer to the first try was lost
         except LadingError as error:

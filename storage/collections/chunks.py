@@ -19,6 +19,7 @@ from pymongo.errors import DuplicateKeyError
 from lading.protocol.digests import crc32c
 from lading.protocol.errors import ChunkConflict, Unavailable
 from lading.protocol.manifest import Piece, Range, joined
+from lading.storage.collections.inserts import Inserts
 from lading.storage.database import Database, persist
 
 _INDEXED = {"_id": 0, "slice_start": 1, "size": 1, "crc32c": 1}
@@ -57,6 +58,7 @@ class Chunks:
         self._patience = patience
         self._read = database.read
         self._collection = database.chunks
+        self._inserts = Inserts(database.chunks)
 
     async def write(self, upload_id: str, piece: Piece, data: bytes | None = None) -> bool:
         """Commit a piece; durable on return. False when the very same piece was there before.
@@ -72,9 +74,10 @@ class Chunks:
         }
         if data is not None:
             document["data"] = data
+        size = 0 if data is None else len(data)
         for _ in range(self._patience):
             try:
-                await persist(lambda: self._collection.insert_one(document))
+                await persist(lambda: self._inserts.insert(document, size))
             except DuplicateKeyError:
                 stored = await self.at(upload_id, piece.slice_start)
             else:

@@ -19,6 +19,7 @@ from pymongo.errors import DuplicateKeyError
 
 from lading.protocol.manifest import FINISHED, Manifest, State
 from lading.protocol.webhooks import Event
+from lading.storage.collections.inserts import Inserts
 from lading.storage.collections.manifest_documents import (
     ANY_FILE,
     CHANGED_AT,
@@ -80,6 +81,7 @@ class Manifests:
     def __init__(self, database: Database, notices: Notices | None = None) -> None:
         self._read = database.read
         self._collection = database.manifests
+        self._inserts = Inserts(database.manifests)
         self._notices = notices or Notices()
 
     async def create(self, manifest: Manifest) -> None:
@@ -89,7 +91,7 @@ class Manifests:
             document["todo_at"] = manifest.created_at
         # A duplicate means that an earlier try of this call was applied and its answer lost.
         with suppress(DuplicateKeyError):
-            await persist(lambda: self._collection.insert_one(document))
+            await persist(lambda: self._inserts.insert(document))
 
     async def get(self, upload_id: str) -> Manifest | None:
         """The manifest of an upload in any state, tombstones included."""

@@ -26,7 +26,8 @@ Source: page 2 of the design; page 5, "quota holds".
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,9 +36,13 @@ from pymongo.errors import DuplicateKeyError
 from lading.protocol.errors import QuotaExceeded
 from lading.protocol.manifest import FINISHED, Manifest
 from lading.storage.database import Database, persist
+from lading.storage.together import Together
 
 MOST = 2**63 - 1
 """The largest integer of MongoDB: the limit of a user without a limit."""
+
+CHANGED_AT_ONCE = 64
+"""As many changes of accounts are one operation at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,21 @@ class Account:
         return MOST if self.quota is None else min(self.quota, MOST)
 
 
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """A new reservation, or with `settles` one of just that size that becomes use."""
+
+    user_id: str
+    upload_id: str
+    size: int
+    settles: bool = False
+    bounded: bool = True
+
+    @property
+    def entry(self) -> str:
+        return f"open.{self.upload_id}"
+
+
 def picture_key(claimed: Manifest) -> str:
     """The key in `open` of pictures that are made of a file under the claim of `claimed`."""
     return f"{claimed.id}-{claimed.todo_tries}"
@@ -83,6 +103,7 @@ class Quotas:
     def __init__(self, database: Database, default: int | None = None) -> None:
         self._read = database.read
         self._collection = database.quotas
+        self._changes = Together(self._apply, most=CHANGED_AT_ONCE)
         self._default = default
 
     # -- looking and setting
@@ -152,26 +173,9 @@ class Quotas:
         Raises QuotaExceeded, with `limit`, `used` and `reserved`, when the user may not have so
         much; never unless it is `bounded`.
         """
-        if not await self._reserve_at_once(user_id, upload_id, size, bounded=bounded):
+        change = _Change(user_id, upload_id, size, bounded=bounded)
+        if not await persist(lambda: self._changes(change)):
             await self._raise(user_id, upload_id, size, new=True, bounded=bounded)
-
-    async def _reserve_at_once(
-        self, user_id: str, upload_id: str, size: int, *, bounded: bool
-    ) -> bool:
-        """Reserve without looking before; False where only a look can tell what is in the way."""
-        entry = f"open.{upload_id}"
-        allowed: dict[str, Any] = {"_id": user_id, entry: {"$exists": False}}
-        if bounded:
-            most = Account(user_id, self._default).most
-            within = {"$lte": [{"$add": ["$charged", size]}, "$quota"]}
-            allowed["$or"] = [
-                {"quota": {"$exists": False}, "charged": {"$lte": most - size}},
-                {"quota": {"$gte": 0}, "$expr": within},
-                {"quota": {"$exists": True, "$eq": None}, "charged": {"$lte": MOST - size}},
-            ]
-        change = {"$inc": {"charged": size, "reserved": size}, "$set": {entry: size}}
-        result = await persist(lambda: self._collection.update_one(allowed, change))
-        return bool(result.matched_count)
 
     async def grow(self, user_id: str, upload_id: str, size: int) -> bool:
         """Reserve `size` bytes in all for an upload of unknown length; never fewer than before.
@@ -231,7 +235,8 @@ class Quotas:
         await self._settle(user_id, upload_id, 0)
 
     async def _settle(self, user_id: str, upload_id: str, size: int) -> None:
-        if size > 0 and await self._settle_at_once(user_id, upload_id, size):
+        exactly = _Change(user_id, upload_id, size, settles=True)
+        if size > 0 and await persist(lambda: self._changes(exactly)):
             return
         while True:
             account = await self.account(user_id)
@@ -245,12 +250,55 @@ class Quotas:
             if await self._update(account, upload_id, change, {}):
                 return
 
-    async def _settle_at_once(self, user_id: str, upload_id: str, size: int) -> bool:
-        """Settle what was reserved exactly, without looking before; False where it was not."""
-        entry = f"open.{upload_id}"
-        exact = {"_id": user_id, entry: size}
-        change = {"$inc": {"reserved": -size}, "$unset": {entry: ""}}
-        result = await persist(lambda: self._collection.update_one(exact, change))
+    # -- without looking before
+
+    async def _apply(self, changes: list[_Change]) -> list[bool | Exception]:
+        """Make changes, those of each user by one update; whether each was made.
+
+        Not where only a look can tell what is in the way of it, or of another that went with it.
+        """
+        accounts: dict[tuple[str, bool], dict[str, _Change]] = {}
+        for each in changes:
+            accounts.setdefault((each.user_id, each.bounded), {}).setdefault(each.entry, each)
+        made = await asyncio.gather(
+            *(self._apply_to_one([*of_one.values()]) for of_one in accounts.values())
+        )
+        outcomes = {
+            id(change): outcome
+            for of_one, outcome in zip(accounts.values(), made, strict=True)
+            for change in of_one.values()
+        }
+        # Of two for the same entry the second one is to look.
+        return [outcomes.get(id(each), False) for each in changes]
+
+    async def _apply_to_one(self, changes: Sequence[_Change]) -> bool | Exception:
+        """Make changes of one account, all or none; whether they were made, or what failed."""
+        new = [each for each in changes if not each.settles]
+        settled = [each for each in changes if each.settles]
+        more = sum(each.size for each in new)
+        less = sum(each.size for each in settled)
+        if max(more, less) > MOST:
+            return False  # more than can be counted, together
+        wanted: dict[str, Any] = {"_id": changes[0].user_id}
+        wanted |= {each.entry: {"$exists": False} for each in new}
+        wanted |= {each.entry: each.size for each in settled}
+        if new and changes[0].bounded:
+            most = Account(changes[0].user_id, self._default).most
+            within = {"$lte": [{"$add": ["$charged", more]}, "$quota"]}
+            wanted["$or"] = [
+                {"quota": {"$exists": False}, "charged": {"$lte": most - more}},
+                {"quota": {"$gte": 0}, "$expr": within},
+                {"quota": {"$exists": True, "$eq": None}, "charged": {"$lte": MOST - more}},
+            ]
+        change: dict[str, Any] = {"$inc": {"charged": more, "reserved": more - less}}
+        if new:
+            change["$set"] = {each.entry: each.size for each in new}
+        if settled:
+            change["$unset"] = {each.entry: "" for each in settled}
+        try:
+            result = await self._collection.update_one(wanted, change)
+        except Exception as error:
+            return error
         return bool(result.matched_count)
 
     # -- pictures of a finished file

@@ -275,6 +275,18 @@ def test_bytes_outside_the_grammar(decode: Decode, data: bytes) -> None:
     assert refused(decode, data)
 
 
+def test_that_a_digest_follows_is_true_or_not_there() -> None:
+    for said in (False, None):
+        assert decode_client(pack(2, 1, {"name": "a", "sha256_follows": said})) == m.Create(
+            1, UploadSpec(name="a")
+        )
+    create = m.Create(1, UploadSpec(name="a", sha256_follows=True))
+    assert decode_client(pack(2, 1, {"name": "a", "sha256_follows": True})) == create
+    assert "sha256_follows" not in msgpack.unpackb(encode(m.Create(1, UploadSpec(name="a"))))[2]
+    for wrong in (1, "yes", [0]):
+        assert refused(decode_client, pack(2, 1, {"name": "a", "sha256_follows": wrong}))
+
+
 def test_the_time_of_a_file_is_whole_milliseconds_on_the_wire() -> None:
     create = m.Create(1, UploadSpec(name="a", modified_at=1_234_567_890.123))
     (_, _, fields) = msgpack.unpackb(encode(create))

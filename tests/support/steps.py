@@ -17,6 +17,8 @@ Action = Callable[[], Awaitable[object]]
 
 _OPERATIONS = (
     "insert_one",
+    "insert_many",
+    "bulk_write",
     "find_one",
     "find_one_and_update",
     "update_one",

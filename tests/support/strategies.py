@@ -40,6 +40,7 @@ specs = st.builds(
     sha256=maybe(texts),
     fingerprint=maybe(texts),
     chunk_size=maybe(integers),
+    sha256_follows=st.booleans(),
 )
 
 client_messages: st.SearchStrategy[m.ClientMessage] = st.one_of(

@@ -24,6 +24,7 @@ from lading.protocol.errors import (
 from lading.protocol.manifest import State
 from lading.protocol.spec import UploadSpec
 from lading.server.uploads import OpenUpload
+from lading.storage.collections.inserts import Inserts
 from lading.storage.collections.manifests import Manifests
 from lading.storage.database import Database
 from tests.support.parts import ANN, CELL, TOMBSTONE_TTL, TTL, Parts
@@ -244,7 +245,7 @@ async def fail_to_create(
     with monkeypatch.context() as patch:
         # Without its patience: the second try would only meet the same.
         patch.setattr("lading.storage.database._may_pass", lambda _error: False)
-        patch.setattr(parts.manifests, "_collection", collection)
+        patch.setattr(parts.manifests, "_inserts", Inserts(collection))
         with pytest.raises(LadingError) as caught:
             await create(parts)
     return caught.value

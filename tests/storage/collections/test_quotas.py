@@ -332,6 +332,49 @@ async def test_a_lost_answer_counts_once(
     assert account.reserved == sum(account.open.values())
 
 
+@pytest.mark.parametrize("lossy", [False, True])
+async def test_many_at_once_are_few_operations_and_each_counts_once(
+    database: Database, steps: Steps, lossy: bool
+) -> None:
+    quotas, uploads = Quotas(steps, 10_000), [new_id() for _ in range(100)]
+    users = ["ann" if number % 2 else "bob" for number in range(100)]
+    for user in ("ann", "bob"):
+        await quotas.reserve(user, B, 1)
+    if lossy:
+        steps.lose_every_write()
+    before = steps.taken
+
+    async def whole(user: str, upload_id: str) -> None:
+        await quotas.reserve(user, upload_id, 10)
+        await quotas.keep(user, upload_id, 10)
+
+    await asyncio.gather(*map(whole, users, uploads))
+    for user in ("ann", "bob"):
+        account = await quotas.account(user)
+        assert sums(account) == (500, 1)
+        assert account.open == {B: 1}
+    if not lossy:
+        assert steps.taken - before <= 12  # instead of 200
+
+
+async def test_of_many_at_once_those_are_let_in_that_fit(database: Database) -> None:
+    quotas = Quotas(database, 100)
+    await quotas.reserve("ann", B, 5)
+    work = (quotas.reserve("ann", new_id(), 10) for _ in range(20))
+    outcomes = await asyncio.gather(*work, return_exceptions=True)
+    assert sum(isinstance(each, QuotaExceeded) for each in outcomes) == 11
+    assert sums(await quotas.account("ann")) == (0, 95)
+
+
+async def test_the_same_twice_at_once_counts_once(database: Database) -> None:
+    quotas = Quotas(database, 100)
+    await quotas.reserve("ann", B, 5)
+    await asyncio.gather(*(quotas.reserve("ann", A, 10) for _ in range(3)))
+    assert sums(await quotas.account("ann")) == (0, 15)
+    await asyncio.gather(*(quotas.keep("ann", A, 10) for _ in range(3)))
+    assert sums(await quotas.account("ann")) == (10, 5)
+
+
 async def test_eight_keep_and_release_at_once_and_one_of_both_counts(database: Database) -> None:
     quotas = Quotas(database)
     for _ in range(10):

@@ -29,13 +29,15 @@ export interface UploadRequest {
   readonly modified_at?: number | undefined;
   /** The file whose bytes the upload replaces; it keeps its id, name, directory and tags. */
   readonly replaces?: string | undefined;
+  /** FINISH will name the SHA-256: the server computes it while the pieces arrive. Only by WebSocket. */
+  readonly sha256_follows?: boolean | undefined;
 }
 
-/** A request for HTTP, which takes times as text. */
-export function spoken<T extends { readonly modified_at?: number | undefined }>(
+/** A request for HTTP, which takes times as text, and does not hear of what follows. */
+export function spoken<T extends Pick<UploadRequest, "modified_at" | "sha256_follows">>(
   request: T,
-): Omit<T, "modified_at"> & { readonly modified_at?: string } {
-  const { modified_at: milliseconds, ...rest } = request;
+): Omit<T, "modified_at" | "sha256_follows"> & { readonly modified_at?: string } {
+  const { modified_at: milliseconds, sha256_follows: _, ...rest } = request;
   return milliseconds === undefined
     ? rest
     : { ...rest, modified_at: new Date(milliseconds).toISOString() };

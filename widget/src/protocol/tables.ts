@@ -44,7 +44,8 @@ export const TABLES = {
           "chunk_size",
           "kind",
           "modified_at",
-          "replaces"
+          "replaces",
+          "sha256_follows"
         ]
       },
       "RESUME": {

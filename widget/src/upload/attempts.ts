@@ -26,7 +26,7 @@ import { findUnfinished, type Unfinished } from "./lookup.js";
 import { advance, idOf, mustLook, type Standing } from "./standing.js";
 
 /** What the caller wants the upload to be, besides its size and its fingerprint. */
-export type RequestFields = Omit<UploadRequest, "size" | "fingerprint">;
+export type RequestFields = Omit<UploadRequest, "size" | "fingerprint" | "sha256_follows">;
 
 /** Everything that stays the same for all attempts. */
 export interface Plan {
@@ -237,7 +237,8 @@ export class Attempts implements TransferListener {
     const { request, source } = this.plan;
     const fingerprint = await this.fingerprint();
     this.standing = advance(this.standing, { type: "creating" });
-    return { request: { ...request, size: source.size, fingerprint } };
+    const sha256_follows = this.plan.digest || undefined;
+    return { request: { ...request, size: source.size, fingerprint, sha256_follows } };
   }
 
   /** Ask for an earlier start, unless only this client can have one and it has sent no CREATE. */
