@@ -132,9 +132,19 @@ def main() -> int:
     def chosen(name: str) -> bool:
         return not given.measures or name in given.measures
 
+    failed: list[str] = []
+
     async def measures(workspace: Workspace) -> list[Result]:
-        some = [measure for measure in _measures(options) if chosen(measure.name)]
-        return [await run(measure, given.rounds, workspace) for measure in some]
+        done = []
+        for measure in _measures(options):
+            if not chosen(measure.name):
+                continue
+            try:
+                done.append(await run(measure, given.rounds, workspace))
+            except ChildFailed as error:  # what the others found took half an hour
+                say(f"{measure.name} FAILED. {error}")
+                failed.append(measure.name)
+        return done
 
     async def growing(workspace: Workspace) -> list[Result]:
         some = [curve for curve in curves(options) if chosen(curve.name)]
@@ -157,9 +167,11 @@ def main() -> int:
         save.growth(result, whole)
         print("\n".join(save.curve_table(curve) for curve in result["curves"]))
     else:
-        save.measures(result, whole)
+        save.measures(result, whole and not failed)
         print(table(result), end="")
-    return 0
+    if failed:
+        say(f"Without figures: {', '.join(failed)}.")
+    return 1 if failed else 0
 
 
 def _measures(options: Options) -> list[Measure]:

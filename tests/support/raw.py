@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 from tests.support.servers import Running
@@ -120,6 +120,10 @@ async def raw(server: Running) -> AsyncIterator[Raw]:
         yield Raw(server, reader, writer)
     finally:
         writer.close()
+        if writer.transport.get_write_buffer_size():
+            writer.transport.abort()  # the server reads no more of it
+        with suppress(OSError):
+            await writer.wait_closed()
 
 
 async def ask(

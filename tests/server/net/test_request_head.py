@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,9 @@ async def talk(server: Inside, request: bytes) -> bytes:
     try:
         return await asyncio.wait_for(reader.read(), 10)
     finally:
-        writer.close()
+        writer.transport.abort()
+        with suppress(OSError):
+            await writer.wait_closed()
 
 
 def parts(answer: bytes) -> tuple[int, dict[str, str], Any]:
