@@ -8,7 +8,7 @@ Source: facts of the design, "uvicorn"; RFC 6455.
 
 from __future__ import annotations
 
-from asyncio import Future, Task, get_running_loop
+from asyncio import Event, Future, Task, get_running_loop
 from collections import deque
 from collections.abc import Callable
 from typing import Any, cast
@@ -64,6 +64,36 @@ class Inbox:
         return [*items] if items else []
 
 
+class Writable:
+    """Whether the transport takes what is written; at first it does.
+
+    It does what uvicorn asks of its `asyncio.Event`, which takes 700 bytes whether anybody waits or
+    not.
+    """
+
+    __slots__ = ("_again",)
+
+    def __init__(self) -> None:
+        self._again: Event | None = None
+        """Set when the transport takes more; there is one while it does not."""
+
+    def is_set(self) -> bool:
+        return self._again is None
+
+    def clear(self) -> None:
+        if self._again is None:
+            self._again = Event()
+
+    def set(self) -> None:
+        again, self._again = self._again, None
+        if again is not None:
+            again.set()
+
+    async def wait(self) -> None:
+        if self._again is not None:
+            await self._again.wait()
+
+
 class ChannelProtocol(ClosesUnread, WebSocketsSansIOProtocol):
     """One WebSocket connection, with its memory bounded."""
 
@@ -77,7 +107,9 @@ class ChannelProtocol(ClosesUnread, WebSocketsSansIOProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self._bounds: Bounds = app_state["bounds"]
         self._limits = self._bounds.limits
-        self.queue: Inbox = Inbox()  # type: ignore[assignment] # uvicorn calls nothing else of it
+        # uvicorn calls nothing of the two that these do not have
+        self.queue: Inbox = Inbox()  # type: ignore[assignment]
+        self.writable: Writable = Writable()  # type: ignore[assignment]
         self.conn: Connection = Connection(
             self._bounds.places, max_size=self._bounds.max_message, logger=self.conn.logger
         )

@@ -19,7 +19,7 @@ from websockets.datastructures import Headers
 from lading.protocol.messages import OVERHEAD
 from lading.server.limits import Limits, NetLimits
 from lading.server.net.byte_budget import COPIES
-from lading.server.net.websocket_protocol import Inbox
+from lading.server.net.websocket_protocol import Inbox, Writable
 from tests.support.frames import BINARY, CLOSE, CONT, TEXT, Raw, frame, raw
 from tests.support.frames import PING as PING_FRAME
 from tests.support.gate import Gate
@@ -88,6 +88,25 @@ async def test_who_stops_waiting_takes_nothing_along() -> None:
         with pytest.raises(asyncio.CancelledError):
             await taking
     assert await inbox.get() == "kept"
+
+
+# -- what waits for the client
+
+
+async def test_who_sends_waits_while_nothing_more_is_taken() -> None:
+    writable = Writable()
+    writable.set()
+    assert writable.is_set()
+    await writable.wait()
+    writable.clear()
+    waiting = [asyncio.ensure_future(writable.wait()) for _ in range(2)]
+    writable.clear()
+    await asyncio.sleep(0)
+    assert not writable.is_set()
+    assert not any(each.done() for each in waiting)
+    writable.set()
+    assert writable.is_set()
+    await asyncio.gather(*waiting)
 
 
 # -- the handshake
