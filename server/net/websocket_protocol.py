@@ -107,9 +107,8 @@ class ChannelProtocol(ClosesUnread, WebSocketsSansIOProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self._bounds: Bounds = app_state["bounds"]
         self._limits = self._bounds.limits
-        # uvicorn calls nothing of the two that these do not have
-        self.queue: Inbox = Inbox()  # type: ignore[assignment]
-        self.writable: Writable = Writable()  # type: ignore[assignment]
+        self.queue: Inbox = Inbox()  # type: ignore[assignment] # uvicorn calls nothing else of it
+        self.writable: Writable = Writable()  # type: ignore[assignment] # and nothing else of this
         self.conn: Connection = Connection(
             self._bounds.places, max_size=self._bounds.max_message, logger=self.conn.logger
         )
@@ -124,14 +123,8 @@ class ChannelProtocol(ClosesUnread, WebSocketsSansIOProtocol):
         self.longest = 0
         """Bytes of the longest message that an upload which is open here may bring."""
         self._abandoned = False
-        self._pace = SlowClientTimer(
-            self.loop,
-            self._limits,
-            arrived=lambda: self.arrived,
-            paused=lambda: self.paused,
-            pressed=lambda: self._bounds.budget.pressed(self.owner),
-            too_slow=self._too_slow,
-        )
+        self._pace: SlowClientTimer | None = None
+        """Watches a message that has its share of the budget."""
 
     # -- bytes in
 
@@ -195,13 +188,30 @@ class ChannelProtocol(ClosesUnread, WebSocketsSansIOProtocol):
             return
         self._make_room()
         # Whoever holds a share must use it: others may be waiting.
-        self._pace.start()
+        self._watch()
         if waited and not self.read_paused and not self.transport.is_closing():
             self.transport.resume_reading()
 
     def _make_room(self) -> None:
         # What is longer than the share was asked for is read in small steps.
         self.conn.reader.make_room(self.longest - sum(map(len, self.frames)))
+
+    def _watch(self) -> None:
+        if self._pace is None:
+            self._pace = SlowClientTimer(
+                self.loop,
+                self._limits,
+                arrived=lambda: self.arrived,
+                paused=lambda: self.paused,
+                pressed=lambda: self._bounds.budget.pressed(self.owner),
+                too_slow=self._too_slow,
+            )
+        self._pace.start()
+
+    def _unwatch(self) -> None:
+        if self._pace is not None:
+            self._pace.stop()
+            self._pace = None
 
     def _too_slow(self) -> None:
         if self._bounds.budget.pressed(self.owner):
@@ -211,7 +221,7 @@ class ChannelProtocol(ClosesUnread, WebSocketsSansIOProtocol):
             self._refuse(1008, "message too slow")
 
     def _release(self) -> None:
-        self._pace.stop()
+        self._unwatch()
         if self._withdraw is not None:
             self._withdraw()
             self._withdraw = None
@@ -264,7 +274,7 @@ class ChannelProtocol(ClosesUnread, WebSocketsSansIOProtocol):
 
     def send_receive_event_to_app(self) -> None:
         reservation, self._reservation = self._reservation, None
-        self._pace.stop()
+        self._unwatch()
         if self._abandoned:
             self.frames = []
             if reservation is not None:
