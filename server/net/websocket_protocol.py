@@ -21,7 +21,11 @@ from websockets.frames import Frame
 from lading.server.net.bounds import Bounds
 from lading.server.net.byte_budget import COPIES, Reservation
 from lading.server.net.payload_reader import Connection, Intake
+from lading.server.net.record import RECORD, TEMPLATE
 from lading.server.net.slow_clients import ClosesUnread, SlowClientTimer
+
+KEPT = ("type", RECORD, TEMPLATE)
+"""What of a connection's scope is asked for after its handshake."""
 
 
 class Inbox:
@@ -243,9 +247,12 @@ class ChannelProtocol(ClosesUnread, WebSocketsSansIOProtocol):
 
     def forget_handshake(self) -> None:
         """What was said to open the connection is needed no more; there may be thousands, idle."""
-        self.request.headers.clear()  # the parser keeps the request itself
         del self.request, self.response
-        self.scope["headers"] = []
+        self.conn.forget_handshake()
+        scope = cast(dict[str, Any], self.scope)
+        kept = {key: scope[key] for key in KEPT if key in scope}
+        scope.clear()
+        scope.update(kept, headers=[])
 
     def handle_ping(self) -> None:
         # A client that pings and does not read would fill memory with pongs.

@@ -15,6 +15,7 @@ from typing import Any
 import msgpack
 import pytest
 from websockets.datastructures import Headers
+from websockets.http11 import Request
 
 from lading.protocol.messages import OVERHEAD
 from lading.server.limits import Limits, NetLimits
@@ -27,12 +28,14 @@ from tests.support.servers import Process, Running, inside, process, until
 from tests.support.wire import (
     CHUNK,
     CREATE,
+    HELLO,
     OPENED,
     PING,
     PONG,
     RESUME,
     STORED,
     TOKEN,
+    WELCOME,
     channel,
     checksum,
     dial,
@@ -47,6 +50,11 @@ async def lives(server: Running) -> None:
         async with channel(server) as wire:
             await wire.send(PING, 1)
             assert await wire.expect(PONG) == [1]
+
+
+def count(kind: type) -> int:
+    """How many objects of this type there are."""
+    return sum(type(each) is kind for each in gc.get_objects())
 
 
 # -- what waits for the application
@@ -123,9 +131,21 @@ async def test_what_was_said_to_connect_takes_no_memory_afterwards(
         inside(tmp_path, database_url) as running,
         dial(running, additional_headers=said) as wire,
     ):
-        before = kept()
+        before, requests = kept(), count(Request)
         await wire.hello(running.token)
         assert kept() == before - 1, "the client's own copy stays"
+        assert count(Request) == requests - 1
+
+
+@pytest.mark.parametrize("already", [0, 1, 2, 6, 7, 9])
+async def test_what_comes_with_hello_is_read_to_its_end(server: Process, already: int) -> None:
+    hello = frame(BINARY, msgpack.packb([HELLO, {"token": server.token}]))
+    ping = frame(BINARY, msgpack.packb([PING, 7]))
+    async with raw(server, hello=False) as wire:
+        wire.write(hello + ping[:already])
+        assert (await wire.message())[0] == WELCOME
+        wire.write(ping[already:])
+        assert await wire.message() == [PONG, 7]
 
 
 # -- frames
