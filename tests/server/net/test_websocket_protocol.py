@@ -20,7 +20,7 @@ from websockets.http11 import Request
 from lading.protocol.messages import OVERHEAD
 from lading.server.limits import Limits, NetLimits
 from lading.server.net.byte_budget import COPIES
-from lading.server.net.websocket_protocol import Inbox, Writable
+from lading.server.net.websocket_protocol import ChannelProtocol, Inbox, Writable
 from tests.support.frames import BINARY, CLOSE, CONT, TEXT, Raw, frame, raw
 from tests.support.frames import PING as PING_FRAME
 from tests.support.gate import Gate
@@ -146,6 +146,16 @@ async def test_what_comes_with_hello_is_read_to_its_end(server: Process, already
         assert (await wire.message())[0] == WELCOME
         wire.write(ping[already:])
         assert await wire.message() == [PONG, 7]
+
+
+async def test_a_connection_has_no_dictionary(tmp_path: Path, database_url: str) -> None:
+    async with inside(tmp_path, database_url) as running, dial(running) as wire:
+        await wire.hello(running.token)
+        gc.collect()
+        found = [each for each in gc.get_objects() if type(each) is ChannelProtocol]
+        assert found
+        named = {name for each in found for name in vars(each)}
+        assert not named, "set by uvicorn, and not named in __slots__"
 
 
 # -- frames
