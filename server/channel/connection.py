@@ -37,6 +37,29 @@ Work = Callable[..., Coroutine[Any, Any, None]]
 class Channel:
     """One connection after its upgrade."""
 
+    __slots__ = (
+        "_alarm",
+        "_arrived",
+        "_chunk",
+        "_credential",
+        "_debug",
+        "_finishing",
+        "_first_window",
+        "_gone",
+        "_last_message",
+        "_limits",
+        "_loop",
+        "_news",
+        "_receiver",
+        "_requests",
+        "_reservation",
+        "_server",
+        "_socket",
+        "_throttle",
+        "_turn",
+        "_websocket",
+    )
+
     def __init__(self, websocket: WebSocket, server: Services) -> None:
         self._websocket = websocket
         self._server = server
