@@ -13,6 +13,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import structlog
+from starlette.types import Message
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from lading.protocol import effects as e
@@ -102,7 +103,7 @@ class Channel:
         """Serve until either side closes."""
         self._server.channels.add(self)
         try:
-            while await self._next():
+            while await self._take(await self._websocket.receive()):
                 pass
         except WebSocketDisconnect:
             pass
@@ -116,9 +117,8 @@ class Channel:
             for task in self._finishing:
                 task.cancel()
 
-    async def _next(self) -> bool:
+    async def _take(self, message: Message) -> bool:
         """Take one message; False at the end."""
-        message = await self._websocket.receive()
         if message["type"] == "websocket.disconnect":
             return False
         self._last_message = self._loop.time()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from asyncio import Event, Future, Task, get_running_loop
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any, cast
 
 from uvicorn.config import Config
@@ -359,14 +359,14 @@ class ChannelProtocol(ClosesUnread, WebSocketsSansIOProtocol):
             self.read_paused = True
             self.transport.pause_reading()
 
-    async def receive(self) -> Any:
+    def receive(self) -> Coroutine[Any, Any, Any]:
         """What came; reading goes on when the application has done with all that came before."""
         if self.read_paused and self.queue.empty():
             self.read_paused = False
             self._reserve()
             if self._withdraw is None and not self.transport.is_closing():
                 self.transport.resume_reading()
-        return await self.queue.get()
+        return self.queue.get()
 
     def on_task_complete(self, task: Task[None]) -> None:
         super().on_task_complete(task)
