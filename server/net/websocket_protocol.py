@@ -21,7 +21,7 @@ from websockets.frames import Frame
 from lading.server.net.bounds import Bounds
 from lading.server.net.byte_budget import COPIES, Reservation
 from lading.server.net.payload_reader import Connection, Intake
-from lading.server.net.record import RECORD, TEMPLATE
+from lading.server.net.record import RECORD, REST, TEMPLATE
 from lading.server.net.slow_clients import ClosesUnread, SlowClientTimer
 
 KEPT = ("type", RECORD, TEMPLATE)
@@ -169,6 +169,7 @@ class ChannelProtocol(ClosesUnread, WebSocketsSansIOProtocol):
         self.conn: Connection = Connection(
             self._bounds.places, max_size=self._bounds.max_message, logger=self.conn.logger
         )
+        self.app = self._serve
         self.arrived = 0
         self.heard_at = self.loop.time()
         self._fragments = 0
@@ -296,11 +297,19 @@ class ChannelProtocol(ClosesUnread, WebSocketsSansIOProtocol):
     def handle_connect(self, event: Any) -> None:
         super().handle_connect(event)
         if hasattr(self, "scope"):
-            cast(dict[str, Any], self.scope)["lading.connection"] = self
+            scope = cast(dict[str, Any], self.scope)
+            scope["lading.connection"], scope[REST] = self, None
+
+    async def _serve(self, scope: Any, receive: Any, send: Any) -> None:
+        """Let the application serve the connection, then do what it left to do."""
+        await self.config.loaded_app(scope, receive, send)
+        rest = scope.pop(REST, None)
+        if rest is not None:
+            await rest()
 
     def forget_handshake(self) -> None:
         """What was said to open the connection is needed no more; there may be thousands, idle."""
-        del self.request, self.response
+        del self.app, self.request, self.response
         self.conn.forget_handshake()
         scope = cast(dict[str, Any], self.scope)
         kept = {key: scope[key] for key in KEPT if key in scope}

@@ -10,6 +10,7 @@ import gc
 import os
 from contextlib import AsyncExitStack
 from pathlib import Path
+from types import CoroutineType
 from typing import Any
 
 import msgpack
@@ -146,6 +147,17 @@ async def test_what_comes_with_hello_is_read_to_its_end(server: Process, already
         assert (await wire.message())[0] == WELCOME
         wire.write(ping[already:])
         assert await wire.message() == [PONG, 7]
+
+
+async def test_an_open_channel_holds_no_layer_of_its_handshake(
+    tmp_path: Path, database_url: str
+) -> None:
+    async with inside(tmp_path, database_url) as running, dial(running) as wire:
+        await wire.hello(running.token)
+        gc.collect()
+        waiting = {each.__qualname__ for each in gc.get_objects() if type(each) is CoroutineType}
+        assert "Channel.run" in waiting
+        assert "WebSocketRoute.handle" not in waiting
 
 
 async def test_a_connection_has_no_dictionary(tmp_path: Path, database_url: str) -> None:
