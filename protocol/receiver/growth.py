@@ -27,6 +27,8 @@ HELD = 0.5
 class Growth:
     """What one connection's arrivals say. Sizes are bytes, times are seconds of one clock."""
 
+    __slots__ = ("_began", "_due", "_held", "_pieces", "_round", "_shortest")
+
     def __init__(self) -> None:
         self._shortest = float("inf")
         self._began: float | None = None

@@ -46,6 +46,25 @@ class Receiver:
     answer to nothing raises IllegalEvent.
     """
 
+    __slots__ = (
+        "_checking",
+        "_end",
+        "_first_window",
+        "_growth",
+        "_limits",
+        "_max_chunk_size",
+        "_next_token",
+        "_out",
+        "_outlived",
+        "_server",
+        "_timers",
+        "_uploads",
+        "_user_id",
+        "_window",
+        "most",
+        "state",
+    )
+
     def __init__(
         self,
         now: float,

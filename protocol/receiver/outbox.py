@@ -10,6 +10,8 @@ from lading.protocol.errors import LadingError
 class Outbox:
     """Effects in order. Nothing is added after a Close."""
 
+    __slots__ = ("_closed", "_effects")
+
     def __init__(self) -> None:
         self._effects: list[e.Effect] = []
         self._closed = False

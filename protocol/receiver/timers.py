@@ -26,6 +26,8 @@ class Timer:
 class Timers:
     """All timers of a connection. Which of them count depends on its state."""
 
+    __slots__ = ("expiry", "heartbeat", "hello", "idle", "silence")
+
     def __init__(self, now: float, limits: ReceiverLimits) -> None:
         self.hello = Timer(limits.hello_seconds)
         """Starts with the connection."""

@@ -68,6 +68,8 @@ class Slot:
 class Uploads:
     """All slots of a connection."""
 
+    __slots__ = ("_held", "_limits", "_out", "_slots")
+
     def __init__(self, outbox: Outbox, limits: ReceiverLimits) -> None:
         self._out = outbox
         self._limits = limits

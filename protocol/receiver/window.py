@@ -10,6 +10,8 @@ class Window:
     know.
     """
 
+    __slots__ = ("_grace", "_old", "in_flight", "size")
+
     def __init__(self, size: int) -> None:
         self.size = size
         self.in_flight = 0

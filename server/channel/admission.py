@@ -17,7 +17,7 @@ from lading.protocol.messages import SUBPROTOCOL
 from lading.server.access.cookie import is_own_origin
 from lading.server.channel.connection import Channel
 from lading.server.net.problems import problem_response
-from lading.server.net.record import TEMPLATE, record_of
+from lading.server.net.record import REST, TEMPLATE, record_of
 from lading.server.services import Services, services
 
 ROUTE = "/v1/ws"
@@ -35,7 +35,11 @@ async def channel(websocket: WebSocket) -> None:
         await websocket.send_denial_response(problem_response(refusal, status))
         return
     await websocket.accept(subprotocol=SUBPROTOCOL)
-    await Channel(websocket, server).run()
+    run = Channel(websocket, server).run
+    if REST in websocket.scope:
+        websocket.scope[REST] = run
+    else:
+        await run()
 
 
 def not_found(otherwise: ASGIApp) -> ASGIApp:

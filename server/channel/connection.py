@@ -13,6 +13,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import structlog
+from starlette.types import Message
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from lading.protocol import effects as e
@@ -36,6 +37,29 @@ Work = Callable[..., Coroutine[Any, Any, None]]
 
 class Channel:
     """One connection after its upgrade."""
+
+    __slots__ = (
+        "_alarm",
+        "_arrived",
+        "_chunk",
+        "_credential",
+        "_debug",
+        "_finishing",
+        "_first_window",
+        "_gone",
+        "_last_message",
+        "_limits",
+        "_loop",
+        "_news",
+        "_receiver",
+        "_requests",
+        "_reservation",
+        "_server",
+        "_socket",
+        "_throttle",
+        "_turn",
+        "_websocket",
+    )
 
     def __init__(self, websocket: WebSocket, server: Services) -> None:
         self._websocket = websocket
@@ -63,9 +87,9 @@ class Channel:
             flush=self._spawn_flush,
         )
         self._turn = asyncio.Lock()
-        self._news = asyncio.Event()
+        self._news: asyncio.Event | None = None
         self._reservation: Reservation | None = None
-        self._finishing: set[asyncio.Task[None]] = set()
+        self._finishing: list[asyncio.Task[None]] = []
         self._gone = False
         self._debug: bool = log.is_enabled_for(logging.DEBUG)
         self._arrived = 0
@@ -79,7 +103,7 @@ class Channel:
         """Serve until either side closes."""
         self._server.channels.add(self)
         try:
-            while await self._next():
+            while await self._take(await self._websocket.receive()):
                 pass
         except WebSocketDisconnect:
             pass
@@ -93,9 +117,8 @@ class Channel:
             for task in self._finishing:
                 task.cancel()
 
-    async def _next(self) -> bool:
+    async def _take(self, message: Message) -> bool:
         """Take one message; False at the end."""
-        message = await self._websocket.receive()
         if message["type"] == "websocket.disconnect":
             return False
         self._last_message = self._loop.time()
@@ -125,8 +148,9 @@ class Channel:
         await self._flush()
         self._let_go()
         while self._receiver.busy and not self._gone:
-            self._news.clear()
+            self._news = asyncio.Event()  # it takes 700 bytes, so only while it is waited for
             await self._news.wait()
+            self._news = None
         return not self._gone
 
     async def _take_share(self, size: int) -> None:
@@ -255,8 +279,8 @@ class Channel:
                 self._start(self._requests.write, effect, upload, reservation)
             case e.Finish():
                 task = self._start(self._requests.finish, effect)
-                self._finishing.add(task)
-                task.add_done_callback(self._finishing.discard)
+                self._finishing.append(task)
+                task.add_done_callback(self._finishing.remove)
             case e.Abort():
                 self._start(self._requests.abort, effect)
 
@@ -267,7 +291,7 @@ class Channel:
         """Do some work to its end, and send what comes of it."""
         await work(*asked)
         del asked  # the bytes of a piece
-        self._news.set()
+        self._tell()
         await self._flush()
 
     async def _authenticate(self, effect: e.Authenticate) -> None:
@@ -293,4 +317,9 @@ class Channel:
 
     def _end(self) -> None:
         self._gone = True
-        self._news.set()
+        self._tell()
+
+    def _tell(self) -> None:
+        """There is news for who waits for the receiver."""
+        if self._news is not None:
+            self._news.set()

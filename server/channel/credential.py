@@ -17,6 +17,8 @@ from lading.server.services import Services
 class Credential:
     """`principal` is the user, None until the first credential was accepted."""
 
+    __slots__ = ("_counted_as", "_left", "_server", "_socket", "_websocket", "principal")
+
     def __init__(self, websocket: WebSocket, server: Services, socket: Socket | None) -> None:
         self._websocket = websocket
         self._server = server

@@ -28,6 +28,17 @@ class Requests:
     """The uploads of one channel. `now` is the receiver's clock; `flush` is called when there is
     news for the client before the work is done."""
 
+    __slots__ = (
+        "_credential",
+        "_flush",
+        "_now",
+        "_receiver",
+        "_record",
+        "_server",
+        "_socket",
+        "_uploads",
+    )
+
     def __init__(
         self,
         server: Services,

@@ -7,6 +7,8 @@ design, security list, items 1 and 13.
 from __future__ import annotations
 
 import time
+from collections.abc import Awaitable, Callable
+from functools import partial
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
@@ -24,6 +26,7 @@ from lading.server.net.record import (
     ID,
     OPEN,
     RECORD,
+    REST,
     TEMPLATE,
     Record,
     choose_id,
@@ -69,31 +72,60 @@ class Observer:
         )
         set_current(request_id)
         self._hooks.arrived(scope["headers"], scope["type"] == "websocket")
-        start, transport = time.perf_counter(), scope["type"]
+        watched = _Watched(self._hooks, record, scope, receive, send)
+        await watched.through(partial(self._app, scope, watched.receive, watched.send))
 
-        async def receiving() -> Message:
-            message = await receive()
-            before = record.received
-            _note_received(record, message)
-            self._hooks.traffic(transport, record.received - before, 0)
-            return message
 
-        async def sending(message: Message) -> None:
-            before = record.sent
-            _note_sent(record, message)
-            self._hooks.traffic(transport, 0, record.sent - before)
-            await send(message)
+class _Watched:
+    """A request or channel whose record is kept. Closures would take four times as much memory."""
 
+    __slots__ = ("_hooks", "_receive", "_record", "_scope", "_send", "_start", "_transport")
+
+    def __init__(
+        self, hooks: Hooks, record: Record, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        self._hooks = hooks
+        self._record = record
+        self._scope = scope
+        self._transport = scope["type"]
+        self._receive = receive
+        self._send = send
+        self._start = time.perf_counter()
+
+    async def through(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Do the work, and report it; if it leaves a rest, that is reported when it has ended."""
+        rest: Callable[[], Awaitable[None]] | None = None
         try:
-            await self._app(scope, receiving, sending)
+            await work()
+            rest = self._scope.get(REST)
         except Exception:
-            record.code = record.code or Internal.code
+            self._record.code = self._record.code or Internal.code
             raise
         finally:
-            record.seconds = time.perf_counter() - start
-            record.route = scope.get(TEMPLATE, "")
-            record.upload_id = record.upload_id or _upload_in_path(scope, record.route)
-            self._hooks.request(record)
+            if rest is None:
+                self._report()
+        if rest is not None:
+            self._scope[REST] = partial(self.through, rest)
+
+    def _report(self) -> None:
+        record = self._record
+        record.seconds = time.perf_counter() - self._start
+        record.route = self._scope.get(TEMPLATE, "")
+        record.upload_id = record.upload_id or _upload_in_path(self._scope, record.route)
+        self._hooks.request(record)
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        before = self._record.received
+        _note_received(self._record, message)
+        self._hooks.traffic(self._transport, self._record.received - before, 0)
+        return message
+
+    async def send(self, message: Message) -> None:
+        before = self._record.sent
+        _note_sent(self._record, message)
+        self._hooks.traffic(self._transport, 0, self._record.sent - before)
+        await self._send(message)
 
 
 def _note_received(record: Record, message: Message) -> None:

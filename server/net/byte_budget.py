@@ -50,6 +50,8 @@ class Reservation:
 class Throttle:
     """At most `rate` events a second, in bursts of as many."""
 
+    __slots__ = ("_at", "_rate", "_tokens")
+
     def __init__(self, rate: float) -> None:
         self._rate = rate
         self._tokens = rate

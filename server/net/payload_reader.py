@@ -12,6 +12,7 @@ from asyncio import BaseTransport, BufferedProtocol
 from collections.abc import Generator
 from typing import Any, Protocol
 
+from websockets.protocol import State
 from websockets.server import ServerProtocol
 from websockets.streams import StreamReader
 
@@ -56,6 +57,11 @@ class PayloadReader(StreamReader):
     def pending(self) -> int:
         """Bytes that came of what is not whole yet."""
         return len(self.buffer) + self._filled
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether nothing came of a next frame, so that the parser knows nothing of it yet."""
+        return self._wanted == 0 and self.pending == 0 and not self.eof
 
     @property
     def room(self) -> memoryview | None:
@@ -112,7 +118,17 @@ class Connection(ServerProtocol):
 
     def parse(self) -> Generator[None]:
         self.reader = PayloadReader(self._places)  # the one that `__init__` made has read nothing
-        yield from super().parse()
+        return super().parse()
+
+    def forget_handshake(self) -> None:
+        """Free the request, which the parser that read it keeps: another one reads what comes.
+
+        Where a frame is half here already, the parser has to go on.
+        """
+        if self.state is State.OPEN and self.reader.at_rest:
+            # That of the class above begins with a request; that of its own base has only frames.
+            self.parser = super(ServerProtocol, self).parse()
+            next(self.parser)
 
 
 class Reads(Protocol):

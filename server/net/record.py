@@ -37,6 +37,11 @@ OPEN = "lading.open"
 TEMPLATE = "lading.template"
 """The key of a scope under which a matched route leaves its path, such as `/v1/files/{id}`."""
 
+REST = "lading.rest"
+"""The key of a scope of a handshake. The application may leave a coroutine function there, and
+return: the protocol class below then awaits it, and so the rest of the connection holds nothing of
+the layers through which the handshake came."""
+
 Elsewhere = Literal["proxy", "bucket"]
 
 _current: ContextVar[str | None] = ContextVar("request_id", default=None)

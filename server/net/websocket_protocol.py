@@ -8,9 +8,9 @@ Source: facts of the design, "uvicorn"; RFC 6455.
 
 from __future__ import annotations
 
-from asyncio import Future, Task, get_running_loop
+from asyncio import Event, Future, Task, get_running_loop
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any, cast
 
 from uvicorn.config import Config
@@ -21,7 +21,11 @@ from websockets.frames import Frame
 from lading.server.net.bounds import Bounds
 from lading.server.net.byte_budget import COPIES, Reservation
 from lading.server.net.payload_reader import Connection, Intake
+from lading.server.net.record import RECORD, REST, TEMPLATE
 from lading.server.net.slow_clients import ClosesUnread, SlowClientTimer
+
+KEPT = ("type", RECORD, TEMPLATE)
+"""What of a connection's scope is asked for after its handshake."""
 
 
 class Inbox:
@@ -64,8 +68,91 @@ class Inbox:
         return [*items] if items else []
 
 
+class Writable:
+    """Whether the transport takes what is written; at first it does.
+
+    It does what uvicorn asks of its `asyncio.Event`, which takes 700 bytes whether anybody waits or
+    not.
+    """
+
+    __slots__ = ("_again",)
+
+    def __init__(self) -> None:
+        self._again: Event | None = None
+        """Set when the transport takes more; there is one while it does not."""
+
+    def is_set(self) -> bool:
+        return self._again is None
+
+    def clear(self) -> None:
+        if self._again is None:
+            self._again = Event()
+
+    def set(self) -> None:
+        again, self._again = self._again, None
+        if again is not None:
+            again.set()
+
+    async def wait(self) -> None:
+        if self._again is not None:
+            await self._again.wait()
+
+
 class ChannelProtocol(ClosesUnread, WebSocketsSansIOProtocol):
     """One WebSocket connection, with its memory bounded."""
+
+    # Also those that uvicorn's class sets: a dictionary of so many takes three times as much.
+    __slots__ = (
+        "_abandoned",
+        "_bounds",
+        "_fragments",
+        "_limits",
+        "_lingering",
+        "_pace",
+        "_reservation",
+        "_withdraw",
+        "app",
+        "app_state",
+        "arrived",
+        "asgi_version",
+        "client",
+        "close_sent",
+        "close_timeout",
+        "close_timer",
+        "config",
+        "conn",
+        "connections",
+        "curr_msg_data_type",
+        "default_headers",
+        "disconnected",
+        "frames",
+        "handshake_complete",
+        "handshake_initiated",
+        "heard_at",
+        "initial_response",
+        "last_ping_rtt",
+        "logger",
+        "longest",
+        "loop",
+        "owner",
+        "pending_ping_payload",
+        "ping_interval",
+        "ping_sent_at",
+        "ping_timeout",
+        "ping_timer",
+        "pong_timer",
+        "queue",
+        "read_paused",
+        "request",
+        "response",
+        "root_path",
+        "scheme",
+        "scope",
+        "server",
+        "tasks",
+        "transport",
+        "writable",
+    )
 
     def __init__(
         self,
@@ -78,9 +165,11 @@ class ChannelProtocol(ClosesUnread, WebSocketsSansIOProtocol):
         self._bounds: Bounds = app_state["bounds"]
         self._limits = self._bounds.limits
         self.queue: Inbox = Inbox()  # type: ignore[assignment] # uvicorn calls nothing else of it
+        self.writable: Writable = Writable()  # type: ignore[assignment] # and nothing else of this
         self.conn: Connection = Connection(
             self._bounds.places, max_size=self._bounds.max_message, logger=self.conn.logger
         )
+        self.app = self._serve
         self.arrived = 0
         self.heard_at = self.loop.time()
         self._fragments = 0
@@ -92,14 +181,8 @@ class ChannelProtocol(ClosesUnread, WebSocketsSansIOProtocol):
         self.longest = 0
         """Bytes of the longest message that an upload which is open here may bring."""
         self._abandoned = False
-        self._pace = SlowClientTimer(
-            self.loop,
-            self._limits,
-            arrived=lambda: self.arrived,
-            paused=lambda: self.paused,
-            pressed=lambda: self._bounds.budget.pressed(self.owner),
-            too_slow=self._too_slow,
-        )
+        self._pace: SlowClientTimer | None = None
+        """Watches a message that has its share of the budget."""
 
     # -- bytes in
 
@@ -163,13 +246,30 @@ class ChannelProtocol(ClosesUnread, WebSocketsSansIOProtocol):
             return
         self._make_room()
         # Whoever holds a share must use it: others may be waiting.
-        self._pace.start()
+        self._watch()
         if waited and not self.read_paused and not self.transport.is_closing():
             self.transport.resume_reading()
 
     def _make_room(self) -> None:
         # What is longer than the share was asked for is read in small steps.
         self.conn.reader.make_room(self.longest - sum(map(len, self.frames)))
+
+    def _watch(self) -> None:
+        if self._pace is None:
+            self._pace = SlowClientTimer(
+                self.loop,
+                self._limits,
+                arrived=lambda: self.arrived,
+                paused=lambda: self.paused,
+                pressed=lambda: self._bounds.budget.pressed(self.owner),
+                too_slow=self._too_slow,
+            )
+        self._pace.start()
+
+    def _unwatch(self) -> None:
+        if self._pace is not None:
+            self._pace.stop()
+            self._pace = None
 
     def _too_slow(self) -> None:
         if self._bounds.budget.pressed(self.owner):
@@ -179,7 +279,7 @@ class ChannelProtocol(ClosesUnread, WebSocketsSansIOProtocol):
             self._refuse(1008, "message too slow")
 
     def _release(self) -> None:
-        self._pace.stop()
+        self._unwatch()
         if self._withdraw is not None:
             self._withdraw()
             self._withdraw = None
@@ -197,13 +297,24 @@ class ChannelProtocol(ClosesUnread, WebSocketsSansIOProtocol):
     def handle_connect(self, event: Any) -> None:
         super().handle_connect(event)
         if hasattr(self, "scope"):
-            cast(dict[str, Any], self.scope)["lading.connection"] = self
+            scope = cast(dict[str, Any], self.scope)
+            scope["lading.connection"], scope[REST] = self, None
+
+    async def _serve(self, scope: Any, receive: Any, send: Any) -> None:
+        """Let the application serve the connection, then do what it left to do."""
+        await self.config.loaded_app(scope, receive, send)
+        rest = scope.pop(REST, None)
+        if rest is not None:
+            await rest()
 
     def forget_handshake(self) -> None:
         """What was said to open the connection is needed no more; there may be thousands, idle."""
-        self.request.headers.clear()  # the parser keeps the request itself
-        del self.request, self.response
-        self.scope["headers"] = []
+        del self.app, self.request, self.response
+        self.conn.forget_handshake()
+        scope = cast(dict[str, Any], self.scope)
+        kept = {key: scope[key] for key in KEPT if key in scope}
+        scope.clear()
+        scope.update(kept, headers=[])
 
     def handle_ping(self) -> None:
         # A client that pings and does not read would fill memory with pongs.
@@ -232,7 +343,7 @@ class ChannelProtocol(ClosesUnread, WebSocketsSansIOProtocol):
 
     def send_receive_event_to_app(self) -> None:
         reservation, self._reservation = self._reservation, None
-        self._pace.stop()
+        self._unwatch()
         if self._abandoned:
             self.frames = []
             if reservation is not None:
@@ -257,14 +368,14 @@ class ChannelProtocol(ClosesUnread, WebSocketsSansIOProtocol):
             self.read_paused = True
             self.transport.pause_reading()
 
-    async def receive(self) -> Any:
+    def receive(self) -> Coroutine[Any, Any, Any]:
         """What came; reading goes on when the application has done with all that came before."""
         if self.read_paused and self.queue.empty():
             self.read_paused = False
             self._reserve()
             if self._withdraw is None and not self.transport.is_closing():
                 self.transport.resume_reading()
-        return await self.queue.get()
+        return self.queue.get()
 
     def on_task_complete(self, task: Task[None]) -> None:
         super().on_task_complete(task)

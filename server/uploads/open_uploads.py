@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 from weakref import WeakValueDictionary
 
@@ -30,12 +30,18 @@ class OpenUpload:
     manifest: Manifest
     stored: int
     touched_at: float
-    finishing: asyncio.Lock = field(default_factory=asyncio.Lock)
-    """Held by the one FINISH that verifies. The others then find its result."""
     offset: int = 0
     """Up to here nothing is missing and all is durable, as far as this process knows."""
     running: RunningDigest | None = None
     """The SHA-256 so far, where FINISH will be asked for it."""
+    _finishing: asyncio.Lock | None = None
+
+    @property
+    def finishing(self) -> asyncio.Lock:
+        """Held by the one FINISH that verifies. The others then find its result."""
+        if self._finishing is None:
+            self._finishing = asyncio.Lock()
+        return self._finishing
 
     def know(self, manifest: Manifest, stored: int) -> None:
         """Take in what was read. News of an earlier attempt may come late and is ignored."""

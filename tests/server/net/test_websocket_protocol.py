@@ -10,16 +10,18 @@ import gc
 import os
 from contextlib import AsyncExitStack
 from pathlib import Path
+from types import CoroutineType
 from typing import Any
 
 import msgpack
 import pytest
 from websockets.datastructures import Headers
+from websockets.http11 import Request
 
 from lading.protocol.messages import OVERHEAD
 from lading.server.limits import Limits, NetLimits
 from lading.server.net.byte_budget import COPIES
-from lading.server.net.websocket_protocol import Inbox
+from lading.server.net.websocket_protocol import ChannelProtocol, Inbox, Writable
 from tests.support.frames import BINARY, CLOSE, CONT, TEXT, Raw, frame, raw
 from tests.support.frames import PING as PING_FRAME
 from tests.support.gate import Gate
@@ -27,12 +29,14 @@ from tests.support.servers import Process, Running, inside, process, until
 from tests.support.wire import (
     CHUNK,
     CREATE,
+    HELLO,
     OPENED,
     PING,
     PONG,
     RESUME,
     STORED,
     TOKEN,
+    WELCOME,
     channel,
     checksum,
     dial,
@@ -47,6 +51,11 @@ async def lives(server: Running) -> None:
         async with channel(server) as wire:
             await wire.send(PING, 1)
             assert await wire.expect(PONG) == [1]
+
+
+def count(kind: type) -> int:
+    """How many objects of this type there are."""
+    return sum(type(each) is kind for each in gc.get_objects())
 
 
 # -- what waits for the application
@@ -90,6 +99,25 @@ async def test_who_stops_waiting_takes_nothing_along() -> None:
     assert await inbox.get() == "kept"
 
 
+# -- what waits for the client
+
+
+async def test_who_sends_waits_while_nothing_more_is_taken() -> None:
+    writable = Writable()
+    writable.set()
+    assert writable.is_set()
+    await writable.wait()
+    writable.clear()
+    waiting = [asyncio.ensure_future(writable.wait()) for _ in range(2)]
+    writable.clear()
+    await asyncio.sleep(0)
+    assert not writable.is_set()
+    assert not any(each.done() for each in waiting)
+    writable.set()
+    assert writable.is_set()
+    await asyncio.gather(*waiting)
+
+
 # -- the handshake
 
 
@@ -104,9 +132,42 @@ async def test_what_was_said_to_connect_takes_no_memory_afterwards(
         inside(tmp_path, database_url) as running,
         dial(running, additional_headers=said) as wire,
     ):
-        before = kept()
+        before, requests = kept(), count(Request)
         await wire.hello(running.token)
         assert kept() == before - 1, "the client's own copy stays"
+        assert count(Request) == requests - 1
+
+
+@pytest.mark.parametrize("already", [0, 1, 2, 6, 7, 9])
+async def test_what_comes_with_hello_is_read_to_its_end(server: Process, already: int) -> None:
+    hello = frame(BINARY, msgpack.packb([HELLO, {"token": server.token}]))
+    ping = frame(BINARY, msgpack.packb([PING, 7]))
+    async with raw(server, hello=False) as wire:
+        wire.write(hello + ping[:already])
+        assert (await wire.message())[0] == WELCOME
+        wire.write(ping[already:])
+        assert await wire.message() == [PONG, 7]
+
+
+async def test_an_open_channel_holds_no_layer_of_its_handshake(
+    tmp_path: Path, database_url: str
+) -> None:
+    async with inside(tmp_path, database_url) as running, dial(running) as wire:
+        await wire.hello(running.token)
+        gc.collect()
+        waiting = {each.__qualname__ for each in gc.get_objects() if type(each) is CoroutineType}
+        assert "Channel.run" in waiting
+        assert "WebSocketRoute.handle" not in waiting
+
+
+async def test_a_connection_has_no_dictionary(tmp_path: Path, database_url: str) -> None:
+    async with inside(tmp_path, database_url) as running, dial(running) as wire:
+        await wire.hello(running.token)
+        gc.collect()
+        found = [each for each in gc.get_objects() if type(each) is ChannelProtocol]
+        assert found
+        named = {name for each in found for name in vars(each)}
+        assert not named, "set by uvicorn, and not named in __slots__"
 
 
 # -- frames
