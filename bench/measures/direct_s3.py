@@ -41,6 +41,7 @@ def measure(options: Options) -> Measure:
         note="Both compute a SHA-256 first. The server reads back what came through it. What a "
         "direct upload costs is what the server does anyway in that time.",
         warm_up=False,
+        rounds=3,
     )
 
 

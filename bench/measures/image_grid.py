@@ -55,4 +55,5 @@ def measure(options: Options) -> Measure:
         note="One child of Lading, one process of pyvips. Six connections, as a browser has.",
         warm_up=False,
         setup=scene,
+        rounds=3,
     )

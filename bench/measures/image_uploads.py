@@ -34,4 +34,5 @@ def measure(options: Options) -> Measure:
         goals=(Goal(24, "upload rate while sizes are made", side=0, over=1, at_least=0.8),),
         note="The photos are stored just before, so their sizes are being made all the time.",
         setup=scene,
+        rounds=3,
     )

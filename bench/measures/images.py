@@ -54,4 +54,5 @@ def measure(options: Options) -> Measure:
         note="Each side runs in one process. The child of Lading is niced and confined, gets the "
         "file over a pipe, and refuses cut-off files.",
         setup=taken,
+        rounds=3,
     )

@@ -39,6 +39,7 @@ def measure(options: Options) -> Measure:
         ),
         note="The clock of Lading runs from the write that publishes the file to the one by which "
         "it lives in S3. The memory is that of upload and move.",
+        rounds=3,
     )
 
 

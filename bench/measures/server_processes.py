@@ -58,6 +58,7 @@ def measure(options: Options) -> Measure:
         "one process the client and mongod have the other core; two processes must share both "
         "with them. The last cost says what ratio the CPU times leave room for at most.",
         setup=setup,
+        rounds=3,
     )
 
 

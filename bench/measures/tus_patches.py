@@ -39,7 +39,7 @@ def measure(options: Options) -> Measure:
         note="One client for all, from the creation to the last answer. Lading with SeaweedFS has "
         "the bytes in MongoDB then, and moves them afterwards.",
         warm_up=False,
-        rounds=2,
+        rounds=1,
     )
 
 
