@@ -40,8 +40,8 @@ def measure(options: Options) -> Measure:
         ),
         note="The line is a proxy that both directions share with nobody. It has the router's "
         "queue, of 50 ms, and the round trip of TCP's handshake, but not TCP's slow start. From "
-        "the first request to the last answer. A client that is asked for the SHA-256 has the "
-        "server read all back before it says done.",
+        "the first request to the last answer. Where the client names a SHA-256, the server "
+        "computes it, too, while the pieces arrive.",
         warm_up=False,
         rounds=3,
     )
