@@ -165,7 +165,7 @@ class ChannelProtocol(ClosesUnread, WebSocketsSansIOProtocol):
         self._bounds: Bounds = app_state["bounds"]
         self._limits = self._bounds.limits
         self.queue: Inbox = Inbox()  # type: ignore[assignment] # uvicorn calls nothing else of it
-        self.writable: Writable = Writable()  # type: ignore[assignment] # and nothing else of this
+        self.writable: Writable = Writable()  # type: ignore[assignment] # uvicorn calls nothing else of it
         self.conn: Connection = Connection(
             self._bounds.places, max_size=self._bounds.max_message, logger=self.conn.logger
         )
