@@ -114,7 +114,8 @@ def _pairs(value: Any, what: str) -> tuple[tuple[int, int], ...]:
     return tuple(pairs)
 
 
-def _spec(value: Any) -> UploadSpec:
+def read_spec(value: Any) -> UploadSpec:
+    """The fields of CREATE; raises InvalidMessage for one of another type."""
     fields = _mapping(value, "CREATE")
     return UploadSpec(
         name=_text(fields.get("name"), "name"),
@@ -211,7 +212,7 @@ Reader = Callable[..., Any]
 
 _CLIENT: dict[int, tuple[int, Reader]] = {
     1: (1, _read_hello),
-    2: (2, lambda ref, options: Create(_ref(ref), _spec(options))),
+    2: (2, lambda ref, options: Create(_ref(ref), read_spec(options))),
     3: (2, lambda ref, upload_id: Resume(_ref(ref), _text(upload_id, "upload_id"))),
     4: (4, _read_chunk),
     5: (2, _read_finish),
@@ -335,7 +336,8 @@ def _given(**fields: Any) -> dict[str, Any]:
     return {key: value for key, value in fields.items() if value is not None}
 
 
-def _spec_fields(spec: UploadSpec) -> dict[str, Any]:
+def spec_fields(spec: UploadSpec) -> dict[str, Any]:
+    """The map that stands for `spec` in CREATE."""
     fields = _given(
         mime_type=spec.mime_type,
         sha256=spec.sha256,
@@ -362,7 +364,7 @@ def _items(message: ClientMessage | ServerMessage) -> tuple[Any, ...]:
         case Hello():
             return (_given(token=message.token, client=message.client),)
         case Create():
-            return (message.ref, _spec_fields(message.spec))
+            return (message.ref, spec_fields(message.spec))
         case Finish():
             return (message.ref, _given(size=message.size, sha256=message.sha256))
         case Opened() | Complete():

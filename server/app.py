@@ -35,6 +35,7 @@ from lading.server.http.openapi import document
 from lading.server.http.routes import (
     archive,
     audit,
+    batch,
     directories,
     events,
     file_list,
@@ -96,6 +97,7 @@ OPERATIONS = [
         pages,
         health,
         metrics,
+        batch,
         files,
         file_list,
         replacement,

@@ -25,6 +25,7 @@ from lading.client.events import Events
 from lading.client.library import Library
 from lading.client.overview import Overview
 from lading.client.retry import Retry
+from lading.client.small import SmallFiles
 from lading.client.source import Readable
 from lading.client.target import FileTarget
 from lading.client.types import PROTOCOLS, Manifest, Progress, UploadRequest
@@ -83,6 +84,7 @@ class Client(Library, Access, Events, Overview):
         self._api = Api(self.address, credential, timing, on_slow, user=user, rate=rate)
         self._rate = rate
         self._kinds = lookup.Kinds(self._api)
+        self._small_files = SmallFiles(self._api)
         self._patience = patience
         self._connect_patience = connect_patience
         self._request_patience = request_patience
@@ -132,11 +134,12 @@ class Client(Library, Access, Events, Overview):
         another cell size than the server's default. An upload that fails and cannot be resumed (a
         stream) is deleted. What is stored of a file that changed stays until it expires.
 
-        With `one_request` a path of at most 1 MiB is sent in one request, which is quicker for many
-        files. With `direct` a file is hashed first, and its bytes go to the bucket where the server
-        keeps its files, if it has one: past the server, and from the beginning if they are
-        interrupted. A file of more than 5 GiB goes in parts, each of which is sent once, also if a
-        later run resumes the upload. What is on its way to the bucket then counts as `stored`.
+        With `one_request` a path of at most 1 MiB is sent in one request, and those of at most 64
+        KiB that wait at the same moment in one together, which is quicker for many files. With
+        `direct` a file is hashed first, and its bytes go to the bucket where the server keeps its
+        files, if it has one: past the server, and from the beginning if they are interrupted. A
+        file of more than 5 GiB goes in parts, each of which is sent once, also if a later run
+        resumes the upload. What is on its way to the bucket then counts as `stored`.
         `listing` says what is on the server already, for many files at once.
 
         With `replaces`, the id of a file, that file gets these bytes: it keeps its id, name,
@@ -168,6 +171,7 @@ class Client(Library, Access, Events, Overview):
             what,
             request,
             kinds=self._kinds,
+            small_files=self._small_files,
             listing=listing,
             patience=self._patience,
             connect_patience=self._connect_patience,

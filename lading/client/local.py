@@ -24,6 +24,9 @@ PIPE_BLOCK = 1024 * 1024
 SMALL = 2**20
 """The largest file, in bytes, that `small.py` sends in one request."""
 
+TINY = 64 * 1024
+"""The largest file, in bytes, that it sends in one request with others."""
+
 Result = TypeVar("Result")
 Signature = tuple[int, int] | None
 """Size in bytes and time of the last change in nanoseconds; None for what has neither."""

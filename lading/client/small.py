@@ -1,21 +1,24 @@
-"""A small file in one request: quicker than an upload where there are thousands of them.
+"""Small files in one request, or several in one: quicker where there are thousands of them.
 
-It is read once and sent whole, so there is nothing to resume. Source: page 4 of the design,
-`POST /v1/files`.
+Each is read once and sent whole, so there is nothing to resume. Source: page 4 of the design,
+`POST /v1/files`; docs/http-api.md, `POST /v1/files/batch`.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from lading.client.api import Api, accepted
+from lading.client.errors import NotALadingServer
 from lading.client.local import (
     SMALL,
+    TINY,
     file_name,
     open_file,
     read_exactly,
@@ -23,9 +26,26 @@ from lading.client.local import (
     seconds_of,
     signature,
 )
+from lading.client.lookup import entries
 from lading.client.types import UploadRequest
+from lading.protocol import batch
 from lading.protocol.digests import format_digest_field
+from lading.protocol.errors import MethodNotAllowed, from_problem
 from lading.protocol.media_types import by_name
+from lading.protocol.spec import UploadSpec
+from lading.together import Together
+
+BATCH_BYTES = 512 * 1024
+"""About as many bytes go in one request: proxies refuse more than 1 MiB unless they are told."""
+
+LEAST_BYTES = 4 * 1024
+"""As which a smaller file counts, so that not too many go together."""
+
+BATCHES = 2
+"""So many requests with several files are under way at once: while one is stored, one is sent."""
+
+ALONE = 16
+"""So many files are on their way at once by requests of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +85,97 @@ def read_small(path: str | os.PathLike[str], request: UploadRequest) -> SmallFil
     digest = hashlib.sha256(data).hexdigest() if request.sha256 else None
     changed = seconds_of(request.modified_at, facts.st_mtime_ns)
     return SmallFile(request.name or file_name(os.fspath(path)), data, digest, changed)
+
+
+class _Item(NamedTuple):
+    file: SmallFile
+    request: UploadRequest
+    key: str | None
+
+
+class SmallFiles:
+    """Stores small files on one server. Those that wait at the same moment go in one request.
+
+    A file that comes while nothing is under way goes alone, by a request of its own.
+    """
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+        self._together = Together(self._send, at_once=BATCHES, most=BATCH_BYTES)
+        self._alone = asyncio.Semaphore(ALONE)
+        self._takes_batches = True
+
+    async def store(
+        self, file: SmallFile, request: UploadRequest, key: str | None = None
+    ) -> dict[str, Any]:
+        """Store the file; one attempt. Returns its manifest as the server sends it.
+
+        Only a file with a SHA-256 goes with others: by that it is found again, should the answer
+        be lost. Raises LadingError.
+        """
+        item = _Item(file, request, key)
+        if not self._takes_batches or file.size > TINY or key is not None or request.replaces:
+            return await self._post(item)
+        return await self._together(item, max(file.size, LEAST_BYTES))
+
+    async def _post(self, item: _Item) -> dict[str, Any]:
+        async with self._alone:
+            return await post(self._api, *item)
+
+    async def _send(self, items: list[_Item]) -> Sequence[dict[str, Any] | Exception]:
+        if len(items) > 1 and self._takes_batches:
+            try:
+                return await self._send_batch(items)
+            except (MethodNotAllowed, NotALadingServer):
+                self._takes_batches = False  # a server of an older version
+        # Each task has its own outcome; what ends one is no reason to give up the others.
+        tasks = [asyncio.create_task(self._post(item)) for item in items]
+        try:
+            outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+        finally:
+            for task in tasks:
+                task.cancel()
+        return [_raised(each) for each in outcomes]
+
+    async def _send_batch(self, items: list[_Item]) -> list[dict[str, Any] | Exception]:
+        files = [(_spec(item.file, item.request), item.file.data) for item in items]
+        await self._api.pace.wait(sum(item.file.size for item in items))
+        answer = await self._api.json(
+            "POST",
+            "/v1/files/batch",
+            self._api.for_user,
+            content=batch.encode(files),
+            headers={"content-type": batch.MEDIA_TYPE},
+            silent=True,
+        )
+        outcomes = entries(self._api, answer, "outcomes")
+        if len(outcomes) != len(items):
+            raise self._api.not_a_lading_server()
+        with self._api.reading():
+            return [
+                from_problem(each["problem"]) if "problem" in each else dict(each["file"])
+                for each in outcomes
+            ]
+
+
+def _raised(outcome: dict[str, Any] | BaseException) -> dict[str, Any] | Exception:
+    """What one task came to; raises what is no error of its own, such as a cancellation."""
+    if isinstance(outcome, BaseException) and not isinstance(outcome, Exception):
+        raise outcome
+    return outcome
+
+
+def _spec(file: SmallFile, request: UploadRequest) -> UploadSpec:
+    return UploadSpec(
+        name=file.name,
+        size=file.size,
+        mime_type=request.mime_type or by_name(file.name),
+        directory=request.directory,
+        tags=request.tags,
+        sha256=file.sha256,
+        kind=request.kind,
+        modified_at=file.modified_at,
+    )
 
 
 async def post(

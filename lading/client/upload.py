@@ -32,7 +32,7 @@ from lading.client.lookup import (
 )
 from lading.client.phase import Event, Phase, after
 from lading.client.retry import Again, NoChannel, Retry
-from lading.client.small import SmallFile, post, read_small
+from lading.client.small import SmallFile, SmallFiles, read_small
 from lading.client.source import Readable, Source, open_source
 from lading.client.transfer import Transfer
 from lading.client.transport import Transport
@@ -76,6 +76,7 @@ class UploadTask:
         patience: float,
         connect_patience: float,
         kinds: Kinds,
+        small_files: SmallFiles,
         listing: Listing | None = None,
         on_progress: Callable[[Progress], None] | None = None,
     ) -> None:
@@ -93,6 +94,7 @@ class UploadTask:
         self._what = what
         self._request = request
         self._kinds = kinds
+        self._small_files = small_files
         self._listing = listing
         self._patience = patience
         self._retry = Retry(connect_patience, api.timing, api.credential, self._waiting)
@@ -204,7 +206,7 @@ class UploadTask:
                 self.bytes_sent += small.size
                 # By its SHA-256 a file is found again whose answer was lost; else the key helps.
                 key = None if self._request.sha256 else self._key
-                raw = await post(self._api, small, self._request, key)
+                raw = await self._small_files.store(small, self._request, key)
             except TooLarge:
                 self.bytes_sent = 0
                 return None

@@ -102,8 +102,8 @@ def put(
             "--jobs",
             min=1,
             max=64,
-            help="How many files to send at the same time. Default: 2, 8 of at most 32 MiB, and 16 "
-            "of at most 1 MiB.",
+            help="How many files to send at the same time. Default: 2, 8 of at most 32 MiB, 16 of "
+            "at most 1 MiB, and 128 of at most 64 KiB, which go together.",
         ),
     ] = None,
     rate: Rate = None,

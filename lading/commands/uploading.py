@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from lading.client.errors import SourceChanged, SourceFailed
-from lading.client.local import SMALL
+from lading.client.local import SMALL, TINY
 from lading.client.types import path_of
 from lading.commands import local_files
 from lading.commands.common import AGAIN, DONE, FAILED, HOPELESS, INTERRUPTED, worst
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 CLEANING_SECONDS = 2.0
 
 JOBS = 2
+TINY_JOBS = 128
+"""Files of at most `TINY` bytes go together, so many are under way at the same time."""
 SMALL_JOBS = 16
 """Files of at most `SMALL` bytes take one request each; so many are sent at the same time."""
 MIDDLE = 32 * 2**20
@@ -98,10 +100,11 @@ class Batch:
         """`jobs` loops for all files; without a number each kind of size has its own."""
         if jobs is not None:
             return self._lanes(iter(self._files), jobs)
-        small = (file for file in self._files if _is_small(file))
+        tiny = (file for file in self._files if _is_small(file, TINY))
+        small = (file for file in self._files if _is_small(file) and not _is_small(file, TINY))
         middle = (file for file in self._files if SMALL < (file.size or 0) <= MIDDLE)
         large = (file for file in self._files if file.size is None or file.size > MIDDLE)
-        sizes = ((small, SMALL_JOBS), (middle, MIDDLE_JOBS), (large, JOBS))
+        sizes = ((tiny, TINY_JOBS), (small, SMALL_JOBS), (middle, MIDDLE_JOBS), (large, JOBS))
         return [lane for files, count in sizes for lane in self._lanes(files, count)]
 
     def _lanes(self, files: Iterator[LocalFile], count: int) -> list[Any]:
@@ -221,8 +224,8 @@ class Batch:
         )
 
 
-def _is_small(file: LocalFile) -> bool:
-    return file.size is not None and file.size <= SMALL
+def _is_small(file: LocalFile, most: int = SMALL) -> bool:
+    return file.size is not None and file.size <= most
 
 
 def _standard_input() -> BinaryIO:

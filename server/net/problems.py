@@ -7,6 +7,7 @@ Source: page 4 of the design, "Codes".
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from starlette.responses import Response
 
@@ -18,6 +19,12 @@ STATUS = {code: row.http for code, row in STATUSES.items()}
 """The HTTP status of each error code."""
 
 RETRY_AFTER = {202: "2", 429: "5", 503: "2", 507: "60"}
+
+
+def problem_document(error: LadingError, status: int | None = None) -> dict[str, Any]:
+    """The fields of an error's problem document."""
+    status = status or STATUS[error.code]
+    return {"type": f"urn:lading:problem:{error.code}", "status": status, **error.problem()}
 
 
 def problem_response(
@@ -32,7 +39,7 @@ def problem_response(
     """
     status = status or STATUS[error.code]
     request_id = request_id or current()
-    body = {"type": f"urn:lading:problem:{error.code}", "status": status, **error.problem()}
+    body = problem_document(error, status)
     more: dict[str, str] = {"Cache-Control": "no-store", **(headers or {})}
     if request_id is not None:
         body["request_id"] = more[HEADER] = request_id

@@ -38,6 +38,24 @@ class Budget(Protocol):
         ...
 
 
+class _Held:
+    """The memory of a caller that holds a share for all of it, or takes one body at a time."""
+
+    async def acquire(self, _size: int, _owner: str, /) -> Share:
+        return self
+
+    def release(self) -> None:
+        return None
+
+
+HELD = _Held()
+
+
+async def at_hand(data: bytes) -> AsyncIterator[bytes]:
+    """A body that is here already."""
+    yield data
+
+
 class Memory:
     """The share of the budget that a body holds; a body that sends nothing needs none."""
 

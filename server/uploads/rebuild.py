@@ -17,8 +17,8 @@ from lading.imaging.ladder import wanted
 from lading.protocol.kinds import Kinds
 from lading.protocol.manifest import Manifest, State
 from lading.server.limits import UploadLimits
-from lading.server.uploads.batch import for_each
 from lading.server.uploads.derive import has_pictures
+from lading.server.uploads.for_each import for_each
 from lading.server.uploads.todo import Todo
 from lading.storage.open import Storage
 

@@ -15,7 +15,7 @@ from typing import Protocol
 from lading.janitor.move import Mover
 from lading.protocol.manifest import FINISHED, Manifest
 from lading.server.limits import UploadLimits
-from lading.server.uploads.batch import for_each
+from lading.server.uploads.for_each import for_each
 from lading.server.uploads.todo import Todo
 from lading.storage.collections.outbox import APPROVE, DERIVE, MOVE, NOTIFY, PLACE
 from lading.storage.open import Storage

@@ -36,9 +36,9 @@ from lading.protocol.errors import (
 )
 from lading.protocol.manifest import Manifest, State
 from lading.server.access.principal import Principal
-from lading.server.uploads.batch import for_each
 from lading.server.uploads.export import Watch
-from lading.server.uploads.intake import Intake, Share, Taken
+from lading.server.uploads.for_each import for_each
+from lading.server.uploads.intake import HELD, Intake, Taken, at_hand
 from lading.server.uploads.open_uploads import OpenUpload
 from lading.server.uploads.uploads import Uploads
 from lading.storage.open import Storage
@@ -83,16 +83,6 @@ class Restored:
     failed: list[tuple[str, str]] = field(default_factory=list)
     whole: bool = False
     """Whether the archive was read to its end."""
-
-
-class _Alone:
-    """The memory of a command: it takes one body at a time, so nobody waits."""
-
-    async def acquire(self, _size: int, _owner: str, /) -> Share:
-        return self
-
-    def release(self) -> None:
-        return None
 
 
 @dataclass(slots=True)
@@ -214,7 +204,7 @@ class Restorer:
             _check_whole(read)
             upload = await self._open(read.file)
             if upload is not None:
-                taken = await self._store(upload, _once(read.data or b""))
+                taken = await self._store(upload, at_hand(read.data or b""))
                 self._watch.moved(read.file.id, taken.size)
                 await self._finish(read, taken)
         except (Unavailable, StorageFull):
@@ -235,7 +225,7 @@ class Restorer:
         return None
 
     async def _store(self, upload: OpenUpload, body: AsyncIterator[bytes]) -> Taken:
-        return await Intake(self._uploads, upload, _Alone()).store(body)
+        return await Intake(self._uploads, upload, HELD).store(body)
 
     async def _create(self, file: ArchivedFile) -> OpenUpload:
         now = self._storage.clock()
@@ -321,10 +311,6 @@ def _check_same(there: Manifest, file: ArchivedFile) -> None:
     known = [(one, other) for one, other in digests if None not in (one, other)]
     if there.size != file.size or any(one != other for one, other in known) or not known:
         raise InvalidArgument("Another file has this id here, with other bytes. It stays.")
-
-
-async def _once(data: bytes) -> AsyncIterator[bytes]:
-    yield data
 
 
 async def _document(archive: Archive, size: int) -> bytes:

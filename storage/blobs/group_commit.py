@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from lading.storage.together import Together
+from lading.together import Together
 
 
 class GroupCommit:

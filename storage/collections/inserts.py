@@ -18,7 +18,7 @@ from pymongo.errors import (
     WTimeoutError,
 )
 
-from lading.storage.together import Together
+from lading.together import Together
 
 AT_ONCE = 2
 """So many operations are under way at once: while the database syncs one, it has the next."""
@@ -52,12 +52,12 @@ class Inserts:
             else:
                 await self._collection.insert_many(documents, ordered=False)
         except BulkWriteError as error:
-            return _outcomes(error, len(documents))
+            return outcomes_of(error, len(documents))
         return [None] * len(documents)
 
 
-def _outcomes(error: BulkWriteError, count: int) -> list[Exception | None]:
-    """What went wrong with each of `count` documents, in the driver's words for a single one."""
+def outcomes_of(error: BulkWriteError, count: int) -> list[Exception | None]:
+    """What went wrong with each of `count` writes, in the driver's words for a single one."""
     refused = {each["index"]: _refusal(each) for each in error.details.get("writeErrors", ())}
     concerns = error.details.get("writeConcernErrors")
     # Without its concern a document is stored, but perhaps not durable.

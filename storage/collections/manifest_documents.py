@@ -234,6 +234,19 @@ def number(value: int) -> int | dict[str, list[int | None]]:
     return value or {"$in": [0, None]}
 
 
+def prepared(
+    upload_id: str, states: tuple[State, ...], change: dict[str, Any], **more: Any
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The query and the change for a manifest that is in one of `states`, and as `more` says.
+
+    A change of its state, or on request, is one that pages show.
+    """
+    values = change.get("$set", {})
+    if "updated_at" in values and ("state" in values or "revision" in change.get("$inc", {})):
+        change = {**change, "$set": {**values, CHANGED_AT: values["updated_at"].timestamp()}}
+    return {"_id": ObjectId(upload_id), "state": {"$in": [str(s) for s in states]}, **more}, change
+
+
 async def update(
     collection: Any,
     upload_id: str,
@@ -241,15 +254,16 @@ async def update(
     change: dict[str, Any],
     **more: Any,
 ) -> Manifest | None:
-    """Change a manifest that is in one of `states`, and as `more` says; None when it is not.
+    """Change a manifest that is in one of `states`, and as `more` says; None when it is not."""
+    query, change = prepared(upload_id, states, change, **more)
+    return await persist(lambda: update_one(collection, query, change))
 
-    A change of its state, or on request, is one that pages show.
-    """
-    values = change.get("$set", {})
-    if "updated_at" in values and ("state" in values or "revision" in change.get("$inc", {})):
-        change = {**change, "$set": {**values, CHANGED_AT: values["updated_at"].timestamp()}}
-    query = {"_id": ObjectId(upload_id), "state": {"$in": [str(s) for s in states]}, **more}
-    found = await persist(
-        lambda: collection.find_one_and_update(query, change, return_document=ReturnDocument.AFTER)
+
+async def update_one(
+    collection: Any, query: dict[str, Any], change: dict[str, Any]
+) -> Manifest | None:
+    """The manifest that a change was made to, as it became; None when there is none."""
+    found = await collection.find_one_and_update(
+        query, change, return_document=ReturnDocument.AFTER
     )
     return None if found is None else from_document(found)

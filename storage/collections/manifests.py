@@ -36,6 +36,7 @@ from lading.storage.collections.manifest_documents import (
 )
 from lading.storage.collections.notices import Notices
 from lading.storage.collections.outbox import EMPTY, NOTIFY, PLACE
+from lading.storage.collections.updates import Updates
 from lading.storage.database import Database, persist
 
 __all__ = [
@@ -82,6 +83,7 @@ class Manifests:
         self._read = database.read
         self._collection = database.manifests
         self._inserts = Inserts(database.manifests)
+        self._updates = Updates(database.manifests)
         self._notices = notices or Notices()
 
     async def create(self, manifest: Manifest) -> None:
@@ -374,7 +376,7 @@ class Manifests:
             "reach": {"$not": {"$gt": size}},
             "attempt": number(attempt),
         }
-        return await update(self._collection, upload_id, (State.UPLOADING,), change, **same)
+        return await self._updates.update(upload_id, (State.UPLOADING,), change, **same)
 
     async def note_crc32(self, file: Manifest, crc32: int) -> None:
         """Note the CRC-32 of a finished file, unless other bytes have replaced those since."""

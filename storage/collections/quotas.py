@@ -36,7 +36,7 @@ from pymongo.errors import DuplicateKeyError
 from lading.protocol.errors import QuotaExceeded
 from lading.protocol.manifest import FINISHED, Manifest
 from lading.storage.database import Database, persist
-from lading.storage.together import Together
+from lading.together import Together
 
 MOST = 2**63 - 1
 """The largest integer of MongoDB: the limit of a user without a limit."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NotRequired
 
-from pydantic import Field, RootModel
+from pydantic import Field, PlainSerializer, RootModel
 from typing_extensions import TypedDict
 
 from lading.protocol import manifest as domain
 from lading.protocol.grants import HIGHEST_QUALITY
-from lading.server.http.schemas import types
+from lading.server.http.schemas import service, types
 from lading.storage.contents import identity
 from lading.storage.homes import scheme
 
@@ -142,6 +142,27 @@ class SeveralFiles(TypedDict):
 
 class StoredFiles(RootModel[Manifest | SeveralFiles]):
     """One file, or the list of a form with several."""
+
+
+def _shown(problem: service.Problem):  # type: ignore[no-untyped-def]  # a type would be the schema
+    """The fields that it has."""
+    return problem.model_dump(exclude_unset=True)
+
+
+Problem = Annotated[service.Problem, PlainSerializer(_shown)]
+
+
+class Outcome(TypedDict):
+    """What became of one file: it is stored, or there is a problem."""
+
+    file: NotRequired[Manifest]
+    problem: NotRequired[Problem]
+
+
+class Outcomes(TypedDict):
+    """What became of each file of a batch, in its order."""
+
+    outcomes: list[Outcome]
 
 
 class DeletedDirectory(TypedDict):

@@ -82,7 +82,7 @@ async def test_a_server_that_takes_smaller_bodies_only_gets_an_upload(
     async def refuse(*_arguments: object) -> None:
         raise TooLarge
 
-    monkeypatch.setattr("lading.client.upload.post", refuse)
+    monkeypatch.setattr("lading.client.small.post", refuse)
     upload = lading.upload(written(tmp_path / "too-large"), one_request=True)
     await upload
     assert (upload.connections, upload.bytes_sent) == (1, 2000)

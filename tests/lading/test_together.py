@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import pytest
 
-from lading.storage.together import Together
+from lading.together import Together
 
 
 class Work:
