@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from lading.client.api import Api, accepted
-from lading.client.errors import NotALadingServer
 from lading.client.local import (
     SMALL,
     TINY,
@@ -126,7 +125,7 @@ class SmallFiles:
         if len(items) > 1 and self._takes_batches:
             try:
                 return await self._send_batch(items)
-            except (MethodNotAllowed, NotALadingServer):
+            except MethodNotAllowed:
                 self._takes_batches = False  # a server of an older version
         # Each task has its own outcome; what ends one is no reason to give up the others.
         tasks = [asyncio.create_task(self._post(item)) for item in items]

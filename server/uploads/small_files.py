@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from lading.protocol.errors import LadingError
+from lading.protocol.errors import LadingError, TooLarge
 from lading.protocol.manifest import Manifest
 from lading.protocol.spec import UploadSpec
 from lading.server.access.principal import Principal
@@ -25,12 +25,13 @@ AT_ONCE = 64
 
 @dataclass(frozen=True, slots=True)
 class SmallFiles:
-    """Stores files whose bytes are at hand; the caller holds the memory for them.
+    """Stores files of at most `most` bytes that are at hand; the caller holds the memory for them.
 
     `spawn` begins work that runs to its end also when the request is gone.
     """
 
     uploads: Uploads
+    most: int
     spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
 
     async def store(
@@ -58,6 +59,10 @@ class SmallFiles:
                 task.cancel()
 
     async def _store(self, principal: Principal, spec: UploadSpec, data: bytes) -> Manifest:
+        if len(data) > self.most:
+            raise TooLarge(
+                f"A file sent this way may have at most {self.most} bytes.", limit=self.most
+            )
         upload = await self.uploads.create(principal, spec)
         upload_id = upload.manifest.id
         try:

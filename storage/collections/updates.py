@@ -43,8 +43,8 @@ class _Update:
         return bool(found.get(CHANGED_AT) == self.change["$set"][CHANGED_AT])
 
     def after(self, found: dict[str, Any]) -> Manifest:
-        """The manifest as this change left it; others may have changed it since."""
-        return from_document({**found, **self.change["$set"]})
+        """The manifest as this change left it, also where somebody else changed it since."""
+        return from_document(found if self.made(found) else {**found, **self.change["$set"]})
 
 
 class Updates:

@@ -52,7 +52,8 @@ async def create(request: Request) -> schemas.files.Outcomes:
     share = await server.budget.acquire(most, principal.user_id)
     try:
         files = decode(await read_body(request, MOST_BYTES))
-        stored = await SmallFiles(server.uploads, server.spawn).store(principal, files)
+        most = server.settings.small_file_limit
+        stored = await SmallFiles(server.uploads, most, server.spawn).store(principal, files)
     finally:
         share.release()
     return schemas.files.Outcomes(outcomes=[_outcome(each) for each in stored])

@@ -59,6 +59,7 @@ async def addresses(http: httpx.AsyncClient) -> dict[str, tuple[str, str, Any]]:
     asked = (await http.post("/v1/grants", json={**shared, "action": "request"})).json()
     return {
         "createFile": ("POST", "/v1/files", DATA),
+        "createFiles": ("POST", "/v1/files/batch", DATA),
         "replaceFile": ("PUT", f"/v1/files/{file}", DATA),
         "restoreFile": ("POST", f"/v1/files/{file}/restore", {}),
         "createUpload": ("POST", "/v1/uploads", {"name": "x", "size": 1}),
