@@ -7,7 +7,6 @@ and a hostile body costs its own length and a few MiB. Source: docs/http-api.md,
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -63,7 +62,8 @@ def _pairs(body: bytes) -> Iterator[tuple[bytes, bytes]]:
 
     Values are passed over first: how much memory one would take is not known from its length.
     """
-    values = msgpack.Unpacker(io.BytesIO(body), max_buffer_size=len(body), **_limits(len(body)))
+    values = msgpack.Unpacker(max_buffer_size=len(body), **_limits(len(body)))
+    values.feed(body)
     before = 0
     while before < len(body):
         try:
