@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.faults import (
     answers_lost,
     anything,
+    batch_killed,
     bit_flip,
     clocks,
     direct_killed,
@@ -33,6 +34,7 @@ from tests.faults.fault import Fault
 
 ROWS: tuple[Fault, ...] = (
     server_killed.FAULT,
+    batch_killed.FAULT,
     mongod_killed.FAULT,
     primary_lost.KILLED,
     primary_lost.STOPPED,

@@ -10,6 +10,11 @@ import { expect, test } from "./world.js";
 const PASSWORD = "correct horse";
 const SIZE = 50_000_000;
 
+/** What a player that stands still is in. */
+const STATE = `(({ currentTime, duration, paused, ended, seeking, readyState, networkState, error, currentSrc }) =>
+  JSON.stringify({ currentTime, duration, paused, ended, seeking, readyState, networkState, error: error && error.message, currentSrc }))(
+  document.querySelector('video'))`;
+
 test.use({ settings: { LADING_AUTH: "accounts" } });
 
 for (const [name, { path, start }] of Object.entries(BROWSERS)) {
@@ -47,8 +52,8 @@ for (const [name, { path, start }] of Object.entries(BROWSERS)) {
       await browser.choose(field("Files to upload"), join(folder, "film.webm"));
       await browser.click(containing("*[@class='card-open']", "film.webm"));
       await browser.text("//video");
-      await browser.value("document.querySelector('video').play().then(() => true)");
-      await until("a film that moves", () => browser.value<boolean>("document.querySelector('video').currentTime > 0.5"));
+      expect(await browser.value("document.querySelector('video').play().then(() => 'it plays')")).toBe("it plays");
+      await until("a film that moves", () => browser.value<boolean>("document.querySelector('video').currentTime > 0.5"), 30_000, () => browser.value(STATE));
 
       // -- for somebody without an account
       await browser.click(button("Share"));

@@ -31,12 +31,14 @@ export interface Driven {
   close(): Promise<void>;
 }
 
-/** Ask again until there is an answer. */
-export async function until<T>(what: string, ask: () => Promise<T | null | undefined | false>, patience = PATIENCE): Promise<T> {
+/** Ask again until there is an answer. `state` says what there is instead, where none comes. */
+export async function until<T>(
+  what: string, ask: () => Promise<T | null | undefined | false>, patience = PATIENCE, state = () => Promise.resolve(""),
+): Promise<T> {
   for (const end = Date.now() + patience; ; await pause(100)) {
     const found = await ask();
     if (found) return found;
-    if (Date.now() > end) throw new Error(`it did not come: ${what}`);
+    if (Date.now() > end) throw new Error(`it did not come: ${what} ${await state()}`.trim());
   }
 }
 
