@@ -46,8 +46,7 @@ async def trial(setup: Setup, trial: Trial) -> None:
     setup.proxy.target = victim.port
     setup.proxy.usual = (at(random.randrange(size), strike), whole)
     with tempfile.TemporaryDirectory() as folder:
-        for name, data in files.items():
-            Path(folder, name).write_bytes(data)
+        _write(Path(folder), files)
         sent = await _put(setup, Path(folder), directory, list(files), Timing(random=random.random))
     if not killed:  # all was there already: then that must survive
         setup.servers.kill(victim)
@@ -60,6 +59,11 @@ async def trial(setup: Setup, trial: Trial) -> None:
         await setup.inspector.check_file(successor, sent[name], files[name])
     await setup.check_nothing_left(crashed=True)
     await setup.inspector.clear()
+
+
+def _write(folder: Path, files: dict[str, bytes]) -> None:
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
 
 
 async def _put(
