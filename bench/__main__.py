@@ -23,7 +23,7 @@ from bench import peers, save
 from bench.growth import Curve, Values, curves, medians
 from bench.machine import machine, versions
 from bench.measure import Measure, Options, Sample
-from bench.measures import MEASURES
+from bench.measures import MEASURES, QUICK
 from bench.process import ROOT, ChildFailed
 from bench.report import Result, summarize, table
 from bench.workspace import NoSpace, Workspace
@@ -39,12 +39,15 @@ def say(text: str) -> None:
     print(f"{time.monotonic() - BEGAN:5.0f} s  {text}", file=sys.stderr, flush=True)
 
 
-async def run(measure: Measure, rounds: int, workspace: Workspace) -> Result:
+async def run(
+    measure: Measure, rounds: int, workspace: Workspace, *, warm_up: bool = True
+) -> Result:
     """One measure: all its rounds, in one setup."""
     rounds = min(rounds, measure.rounds or rounds)
+    warm_up = warm_up and measure.warm_up
     found: list[list[Sample]] = []
     async with measure.setup(workspace) as setup:
-        for number in range(0 if measure.warm_up else 1, rounds + 1):
+        for number in range(0 if warm_up else 1, rounds + 1):
             samples: dict[int, Sample] = {}
             places = range(len(measure.sides))
             for place in places if number % 2 == 0 else reversed(places):
@@ -102,7 +105,11 @@ def parse(names: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--growth", action="store_true", help="measure how time and memory grow instead"
     )
-    parser.add_argument("--quick", action="store_true", help="small sizes, in under two minutes")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="small sizes; without a MEASURE only those of the core, in under two minutes",
+    )
     parser.add_argument(
         "--rounds", type=int, help=f"default {ROUNDS}, {GROWTH_ROUNDS} with --growth, 1 if --quick"
     )
@@ -132,15 +139,18 @@ def main() -> int:
     def chosen(name: str) -> bool:
         return not given.measures or name in given.measures
 
+    usual = QUICK if given.quick and not given.measures else MEASURES
+
     failed: list[str] = []
 
     async def measures(workspace: Workspace) -> list[Result]:
         done = []
-        for measure in _measures(options):
+        for measure in (make(options) for make in usual):
             if not chosen(measure.name):
                 continue
             try:
-                done.append(await run(measure, given.rounds, workspace))
+                warm_up = not given.quick
+                done.append(await run(measure, given.rounds, workspace, warm_up=warm_up))
             except ChildFailed as error:  # what the others found took half an hour
                 say(f"{measure.name} FAILED. {error}")
                 failed.append(measure.name)

@@ -58,3 +58,19 @@ MEASURES: tuple[Callable[[Options], Measure], ...] = (
     image_grid.measure,
     image_uploads.measure,
 )
+
+QUICK: tuple[Callable[[Options], Measure], ...] = (
+    upload_mongo.measure,
+    upload_local.measure,
+    download_mongo.measure,
+    download_local.measure,
+    server_memory.measure,
+    many_uploads.measure,
+    idle_connections.measure,
+    many_pieces.measure,
+    small_files.measure,
+    range_ends.measure,
+    long_line.measure,
+    small_put.measure,
+)
+"""Those of a quick run that names none: the others need browsers or a bucket, or take long."""

@@ -13,7 +13,7 @@ DURABLE = "yes: fdatasync, then majority, journaled"
 
 
 def measure(options: Options) -> Measure:
-    size = 256 * MIB if options.quick else GIB
+    size = 128 * MIB if options.quick else GIB
 
     async def lading(workspace: Workspace) -> Sample:
         home = {"blobs": f"file://{workspace.directory('home')}"}

@@ -11,7 +11,7 @@ from bench.workspace import Workspace
 
 
 def measure(options: Options) -> Measure:
-    size = 256 * MIB if options.quick else GIB
+    size = 128 * MIB if options.quick else GIB
 
     async def lading(workspace: Workspace) -> Sample:
         sent = await uploads.over_websocket(workspace, size)
