@@ -76,14 +76,16 @@ class Channel:
     in_order = True
     """What is sent is also read in that order."""
 
-    def __init__(self, socket: ClientConnection, timing: Timing) -> None:
+    def __init__(self, socket: ClientConnection, timing: Timing, url: str) -> None:
         self.sender = Sender()
+        self._url = url
         self._socket = socket
         self._timing = timing
         self._heard = self._said = timing.clock()
         self._sending = False
         self._pings = 0
         self._parting: LadingError | None = None
+        self.welcomed = False
 
     @classmethod
     async def open(
@@ -96,22 +98,46 @@ class Channel:
         trust: ssl.SSLContext | None = None,
     ) -> Self:
         """Connect and wait for WELCOME. Raises Again, or LadingError when retrying cannot help."""
-        channel = cls(await _dial(address, timing, proxy, trust), timing)
+        channel = await cls.dial(address, token, timing, proxy=proxy, trust=trust)
+        await channel.welcome()
+        return channel
+
+    @classmethod
+    async def dial(
+        cls,
+        address: Address,
+        token: str | None,
+        timing: Timing,
+        *,
+        proxy: str | None = None,
+        trust: ssl.SSLContext | None = None,
+    ) -> Self:
+        """Connect and say HELLO. CREATE may follow before `welcome`. Raises what `open` does."""
+        channel = cls(await _dial(address, timing, proxy, trust), timing, address.url)
+        channel.sender.hello(token, f"lading-python/{VERSION}")
         try:
-            async with asyncio.timeout(timing.open_seconds):
-                channel.sender.hello(token, f"lading-python/{VERSION}")
-                with contextlib.suppress(ConnectionClosed):
-                    await channel.flush()
-                while not isinstance(await channel.receive(), m.Welcome):
-                    pass
-        except TimeoutError as error:
-            channel.abort()
-            raise NoChannel(unreachable(address.url, error)) from error
+            await channel.flush()
         except BaseException:
             channel.abort()
             raise
-        channel.sender.events()
         return channel
+
+    async def welcome(self) -> None:
+        """Wait for WELCOME, unless it came already. Raises like `open`."""
+        if self.welcomed:
+            return
+        try:
+            async with asyncio.timeout(self._timing.open_seconds):
+                while not isinstance(await self.receive(), m.Welcome):
+                    pass
+        except TimeoutError as error:
+            self.abort()
+            raise NoChannel(unreachable(self._url, error)) from error
+        except BaseException:
+            self.abort()
+            raise
+        self.welcomed = True
+        self.sender.events()
 
     @property
     def usable(self) -> bool:
@@ -133,9 +159,11 @@ class Channel:
     # -- sending
 
     async def flush(self) -> None:
-        """Send the messages that wait in `sender`, other than pieces."""
-        for message in self.sender.outgoing():
-            await self.send(encode(message))
+        """Send the messages that wait in `sender`, other than pieces. Why the connection is closed,
+        if it is, `receive` says."""
+        with contextlib.suppress(ConnectionClosed):
+            for message in self.sender.outgoing():
+                await self.send(encode(message))
 
     async def send(self, message: bytes) -> None:
         """Send one message. Returns when the socket's buffer has space for the next.

@@ -51,7 +51,11 @@ class Channels:
 
     def is_fit(self, channel: Channel, since: float) -> bool:
         """Whether a channel that rests since then may carry an upload."""
-        return channel.usable and self._timing.clock() - since < REST_SECONDS
+        return channel.usable and self.is_fresh(since)
+
+    def is_fresh(self, since: float) -> bool:
+        """Whether one that rests since then rests for a short time only."""
+        return self._timing.clock() - since < REST_SECONDS
 
     async def close(self) -> None:
         """Close those that rest."""
@@ -81,7 +85,9 @@ class Early:
         opening, self._opening = self._opening, None
         if opening is not None:
             channel, since = await opening
-            if self._channels.is_fit(channel, since):
+            # Why the server closed one before WELCOME, only that one can say.
+            is_new = not channel.welcomed and self._channels.is_fresh(since)
+            if is_new or self._channels.is_fit(channel, since):
                 return channel
             await channel.close()
         channel, _ = await self._channels.take(self._dial)

@@ -109,6 +109,9 @@ class HttpChannel:
             request.cancel()
         await asyncio.gather(*self._requests, return_exceptions=True)
 
+    async def welcome(self) -> None:
+        """Requests need no greeting."""
+
     async def flush(self) -> None:
         """Send the messages that wait in `sender`, other than pieces."""
         for message in self.sender.outgoing():

@@ -222,31 +222,27 @@ async def _named(api: Api, name: str, directory: str) -> AsyncIterator[Manifest]
 
 
 async def unfinished(
-    api: Api,
-    source: Source,
-    directory: str,
-    *,
-    renamed: bool = False,
-    listing: Listing | None = None,
-    replaces: str | None = None,
-) -> Upload | None:
-    """The newest unfinished upload of the same file, to replace the same one if any.
+    api: Api, source: Source, *, listing: Listing | None = None, replaces: str | None = None
+) -> list[Upload]:
+    """The unfinished uploads of the same bytes, to replace the same file if any; those first that
+    are most likely to be wanted."""
 
-    With `renamed` its name and directory may differ, as a grant may set them.
-    """
-    renamed = renamed or replaces is not None  # those of the file that is replaced
-    for fingerprint in filter(None, (source.fingerprint, source.former_fingerprint)):
+    async def ask(fingerprint: str) -> list[Any]:
         listed = None if listing is None else await listing.unfinished(fingerprint)
         if listed is None:
             params = {"fingerprint": fingerprint, **api.for_user}
             listed = entries(api, await api.json("GET", "/v1/uploads", params), "uploads")
-        for raw in listed:
-            found = read(api, Upload.of, raw)
-            if (
-                raw["state"] == "uploading"
-                and raw.get("replaces") == replaces
-                and (renamed or is_at(found, source.name, directory))
-                and found.size == source.size
-            ):
-                return found
-    return None
+        return listed
+
+    asking = map(ask, filter(None, (source.fingerprint, source.former_fingerprint)))
+    # A proxy that wants a password is asked once.
+    answers = [await each for each in asking] if api.proxy else await asyncio.gather(*asking)
+    raws = [raw for listed in answers for raw in listed]
+    found = [(raw, read(api, Upload.of, raw)) for raw in raws]
+    return [
+        upload
+        for raw, upload in found
+        if raw["state"] == "uploading"
+        and raw.get("replaces") == replaces
+        and upload.size == source.size
+    ]

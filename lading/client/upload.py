@@ -13,6 +13,7 @@ from dataclasses import fields, replace
 from os import PathLike
 from typing import Any
 
+from lading.client.ahead import Ahead
 from lading.client.api import Api, new_key
 from lading.client.append import Appending
 from lading.client.channel import Channel
@@ -27,6 +28,7 @@ from lading.client.lookup import (
     Named,
     already_there,
     has_already,
+    is_at,
     manifest_of,
     unfinished,
 )
@@ -227,12 +229,15 @@ class UploadTask:
             if file is not None:
                 return file
             channel = await self._connect(early)
-        self._reached()
-        self.connections += 1
         before = self.bytes_acknowledged
         try:
-            transfer = Transfer(channel, self._open(channel, source), source, self)
-            file = self._file(await transfer.run())
+            # CREATE follows HELLO at once: the server reads it when it has accepted HELLO.
+            ref = self._open(channel, source)
+            await channel.flush()
+            await channel.welcome()
+            self._reached()
+            self.connections += 1
+            file = self._file(await Transfer(channel, ref, source, self).run())
         except BaseException as failure:
             if isinstance(failure, Again) and self.bytes_acknowledged == before:
                 self._carried_nothing(failure)
@@ -257,12 +262,13 @@ class UploadTask:
     async def _without_channel(self, source: Source) -> File | None:
         """All that comes before a channel is needed; the file, where none is."""
         again = self._request.resume and source.rereadable and self._phase is Phase.LOOKING
-        if again and (there := await self._already_there(source)):
-            await self._add_tags(there)
-            self.skipped = True
-            return there.file()
-        if self._phase in (Phase.LOOKING, Phase.CREATING):
-            await self._look(source)
+        async with Ahead(self._unfinished(source), early=self._api.proxy is None) as unfinished:
+            if again and (there := await self._already_there(source)):
+                await self._add_tags(there)
+                self.skipped = True
+                return there.file()
+            if self._phase in (Phase.LOOKING, Phase.CREATING):
+                await self._look(source, await unfinished.result())
         file = await self._send_direct(source)
         if file is not None:
             return file
@@ -290,7 +296,7 @@ class UploadTask:
     async def _dial(self) -> Channel:
         api = self._api
         token = await api.credential.get()
-        return await Channel.open(api.address, token, api.timing, proxy=api.proxy, trust=api.trust)
+        return await Channel.dial(api.address, token, api.timing, proxy=api.proxy, trust=api.trust)
 
     async def _already_there(self, file: Named) -> Manifest | None:
         """The same file, if it is on the server already."""
@@ -303,24 +309,28 @@ class UploadTask:
             self._by_grant = True  # its bearer may not list files
             return None
 
-    async def _look(self, source: Source) -> None:
-        """Find an unfinished upload of the same file, or of this task's lost CREATE."""
-        found = None
-        if self._request.resume and (source.rereadable or self._phase is Phase.CREATING):
-            directory = await self._directory()
-            # A list knows nothing of an upload that this task created since.
-            listing = self._listing if self._phase is Phase.LOOKING else None
-            found = await unfinished(
-                self._api,
-                source,
-                directory,
-                renamed=self._by_grant,
-                listing=listing,
-                replaces=self._request.replaces,
-            )
-            if found is not None:
-                await self._add_tags(found)
-            self._reached()
+    async def _unfinished(self, source: Source) -> list[Upload]:
+        """Unfinished uploads of the same bytes, or of this task's lost CREATE."""
+        looks = self._phase is Phase.LOOKING and self._request.resume and source.rereadable
+        lost = self._phase is Phase.CREATING and self._request.resume
+        if not (looks or lost):
+            return []
+        # A list knows nothing of an upload that this task created since.
+        listing = self._listing if self._phase is Phase.LOOKING else None
+        replaces = self._request.replaces
+        found = await unfinished(self._api, source, listing=listing, replaces=replaces)
+        self._reached()
+        return found
+
+    async def _look(self, source: Source, candidates: list[Upload]) -> None:
+        """Take the newest of the unfinished uploads that is to be the same file."""
+        directory = await self._directory() if candidates else ""
+        # A grant may set name and directory; what is replaced keeps its own.
+        elsewhere = self._by_grant or self._request.replaces is not None
+        there = (each for each in candidates if elsewhere or is_at(each, source.name, directory))
+        found = next(there, None)
+        if found is not None:
+            await self._add_tags(found)
         self.id = None if found is None else found.id
         self._to("absent" if found is None else "found")
 

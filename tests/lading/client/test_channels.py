@@ -20,6 +20,7 @@ class Stub(Channel):
     def __init__(self) -> None:
         self.fit = True
         self.closed = False
+        self.welcomed = True
 
     @property
     def usable(self) -> bool:
@@ -119,6 +120,16 @@ async def test_early_one_that_waited_for_long_is_replaced() -> None:
         pool.now += REST_SECONDS
         assert await early.take() is pool.dialed[1]
     assert pool.dialed[0].closed
+
+
+async def test_early_one_that_the_server_closed_says_itself_why() -> None:
+    pool = Pool()
+    async with pool.early() as early:
+        await asyncio.sleep(0)
+        (opened,) = pool.dialed
+        opened.welcomed = opened.fit = False
+        assert await early.take() is opened
+    assert len(pool.dialed) == 1
 
 
 async def test_without_a_wish_nothing_is_opened_early() -> None:

@@ -7,9 +7,9 @@ import pytest
 
 from lading.client.api import Api
 from lading.client.client import Client
-from lading.client.lookup import Listing, already_there, pages, unfinished
+from lading.client.lookup import Listing, already_there, is_at, pages, unfinished
 from lading.client.source import Source, open_source
-from lading.client.types import File
+from lading.client.types import File, Upload
 from lading.protocol.errors import NotFound
 from lading.protocol.manifest import State
 from lading.protocol.spec import UploadSpec
@@ -36,10 +36,19 @@ def begin(fake: Fake, source: Source, **changes: object) -> Held:
     return fake.hold(replace(spec, **changes))  # type: ignore[arg-type]
 
 
+async def found_at(
+    api: Api, source: Source, directory: str, listing: Listing | None = None
+) -> Upload | None:
+    """The unfinished upload that would be resumed, as `upload.py` chooses it."""
+    candidates = await unfinished(api, source, listing=listing)
+    there = (each for each in candidates if is_at(each, source.name, directory))
+    return next(there, None)
+
+
 async def test_the_newest_unfinished_upload_is_found(fake: Fake, api: Api, source: Source) -> None:
     begin(fake, source)
     newest = begin(fake, source)
-    found = await unfinished(api, source, "films")
+    found = await found_at(api, source, "films")
     assert found is not None
     assert found.id == newest.id
 
@@ -52,7 +61,7 @@ async def test_an_upload_of_another_file_is_not(
     fake: Fake, api: Api, source: Source, changes: dict[str, object]
 ) -> None:
     begin(fake, source, **changes)
-    assert await unfinished(api, source, "films") is None
+    assert await found_at(api, source, "films") is None
 
 
 @pytest.mark.parametrize("directory", ["/films/", "./films", "films//"])
@@ -60,7 +69,7 @@ async def test_a_directory_that_is_written_otherwise_is_the_same(
     fake: Fake, api: Api, source: Source, directory: str
 ) -> None:
     begin(fake, source)
-    assert await unfinished(api, source, directory) is not None
+    assert await found_at(api, source, directory) is not None
 
 
 async def test_a_name_that_is_composed_otherwise_is_the_same(
@@ -70,7 +79,7 @@ async def test_a_name_that_is_composed_otherwise_is_the_same(
     path.write_bytes(b"x")
     source = await open_source(path, None, sha256=True)
     begin(fake, source, name="caf\u00e9.mp4")
-    assert await unfinished(api, source, "films") is not None
+    assert await found_at(api, source, "films") is not None
     await source.close()
 
 
@@ -127,7 +136,7 @@ async def test_all_pages_are_read(fake: Fake, api: Api) -> None:
 async def test_an_answer_without_a_list(fake: Fake, api: Api, source: Source) -> None:
     fake.on_request = lambda _path: respond({"hello": "world"})
     with pytest.raises(NotFound, match="not answer like a Lading server"):
-        await unfinished(api, source, "")
+        await found_at(api, source, "")
     with pytest.raises(NotFound):
         await already_there(api, source, "", lambda _: None)
 
@@ -159,7 +168,7 @@ async def test_unfinished_uploads_are_listed_once_for_many_files(
     begin(fake, source, fingerprint="another")
     asking, listing = Asking(api, monkeypatch), Listing(api, {"films": ["a", "b"]})
     for _ in range(3):
-        found = await unfinished(api, source, "films", listing=listing)
+        found = await found_at(api, source, "films", listing=listing)
         assert found is not None
         assert found.id == mine.id
     assert asking.heard == [["limit"]]
@@ -170,8 +179,8 @@ async def test_nothing_is_listed_for_a_single_file(
 ) -> None:
     begin(fake, source)
     asking, listing = Asking(api, monkeypatch), Listing(api, {"films": [source.name]})
-    assert await unfinished(api, source, "films", listing=listing) is not None
-    assert asking.heard == [["fingerprint"]]
+    assert await found_at(api, source, "films", listing=listing) is not None
+    assert asking.heard == [["fingerprint"]] * 2  # the one of today, and that of version 0.1
 
 
 async def test_where_there_are_more_uploads_than_a_page_each_file_is_asked_for(
@@ -180,8 +189,8 @@ async def test_where_there_are_more_uploads_than_a_page_each_file_is_asked_for(
     begin(fake, source)
     asking, listing = Asking(api, monkeypatch, "more"), Listing(api, {"films": ["a", "b"]})
     for _ in range(2):
-        assert await unfinished(api, source, "films", listing=listing) is not None
-    assert asking.heard == [["limit"], ["fingerprint"], ["fingerprint"]]
+        assert await found_at(api, source, "films", listing=listing) is not None
+    assert asking.heard == [["limit"], *[["fingerprint"]] * 4]
 
 
 async def test_list_that_failed_is_asked_for_again(fake: Fake, api: Api, source: Source) -> None:
@@ -189,6 +198,6 @@ async def test_list_that_failed_is_asked_for_again(fake: Fake, api: Api, source:
     listing = Listing(api, {"films": ["a", "b"]})
     fake.on_request = lambda _path: respond(NotFound())
     with pytest.raises(NotFound):
-        await unfinished(api, source, "films", listing=listing)
+        await found_at(api, source, "films", listing=listing)
     fake.on_request = lambda _path: None
-    assert await unfinished(api, source, "films", listing=listing) is not None
+    assert await found_at(api, source, "films", listing=listing) is not None
