@@ -13,7 +13,7 @@ import { Tus } from "../transport/tus.js";
 import { type BatchFile, type BatchItem, type Choice, Entry, type Existing, type Lane } from "./batch-item.js";
 import { Earlier } from "./earlier.js";
 import { Emitter } from "./emitter.js";
-import { apiOf, type UploadOptions } from "./options.js";
+import { apiOf, timingOf, type UploadOptions } from "./options.js";
 import { SmallFiles, SMALL_REQUESTS, TINY } from "./small-files.js";
 import { take } from "./together.js";
 import { Upload } from "./upload.js";
@@ -87,6 +87,8 @@ export class Batch {
   private readonly api: Api;
   /** Those that go together. */
   private readonly company: SmallFiles;
+  /** Resolves when it can be seen what the server has. */
+  private readonly ready: Promise<void>;
   private earlier: Earlier;
   private reporting: ReturnType<typeof setTimeout> | undefined;
   private idle: Array<() => void> = [];
@@ -95,6 +97,7 @@ export class Batch {
     this.api = apiOf(options);
     this.earlier = new Earlier(this.api);
     this.company = new SmallFiles(this.api, () => this.pause());
+    this.ready = this.company.before(timingOf(options).sleep, this.end.signal);
   }
 
   /** Call `callback` at each event. Returns a function that stops this. */
@@ -360,6 +363,7 @@ export class Batch {
       await this.api.credential.get().catch(() => undefined); // whoever sends the file reports this
       if (!this.goesTogether(entry)) return "alone";
     }
+    await this.ready;
     // A list that cannot be had does not stop the file: it is sent.
     const found = entry.looked || entry.anyway || Tus.known(this.api) !== undefined // such a server lists no files
       ? { same: undefined, other: undefined }

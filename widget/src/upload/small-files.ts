@@ -12,10 +12,12 @@
 import { fromProblem, hasCode, UploadError } from "../protocol/errors.js";
 import { asProblem, encodeFiles } from "../protocol/messages.js";
 import { hex } from "../source/digest.js";
+import type { Timing } from "../transport/backoff.js";
 import type { Api, Json } from "../transport/http.js";
 import type { Companion, Company, Handed } from "../transport/small-file.js";
 import { type Outcome, Together } from "./together.js";
 import { Turns } from "./turns.js";
+import { Unanswered } from "./unanswered.js";
 
 /** Only files of at most so many bytes go with others: a larger one is worth a request. */
 export const TINY = 64 * 1024;
@@ -47,12 +49,14 @@ export class SmallFiles implements Company {
   private readonly together: Together<Companion, Json | null>;
   private readonly single = new Turns(ALONE);
   private readonly deciding = new Turns(DECIDING);
+  private readonly unanswered: Unanswered;
 
   /** `refused` is called when the server takes the credential no more: then others should wait. */
   constructor(
     private readonly api: Api,
     private readonly refused: () => void,
   ) {
+    this.unanswered = new Unanswered(api.base);
     this.together = new Together((files, signal) => this.work(files, signal), {
       atOnce: SMALL_REQUESTS,
       most: BYTES,
@@ -73,6 +77,11 @@ export class SmallFiles implements Company {
   /** Wait for a decision of the site about a file, when few others do so. */
   decided<Result>(wait: () => Promise<Result>, signal: AbortSignal): Promise<Result> {
     return inTurn(this.deciding, wait, signal);
+  }
+
+  /** Resolves when the server has ended what a page before this one left: then its files can be seen. */
+  before(sleep: Timing["sleep"], signal: AbortSignal): Promise<void> {
+    return this.unanswered.over((key) => this.post(key, new Uint8Array(), signal), sleep, signal);
   }
 
   /** Begin no more requests. */
@@ -100,22 +109,29 @@ export class SmallFiles implements Company {
   private async several(files: readonly Companion[], signal: AbortSignal): Promise<Array<Outcome<Json>> | null> {
     const key = files[0]?.key ?? hex(crypto.getRandomValues(new Uint8Array(16)));
     for (const file of files) file.key = key;
-    const headers = { "Content-Type": TYPE, "Idempotency-Key": `"${key}"` };
+    this.unanswered.add(key);
     try {
-      const answer = await this.api.json("POST", PATH, { body: encodeFiles(files), headers, signal });
+      const answer = await this.post(key, encodeFiles(files), signal);
       const outcomes = answer["outcomes"] as readonly Json[] | undefined;
       if (outcomes?.length !== files.length) throw fromProblem({ code: "internal", detail: "A file has no outcome." });
+      this.unanswered.delete(key);
       for (const file of files) file.key = undefined;
       return outcomes.map(outcomeOf);
     } catch (error) {
       // The signal: nobody waits, and the server may go on.
       if (signal.aborted || isOneOf(error, UNSURE)) throw error;
+      this.unanswered.delete(key);
       for (const file of files) file.key = undefined;
       if (!isOneOf(error, ALONE_THEN)) throw this.stopped(error);
       // An older server, or a proxy that lets fewer bytes pass. What is malformed is the fault of one file.
       if (!hasCode(error, "invalid-argument")) this.takesSeveral = false;
       return null;
     }
+  }
+
+  private post(key: string, body: Uint8Array<ArrayBuffer>, signal: AbortSignal): Promise<Json> {
+    const headers = { "Content-Type": TYPE, "Idempotency-Key": `"${key}"` };
+    return this.api.json("POST", PATH, { body, headers, signal });
   }
 
   /** Without a valid credential every other file would fail, too: they stay here until somebody goes on. */

@@ -308,6 +308,7 @@ export class Peer {
     const [body, known] = [String(data), this.keys.get(key)];
     if (known !== undefined) return known.body === body ? Response.json(known.answer) : refuse(422, "key-reused");
     const values = [...decodeMulti(data)];
+    if (values.length === 0) return refuse(400, "invalid-argument");
     const outcomes: Facts[] = [];
     for (let at = 0; at < values.length; at += 2) {
       const request = values[at] as Facts;

@@ -1,7 +1,7 @@
 /** Files of a batch that go together by one request. What each asserts: which requests there were, and what is stored. */
 
 import { createHash } from "node:crypto";
-import { describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 
 import { Batch, type BatchFile, type BatchOptions } from "../../src/index.js";
 import { TINY } from "../../src/upload/small-files.js";
@@ -347,6 +347,50 @@ describe("pausing", () => {
     batch.resume(one);
     expect(await batch.settled()).toMatchObject({ done: 9 });
     expect(names()).toEqual(expected(9));
+  });
+});
+
+describe("after a reload in the middle", () => {
+  beforeEach(() => {
+    const kept = new Map<string, string>();
+    vi.stubGlobal("sessionStorage", {
+      getItem: (name: string) => kept.get(name) ?? null,
+      setItem: (name: string, value: string) => kept.set(name, value),
+      removeItem: (name: string) => kept.delete(name),
+    });
+  });
+  afterEach(() => void vi.unstubAllGlobals());
+
+  test("the same files are looked for when the server has ended the request of the page before", async () => {
+    const { request } = await together(20);
+    const probes: Array<[key: string | null, bytes: number]> = [];
+    const asked = async (address: unknown, init: RequestInit = {}): Promise<Response> => {
+      const key = new Headers(init.headers).get("Idempotency-Key");
+      if (key !== request.key) return peer.fetch(address, init);
+      probes.push([key, (init.body as Uint8Array).length]);
+      if (probes.length > 1) return peer.fetch(address, init);
+      expect(peer.heard.slice(heard)).toEqual([]); // nothing was looked for yet
+      request.go();
+      return refuse(409, "in-progress", { retryable: true });
+    };
+    const heard = peer.heard.length;
+    const again = batchOf({ fetch: asked as typeof globalThis.fetch });
+    again.add(files(20));
+    expect(await again.settled()).toMatchObject({ done: 20, skipped: 20 });
+    expect([names(), probes]).toEqual([expected(20), [[request.key, 0], [request.key, 0]]]);
+    // It is asked about once.
+    const third = batchOf({ fetch: asked as typeof globalThis.fetch });
+    third.add(files(20));
+    await third.settled();
+    expect(probes).toHaveLength(2);
+  });
+
+  test("and a request that never arrived keeps nothing waiting", async () => {
+    await together(20);
+    const again = batchOf();
+    again.add(files(20));
+    expect(await again.settled()).toMatchObject({ done: 20, skipped: 2 });
+    expect(names()).toEqual(expected(20));
   });
 });
 
