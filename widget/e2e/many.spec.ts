@@ -1,5 +1,6 @@
 /** Many files at once: the page stays usable, a failure stops nothing else, and nothing is stored twice. */
 
+import { createHash } from "node:crypto";
 import { join } from "node:path";
 import type { Page } from "@playwright/test";
 import { MB, sample } from "./samples.js";
@@ -64,20 +65,41 @@ test("10,000 dropped files leave the page usable", async ({ library, page, serve
   await expect(library.page.locator(".card").first()).toBeVisible();
 });
 
+test("hundreds of tiny files go by few requests, and are what they were", async ({ page, library, server }) => {
+  const posts: string[] = [];
+  page.on("request", (request) => {
+    const { pathname } = new URL(request.url());
+    if (request.method() === "POST" && pathname.startsWith("/v1/files")) posts.push(pathname);
+  });
+  await drop(page, 300);
+  await expect(page.getByRole("region", { name: "300 files uploaded" })).toBeVisible();
+  const stored = (await server.files()).map(({ name, size, sha256 }) => [name, size, sha256]);
+  const sent = Array.from({ length: 300 }, (_, each) => {
+    const bytes = `file ${each} `.repeat(90);
+    return [`f${each}.txt`, bytes.length, createHash("sha256").update(bytes).digest("hex")];
+  });
+  expect(stored.sort()).toEqual(sent.sort());
+  expect(posts.length).toBeLessThan(100);
+  expect(posts).toContain("/v1/files/batch");
+  await expect(library.page.locator(".card").first()).toBeVisible();
+});
+
 test("after a reload in the middle, the same files dropped again are stored once", async ({ library, page, server }) => {
   test.slow();
-  await drop(page, 400);
+  const many = 990; // some hundred are under way at once
+  await drop(page, many);
   await expect.poll(() => stored(server)).toBeGreaterThan(60);
   page.on("dialog", (dialog) => void dialog.accept());
   await page.reload();
   await expect(page.locator(".chooser")).toBeVisible();
-  await drop(page, 400);
-  await expect(page.getByRole("region", { name: "400 files uploaded" })).toContainText("not sent: already there", { timeout: 120_000 });
+  await drop(page, many);
+  const region = page.getByRole("region", { name: /^990 files (uploaded|already there)$/ });
+  await expect(region).toContainText("not sent: already there", { timeout: 120_000 });
   const names = (await server.files()).map(({ name }) => name);
-  expect([names.length, new Set(names).size]).toEqual([400, 400]);
+  expect([names.length, new Set(names).size]).toEqual([many, many]);
   // A finished batch can be closed.
-  await page.getByRole("region", { name: "400 files uploaded" }).getByRole("button", { name: "Close" }).click();
-  await expect(page.getByRole("region", { name: "400 files uploaded" })).toBeHidden();
+  await region.getByRole("button", { name: "Close" }).click();
+  await expect(region).toBeHidden();
   await expect(library.page.locator(".card").first()).toBeVisible();
 });
 
@@ -167,8 +189,9 @@ test.describe("with a quota", () => {
 });
 
 test("a cut network and a killed server stop no batch, and no file is stored twice", async ({ library, server, network }) => {
+  test.slow();
   const { page } = library;
-  await drop(page, 300);
+  await drop(page, 990);
   await expect.poll(() => stored(server)).toBeGreaterThan(40);
   network.cut();
   await expect(page.getByText("No connection to the server.")).toBeVisible();
@@ -176,9 +199,9 @@ test("a cut network and a killed server stop no batch, and no file is stored twi
   await expect.poll(() => stored(server)).toBeGreaterThan(120);
   await server.kill();
   await server.restart();
-  await expect(page.getByRole("region", { name: "300 files uploaded" })).toBeVisible({ timeout: 60_000 });
+  await expect(page.getByRole("region", { name: "990 files uploaded" })).toBeVisible({ timeout: 60_000 });
   const names = (await server.files()).map(({ name }) => name);
-  expect([names.length, new Set(names).size]).toEqual([300, 300]);
+  expect([names.length, new Set(names).size]).toEqual([990, 990]);
 });
 
 /** How many of the files of `drop` are stored. */

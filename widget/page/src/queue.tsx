@@ -25,8 +25,8 @@ export function useBatch(): Batch | null {
 function useRates(batch: Batch | null): (item: BatchItem) => number | null {
   const rates = useRef(new Map<BatchItem, Rate>());
   const now = performance.now();
-  const running = batch?.running ?? [];
-  for (const item of [...rates.current.keys()]) if (!running.includes(item)) rates.current.delete(item);
+  const running = new Set(batch?.running);
+  for (const item of [...rates.current.keys()]) if (!running.has(item)) rates.current.delete(item);
   for (const item of running) {
     const rate = rates.current.get(item) ?? new Rate();
     rates.current.set(item, rate);

@@ -122,6 +122,24 @@ export function encode(message: ClientMessage): Uint8Array<ArrayBuffer> {
   return encoder.encode(items(message));
 }
 
+/** One file of `POST /v1/files/batch`: what it is to be, and its bytes. */
+export interface Packed {
+  readonly request: UploadRequest;
+  readonly data: Uint8Array;
+}
+
+/** The body of `POST /v1/files/batch`: for each file two values. Source: docs/http-api.md. */
+export function encodeFiles(files: readonly Packed[]): Uint8Array<ArrayBuffer> {
+  const parts = files.flatMap(({ request, data }) => [encoder.encode(request), encoder.encode(data)]);
+  const body = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    body.set(part, at);
+    at += part.length;
+  }
+  return body;
+}
+
 function items(message: ClientMessage): unknown[] {
   switch (message.type) {
     case "hello":

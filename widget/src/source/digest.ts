@@ -19,6 +19,12 @@ export async function sha256Of(blob: Blob, signal?: AbortSignal): Promise<string
   return whole(blob, (await createSHA256()).init(), signal);
 }
 
+/** The SHA-256 of a few bytes. */
+export async function sha256Here(data: Uint8Array<ArrayBuffer>): Promise<string> {
+  if (globalThis.crypto.subtle !== undefined) return hex(new Uint8Array(await crypto.subtle.digest("SHA-256", data)));
+  return (await createSHA256()).init().update(data).digest();
+}
+
 /** The SHA-1 of a blob as hexadecimal digits; undefined on pages without TLS, which cannot compute it. */
 export async function sha1Of(blob: Blob): Promise<string | undefined> {
   if (globalThis.crypto.subtle === undefined) return undefined;

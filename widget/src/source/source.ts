@@ -30,6 +30,8 @@ export interface Source {
   slice(start: number, end: number): Blob | undefined;
   /** The bytes `[start, end)` and their CRC-32C. Returns a blob only if `blobs` is true. */
   read(start: number, end: number, blobs: boolean): Promise<Summed>;
+  /** All bytes, of what can be read again. */
+  whole(): Promise<Uint8Array<ArrayBuffer>>;
   /** The piece at `start` is durable and will not be read again. */
   release(start: number): void;
   /** Throws UploadError `source-changed` when the source has changed since the start. */
@@ -100,14 +102,14 @@ class BlobSource implements Source {
   /** It goes on when the signal is aborted: the next attempt needs it, too. */
   async sha256(signal: AbortSignal): Promise<string> {
     signal.throwIfAborted();
-    this.digest ??= this.whole();
+    this.digest ??= this.digested();
     const stopped = new Promise<never>((_, reject) => {
       signal.addEventListener("abort", () => reject(signal.reason), { once: true });
     });
     return Promise.race([this.digest, stopped]);
   }
 
-  private async whole(): Promise<string> {
+  private async digested(): Promise<string> {
     this.checksums ??= new Checksums();
     try {
       return await this.checksums.sha256(this.blob, this.digesting.signal);
@@ -138,6 +140,18 @@ class BlobSource implements Source {
     } catch (error) {
       throw changed(error);
     }
+  }
+
+  async whole(): Promise<Uint8Array<ArrayBuffer>> {
+    let data: ArrayBuffer;
+    try {
+      // Not of a slice: to make one costs as much as to read a few bytes.
+      data = await this.blob.arrayBuffer();
+    } catch (error) {
+      throw changed(error);
+    }
+    if (data.byteLength !== this.size) throw changed();
+    return new Uint8Array(data);
   }
 
   release(): void {
@@ -281,6 +295,10 @@ class StreamSource implements Source {
     }
     const data = whole.subarray(skipped, skipped + end - start);
     return { data, crc32c: (await crc32cHere())(data) };
+  }
+
+  whole(): Promise<never> {
+    return Promise.reject(new UploadError("source-failed", { detail: "A stream is read once only." }));
   }
 
   release(start: number): void {

@@ -17,7 +17,7 @@ import type { Api } from "../transport/http.js";
 import { HttpTransfer } from "../transport/http-transfer.js";
 import { Kinds } from "../transport/kinds.js";
 import { Route, type Transport } from "../transport/route.js";
-import { SmallFile } from "../transport/small-file.js";
+import { type Company, SmallFile } from "../transport/small-file.js";
 import { SocketTransfer } from "../transport/socket-transfer.js";
 import type { Payload, TransferListener } from "../transport/transfer.js";
 import { Direct } from "./direct.js";
@@ -44,6 +44,8 @@ export interface Plan {
   readonly digest: boolean;
   /** The most bytes of a file that is sent by one request; 0: every file is an upload in pieces. */
   readonly small: number;
+  /** The small files with which this one goes together; undefined: it has a request of its own. */
+  readonly company: Company | undefined;
   /** How the bytes are sent to the server's bucket; undefined: they are sent to the server. */
   readonly put: Put | undefined;
   /** Seconds to wait in total, without progress, before the upload fails. */
@@ -397,10 +399,11 @@ function isGone(error: unknown): boolean {
   return hasCode(error, "not-found") || hasCode(error, "gone");
 }
 
-function smallOf({ api, source, request, small, id, fingerprint }: Plan, kinds: Kinds): SmallFile | undefined {
+function smallOf(plan: Plan, kinds: Kinds): SmallFile | undefined {
+  const { api, source, request, small, id, fingerprint, company } = plan;
   const plain = source.rereadable && source.size !== null && request.chunk_size === undefined;
   if (!plain || id !== undefined || fingerprint !== undefined) return undefined;
   if (request.replaces !== undefined) return undefined;
   if (!SmallFile.fits(source.size, request, small)) return undefined;
-  return new SmallFile(api, source, request, kinds);
+  return new SmallFile(api, source, request, kinds, company);
 }

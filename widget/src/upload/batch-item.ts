@@ -50,6 +50,9 @@ export interface Existing {
 /** Keep both files, keep the one on the server, or give that the new bytes. */
 export type Choice = "both" | "skip" | "replace";
 
+/** Files that go together with others, those that have a request of their own, and uploads in pieces. */
+export type Lane = "tiny" | "small" | "large";
+
 /** The item as the batch changes it. */
 export class Entry implements BatchItem {
   state: BatchItemState = "waiting";
@@ -62,6 +65,13 @@ export class Entry implements BatchItem {
   upload: Upload | undefined;
   /** Whether it was taken out of the batch. */
   removed = false;
+  /** The queue that it belongs to. */
+  lane: Lane = "large";
+  /** Whether something is done with it: from its turn in the queue to its end. */
+  begun = false;
+  /** Whether the server was asked for files of its name, and which one its bytes are to replace. */
+  looked = false;
+  replaces: string | undefined;
   /** Whether it is uploaded although the server has the same. */
   anyway = false;
 

@@ -2,17 +2,20 @@
  * Many files as one task: queued, sent several at once, and reported one by one and as totals.
  *
  * No step walks all files: totals are kept up to date, and events come at most four times a second. An
- * `Upload` exists only while its file is being sent. Small files go by one request each; so a thousand
- * of them need no thousand connections. A file that fails does not stop the others.
+ * `Upload` exists only while its file is being sent. Small files go by one request each, and tiny ones many
+ * together; so a thousand of them need no thousand connections. A file that fails does not stop the others.
  */
 
 import { UploadError } from "../protocol/errors.js";
 import type { Api } from "../transport/http.js";
+import { SmallFile } from "../transport/small-file.js";
 import { Tus } from "../transport/tus.js";
-import { type BatchFile, type BatchItem, type Choice, Entry, type Existing } from "./batch-item.js";
+import { type BatchFile, type BatchItem, type Choice, Entry, type Existing, type Lane } from "./batch-item.js";
 import { Earlier } from "./earlier.js";
 import { Emitter } from "./emitter.js";
-import { apiOf, type UploadOptions } from "./options.js";
+import { apiOf, timingOf, type UploadOptions } from "./options.js";
+import { SmallFiles, SMALL_REQUESTS, TINY } from "./small-files.js";
+import { take } from "./together.js";
 import { Upload } from "./upload.js";
 
 export type { BatchFile, BatchItem, BatchItemState, Choice, Existing } from "./batch-item.js";
@@ -22,6 +25,8 @@ export const SMALL = 1024 * 1024;
 /** Browsers open six connections to a server: one is left to the page. */
 const SMALL_AT_ONCE = 5;
 const LARGE_AT_ONCE = 3;
+/** Some are being sent together, and the next ones are looked up and read meanwhile. */
+const TINY_AT_ONCE = 384;
 /** Milliseconds between two reports. */
 const STEP = 250;
 
@@ -68,13 +73,11 @@ export interface BatchEvents {
   stalled: UploadError;
 }
 
-type Lane = "small" | "large";
-
 export class Batch {
   state: BatchState = "running";
   private counts = { files: 0, done: 0, skipped: 0, failed: 0, size: 0, stored: 0, sent: 0 };
-  private readonly queues: Record<Lane, Entry[]> = { small: [], large: [] };
-  private readonly active: Record<Lane, number> = { small: 0, large: 0 };
+  private readonly queues: Record<Lane, Entry[]> = { tiny: [], small: [], large: [] };
+  private readonly active: Record<Lane, number> = { tiny: 0, small: 0, large: 0 };
   /** Those between the queue and their end. */
   private readonly begun = new Set<Entry>();
   private readonly over: Entry[] = [];
@@ -82,6 +85,10 @@ export class Batch {
   private readonly events = new Emitter<BatchEvents>();
   private readonly end = new AbortController();
   private readonly api: Api;
+  /** Those that go together. */
+  private readonly company: SmallFiles;
+  /** Resolves when it can be seen what the server has. */
+  private readonly ready: Promise<void>;
   private earlier: Earlier;
   private reporting: ReturnType<typeof setTimeout> | undefined;
   private idle: Array<() => void> = [];
@@ -89,6 +96,8 @@ export class Batch {
   constructor(private readonly options: BatchOptions = {}) {
     this.api = apiOf(options);
     this.earlier = new Earlier(this.api);
+    this.company = new SmallFiles(this.api, () => this.pause());
+    this.ready = this.company.before(timingOf(options).sleep, this.end.signal);
   }
 
   /** Call `callback` at each event. Returns a function that stops this. */
@@ -131,9 +140,10 @@ export class Batch {
 
   /** One of these: first those of `running`, then the ones that wait, then the last that was done. */
   at(index: number): BatchItem | undefined {
-    if (index < this.begun.size) return [...this.begun][index];
-    let left = index - this.begun.size;
-    for (const queue of [this.queues.large, this.queues.small]) {
+    let left = index;
+    for (const entry of index < this.begun.size ? this.begun : []) if (left-- === 0) return entry;
+    left -= this.begun.size;
+    for (const queue of [this.queues.large, this.queues.small, this.queues.tiny]) {
       if (left < queue.length) return queue[left];
       left -= queue.length;
     }
@@ -148,7 +158,7 @@ export class Batch {
       const entry = new Entry(file, directory, kind);
       this.counts.files += 1;
       this.counts.size += file.size;
-      this.queueOf(entry).push(entry);
+      this.enqueue(entry);
     }
     this.pump();
     this.changed();
@@ -168,6 +178,7 @@ export class Batch {
     if (item !== undefined) return this.pauseOne(item as Entry);
     if (this.state !== "running") return;
     this.state = "paused";
+    this.company.hold();
     for (const { upload } of this.begun) if ((upload?.size ?? 0) > SMALL) upload?.pause();
     this.changed();
   }
@@ -176,6 +187,7 @@ export class Batch {
   resume(item?: BatchItem): void {
     if (item !== undefined) return this.resumeOne(item as Entry);
     this.state = this.state === "paused" ? "running" : this.state;
+    if (this.state === "running") this.company.release();
     for (const entry of this.begun) {
       if (entry.state === "paused") this.resumeOne(entry);
       else entry.upload?.resume();
@@ -191,7 +203,7 @@ export class Batch {
   async cancel(item?: BatchItem): Promise<void> {
     if (item !== undefined) return this.cancelOne(item as Entry);
     this.state = "cancelled";
-    this.queues.small.length = this.queues.large.length = 0;
+    for (const queue of Object.values(this.queues)) queue.length = 0;
     this.end.abort();
     this.changed();
     await Promise.allSettled([...this.begun].map(({ upload }) => upload?.cancel()));
@@ -221,14 +233,14 @@ export class Batch {
       this.counts.stored -= entry.stored;
       entry.anyway = true;
     }
-    Object.assign(entry, { state: "waiting", stored: 0, error: null });
-    this.queueOf(entry).push(entry);
+    Object.assign(entry, { state: "waiting", stored: 0, error: null, looked: false, replaces: undefined });
+    this.enqueue(entry);
   }
 
   private pauseOne(entry: Entry): void {
     if (entry.state !== "sending" && entry.state !== "waiting") return;
     if (entry.state === "waiting") take(this.queueOf(entry), entry);
-    else this.active[laneOf(entry)] -= 1;
+    else this.active[entry.lane] -= 1;
     this.begun.add(entry);
     entry.state = "paused";
     entry.upload?.pause();
@@ -238,14 +250,14 @@ export class Batch {
 
   private resumeOne(entry: Entry): void {
     if (entry.state !== "paused") return;
-    if (entry.upload === undefined) {
+    if (!entry.begun) {
       this.begun.delete(entry);
       entry.state = "waiting";
       this.queueOf(entry).unshift(entry);
     } else {
-      this.active[laneOf(entry)] += 1;
+      this.active[entry.lane] += 1;
       entry.state = "sending";
-      if (this.state === "running") entry.upload.resume();
+      if (this.state === "running") entry.upload?.resume();
     }
     this.pump();
     this.changed();
@@ -257,7 +269,7 @@ export class Batch {
     take(this.queueOf(entry), entry);
     take(this.over, entry);
     if (take(this.failed, entry)) this.counts.failed -= 1;
-    if (entry.state === "paused" && entry.upload !== undefined) this.active[laneOf(entry)] += 1;
+    if (entry.state === "paused" && entry.begun) this.active[entry.lane] += 1;
     if (entry.over && entry.state !== "failed") this.counts.done -= 1;
     if (entry.state === "there" || entry.state === "skipped") this.counts.skipped -= 1;
     this.begun.delete(entry);
@@ -271,12 +283,32 @@ export class Batch {
   }
 
   private queueOf(entry: Entry): Entry[] {
-    return this.queues[laneOf(entry)];
+    return this.queues[entry.lane];
+  }
+
+  private enqueue(entry: Entry): void {
+    entry.lane = this.laneOf(entry);
+    this.queueOf(entry).push(entry);
+  }
+
+  private laneOf(entry: Entry): Lane {
+    if (entry.file.size > SMALL) return "large";
+    return this.goesTogether(entry) ? "tiny" : "small";
+  }
+
+  /** Whether the file can go together with others, as far as is known. */
+  private goesTogether({ file, directory, kind, replaces }: Entry): boolean {
+    const { transport = "auto", small = SMALL, tags } = this.options;
+    if (transport !== "auto" || replaces !== undefined || !this.company.takesSeveral) return false;
+    // A grant's token is for one upload, and a server of another make has no such request.
+    if (this.api.credential.isGrant || Tus.known(this.api) !== undefined) return false;
+    const request = { name: file.name, mime_type: file.type, directory, kind, tags };
+    return SmallFile.fits(file.size, request, Math.min(small, TINY));
   }
 
   private pump(): void {
-    for (const [lane, most] of [["small", SMALL_AT_ONCE], ["large", LARGE_AT_ONCE]] as const) {
-      while (this.state === "running" && this.active[lane] < most) {
+    for (const lane of ["tiny", "small", "large"] as const) {
+      while (this.state === "running" && this.active[lane] < this.atOnce(lane)) {
         const next = this.queues[lane].shift();
         if (next === undefined) break;
         void this.run(next, lane);
@@ -285,50 +317,82 @@ export class Batch {
     if (!this.underWay) this.finishedAll();
   }
 
+  private atOnce(lane: Lane): number {
+    if (lane === "large") return LARGE_AT_ONCE;
+    if (lane === "tiny") return TINY_AT_ONCE;
+    return this.active.tiny > 0 ? SMALL_AT_ONCE - SMALL_REQUESTS : SMALL_AT_ONCE;
+  }
+
   private async run(entry: Entry, lane: Lane): Promise<void> {
     this.active[lane] += 1;
     this.begun.add(entry);
+    entry.begun = true;
     entry.state = "sending";
     try {
-      this.ended(entry, await this.bring(entry));
+      const end = await this.bring(entry);
+      if (end === "alone") this.goAlone(entry);
+      else this.ended(entry, end);
     } catch (error) {
       if (this.state !== "cancelled" && !entry.removed) this.fail(entry, asError(error));
     } finally {
       this.active[lane] -= 1;
-      this.begun.delete(entry);
+      entry.begun = false;
+      if (entry.lane === lane) this.begun.delete(entry);
       this.changed();
       this.pump();
     }
   }
 
-  /** What became of the file, unless it failed. */
-  private async bring(entry: Entry): Promise<"done" | "there" | "skipped"> {
+  /** The file needs a request of its own after all, and waits for that. */
+  private goAlone(entry: Entry): void {
+    const { lane, state } = entry;
+    entry.lane = "small";
+    if (state === "paused") {
+      this.active[lane] += 1; // a paused one is not counted
+      return;
+    }
+    this.begun.delete(entry);
+    if (this.state === "cancelled" || entry.removed) return;
+    entry.state = "waiting";
+    this.queueOf(entry).push(entry);
+  }
+
+  /** What became of the file, unless it failed. `alone`: it cannot go together with others. */
+  private async bring(entry: Entry): Promise<"done" | "there" | "skipped" | "alone"> {
+    if (entry.lane === "tiny") {
+      await this.api.credential.get().catch(() => undefined); // whoever sends the file reports this
+      if (!this.goesTogether(entry)) return "alone";
+    }
+    await this.ready;
     // A list that cannot be had does not stop the file: it is sent.
-    const found = entry.anyway || Tus.known(this.api) !== undefined // such a server lists no files
+    const found = entry.looked || entry.anyway || Tus.known(this.api) !== undefined // such a server lists no files
       ? { same: undefined, other: undefined }
       : await this.earlier.find(entry, this.counts.files, this.end.signal).catch(() => undefined);
     if (found?.same !== undefined) {
       Object.assign(entry, { id: found.same, url: this.api.absolute(`/v1/files/${found.same}`) });
       return "there";
     }
-    let replaces: string | undefined;
     if (found?.other !== undefined && this.options.exists !== undefined) {
       entry.state = "asking";
       this.changed();
       const choice = await this.options.exists(entry, found.other);
       if (choice === "skip") return "skipped";
-      if (choice === "replace") replaces = found.other.id;
+      if (choice === "replace") entry.replaces = found.other.id;
+      entry.looked = true;
       entry.state = "sending";
     }
-    await this.send(entry, replaces);
+    // What is known by now may differ: the first answer tells what server it is.
+    if (entry.lane === "tiny" && !this.goesTogether(entry)) return "alone";
+    await this.send(entry);
     return "done";
   }
 
-  private async send(entry: Entry, replaces: string | undefined): Promise<void> {
+  private async send(entry: Entry): Promise<void> {
     if (this.state === "cancelled" || entry.removed) throw new UploadError("cancelled");
-    const { file, directory, kind } = entry;
+    const { file, directory, kind, replaces } = entry;
     const { exists: _exists, ...options } = this.options;
-    const upload = new Upload(file, { small: SMALL, ...options, directory, kind, replaces });
+    const company = entry.lane === "tiny" ? this.company : undefined;
+    const upload = new Upload(file, { small: SMALL, ...options, directory, kind, replaces }, company);
     upload.on("opened", ({ id, stored }) => {
       entry.id = id;
       this.report(entry, stored);
@@ -343,7 +407,7 @@ export class Batch {
     entry.upload = upload;
     try {
       const ended = upload.start();
-      if (this.state === "paused" && file.size > SMALL) upload.pause();
+      if (entry.state === "paused" || (this.state === "paused" && file.size > SMALL)) upload.pause();
       const { id, url } = await ended;
       Object.assign(entry, { id, url });
     } finally {
@@ -395,15 +459,6 @@ export class Batch {
       this.events.emit("change", this);
     }, STEP);
   }
-}
-
-const laneOf = ({ file }: Entry): Lane => (file.size <= SMALL ? "small" : "large");
-
-/** Take the entry out of the list. Returns whether it was there. */
-function take(list: Entry[], entry: Entry): boolean {
-  const at = list.indexOf(entry);
-  if (at >= 0) list.splice(at, 1);
-  return at >= 0;
 }
 
 function asError(error: unknown): UploadError {

@@ -9,6 +9,7 @@ import { Retry } from "../protocol/retry.js";
 import { openSource, type Source, type Uploadable } from "../source/source.js";
 import type { Timing } from "../transport/backoff.js";
 import type { Network } from "../transport/network.js";
+import type { Company } from "../transport/small-file.js";
 import { Attempts } from "./attempts.js";
 import { Emitter } from "./emitter.js";
 import type { Manifest, UploadEvents } from "./events.js";
@@ -49,7 +50,8 @@ export class Upload {
   /** Aborted to end the present wait. */
   private waiting = new AbortController();
 
-  constructor(source: Uploadable, options: UploadOptions = {}) {
+  /** `company` is for a `Batch`: the small files with which this one goes together. */
+  constructor(source: Uploadable, options: UploadOptions = {}, company?: Company) {
     this.name = nameOf(source, options);
     this.timing = timingOf(options);
     this.network = networkOf(options);
@@ -64,6 +66,7 @@ export class Upload {
         fingerprint: options.fingerprint,
         id: options.id,
         timing: this.timing,
+        company,
         ...routeOf(options),
       },
       {

@@ -1,5 +1,7 @@
 /** Small files and batches against the real server. */
 
+import { createHash } from "node:crypto";
+
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
 import { Batch, Upload } from "../../src/index.js";
@@ -50,6 +52,71 @@ describe.skipIf(lacking !== undefined && !process.env["CI"])("small files on a r
       batch.add(files);
       expect(await batch.settled()).toMatchObject({ done: 4, failed: 0, skipped });
     }
+  });
+
+  /** The names, sizes and SHA-256 of what is in a directory. */
+  async function listed(directory: string): Promise<unknown[]> {
+    const answer = await server.request("GET", `/v1/files?limit=1000&order=name&directory=${directory}`);
+    const { files } = (await answer.json()) as { files: Array<Record<string, unknown>> };
+    return files.map(({ name, size, mime_type, sha256, modified_at }) => [name, size, mime_type, sha256, modified_at]);
+  }
+
+  /** Files of many sizes, of which one is empty, and how they are to be listed. */
+  function tiny(count: number, directory: string) {
+    const made = Array.from({ length: count }, (_, each) => {
+      const [bytes, name] = [someBytes(each * 7), `t${String(each).padStart(3, "0")} ü.txt`];
+      const sha256 = createHash("sha256").update(bytes).digest("hex");
+      const file = new File([bytes], name, { type: "text/x-test", lastModified: 1_700_000_000_123 });
+      return { file, directory, row: [name, bytes.length, "text/x-test", sha256, "2023-11-14T22:13:20.123Z"] };
+    });
+    return { files: made, rows: made.map(({ row }) => row) };
+  }
+
+  /** Notes requests, and loses the answers of some of those that store files together. */
+  function lossy(lose: (nth: number) => "before" | "at once" | "after" | undefined) {
+    const posts: string[] = [];
+    let together = 0;
+    const fetched = async (address: unknown, init?: RequestInit): Promise<Response> => {
+      const { pathname } = new URL(String(address));
+      if (init?.method === "POST") posts.push(pathname);
+      const lost = pathname.endsWith("/batch") ? lose(together++) : undefined;
+      if (lost === undefined) return fetch(address as string, init);
+      // "at once": the server is still busy with it when the next one comes.
+      const carried = lost === "before" ? undefined : fetch(address as string, { ...init, signal: null });
+      if (lost === "after") await carried;
+      void carried?.catch(() => undefined);
+      throw new TypeError("Failed to fetch");
+    };
+    return { posts, fetch: fetched as typeof fetch };
+  }
+
+  test("go together by few requests, and are what they were", async () => {
+    const { files, rows } = tiny(300, "together");
+    const { posts, fetch } = lossy(() => undefined);
+    const batch = new Batch({ url: server.url, token: server.token, fetch });
+    batch.add(files);
+    expect(await batch.settled()).toMatchObject({ done: 300, failed: 0 });
+    expect(await listed("together")).toEqual(rows);
+    expect(posts.length).toBeLessThan(30);
+  });
+
+  test.each(["before", "at once", "after"] as const)("whose answer is lost %s are stored once", async (when) => {
+    const { files, rows } = tiny(200, `lost-${when.replace(" ", "-")}`);
+    const { fetch } = lossy((nth) => (nth < 2 ? when : undefined));
+    const batch = new Batch({ url: server.url, token: server.token, fetch, random: () => 0 });
+    batch.add(files);
+    expect(await batch.settled()).toMatchObject({ done: 200, failed: 0 });
+    expect(await listed(files[0]!.directory)).toEqual(rows);
+  });
+
+  test("of which the server refuses one are stored but for that", async () => {
+    const { files, rows } = tiny(60, "refused");
+    const batch = new Batch({ url: server.url, token: server.token });
+    const wrong = { file: new File(["x"], "wrong.txt"), directory: "no\0where" };
+    batch.add([...files.slice(0, 30), wrong, ...files.slice(30)]);
+    expect(await batch.settled()).toMatchObject({ done: 60, failed: 1 });
+    expect(batch.failures.map(({ file, error }) => [file.name, error.code])).toEqual([["wrong.txt", "invalid-argument"]]);
+    expect(await listed("refused")).toEqual(rows);
   });
 
   test("of a user who cancels leave nothing", async () => {

@@ -5,6 +5,8 @@
 
 import { createHash } from "node:crypto";
 
+import { decodeMulti } from "@msgpack/msgpack";
+
 import { PeerBucket } from "./bucket.js";
 import { type Items, PeerSocket } from "./peer-socket.js";
 
@@ -56,6 +58,14 @@ export class Peer {
   look: Look = () => undefined;
   /** Called with each request. Its response, if any, replaces the fake's own. */
   answer: (method: string, path: string) => Response | undefined = () => undefined;
+  /** Whether several small files go by one request: older servers do not know that. */
+  takesSeveral = true;
+  /** Why a file of such a request is not stored. */
+  refuseFile: (name: string) => Facts | undefined = () => undefined;
+  /** The names of the files of each such request that was carried out. */
+  readonly together: string[][] = [];
+  /** What was answered to requests with a key: the body and the answer. */
+  private readonly keys = new Map<string, { body: string; answer: Facts }>();
   /** The most bytes that were in flight at once. */
   mostInFlight = 0;
 
@@ -238,13 +248,16 @@ export class Peer {
     const [, , , id, what, start] = path.split("/");
     if (path.startsWith("/v1/media")) return this.bucket.media(method, path, query, body);
     if (path === "/v1/kinds") return this.listKinds();
-    if (path === "/v1/files") return method === "POST" ? this.small(query, body as Blob) : this.files(query);
+    if (path === "/v1/files") return method === "POST" ? this.small(query, await bytesOf(body)) : this.files(query);
+    if (path === "/v1/files/batch") {
+      return this.takesSeveral ? this.several(await bytesOf(body), new Headers(headers)) : refuse(405, "method-not-allowed");
+    }
     if (id === undefined && method === "GET") return this.list(query.get("fingerprint"));
     if (id === undefined) return this.shown(this.create(JSON.parse(body as string) as Facts), 201);
     const upload = this.uploads.get(id);
     if (upload === undefined) return refuse(404, "not-found");
     if (what === "chunks") {
-      const data = new Uint8Array(await new Response(body as Blob).arrayBuffer());
+      const data = await bytesOf(body);
       const crc32c = Number(new Headers(headers).get("X-Lading-Crc32c"));
       const refusal = this.refusal(upload, Number(start), crc32c, data);
       if (refusal !== undefined) return refuse(...refusal);
@@ -271,19 +284,41 @@ export class Peer {
     return Response.json({ kinds: [...this.kinds].map(([name, directory]) => ({ name, directory })) });
   }
 
-  private async small(query: URLSearchParams, body: Blob): Promise<Response> {
-    const data = new Uint8Array(await new Response(body).arrayBuffer());
-    const upload = this.create({
+  private small(query: URLSearchParams, data: Uint8Array): Response {
+    const request = {
       name: query.get("name"),
       kind: query.get("kind") ?? undefined,
       directory: query.get("directory") ?? "",
       tags: query.getAll("tag"),
-      size: data.length,
-    });
+    };
+    return this.shown(this.keep(request, data), 201);
+  }
+
+  private keep(request: Facts, data: Uint8Array): Kept {
+    const upload = this.create({ ...request, size: data.length });
     upload.pieces.set(0, data);
     upload.state = "ready";
     upload.sha256 = createHash("sha256").update(data).digest("hex");
-    return this.shown(upload, 201);
+    return upload;
+  }
+
+  /** Several files by one request, once for each key. */
+  private several(data: Uint8Array, headers: Headers): Response {
+    const key = headers.get("Idempotency-Key") ?? "";
+    const [body, known] = [String(data), this.keys.get(key)];
+    if (known !== undefined) return known.body === body ? Response.json(known.answer) : refuse(422, "key-reused");
+    const values = [...decodeMulti(data)];
+    if (values.length === 0) return refuse(400, "invalid-argument");
+    const outcomes: Facts[] = [];
+    for (let at = 0; at < values.length; at += 2) {
+      const request = values[at] as Facts;
+      const problem = this.refuseFile(request["name"] as string);
+      if (problem !== undefined) outcomes.push({ problem });
+      else outcomes.push({ file: this.manifest(this.keep(request, values[at + 1] as Uint8Array)) });
+    }
+    this.together.push(values.filter((_, at) => at % 2 === 0).map((request) => (request as Facts)["name"] as string));
+    this.keys.set(key, { body, answer: { outcomes } });
+    return Response.json({ outcomes });
   }
 
   private files(query: URLSearchParams): Response {
@@ -310,6 +345,10 @@ export class Peer {
     const { fingerprint, sha256 } = upload.request;
     return { ...this.facts(upload), ...this.file({ sha256: sha256 as string, ...upload }), _id: upload.id, fingerprint };
   }
+}
+
+async function bytesOf(body: unknown): Promise<Uint8Array> {
+  return new Uint8Array(await new Response(body as Blob).arrayBuffer());
 }
 
 export function refuse(status: number, code: string, facts: Facts = {}): Response {

@@ -2,6 +2,7 @@ import { describe, expect, test, vi } from "vitest";
 
 import { Batch, type BatchDone, type BatchFile, type BatchOptions, findFile } from "../../src/index.js";
 import { SMALL } from "../../src/upload/batch.js";
+import { TINY } from "../../src/upload/small-files.js";
 import { settle, until } from "../support/helpers.js";
 import { refuse } from "../support/peer.js";
 import { CHUNK, peer } from "../support/uploads.js";
@@ -18,6 +19,23 @@ function files(count: number, directory = ""): BatchFile[] {
     file: new File([`content ${each}`], `f${each}.txt`, { type: "text/plain" }),
     directory,
   }));
+}
+
+/** Files that are too large to go together with others, and have a request each. */
+function larger(count: number, directory = ""): BatchFile[] {
+  return Array.from({ length: count }, (_, each) => ({
+    file: new File([new Uint8Array(TINY + 1).fill(each)], `f${each}.txt`, { type: "text/plain" }),
+    directory,
+  }));
+}
+
+/** A server that takes its time, as every real one does. */
+function unhurried(): typeof globalThis.fetch {
+  const { fetch } = peer;
+  return (async (address: unknown, init?: RequestInit) => {
+    await settle();
+    return fetch(address, init);
+  }) as typeof globalThis.fetch;
 }
 
 /** Hold back the answers to small files. Returns how many wait, and a function that releases them. */
@@ -41,12 +59,13 @@ function held(): { fetch: typeof globalThis.fetch; waiting: () => number; most: 
   return { fetch: slow as typeof globalThis.fetch, waiting: () => waiting.length, most: () => most, release };
 }
 
-test("a thousand small files go by one request each, and the totals agree", async () => {
-  const batch = batchOf();
+test("a thousand tiny files go by few requests, and the totals agree", async () => {
+  const batch = batchOf({ fetch: unhurried() });
   batch.add(files(1000, "holiday/2026"));
   const totals = await batch.settled();
   expect(totals).toMatchObject({ files: 1000, done: 1000, failed: 0, skipped: 0 });
-  expect([totals.stored, peer.count(POST), peer.sockets.length]).toEqual([totals.size, 1000, 0]);
+  expect([totals.stored, totals.sent, peer.sockets.length]).toEqual([totals.size, totals.size, 0]);
+  expect(peer.count(POST)).toBeLessThan(50);
   const requests = [...peer.uploads.values()].map(({ request }) => request);
   expect(new Set(requests.map(({ directory }) => directory))).toEqual(new Set(["holiday/2026"]));
   expect(new Set(requests.map(({ name }) => name)).size).toBe(1000);
@@ -57,7 +76,7 @@ test("five are sent at once, and events come four times a second", async () => {
   const batch = batchOf({ fetch: slow.fetch });
   let changes = 0;
   batch.on("change", () => (changes += 1));
-  batch.add(files(300));
+  batch.add(larger(300));
   await until(() => slow.waiting() === 5);
   await settle();
   expect([slow.most(), batch.totals.done]).toEqual([5, 0]);
@@ -111,16 +130,17 @@ describe("a failure", () => {
     const batch = batchOf({ token: "bad" });
     batch.add(files(100));
     await until(() => batch.state === "paused");
-    await until(() => batch.totals.failed === 5);
+    await until(() => batch.totals.failed > 0);
     await settle();
-    expect(batch.totals).toMatchObject({ done: 0, failed: 5 });
+    expect(batch.totals.done).toBe(0);
+    expect(batch.totals.failed).toBeLessThanOrEqual(2); // those that were under way
   });
 });
 
 test("pause lets the files in flight finish and begins no more", async () => {
   const slow = held();
   const batch = batchOf({ fetch: slow.fetch });
-  batch.add(files(50));
+  batch.add(larger(50));
   await until(() => slow.waiting() === 5);
   batch.pause();
   slow.release();
@@ -134,7 +154,7 @@ test("pause lets the files in flight finish and begins no more", async () => {
 test("cancel sends no more, and deletes what was being sent", async () => {
   const slow = held();
   const batch = batchOf({ fetch: slow.fetch });
-  batch.add(files(50));
+  batch.add(larger(50));
   await until(() => slow.waiting() === 5);
   const cancelled = batch.cancel();
   await settle();
@@ -213,7 +233,7 @@ describe("one file of a batch", () => {
   test("is seen in its state, and paused, resumed, and taken out", async () => {
     const slow = held();
     const batch = batchOf({ fetch: slow.fetch });
-    batch.add(files(9));
+    batch.add(larger(9));
     await until(() => slow.waiting() === 5);
     const states = (): string[] => Array.from({ length: batch.length }, (_, each) => batch.at(each)!.state);
     expect(states()).toEqual([...Array<string>(5).fill("sending"), ...Array<string>(4).fill("waiting")]);
@@ -233,7 +253,7 @@ describe("one file of a batch", () => {
   test("leaves nothing when it is taken out while it is sent, and others go on", async () => {
     const slow = held();
     const batch = batchOf({ fetch: slow.fetch });
-    batch.add(files(3));
+    batch.add(larger(3));
     await until(() => slow.waiting() === 3);
     const gone = batch.at(1)!;
     const cancelled = batch.cancel(gone);
@@ -313,7 +333,7 @@ test("a hidden tab, whose timers are late, uploads at full speed", async () => {
 test("a file that cannot be read fails alone", async () => {
   const gone = new File(["x"], "gone.txt");
   const unreadable = new DOMException("permission", "NotReadableError");
-  Object.assign(gone, { slice: () => Object.assign(new Blob(), { arrayBuffer: () => Promise.reject(unreadable) }) });
+  Object.assign(gone, { arrayBuffer: () => Promise.reject(unreadable) });
   const batch = batchOf();
   batch.add([{ file: gone }, ...files(3)]);
   expect(await batch.settled()).toMatchObject({ done: 3, failed: 1 });
