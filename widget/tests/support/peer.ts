@@ -56,8 +56,6 @@ export class Peer {
   look: Look = () => undefined;
   /** Called with each request. Its response, if any, replaces the fake's own. */
   answer: (method: string, path: string) => Response | undefined = () => undefined;
-  /** The most bytes that were in flight at once. */
-  mostInFlight = 0;
 
   /** The constructor to hand to an upload. */
   readonly WebSocket = ((peer: Peer) =>
@@ -181,7 +179,6 @@ export class Peer {
   private store(socket: PeerSocket, start: number, crc32c: number, data: Uint8Array): void {
     const refusal = this.refusal(socket.upload, start, crc32c, data);
     if (refusal !== undefined) return socket.refuse(start, refusal[1]);
-    this.mostInFlight = Math.max(this.mostInFlight, (socket.inFlight += data.length));
     queueMicrotask(() => socket.stored(start, data));
   }
 
