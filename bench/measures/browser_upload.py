@@ -38,7 +38,7 @@ def lacking() -> str | None:
     for what, found in (
         ("Node", shutil.which("node")),
         ("Chromium", chromium()),
-        ("Playwright", _is_there(ROOT / "widget" / "node_modules" / "playwright-core")),
+        ("Puppeteer", _is_there(ROOT / "widget" / "node_modules" / "puppeteer-core")),
         ("the built page", _is_there(ROOT / "server" / "page" / "widget" / "lading.js")),
     ):
         if not found:

@@ -1,7 +1,7 @@
 /** The client in a real Chromium, on a page of another site, under ever stricter policies. */
 
 import { existsSync } from "node:fs";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { appendFile, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer, type Server as HttpServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -20,6 +20,7 @@ const CHROMIUM = process.env["CHROMIUM"] ?? "/usr/bin/chromium";
 const lacking = noServer ?? (existsSync(CHROMIUM) ? undefined : `${CHROMIUM} is missing`);
 
 const SIZE = 3_000_077;
+const LONGER_THAN_A_WINDOW = 24 * 1024 * 1024;
 
 const HTML = `<!doctype html><input type="file"><script type="module" src="page.js"></script>`;
 const PAGE = `import { Upload } from "/lading.js"; Object.assign(window, { Upload });`;
@@ -188,6 +189,24 @@ describe.skipIf(lacking)(`a real browser${lacking ? ` (${lacking})` : ""}`, () =
     await writeFile(path, someBytes(SIZE + 1));
     await page.evaluate(() => (window as unknown as Global).upload.resume());
     expect((await end).code).toBe("source-changed");
+    await page.close();
+  });
+
+  test("a file that changes while one stream of it is read is reported, too", async () => {
+    const path = join(folder, "changing.bin");
+    await writeFile(path, someBytes(LONGER_THAN_A_WINDOW));
+    const page = await pageWith(policy({}), path);
+    await page.exposeFunction("change", () => appendFile(path, "more"));
+    await page.evaluate(() => {
+      const { send } = WebSocket.prototype;
+      let [count, before] = [0, Promise.resolve()];
+      WebSocket.prototype.send = function (data) {
+        const message = (data as Uint8Array<ArrayBuffer>).slice();
+        if (++count === 5) before = before.then(() => (window as unknown as { change(): Promise<void> }).change());
+        before = before.then(() => send.call(this, message));
+      };
+    });
+    expect((await uploading(page, "changing in the middle")).code).toBe("source-changed");
     await page.close();
   });
 });

@@ -4,6 +4,8 @@ import { Checksums, crc32cHere, summedHere } from "./checksum.js";
 import { UploadError } from "../protocol/errors.js";
 import { fingerprintOf, randomFingerprint, sameButTime, timelessFingerprintOf } from "./fingerprint.js";
 import type { OpenedUpload } from "../protocol/messages.js";
+import { type Piece, PieceReader } from "./piece-reader.js";
+import { ROOM } from "./reading.js";
 import type { Summed } from "./sums.js";
 
 /** What can be uploaded: a file, a blob, or a stream of bytes. */
@@ -28,14 +30,19 @@ export interface Source {
   check(): void;
   /** The bytes `[start, end)` for the browser to read when it sends them; undefined for a stream. */
   slice(start: number, end: number): Blob | undefined;
-  /** The bytes `[start, end)` and their CRC-32C. Returns a blob only if `blobs` is true. */
+  /**
+   * The bytes `[start, end)` and their CRC-32C for one message; `done` must be called when it is sent. Rejects when the
+   * signal is aborted before they are read.
+   */
+  piece(start: number, end: number, signal: AbortSignal): Promise<Piece>;
+  /** The bytes `[start, end)` and their CRC-32C for a request. Returns a blob only if `blobs` is true. */
   read(start: number, end: number, blobs: boolean): Promise<Summed>;
   /** All bytes, of what can be read again. */
   whole(): Promise<Uint8Array<ArrayBuffer>>;
   /** The piece at `start` is durable and will not be read again. */
   release(start: number): void;
-  /** Throws UploadError `source-changed` when the source has changed since the start. */
-  confirm(): void;
+  /** Rejects with UploadError `source-changed` when the source has changed since the start. */
+  confirm(): Promise<void>;
   /** Free all resources. A blob can still be read afterwards. */
   close(): void;
 }
@@ -58,6 +65,7 @@ class BlobSource implements Source {
   readonly rereadable = true;
   private readonly modified: number;
   private checksums: Checksums | undefined;
+  private pieces: PieceReader | undefined;
   private known: Promise<string> | undefined;
   private timeless: Promise<string> | undefined;
   private digest: Promise<string> | undefined;
@@ -131,6 +139,17 @@ class BlobSource implements Source {
     return this.blob.slice(start, end);
   }
 
+  async piece(start: number, end: number, signal: AbortSignal): Promise<Piece> {
+    this.checksums ??= new Checksums();
+    this.pieces ??= new PieceReader(this.blob, this.checksums);
+    try {
+      return await this.pieces.read(start, end, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      throw changed(error);
+    }
+  }
+
   async read(start: number, end: number, blobs: boolean): Promise<Summed> {
     const slice = this.blob.slice(start, end);
     try {
@@ -158,13 +177,20 @@ class BlobSource implements Source {
     // Nothing is buffered.
   }
 
-  confirm(): void {
+  async confirm(): Promise<void> {
     if (this.blob.size !== this.size || this.lastModified() !== this.modified) throw changed();
+    try {
+      await this.blob.slice(0, 1).arrayBuffer(); // a stream that has begun does not notice
+    } catch (error) {
+      throw changed(error);
+    }
   }
 
   close(): void {
     this.digesting.abort(new DOMException("closed", "AbortError"));
     this.digesting = new AbortController();
+    this.pieces?.close();
+    this.pieces = undefined;
     this.checksums?.end();
     this.checksums = undefined;
   }
@@ -281,20 +307,24 @@ class StreamSource implements Source {
     return undefined;
   }
 
-  async read(start: number, end: number): Promise<Summed> {
+  read(start: number, end: number): Promise<Piece> {
+    return this.piece(start, end);
+  }
+
+  async piece(start: number, end: number): Promise<Piece> {
     const skipped = start % this.chunkSize;
     const cell = this.cells.get((start - skipped) / this.chunkSize);
     if (cell === undefined || cell.size < skipped + end - start) {
       throw new UploadError("source-failed", { detail: "The server asks for bytes that are no longer buffered." });
     }
-    const whole = new Uint8Array(cell.size);
-    let at = 0;
+    const whole = new Uint8Array(ROOM + cell.size);
+    let at = ROOM;
     for (const part of cell.parts) {
       whole.set(part, at);
       at += part.length;
     }
-    const data = whole.subarray(skipped, skipped + end - start);
-    return { data, crc32c: (await crc32cHere())(data) };
+    const data = whole.subarray(ROOM + skipped, ROOM + skipped + end - start);
+    return { data, crc32c: (await crc32cHere())(data), done: () => undefined };
   }
 
   whole(): Promise<never> {
@@ -308,8 +338,8 @@ class StreamSource implements Source {
     this.resume();
   }
 
-  confirm(): void {
-    // A stream has no earlier state to compare with.
+  confirm(): Promise<void> {
+    return Promise.resolve(); // a stream has no earlier state to compare with
   }
 
   close(): void {

@@ -1,6 +1,7 @@
 /** The sums of blobs, and the messages between the main thread and the worker. */
 
 import type { Crc32c } from "./crc32c.js";
+import type { Filled } from "./reading.js";
 
 /** Bytes and their CRC-32C. A blob is read only when it is sent. */
 export interface Summed {
@@ -8,12 +9,34 @@ export interface Summed {
   readonly crc32c: number;
 }
 
+/** Pieces of a blob will be asked for under this number. */
+export interface Open {
+  readonly open: number;
+  readonly blob: Blob;
+}
+
+/** No more of them will be. */
+export interface Close {
+  readonly close: number;
+}
+
+/** Read a piece into a buffer. */
+export interface PieceJob {
+  readonly id: number;
+  readonly piece: number;
+  readonly start: number;
+  readonly end: number;
+  readonly buffer: ArrayBuffer;
+}
+
 /** Read a blob of at most one piece for its CRC-32C, or any blob for the SHA-256 of its whole. */
-export interface Job {
+export interface SumJob {
   readonly id: number;
   readonly blob: Blob;
   readonly sum: "crc32c" | "sha256";
 }
+
+export type Job = PieceJob | SumJob;
 
 /** The answer to a job is not wanted any more. */
 export interface Stop {
@@ -21,6 +44,7 @@ export interface Stop {
 }
 
 export type Answer =
+  | ({ readonly id: number } & Filled)
   | { readonly id: number; readonly crc32c: number }
   | { readonly id: number; readonly sha256: string }
   | { readonly id: number; readonly error: { readonly name: string; readonly message: string } };

@@ -18,7 +18,7 @@ export interface Socket {
   onmessage: ((event: never) => void) | null;
   onerror: ((event: never) => void) | null;
   onclose: ((event: never) => void) | null;
-  send(data: Uint8Array<ArrayBuffer> | Blob): void;
+  send(data: Uint8Array<ArrayBuffer>): void;
   close(code?: number): void;
 }
 
@@ -28,7 +28,7 @@ const OPEN_MILLISECONDS = 10_000;
 const SILENT_HEARTBEATS = 3;
 /** The next piece waits while the socket's buffer holds more bytes than this. */
 const BACKLOG = 4 * 1024 * 1024;
-/** Milliseconds between two checks of the buffer, for which there is no event. */
+/** Milliseconds between two checks of the buffer, for which there is no event but what the server says. */
 const CHECK = 20;
 
 /** Receives what happens on the connection. Nothing follows `ended`, which is called once. */
@@ -46,6 +46,8 @@ export class Connection {
   private heard: number;
   /** When something was sent last, in milliseconds. */
   private said: number;
+  private turn: Promise<void> = Promise.resolve();
+  private news: () => void = () => undefined;
   /** Milliseconds after which either side sends something. */
   private heartbeat = Infinity;
 
@@ -86,7 +88,7 @@ export class Connection {
     void this.beat();
   }
 
-  send(data: Uint8Array<ArrayBuffer> | Blob): void {
+  send(data: Uint8Array<ArrayBuffer>): void {
     if (this.over.signal.aborted) return;
     this.said = this.timing.now();
     this.socket.send(data);
@@ -97,10 +99,15 @@ export class Connection {
     return this.socket.bufferedAmount;
   }
 
-  /** Resolves when the socket can take another piece, or is closed. */
-  async writable(): Promise<void> {
+  /** Resolves when the socket can take another piece, or is closed; in the order of the calls. */
+  writable(): Promise<void> {
+    return (this.turn = this.turn.then(() => this.drained()));
+  }
+
+  private async drained(): Promise<void> {
     while (this.socket.bufferedAmount > BACKLOG && !this.over.signal.aborted) {
-      await this.timing.sleep(CHECK, this.over.signal);
+      const news = new Promise<void>((resolve) => (this.news = resolve));
+      await Promise.race([this.timing.sleep(CHECK, this.over.signal), news]);
     }
   }
 
@@ -114,6 +121,7 @@ export class Connection {
   private received(data: unknown): void {
     if (this.over.signal.aborted) return;
     this.heard = this.timing.now();
+    this.news();
     // Browsers delay the timers of a page in the background, but not its messages.
     if (this.heard - this.said >= this.heartbeat) this.listener.idle();
     if (data instanceof ArrayBuffer) this.listener.message(data);

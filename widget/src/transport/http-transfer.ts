@@ -125,7 +125,7 @@ export class HttpTransfer {
     this.phase = "finishing";
     try {
       const { source, listener, sha256 } = this.payload;
-      source.confirm();
+      await source.confirm();
       listener.verifying(0);
       const digest = await sha256();
       const finished = await finish(this.api, `/v1/uploads/${this.id}/finish`, {

@@ -3,8 +3,8 @@
  *
  * If its answer was lost, the file may be stored. So before the bytes are sent again, a file with the
  * same name, directory, size and SHA-256 is looked for. The first request may also still be under way in
- * the server: so all tries have one key, and the server carries out one of them. No file is stored twice. Files that went together have the key of their
- * request, see `upload/small-files.ts`.
+ * the server: so all tries have one key, and the server carries out one of them. No file is stored twice.
+ * Files that went together have the key of their request, see `upload/small-files.ts`.
  * Where the site approves files first, the answer may be 202: then the decision is waited for.
  */
 
@@ -188,6 +188,10 @@ export class SmallFile {
     this.leave = leave;
     try {
       return await done;
+    } catch (error) {
+      // The server's own limit may be smaller.
+      if (hasCode(error, "too-large")) return null;
+      throw error;
     } finally {
       this.leave = () => undefined;
       this.sharedKey = file.key;

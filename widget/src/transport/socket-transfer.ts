@@ -11,7 +11,7 @@ import type { Range } from "../protocol/pieces.js";
 import { explainClose, judge, Retry } from "../protocol/retry.js";
 import { type Event, REF, Sender } from "../protocol/sender.js";
 import { TABLES } from "../protocol/tables.js";
-import type { Summed } from "../source/sums.js";
+import type { Piece } from "../source/piece-reader.js";
 import { CLIENT } from "../version.js";
 import { Connection, type SocketConstructor } from "./connection.js";
 import type { Payload } from "./transfer.js";
@@ -30,8 +30,8 @@ export class SocketTransfer {
   private taken = 0;
   /** How many pieces were sent or answered. */
   private steps = 0;
-  /** Whether the WebSocket takes blobs. */
-  private blobs = false;
+  /** Whether the WebSocket is the browser's own, which copies what it sends at once. */
+  private native = false;
   /** Why nothing more is sent, while the server still answers pieces in flight. */
   private leaving: Retry | undefined;
   /** The problem that the server sent before it closes the connection. */
@@ -59,8 +59,7 @@ export class SocketTransfer {
   /** The finished file. Rejects with Retry or UploadError, or when the signal is aborted. */
   async run(constructor: SocketConstructor, url: string): Promise<CompleteFile> {
     const { signal, timing } = this.payload;
-    // Only the browser's own WebSocket is known to take blobs.
-    this.blobs = constructor === globalThis.WebSocket;
+    this.native = constructor === globalThis.WebSocket;
     const stop = (): void => this.reject(signal.reason);
     signal.addEventListener("abort", stop);
     try {
@@ -177,7 +176,7 @@ export class SocketTransfer {
   private async finish(): Promise<void> {
     const { source, sha256 } = this.payload;
     this.asked = true;
-    source.confirm();
+    await source.confirm();
     this.maybeVerifying();
     const digest = await sha256();
     this.asked = false;
@@ -205,13 +204,14 @@ export class SocketTransfer {
   private async send([start, end]: Range): Promise<void> {
     const { connection, sender } = this;
     this.taken += end - start;
+    let piece: Piece | undefined;
     try {
-      const { data, crc32c } = await this.payload.source.read(start, end, this.blobs);
+      piece = await this.payload.source.piece(start, end, this.over.signal);
       await connection?.writable();
       this.taken -= end - start;
       if (this.leaving === undefined && sender.open) {
         this.steps += 1;
-        connection?.send(this.joined(chunkHeader(REF, start, crc32c, end - start), data));
+        connection?.send(joined(chunkHeader(REF, start, piece.crc32c, end - start), piece.data));
         if (this.taken === 0) this.pump();
       } else {
         sender.pieces?.answered(start);
@@ -219,19 +219,9 @@ export class SocketTransfer {
       }
     } catch (error) {
       this.reject(error);
+    } finally {
+      piece?.done(this.native);
     }
-  }
-
-  /** Join header and data. A blob is not copied: the browser reads it when it sends the message. */
-  private joined(
-    head: Uint8Array<ArrayBuffer>,
-    data: Summed["data"],
-  ): Uint8Array<ArrayBuffer> | Blob {
-    if (this.blobs || data instanceof Blob) return new Blob([head, data]);
-    const whole = new Uint8Array(head.length + data.length);
-    whole.set(head);
-    whole.set(data, head.length);
-    return whole;
   }
 
   private ping(): void {
@@ -289,4 +279,11 @@ export class SocketTransfer {
       }
     };
   }
+}
+
+/** One message: the header goes into the room before the data. */
+function joined(head: Uint8Array<ArrayBuffer>, { buffer, byteOffset, length }: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  const message = new Uint8Array(buffer, byteOffset - head.length, head.length + length);
+  message.set(head);
+  return message;
 }

@@ -107,7 +107,7 @@ export class TusTransfer {
     const { source } = this.payload;
     const size = this.told === null ? source.size : null;
     // With its last byte the file is there.
-    if (end === source.size) source.confirm();
+    if (end === source.size) await source.confirm();
     const offset = await this.sent(start, await this.read(start, end), size);
     // Where it is then, and whether more can come, the next attempt asks.
     if (offset > end || (offset === start && start < end)) throw new UploadError("offset-mismatch");

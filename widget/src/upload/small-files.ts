@@ -69,7 +69,6 @@ export class SmallFiles implements Company {
     return this.api.recognized;
   }
 
-  
   store(file: Companion, signal: AbortSignal): Handed<Json | null> {
     return this.together.do(file, Math.max(file.data.length, LEAST), signal);
   }

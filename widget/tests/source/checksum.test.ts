@@ -4,11 +4,21 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 
 import { Checksums } from "../../src/source/checksum.js";
 import { crc32cByTables } from "../../src/source/crc32c.js";
-import { type Answer, type Job, type Stop, summed } from "../../src/source/sums.js";
+import { Reading, ROOM } from "../../src/source/reading.js";
+import { type Answer, type Close, type Job, type Open, type Stop, summed } from "../../src/source/sums.js";
 import { someBytes } from "../support/helpers.js";
 
 const BYTES = someBytes(1000);
 const BLOB = new Blob([BYTES]);
+
+function readingOf(blob: Blob): Reading {
+  return new Reading(blob, () => Promise.resolve(crc32cByTables));
+}
+
+/** The buffer of a piece goes to the worker. */
+function structuredCloned<T extends object>(message: T, transfer: Transferable[]): T {
+  return "buffer" in message ? { ...message, buffer: structuredClone(message.buffer, { transfer }) } : message;
+}
 
 /** What a browser's worker does, on this thread. */
 class FakeWorker {
@@ -26,10 +36,22 @@ class FakeWorker {
       queueMicrotask(() => this.onerror?.({ preventDefault: () => undefined }));
   }
 
-  postMessage(job: Job | Stop): void {
+  private readonly readings = new Map<number, Reading>();
+
+  postMessage(message: Job | Open | Close | Stop, transfer: Transferable[] = []): void {
+    const job = structuredCloned(message, transfer);
     if ("stop" in job) return void this.stopped.push(job.stop);
+    if ("open" in job) return void this.readings.set(job.open, readingOf(job.blob));
+    if ("close" in job) return this.readings.get(job.close)?.close();
     this.jobs += 1;
     if (FakeWorker.broken) return;
+    if ("piece" in job) {
+      void this.readings.get(job.piece)?.piece(job.start, job.end, job.buffer).then(
+        (filled) => this.onmessage?.({ data: { id: job.id, ...filled } }),
+        ({ name, message }: Error) => this.onmessage?.({ data: { id: job.id, error: { name, message } } }),
+      );
+      return;
+    }
     const { id, blob, sum } = job;
     if (sum === "sha256") {
       if (blob.size === 1000) this.onmessage?.({ data: { id, sha256: "of the worker" } });
@@ -65,6 +87,16 @@ async function expectSum(each: Checksums): Promise<Blob | Uint8Array> {
   return data;
 }
 
+async function expectPiece(each: Checksums): Promise<ArrayBuffer> {
+  const opened = each.open(BLOB);
+  const given = new ArrayBuffer(ROOM + 100);
+  const { buffer, crc32c } = await each.piece(opened, 200, 300, given);
+  expect(crc32c).toBe(crc32cByTables(BYTES.subarray(200, 300)));
+  expect(new Uint8Array(buffer, ROOM)).toEqual(BYTES.subarray(200, 300));
+  each.close(opened);
+  return given;
+}
+
 describe("the digest of a whole blob", () => {
   const signal = (): AbortSignal => new AbortController().signal;
 
@@ -87,9 +119,10 @@ describe("the digest of a whole blob", () => {
   });
 });
 
-test("without workers this thread computes the sum", async () => {
+test("without workers this thread computes the sum, and reads pieces", async () => {
   vi.stubGlobal("Worker", undefined);
   expect(await expectSum(use())).toEqual(BYTES);
+  await expectPiece(use());
 });
 
 test("where the policy forbids workers this thread computes the sum", async () => {
@@ -126,6 +159,28 @@ describe("with workers", () => {
   test("one that cannot load leaves its jobs to this thread", async () => {
     FakeWorker.broken = true;
     await expectSum(use());
+    await expectPiece(use());
+  });
+
+  test("one that ends without an answer leaves pieces to this thread, with another buffer", async () => {
+    FakeWorker.broken = true;
+    const given = await expectPiece(use());
+    expect([FakeWorker.all[0]?.jobs, given.byteLength]).toEqual([1, 0]);
+  });
+
+  test("a piece is read there, in the buffer that was given", async () => {
+    const given = await expectPiece(use());
+    expect([FakeWorker.all[0]?.jobs, given.byteLength]).toEqual([1, 0]);
+  });
+
+  test("a piece that is asked for and not read when all end is an error", async () => {
+    FakeWorker.broken = true;
+    const each = use();
+    const opened = each.open(BLOB);
+    const piece = each.piece(opened, 0, 10, new ArrayBuffer(ROOM + 10));
+    each.close(opened);
+    each.end();
+    await expect(piece).rejects.toThrow("closed");
   });
 
   test("a read error keeps its name", async () => {

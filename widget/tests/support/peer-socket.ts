@@ -16,7 +16,6 @@ export class PeerSocket implements Socket {
   onerror: ((event: never) => void) | null = null;
   onclose: ((event: never) => void) | null = null;
   upload: Kept | undefined;
-  inFlight = 0;
   closed = false;
   /** Where the pieces begin that came and have no answer yet. */
   readonly unanswered = new Set<number>();
@@ -31,12 +30,11 @@ export class PeerSocket implements Socket {
     queueMicrotask(() => this.tell(this.onopen, {}));
   }
 
-  send(data: Uint8Array<ArrayBuffer> | Blob): void {
-    if (data instanceof Blob) void data.arrayBuffer().then((bytes) => this.deliver(bytes));
-    else queueMicrotask(() => this.deliver(data.slice()));
+  send(data: Uint8Array<ArrayBuffer>): void {
+    queueMicrotask(() => this.deliver(data.slice()));
   }
 
-  private deliver(data: ArrayBuffer | Uint8Array): void {
+  private deliver(data: Uint8Array): void {
     if (!this.closed) this.peer.receive(this, decode(data) as Items);
   }
 
@@ -78,7 +76,6 @@ export class PeerSocket implements Socket {
 
   /** Store a piece and acknowledge it. */
   stored(start: number, data: Uint8Array): void {
-    this.inFlight -= data.length;
     const upload = this.upload;
     if (upload === undefined || !this.peer.uploads.has(upload.id)) {
       this.problem(0, "not-found", { slice_start: start });

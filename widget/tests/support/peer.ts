@@ -66,8 +66,6 @@ export class Peer {
   readonly together: string[][] = [];
   /** What was answered to requests with a key: the body and the answer. */
   private readonly keys = new Map<string, { body: string; answer: Facts }>();
-  /** The most bytes that were in flight at once. */
-  mostInFlight = 0;
 
   /** The constructor to hand to an upload. */
   readonly WebSocket = ((peer: Peer) =>
@@ -191,7 +189,6 @@ export class Peer {
   private store(socket: PeerSocket, start: number, crc32c: number, data: Uint8Array): void {
     const refusal = this.refusal(socket.upload, start, crc32c, data);
     if (refusal !== undefined) return socket.refuse(start, refusal[1]);
-    this.mostInFlight = Math.max(this.mostInFlight, (socket.inFlight += data.length));
     queueMicrotask(() => socket.stored(start, data));
   }
 
