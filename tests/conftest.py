@@ -15,6 +15,7 @@ from pymongo import MongoClient, monitoring
 
 from lading.storage.database import Database, connect
 from lading.storage.embedded.process import EmbeddedMongo
+from tests.support.loops import patient
 from tests.support.parts import close_homes
 from tests.support.seaweedfs import BUCKET, SeaweedFS, seaweedfs
 from tests.support.servers import Process, process
@@ -58,6 +59,13 @@ def mongod() -> Iterator[str]:
             yield mongo.url
         finally:
             runner.run(mongo.stop())
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _patient_loops() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patient(patch)
+        yield
 
 
 @pytest.fixture(scope="session")
