@@ -15,22 +15,14 @@ from lading.storage.collections.manifest_documents import moment
 from lading.storage.collections.manifests import Manifests, new_id
 from lading.storage.collections.updates import Updates
 from lading.storage.database import Database
+from tests.support.manifests import begun
 from tests.support.servers import give_up_soon
 
 NOW = 1_700_000_000.123456
 
 
 def manifest() -> Manifest:
-    return Manifest(
-        id=new_id(NOW),
-        user_id="ann",
-        name="a",
-        size=5,
-        chunk_size=1024,
-        created_at=NOW,
-        updated_at=NOW,
-        expires_at=NOW + 60,
-    )
+    return begun(id=new_id(NOW), name="a", size=5)
 
 
 class Watched:
@@ -69,7 +61,7 @@ def publish(updates: Updates, which: Manifest) -> Any:
     return updates.update(which.id, (State.UPLOADING,), {"$set": ready})
 
 
-async def begun(*asked: Any) -> list[asyncio.Task[Any]]:
+async def asked_for(*asked: Any) -> list[asyncio.Task[Any]]:
     """Ask for changes at once; what can begin has begun on return."""
     tasks = [asyncio.ensure_future(each) for each in asked]
     for _ in range(5):
@@ -81,8 +73,8 @@ async def together(watched: Watched, updates: Updates, asked: list[Any]) -> list
     """What becomes of changes that wait for `AT_ONCE` others, and so go together."""
     others: list[asyncio.Task[Any]] = []
     for _ in range(AT_ONCE):
-        others += await begun(publish(updates, manifest()))  # of one that is not there
-    tasks = await begun(*asked)
+        others += await asked_for(publish(updates, manifest()))  # of one that is not there
+    tasks = await asked_for(*asked)
     watched.go.set()
     await asyncio.gather(*others)
     return await asyncio.gather(*tasks, return_exceptions=True)
