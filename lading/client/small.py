@@ -11,10 +11,12 @@ import hashlib
 import os
 import stat
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from lading.client.api import Api, accepted
+from lading.client.api import Api, accepted, new_key
+from lading.client.errors import Unreachable
 from lading.client.local import (
     SMALL,
     TINY,
@@ -29,7 +31,13 @@ from lading.client.lookup import entries
 from lading.client.types import UploadRequest
 from lading.protocol import batch
 from lading.protocol.digests import format_digest_field
-from lading.protocol.errors import MethodNotAllowed, from_problem
+from lading.protocol.errors import (
+    Internal,
+    LadingError,
+    MethodNotAllowed,
+    Unavailable,
+    from_problem,
+)
 from lading.protocol.media_types import by_name
 from lading.protocol.spec import UploadSpec
 from lading.together import Together
@@ -42,6 +50,10 @@ LEAST_BYTES = 4 * 1024
 
 BATCHES = 2
 """So many requests with several files are under way at once: while one is stored, one is sent."""
+
+OVER_SECONDS = 60.0
+"""So long the end of a batch is waited for whose answer was lost. When a server died, another one
+says after 30 seconds that it is over."""
 
 ALONE = 16
 """So many files are on their way at once by requests of their own."""
@@ -139,14 +151,15 @@ class SmallFiles:
     async def _send_batch(self, items: list[_Item]) -> list[dict[str, Any] | Exception]:
         files = [(_spec(item.file, item.request), item.file.data) for item in items]
         await self._api.pace.wait(sum(item.file.size for item in items))
-        answer = await self._api.json(
-            "POST",
-            "/v1/files/batch",
-            self._api.for_user,
-            content=batch.encode(files),
-            headers={"content-type": batch.MEDIA_TYPE},
-            silent=True,
-        )
+        key = new_key()
+        try:
+            answer = await self._post_batch(batch.encode(files), key)
+        except (Unreachable, Unavailable, Internal):
+            # It may be under way all the same. Who looks now would not see all that it stores, and
+            # would send the rest once more.
+            with suppress(LadingError):
+                await self._post_batch(b"", key, patience=OVER_SECONDS)
+            raise
         outcomes = entries(self._api, answer, "outcomes")
         if len(outcomes) != len(items):
             raise self._api.not_a_lading_server()
@@ -155,6 +168,20 @@ class SmallFiles:
                 from_problem(each["problem"]) if "problem" in each else dict(each["file"])
                 for each in outcomes
             ]
+
+    async def _post_batch(self, body: bytes, key: str, patience: float = 0.0) -> dict[str, Any]:
+        """The server's answer to a batch. An empty one with the key of another is refused, but only
+        when the server is done with that."""
+        return await self._api.json(
+            "POST",
+            "/v1/files/batch",
+            self._api.for_user,
+            content=body,
+            headers={"content-type": batch.MEDIA_TYPE},
+            silent=True,
+            key=key,
+            patience=patience,
+        )
 
 
 def _raised(outcome: dict[str, Any] | BaseException) -> dict[str, Any] | Exception:

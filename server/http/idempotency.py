@@ -15,6 +15,7 @@ import asyncio
 import hashlib
 import json
 import secrets
+import zlib
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
@@ -169,9 +170,9 @@ async def _store(server: Services, kept: Kept, response: Response, body: bytes) 
         "body": bytes(response.body).decode(),
     }
     with suppress(LadingError):  # what was created is there, and this client gets its answer
-        await server.idempotency.answered(
-            kept, body, server.secret.seal(json.dumps(answer).encode())
-        )
+        # The answer to a batch is long, and much the same for each file.
+        packed = zlib.compress(json.dumps(answer).encode(), 1)
+        await server.idempotency.answered(kept, body, server.secret.seal(packed))
 
 
 async def _repeat(server: Services, kept: Kept, request: Request, body: _Body) -> Response:
@@ -193,7 +194,8 @@ async def _repeat(server: Services, kept: Kept, request: Request, body: _Body) -
             "The request with this Idempotency-Key was carried out, but its answer was stored by "
             "a server with another `server-secret`."
         )
-    answer = json.loads(plain)
+    # One that was stored before an upgrade is not compressed.
+    answer = json.loads(plain if plain.startswith(b"{") else zlib.decompress(plain))
     headers = {"Cache-Control": "no-store"}
     if answer["location"] is not None:
         headers["Location"] = answer["location"]

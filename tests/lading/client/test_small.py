@@ -19,10 +19,11 @@ from lading.client.local import SMALL, TINY
 from lading.client.small import read_small
 from lading.client.types import Manifest, UploadRequest
 from lading.protocol.errors import InvalidArgument, LadingError, MethodNotAllowed, TooLarge
+from lading.server.uploads.small_files import SmallFiles
 from tests.lading.conftest import AT_ONCE
 from tests.support.fake_server import Fake, respond
 from tests.support.network import network
-from tests.support.servers import Process
+from tests.support.servers import Process, inside
 
 REQUEST = UploadRequest(
     name=None, directory="", tags=(), mime_type=None, sha256=True, resume=True, chunk_size=None
@@ -285,3 +286,37 @@ async def test_a_batch_that_is_answered_by_something_else_is_no_success(
     again = await uploaded(lading, paths, "strange")
     there = [each.id async for each in lading.list(directory="strange")]
     assert sorted(there) == sorted(each.id for each in again)
+
+
+async def test_a_batch_that_is_still_stored_when_its_answer_is_lost_is_waited_for(
+    tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who looked before its end would not see its files, and would send them once more."""
+    asked: list[int] = []
+    usual, go = SmallFiles.store, asyncio.Event()
+
+    async def slow(self: SmallFiles, *given: Any) -> Any:
+        between.cut()
+        await go.wait()
+        return await usual(self, *given)
+
+    monkeypatch.setattr(SmallFiles, "store", slow)
+    json = Api.json
+
+    async def counted(self: Api, method: str, path: str, *rest: Any, **more: Any) -> Any:
+        if path == BATCH[1]:
+            asked.append(len(more["content"]))
+            if len(asked) == 2:
+                go.set()  # the client asks whether it is over
+        return await json(self, method, path, *rest, **more)
+
+    monkeypatch.setattr(Api, "json", counted)
+    async with (
+        inside(tmp_path, database_url) as server,
+        network(server.port) as between,
+        Client(between.url, server.token, timing=AT_ONCE) as lading,
+    ):
+        files = await uploaded(lading, tiny(tmp_path, 40, "slow"), "slow")
+        there = [each.id async for each in lading.list(directory="slow")]
+    assert asked[1] == 0
+    assert sorted(there) == sorted(each.id for each in files)

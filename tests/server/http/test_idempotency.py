@@ -8,6 +8,7 @@ import hashlib
 import shutil
 import subprocess
 import time
+import zlib
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -336,3 +337,15 @@ async def test_a_refused_resumable_creation_frees_the_key(users_server: Process)
     again = await send(users_server, "/v1/files", headers, content=b"abc")
     assert again.status_code == 201, again.text
     assert same(await send(users_server, "/v1/files", headers, content=b"abc"), again)
+
+
+async def test_an_answer_that_was_stored_before_answers_were_compressed(
+    tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with inside(tmp_path, database_url, **JWT) as server:
+        key = keyed()
+        with monkeypatch.context() as patch:
+            patch.setattr(zlib, "compress", lambda plain, _level: plain)
+            first = await send(server, "/v1/files?name=a", key, content=b"abc")
+        assert first.status_code == 201
+        assert same(await send(server, "/v1/files?name=a", key, content=b"abc"), first)
