@@ -100,11 +100,11 @@ async def raw(server: Running, *, hello: bool = True, narrow: bool = False) -> A
     plain.setblocking(False)
     await asyncio.get_running_loop().sock_connect(plain, ("127.0.0.1", server.port))
     reader, writer = await asyncio.open_connection(sock=plain, limit=4096 if narrow else 2**16)
-    writer.write(SHAKE.format(host=f"127.0.0.1:{server.port}").encode())
-    head = await reader.readuntil(b"\r\n\r\n")
-    assert head.startswith(b"HTTP/1.1 101 "), head
     found = Raw(reader, writer)
     try:
+        found.write(SHAKE.format(host=f"127.0.0.1:{server.port}").encode())
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 101 "), head
         if hello:
             found.send(HELLO, {"token": server.token})
             assert (await found.message())[0] == WELCOME

@@ -10,7 +10,6 @@ from starlette.requests import Request
 
 from lading.protocol.batch import MEDIA_TYPE, MOST_BYTES, MOST_FILES, decode
 from lading.protocol.errors import LadingError, TooLarge
-from lading.protocol.grants import Action
 from lading.protocol.manifest import Manifest
 from lading.server.http import schemas
 from lading.server.http.body import declared_length, read_body
@@ -46,7 +45,7 @@ async def create(request: Request) -> schemas.files.Outcomes:
     durable. A batch that is malformed stores nothing.
     """
     server = services(request)
-    principal = await server.acting(request, Action.UPLOAD)
+    principal = await server.acting(request)
     length = declared_length(request)
     most = MOST_BYTES if length is None else min(length, MOST_BYTES)
     share = await server.budget.acquire(most, principal.user_id)

@@ -121,7 +121,8 @@ def asked(mongod: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pro
 
 
 schemathesis.serializer.alias(
-    ["application/offset+octet-stream", "application/partial-upload"], "application/octet-stream"
+    ["application/offset+octet-stream", "application/partial-upload", "application/vnd.msgpack"],
+    "application/octet-stream",
 )
 
 

@@ -138,13 +138,13 @@ async def test_a_limit_for_small_files_holds_for_each(tmp_path: Path, database_u
     assert (not_["problem"]["code"], not_["problem"]["limit"]) == ("too-large", 1000)
 
 
-async def test_a_grant_is_good_for_as_many_files_as_it_has_uses(http: httpx.AsyncClient) -> None:
+async def test_a_grant_is_for_one_file_and_no_batch(http: httpx.AsyncClient, kept: Kept) -> None:
     body = {"action": "upload", "user_id": "granted", "uses": 2}
     grant = (await http.post("/v1/grants", json=body)).json()
     bearer = {"Authorization": f"Bearer {grant['token']}"}
-    outcomes = (await send(http, encode(files(3)), headers=bearer)).json()["outcomes"]
-    assert sorted("file" in each for each in outcomes) == [False, True, True]
-    assert {each["problem"]["code"] for each in outcomes if "problem" in each} == {"forbidden"}
+    answer = await send(http, encode(files(3)), headers=bearer)
+    assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
+    assert kept() == (0, 0)
 
 
 async def test_no_credential_no_batch(http: httpx.AsyncClient) -> None:
