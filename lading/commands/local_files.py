@@ -61,7 +61,7 @@ def find_in(path: str, directory: str, exclude: Sequence[str] = ()) -> Found | N
 
 def _is_directory(path: str) -> bool:
     # `os`, not `Path`: an argument that is no path at all (a NUL in it) is not a directory.
-    return os.path.isdir(path)  # noqa: PTH112 - see above
+    return os.path.isdir(path)  # noqa: PTH112 - it may be no path at all
 
 
 def _search(found: Found, path: str, directory: str, inner: str, exclude: Sequence[str]) -> None:

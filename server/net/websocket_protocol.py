@@ -164,8 +164,8 @@ class ChannelProtocol(ClosesUnread, WebSocketsSansIOProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self._bounds: Bounds = app_state["bounds"]
         self._limits = self._bounds.limits
-        self.queue: Inbox = Inbox()  # type: ignore[assignment] # uvicorn calls nothing else of it
-        self.writable: Writable = Writable()  # type: ignore[assignment] # uvicorn calls nothing else of it
+        self.queue: Inbox = Inbox()  # type: ignore[assignment]  # uvicorn's is an Event; it calls nothing else of it
+        self.writable: Writable = Writable()  # type: ignore[assignment]  # uvicorn's is an Event; it calls nothing else of it
         self.conn: Connection = Connection(
             self._bounds.places, max_size=self._bounds.max_message, logger=self.conn.logger
         )

@@ -144,12 +144,10 @@ class StoredFiles(RootModel[Manifest | SeveralFiles]):
     """One file, or the list of a form with several."""
 
 
-def _shown(problem: service.Problem):  # type: ignore[no-untyped-def]  # a type would be the schema
-    """The fields that it has."""
-    return problem.model_dump(exclude_unset=True)
-
-
-Problem = Annotated[service.Problem, PlainSerializer(_shown)]
+Problem = Annotated[
+    service.Problem, PlainSerializer(lambda problem: problem.model_dump(exclude_unset=True))
+]
+"""With the fields that it has, and no others."""
 
 
 class Outcome(TypedDict):
