@@ -51,7 +51,11 @@ class Resume:
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """Make a piece durable; answer `stored` or `refused`."""
+    """Make a piece durable; answer `stored` or `refused`.
+
+    `upload_id` is empty where the piece came before `opened` of its `ref`. It waits for that, and
+    is refused if the upload cannot be opened.
+    """
 
     ref: int
     upload_id: str

@@ -6,19 +6,43 @@ may come when. Source: page 3 of the design.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from lading.protocol.manifest import Range
 from lading.protocol.spec import UploadSpec
 
 SUBPROTOCOL = "lading.v1"
 MAX_REF = 65_535
+EARLY = re.compile(re.escape(SUBPROTOCOL) + r"\.early-([0-9]{1,15})-([0-9]{1,15})")
 OVERHEAD = 64 * 1024
 """A message may be as large as the largest chunk and this much more."""
 
 Nonce = int | str | bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Early:
+    """A server that agrees to this takes pieces before OPENED, also before WELCOME.
+
+    `chunk_size` is the cell of an upload whose CREATE names none. `window` is the credit until
+    WELCOME, in bytes. Both sides say it as the name of a subprotocol.
+    """
+
+    chunk_size: int
+    window: int
+
+    @property
+    def subprotocol(self) -> str:
+        return f"{SUBPROTOCOL}.early-{self.chunk_size}-{self.window}"
+
+    @classmethod
+    def of(cls, subprotocol: str | None) -> Self | None:
+        """What a subprotocol says; None where it says nothing of it."""
+        found = EARLY.fullmatch(subprotocol or "")
+        return None if found is None else cls(int(found[1]), int(found[2]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,8 @@ MAX_ANSWER = 64 * 1024 * 1024
 """The longest message accepted, in bytes: the missing ranges of an upload with many gaps."""
 WRITE_LIMIT = 1024 * 1024
 """The socket asks for the next piece when a quarter of this many bytes is left in its buffer."""
+OFFERED = [Subprotocol(m.Early(2**20, 2**24).subprotocol), Subprotocol(m.SUBPROTOCOL)]
+"""Pieces of 1 MiB may be sent early to servers with the default settings."""
 SILENT_HEARTBEATS = 3
 OUR_FAULT = (1002, 1003, 1008, 1009)
 """Close codes that blame the client; a network that changed bytes may be the cause."""
@@ -78,6 +80,9 @@ class Channel:
 
     def __init__(self, socket: ClientConnection, timing: Timing, url: str) -> None:
         self.sender = Sender()
+        early = m.Early.of(socket.subprotocol)
+        if early is not None:
+            self.sender.agree(early)
         self._url = url
         self._socket = socket
         self._timing = timing
@@ -254,7 +259,7 @@ async def _dial(
     try:
         socket = await _Dial(
             address.socket_url,
-            subprotocols=[Subprotocol(m.SUBPROTOCOL)],
+            subprotocols=OFFERED,
             compression=None,
             proxy=proxy,
             user_agent_header=f"lading/{VERSION}",
@@ -280,7 +285,7 @@ async def _dial(
     except (OSError, EOFError, InvalidHandshake) as error:
         lost = judge(unreachable(address.url, error))
         raise NoChannel(lost.error) from error
-    if socket.subprotocol != m.SUBPROTOCOL:
+    if socket.subprotocol not in OFFERED:
         socket.transport.abort()
         raise NotFound(f"{address.url} does not speak {m.SUBPROTOCOL}. Is it a Lading server?")
     return socket

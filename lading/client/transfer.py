@@ -31,6 +31,8 @@ class _Piece(NamedTuple):
 class Listener(Protocol):
     """What a transfer reports to."""
 
+    def connected(self) -> None: ...
+
     def opened(self, upload: m.Opened) -> None: ...
 
     def sending(self, size: int) -> None: ...
@@ -56,6 +58,7 @@ class Transfer:
         self._source = source
         self._listener = listener
         self._wake = asyncio.Event()
+        self._welcomed = asyncio.Event()
         self._taken = 0
         self._growing = False
         self._finishing = False
@@ -63,11 +66,20 @@ class Transfer:
 
     async def run(self) -> m.Complete:
         """The finished file. Raises Again or LadingError when this connection did not finish it."""
-        return await beside(self._receive_all(), self._send_all(), self._channel.beat())
+        return await beside(self._receive_all(), self._send_all(), self._beat())
+
+    async def _beat(self) -> Never:
+        await self._welcomed.wait()  # it says how often
+        await self._channel.beat()
 
     # -- receiving
 
     async def _receive_all(self) -> m.Complete:
+        # CREATE and the first pieces do not wait for it: the server reads them afterwards.
+        await self._channel.welcome()
+        self._listener.connected()
+        self._welcomed.set()
+        self._wake.set()
         while True:
             message = await self._channel.receive()
             if isinstance(message, m.Stored) and message.ref == self._ref:

@@ -231,12 +231,7 @@ class UploadTask:
             channel = await self._connect(early)
         before = self.bytes_acknowledged
         try:
-            # CREATE follows HELLO at once: the server reads it when it has accepted HELLO.
             ref = self._open(channel, source)
-            await channel.flush()
-            await channel.welcome()
-            self._reached()
-            self.connections += 1
             file = self._file(await Transfer(channel, ref, source, self).run())
         except BaseException as failure:
             if isinstance(failure, Again) and self.bytes_acknowledged == before:
@@ -461,6 +456,10 @@ class UploadTask:
                 await self._api.json("DELETE", f"/v1/uploads/{upload_id}")
 
     # -- what the transfer reports
+
+    def connected(self) -> None:
+        self._reached()
+        self.connections += 1
 
     def opened(self, upload: m.Opened) -> None:
         if self._phase is Phase.FOUND:

@@ -21,8 +21,9 @@ Three ideas carry it:
   wait for the pieces in flight and for the request before them, and a `ref` that is used again
   waits for its old pieces.
 - **One credential at a time.** While a TOKEN is checked, later requests wait for the result: they
-  belong to the new credential. Pieces, acknowledgements and heartbeats do not wait. Of several
-  TOKENs that come meanwhile, the last one is checked next.
+  belong to the new credential. Pieces, acknowledgements and heartbeats do not wait, except behind a
+  CREATE that does: its pieces may follow it, so nothing more is read. Of several TOKENs that come
+  meanwhile, the last one is checked next.
 
 Source: page 3 of the design.
 """

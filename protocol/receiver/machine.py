@@ -119,12 +119,14 @@ class Receiver:
 
     @property
     def busy(self) -> bool:
-        """Whether the next message should wait: for the answer to HELLO, or because as many
-        uploads are being opened as may be at once."""
+        """Whether the next message should wait: for the answer to HELLO, because as many uploads
+        are being opened as may be at once, or because one cannot be opened yet and its pieces may
+        follow."""
         if self.state is Connection.CLOSED:
             return False
         knocking = self.state is Connection.KNOCKING
-        return knocking or self._uploads.opening >= self._limits.max_opening
+        full = self._uploads.opening >= self._limits.max_opening
+        return knocking or full or self._uploads.waiting
 
     # -- time
 
@@ -323,7 +325,11 @@ class Receiver:
         self._timers.heartbeat.start(now)
         self._out.send(
             m.Welcome(
-                user_id, self.window, self._max_chunk_size, self._limits.heartbeat, self._server
+                user_id,
+                self.window,
+                self._max_chunk_size,
+                self._limits.heartbeat,
+                self._server,
             )
         )
 

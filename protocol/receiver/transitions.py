@@ -120,6 +120,7 @@ UPLOAD: Mapping[Upload, Mapping[UploadEvent, Upload]] = {
         _UE.DETACH: Upload.AWAY,
     },
     Upload.OPENING: {
+        _UE.CHUNK: Upload.OPENING,
         _UE.OPENED: Upload.OPEN,
         _UE.OPENED_READY: Upload.FINISHING_AGAIN,
         _UE.FAILED: Upload.GONE,

@@ -45,6 +45,8 @@ class Slot:
     """Pieces that are not answered yet."""
     opening: e.Create | e.Resume | None = None
     """The effect that will open it, until the driver is asked."""
+    created: bool = False
+    """It is new: nothing is stored of it, so its pieces are known before it is open."""
     then: m.Finish | m.Abort | m.Detach | None = None
     """The request that waits."""
 
@@ -53,11 +55,20 @@ class Slot:
 
     def move(self, event: UploadEvent) -> None:
         self.state = step(UPLOAD, self.state, event)
+        if self.state is Upload.GONE and isinstance(self.then, m.Finish):
+            self.then = None  # there is nothing to finish, and the `ref` is free again
 
     @property
     def leaving(self) -> bool:
         aborting = self.state in (Upload.ABORTING, Upload.ABORTING_READY)
         return aborting or isinstance(self.then, (m.Abort, m.Detach))
+
+    @property
+    def takes_pieces(self) -> bool:
+        """Whether a piece may come now."""
+        if self.state is Upload.OPENING and (not self.created or self.opening is not None):
+            return False
+        return self.allows(UploadEvent.CHUNK) and not self.leaving
 
     @property
     def idle(self) -> bool:
@@ -92,6 +103,11 @@ class Uploads:
         """How many CREATE and RESUME messages wait for an answer."""
         return sum(slot.state is Upload.OPENING for slot in self._slots.values())
 
+    @property
+    def waiting(self) -> bool:
+        """Whether a CREATE waits until the driver may be asked."""
+        return any(isinstance(slot.opening, e.Create) for slot in self._slots.values())
+
     def hold(self) -> None:
         """Let requests wait: the credential is being checked."""
         self._held = True
@@ -116,7 +132,12 @@ class Uploads:
         else:
             former = self._slots.pop(ref, Slot())
             former.move(UploadEvent.USE)
-            self._slots[ref] = Slot(former.state, in_flight=former.in_flight, opening=effect)
+            self._slots[ref] = Slot(
+                former.state,
+                in_flight=former.in_flight,
+                opening=effect,
+                created=isinstance(effect, e.Create),
+            )
             self._settle(ref)
 
     def _has_room(self) -> bool:
@@ -133,7 +154,7 @@ class Uploads:
         """Pass a piece on to the store, if its upload takes it; whether it does."""
         ref, start = message.ref, message.slice_start
         slot = self._slots.get(ref)
-        if slot is None or slot.leaving or not slot.allows(UploadEvent.CHUNK):
+        if slot is None or not slot.takes_pieces:
             # With its place: no STORED or REFUSED will tell the client that it is answered.
             error = NotFound(f"ref {ref} has no open upload.", slice_start=start)
             self._out.problem(ref, error)

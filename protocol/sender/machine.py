@@ -46,6 +46,8 @@ class Sender:
         self.heartbeat = 0
         self.in_flight = 0
         self.draining = False
+        self._early: m.Early | None = None
+        """Pieces may follow CREATE at once."""
         self._uploads: dict[int, Upload] = {}
         self._late: dict[tuple[int, int], int] = {}
         """Sizes of pieces in flight whose upload ended before they were answered."""
@@ -106,10 +108,21 @@ class Sender:
     def ping(self, nonce: int) -> None:
         self._outgoing.append(m.Ping(nonce))
 
+    def agree(self, early: m.Early) -> None:
+        """The server takes the pieces of new uploads before it has opened them."""
+        self._early, self.window = early, early.window
+
     def create(self, spec: UploadSpec) -> int:
-        """Ask for a new upload; returns its `ref`."""
+        """Ask for a new upload; returns its `ref`.
+
+        Where the server takes them, its pieces are `wanted` before it is open.
+        """
         ref = self._new_ref()
         self._outgoing.append(m.Create(ref, spec))
+        if self._early is not None and spec.chunk_size is None and spec.size:
+            upload = self._uploads[ref]
+            upload.early, upload.chunk_size, upload.size = True, self._early.chunk_size, spec.size
+            self._extend(upload, 0, spec.size)
         return ref
 
     def resume(self, upload_id: str) -> int:
@@ -193,7 +206,7 @@ class Sender:
             return
         upload.chunk_size = message.chunk_size
         upload.stored = message.upload_size
-        upload.todo = deque(message.missing)
+        upload.todo = deque(without(message.missing, upload.in_flight))
         holes = sum(end - start for start, end in message.missing)
         ahead, upload.offered = upload.offered, message.upload_size + holes
         if message.size is None:

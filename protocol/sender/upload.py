@@ -25,6 +25,8 @@ class Upload:
     state: State = State.OPENING
     chunk_size: int = 0
     size: int | None = None
+    early: bool = False
+    """Its pieces may be sent before the server has opened it."""
     stored: int = 0
     todo: deque[Range] = field(default_factory=deque)
     offered: int = 0
@@ -33,7 +35,7 @@ class Upload:
 
     @property
     def sending(self) -> bool:
-        return self.state is State.SENDING
+        return self.state is State.SENDING or (self.early and self.state is State.OPENING)
 
     def next_range(self) -> Range | None:
         """The next piece: from where something is missing to the end of that cell.

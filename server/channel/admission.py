@@ -13,9 +13,9 @@ from lading.protocol.errors import (
     ShuttingDown,
     TooManyConnections,
 )
-from lading.protocol.messages import SUBPROTOCOL
+from lading.protocol.messages import SUBPROTOCOL, Early
 from lading.server.access.cookie import is_own_origin
-from lading.server.channel.connection import Channel
+from lading.server.channel.connection import Channel, first_window
 from lading.server.net.problems import problem_response
 from lading.server.net.record import REST, TEMPLATE, record_of
 from lading.server.services import Services, services
@@ -34,12 +34,22 @@ async def channel(websocket: WebSocket) -> None:
         status = 503 if isinstance(refusal, TooManyConnections) else None
         await websocket.send_denial_response(problem_response(refusal, status))
         return
-    await websocket.accept(subprotocol=SUBPROTOCOL)
+    await websocket.accept(subprotocol=_agreed(websocket, server))
     run = Channel(websocket, server).run
     if REST in websocket.scope:
         websocket.scope[REST] = run
     else:
         await run()
+
+
+def _agreed(websocket: WebSocket, server: Services) -> str:
+    """The first of the subprotocols that the client offers under which pieces may come early."""
+    chunk_size, window = server.settings.chunk_size, first_window(server)
+    for offered in websocket.scope["subprotocols"]:
+        early = Early.of(offered)
+        if early is not None and early.chunk_size == chunk_size and early.window <= window:
+            return early.subprotocol
+    return SUBPROTOCOL
 
 
 def not_found(otherwise: ASGIApp) -> ASGIApp:

@@ -35,6 +35,11 @@ log = structlog.get_logger()
 Work = Callable[..., Coroutine[Any, Any, None]]
 
 
+def first_window(server: Services) -> int:
+    """The credit that a connection begins with, in bytes."""
+    return server.limits.channel.window_chunks * (server.max_message - OVERHEAD)
+
+
 class Channel:
     """One connection after its upgrade."""
 
@@ -68,7 +73,7 @@ class Channel:
         self._loop = asyncio.get_running_loop()
         self._socket: Socket | None = websocket.scope.get("lading.connection")
         self._chunk = server.max_message - OVERHEAD
-        self._first_window = self._limits.window_chunks * self._chunk
+        self._first_window = first_window(server)
         self._receiver = Receiver(
             self._loop.time(),
             window=self._first_window,
@@ -275,7 +280,7 @@ class Channel:
                 self._start(self._requests.open, effect)
             case e.Write():
                 reservation, self._reservation = self._reservation, None
-                upload = self._requests.upload(effect.ref)
+                upload = self._requests.upload(effect)
                 self._start(self._requests.write, effect, upload, reservation)
             case e.Finish():
                 task = self._start(self._requests.finish, effect)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Callable
 
@@ -23,6 +24,11 @@ from lading.server.urls import file_url
 
 log = structlog.get_logger()
 
+Opening = asyncio.Future[OpenUpload | LadingError]
+
+Asked = OpenUpload | Opening | None
+"""The upload of a piece: open, being opened, or None once it is finished."""
+
 
 class Requests:
     """The uploads of one channel. `now` is the receiver's clock; `flush` is called when there is
@@ -32,6 +38,7 @@ class Requests:
         "_credential",
         "_flush",
         "_now",
+        "_opening",
         "_receiver",
         "_record",
         "_server",
@@ -57,6 +64,8 @@ class Requests:
         self._now = now
         self._flush = flush
         self._uploads: dict[int, OpenUpload] = {}
+        self._opening: dict[int, Opening] = {}
+        """Where pieces came before their upload was opened."""
         self._record = record
 
     @property
@@ -64,9 +73,11 @@ class Requests:
         assert self._credential.principal is not None
         return self._credential.principal
 
-    def upload(self, ref: int) -> OpenUpload | None:
-        """The upload that is open under `ref`; None once it is finished."""
-        return self._uploads.get(ref)
+    def upload(self, effect: e.Write) -> Asked:
+        """The upload that a piece is for."""
+        if effect.upload_id:
+            return self._uploads.get(effect.ref)
+        return self._opening.setdefault(effect.ref, asyncio.get_running_loop().create_future())
 
     def forget(self, ref: int) -> None:
         """The client was told that the `ref` is free."""
@@ -85,6 +96,13 @@ class Requests:
             self._receiver.authenticated(principal.user_id, expires, now, outlived=outlived)
 
     async def open(self, effect: e.Create | e.Resume) -> None:
+        outcome = await self._open(effect)
+        waiting = self._opening.pop(effect.ref, None)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(outcome)
+
+    async def _open(self, effect: e.Create | e.Resume) -> OpenUpload | LadingError:
+        self._expect(self._server.settings.chunk_size)
         uploads, rules = self._server.uploads, None
         try:
             if isinstance(effect, e.Create):
@@ -97,24 +115,29 @@ class Requests:
             else:
                 upload, stored = await uploads.resume(self._principal, effect.upload_id)
         except Exception as error:
-            self._failed(effect.ref, error)
-            return
+            refusal = _refusal(error)
+            self._receiver.failed(effect.ref, refusal, self._now())
+            return refusal
         self._record.note_upload(upload.manifest.id)
         if upload.manifest.state is State.READY:
             self._uploads.pop(effect.ref, None)
         else:
             self._uploads[effect.ref] = upload
-        if self._socket is not None:
-            longest = upload.manifest.chunk_size + OVERHEAD
-            self._socket.longest = max(self._socket.longest, longest)
+        self._expect(upload.manifest.chunk_size)
         self._receiver.opened(effect.ref, upload.manifest, stored, rules)
+        return upload
 
-    async def write(
-        self, effect: e.Write, upload: OpenUpload | None, reservation: Reservation | None
-    ) -> None:
+    def _expect(self, chunk_size: int) -> None:
+        """Pieces of so many bytes may come."""
+        if self._socket is not None:
+            self._socket.longest = max(self._socket.longest, chunk_size + OVERHEAD)
+
+    async def write(self, effect: e.Write, upload: Asked, reservation: Reservation | None) -> None:
         ref, slice_start, size = effect.ref, effect.slice_start, len(effect.data)
         try:
-            if upload is None:  # it is finished
+            if isinstance(upload, asyncio.Future):
+                upload = await _opened(upload)
+            elif upload is None:  # it is finished
                 upload, _ = await self._server.uploads.resume(self._principal, effect.upload_id)
             written = await self._server.uploads.write(
                 upload, slice_start, effect.data, effect.crc32c
@@ -188,6 +211,15 @@ class Requests:
 
     def _failed(self, ref: int, error: Exception) -> None:
         self._receiver.failed(ref, _refusal(error), self._now())
+
+
+async def _opened(asked: Opening) -> OpenUpload:
+    """The upload that is being opened. Raises why it could not be."""
+    # Shielded: who is cancelled while it waits must not cancel it for the others.
+    outcome = await asyncio.shield(asked)
+    if isinstance(outcome, LadingError):
+        raise outcome
+    return outcome
 
 
 def _refusal(error: Exception) -> LadingError:

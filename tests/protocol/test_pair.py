@@ -32,33 +32,38 @@ def arrive(world: World) -> None:
 @pytest.mark.parametrize("known", [True, False])
 @pytest.mark.parametrize("size", [0, 1, CELL - 1, CELL, CELL + 1, 3 * CELL, 60])
 @pytest.mark.parametrize("clients", [1, 2])
-def test_without_faults(size: int, clients: int, known: bool) -> None:
-    world = World([File(bytes(range(size)), known)], clients)
+@pytest.mark.parametrize("early", [True, False])
+def test_without_faults(size: int, clients: int, known: bool, early: bool) -> None:
+    world = World([File(bytes(range(size)), known)], clients, early=early)
     world.run([])
     arrive(world)
 
 
-@given(contents, st.booleans(), fates)
+@given(contents, st.booleans(), st.booleans(), fates)
 @settings(max_examples=150)
-def test_one_connection_at_a_time(data: bytes, known: bool, decisions: list[int]) -> None:
-    world = World([File(data, known)], 1)
+def test_one_connection_at_a_time(
+    data: bytes, known: bool, early: bool, decisions: list[int]
+) -> None:
+    world = World([File(data, known)], 1, early=early)
     world.run(decisions)
     arrive(world)
 
 
-@given(contents, st.booleans(), fates)
+@given(contents, st.booleans(), st.booleans(), fates)
 @settings(max_examples=150)
-def test_two_connections_for_one_upload(data: bytes, known: bool, decisions: list[int]) -> None:
-    world = World([File(data, known)], 2)
+def test_two_connections_for_one_upload(
+    data: bytes, known: bool, early: bool, decisions: list[int]
+) -> None:
+    world = World([File(data, known)], 2, early=early)
     world.run(decisions)
     arrive(world)
 
 
-@given(st.lists(st.tuples(contents, st.booleans()), min_size=2, max_size=4), fates)
+@given(st.lists(st.tuples(contents, st.booleans()), min_size=2, max_size=4), st.booleans(), fates)
 @settings(max_examples=150)
 def test_several_uploads_on_one_connection(
-    files: list[tuple[bytes, bool]], decisions: list[int]
+    files: list[tuple[bytes, bool]], early: bool, decisions: list[int]
 ) -> None:
-    world = World([File(data, known) for data, known in files], 1)
+    world = World([File(data, known) for data, known in files], 1, early=early)
     world.run(decisions)
     arrive(world)

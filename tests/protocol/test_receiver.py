@@ -98,6 +98,9 @@ READY = f'{OPEN}\n> FINISH ref=1\n= completed ref=1 id="{ID}" size=20'
 UPLOADS = {
     "absent": WELCOME,
     "opening": OPENING,
+    "opening, early piece": f'{OPENING}\n> CHUNK ref=1 slice_start=0 data="aaaaaaaaaa"',
+    "opening by RESUME": f'{WELCOME}\n> RESUME ref=1 upload_id="{ID}"',
+    "opening after a TOKEN": OPENING.replace("> CREATE", '> TOKEN token="t"\n> CREATE'),
     "opening, FINISH waits": f"{OPENING}\n> FINISH ref=1",
     "opening, ABORT waits": f"{OPENING}\n> ABORT ref=1",
     "opening, DETACH waits": f"{OPENING}\n> DETACH ref=1",
@@ -131,6 +134,7 @@ RESULTS = {
     "closed": ["< CLOSED ref=1"],
     "open": ['! Create ref=1 name="next" size=20'],
     "reopen": [f'! Resume ref=1 upload_id="{OTHER}"'],
+    "early": ['! Write ref=1 upload_id="" slice_start=10 data="bbbbbbbbbb"'],
     "store": [f'! Write ref=1 upload_id="{ID}" slice_start=10 data="bbbbbbbbbb"'],
     "complete": [f'! Finish ref=1 upload_id="{ID}" size=null sha256=null'],
     "remove": [f'! Abort ref=1 upload_id="{ID}"'],
@@ -139,8 +143,11 @@ RESULTS = {
 TABLE = """
     state                  | CREATE | RESUME | CHUNK      | FINISH   | ABORT  | DETACH
     absent                 | open   | reopen | none at 10 | none     | closed | closed
-    opening                | in use | in use | none at 10 | -        | -      | -
-    opening, FINISH waits  | in use | in use | none at 10 | -        | -      | -
+    opening                | in use | in use | early      | -        | -      | -
+    opening, FINISH waits  | in use | in use | early      | -        | -      | -
+    opening, early piece   | in use | in use | early      | -        | -      | -
+    opening by RESUME      | in use | in use | none at 10 | -        | -      | -
+    opening after a TOKEN  | in use | in use | none at 10 | -        | -      | -
     opening, ABORT waits   | in use | in use | none at 10 | none     | -      | -
     opening, DETACH waits  | in use | in use | none at 10 | none     | -      | -
     open                   | in use | in use | store      | complete | remove | closed

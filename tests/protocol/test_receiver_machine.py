@@ -72,9 +72,18 @@ class Driver(RuleBasedStateMachine):
                         assert not self.checking, "it is asked for with the old credential"
                     self.requests[effect.ref] = effect
                 case e.Write():
-                    assert effect.upload_id == self.ids[effect.ref]
+                    known = "" if self.is_opening(effect.ref) else self.ids[effect.ref]
+                    assert effect.upload_id == known
                     self.pieces.append(effect)
         return taken
+
+    def is_opening(self, ref: int) -> bool:
+        return isinstance(self.requests.get(ref), (e.Create, e.Resume))
+
+    @property
+    def answerable(self) -> list[int]:
+        """Which pieces can be answered: those of uploads that are open, or could not be opened."""
+        return [at for at, piece in enumerate(self.pieces) if not self.is_opening(piece.ref)]
 
     def say(self, message: m.ClientMessage) -> list[e.Effect]:
         self.receiver.receive(message, self.now)
@@ -107,10 +116,10 @@ class Driver(RuleBasedStateMachine):
 
     # -- the store
 
-    @precondition(lambda self: self.pieces)
+    @precondition(lambda self: self.answerable)
     @rule(data=st.data(), stored=st.booleans(), code=codes)
     def answer_a_piece(self, data: st.DataObject, stored: bool, code: str) -> None:
-        piece = self.pieces.pop(data.draw(st.integers(0, len(self.pieces) - 1)))
+        piece = self.pieces.pop(data.draw(st.sampled_from(self.answerable)))
         size = len(piece.data)
         if stored:
             self.receiver.stored(piece.ref, piece.slice_start, size, 1)
@@ -131,6 +140,7 @@ class Driver(RuleBasedStateMachine):
             case _ if not good:
                 self.receiver.failed(ref, error(code), self.now)
             case e.Create() | e.Resume():
+                state = state if isinstance(request, e.Resume) else "uploading"
                 self.made += 1
                 self.ids[ref] = f"{self.made:024x}"
                 self.receiver.opened(ref, manifest(self.ids[ref], state=state), coverage([], 20))

@@ -96,6 +96,29 @@ def test_the_last_of_several_tokens_is_checked_next() -> None:
     assert desk.receiver.deadline() == 20
 
 
+@pytest.mark.parametrize(
+    ("waits", "until"),
+    [
+        ('> TOKEN token="t"', '= authenticated user_id="ann"'),
+        (
+            '> CHUNK ref=1 slice_start=0 data="aaaaaaaaaa"\n= lost ref=1 code="gone"',
+            '= refused ref=1 slice_start=0 size=10 code="gone"',
+        ),
+    ],
+)
+def test_a_receiver_is_busy_while_a_create_waits_since_its_pieces_may_follow(
+    waits: str, until: str
+) -> None:
+    desk = Desk()
+    desk.play(f"{OPEN}\n{waits}")
+    assert not desk.receiver.busy
+    ref = 1 if "CHUNK" in waits else 2
+    assert desk.feed(f'> CREATE ref={ref} name="n" size=20') == []
+    assert desk.receiver.busy
+    assert "! Create" in " ".join(desk.feed(until))
+    assert not desk.receiver.busy
+
+
 def test_a_receiver_is_busy_until_welcome_and_while_many_uploads_open() -> None:
     limits = ReceiverLimits(max_opening=2)
     desk = Desk()

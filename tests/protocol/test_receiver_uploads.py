@@ -82,6 +82,30 @@ def test_finish_before_opened_waits_for_it() -> None:
     assert names(eager.feed(f'= completed ref=1 id="{A}" size=0')) == ["< COMPLETE"]
 
 
+def test_pieces_before_opened_are_passed_on_and_finish_waits_for_both() -> None:
+    eager = desk(f'{WELCOME}\n> CREATE ref=1 name="file" size=20')
+    early = eager.play(f"{FIRST}\n{SECOND}\n> FINISH ref=1")
+    assert [each.split(" slice")[0] for each in early] == ['! Write ref=1 upload_id=""'] * 2
+    assert names(eager.feed(OPENED)) == ["< OPENED"]
+    assert names(eager.feed(STORED_SECOND)) == ["< STORED"]
+    assert names(eager.feed(STORED_FIRST)) == ["< STORED", "! Finish"]
+
+
+def test_pieces_of_an_upload_that_could_not_be_opened_are_answered_each() -> None:
+    eager = desk(
+        f'{WELCOME}\n> CREATE ref=1 name="file" size=20\n{FIRST}\n{SECOND}\n> FINISH ref=1'
+    )
+    assert names(eager.feed('= failed ref=1 code="quota-exceeded"')) == ["< PROBLEM"]
+    late = eager.feed('> CHUNK ref=1 slice_start=10 data="cccccccccc"')
+    assert late == ['< PROBLEM ref=1 problem="not-found" slice_start=10']
+    assert eager.feed('> CREATE ref=1 name="next" size=20') == [], "its pieces are not answered"
+    for start in (0, 10):
+        refused = f'= refused ref=1 slice_start={start} size=10 code="quota-exceeded"'
+        assert names(eager.feed(refused))[0] == "< REFUSED"
+    assert eager.receiver.in_flight == 0
+    assert names(eager.feed(f'= opened ref=1 id="{B}"')) == ["< OPENED"]
+
+
 @pytest.mark.parametrize("leave", ["ABORT", "DETACH"])
 def test_leaving_before_opened_waits_for_it(leave: str) -> None:
     eager = desk(f'{WELCOME}\n> CREATE ref=1 name="file" size=20')

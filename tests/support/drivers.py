@@ -22,8 +22,13 @@ WINDOW = 20
 class Link:
     """One connection: both machines, and what is under way between them."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, early: bool) -> None:
         self.sender = Sender()
+        self.early = early
+        if early:
+            self.sender.agree(m.Early(CELL, WINDOW))
+        self.ids: dict[int, str | None] = {}
+        """What each `ref` stands for on the server; None where it could not be opened."""
         self.receiver = Receiver(0.0, window=WINDOW, max_chunk_size=CELL)
         self.up: deque[bytes] = deque()
         self.down: deque[bytes | None] = deque()
@@ -87,13 +92,14 @@ class Transfer:
 class Client:
     """Uploads files over one connection at a time; connects again after each loss."""
 
-    def __init__(self, files: list[File], leads: bool) -> None:
+    def __init__(self, files: list[File], leads: bool, *, early: bool) -> None:
+        self.early = early
         self.transfers = [Transfer(file) for file in files]
         self.leads = leads
         self.link: Link | None = None
 
     def connect(self) -> None:
-        self.link = Link()
+        self.link = Link(early=self.early)
         self.link.sender.hello(None, "test")
         for transfer in self.transfers:
             transfer.ref, transfer.offered, transfer.finishing = None, 0, False
@@ -126,7 +132,7 @@ class Client:
             self._notice(event)
             if self.link is None:
                 return
-        if sender.heartbeat:
+        if sender.heartbeat or self.early:
             for transfer in self.transfers:
                 self._go_on(sender, transfer)
 

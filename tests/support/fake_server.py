@@ -27,7 +27,7 @@ from lading.protocol.codec import decode_client, encode
 from lading.protocol.digests import crc32c
 from lading.protocol.errors import ChecksumMismatch, ChunkConflict, LadingError, NotFound
 from lading.protocol.manifest import Manifest, Piece, State, coverage, prove
-from lading.protocol.messages import SUBPROTOCOL, Chunk, ClientMessage, Token
+from lading.protocol.messages import SUBPROTOCOL, Chunk, ClientMessage, Early, Token
 from lading.protocol.receiver import Receiver, ReceiverLimits
 from lading.protocol.spec import UploadSpec
 
@@ -80,6 +80,8 @@ class Fake:
         self.window = window
         self.chunk_size = chunk_size
         self.heartbeat = 20
+        self.early = Early(chunk_size, window)
+        """Clients offer what servers have by default; with anything else it is as before that."""
         self.keeps_bytes = True
         self.on_authenticate: Refusal = _accept
         self.on_open: Refusal = _accept
@@ -111,7 +113,7 @@ class Fake:
             self._serve,
             "127.0.0.1",
             self.port,
-            subprotocols=[Subprotocol(SUBPROTOCOL)],
+            subprotocols=[Subprotocol(each) for each in (self.early.subprotocol, SUBPROTOCOL)],
             compression=None,
             max_size=None,
             ping_interval=None,

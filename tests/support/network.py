@@ -47,7 +47,8 @@ class Network(Listener):
     Each connection is cut after the next number of `cuts`, counted in bytes of its client (or of
     its server, for `deaf` ones); when they run out, connections live. `damage` may change bytes of
     the client on their way, `damage_back` those of the server. A connection that became a WebSocket
-    carries `swallow_after` bytes of its client, and then nothing in either direction.
+    carries `swallow_after` bytes of its client, and then nothing: in either direction, or with
+    `answers` still what the server says.
     """
 
     def __init__(self, port: int, cuts: Iterable[int] = (), deaf: Iterable[int] = ()) -> None:
@@ -57,6 +58,7 @@ class Network(Listener):
         self.damage: Callable[[bytes], bytes] = bytes
         self.damage_back: Callable[[bytes], bytes] = bytes
         self.swallow_after: int | None = None
+        self.answers = False
         self.cut_count = 0
         self._open: set[asyncio.StreamWriter] = set()
 
@@ -130,16 +132,17 @@ class _Wire:
         self._carried = 0
 
     @property
-    def _silent(self) -> bool:
+    def _over(self) -> int:
+        """How many bytes of the client were more than the network carries."""
         most = self._network.swallow_after
-        return self._upgraded and most is not None and self._carried > most
+        return 0 if most is None else max(0, self._carried - most)
 
     def up(self, data: bytes) -> bytes:
         self._carried += len(data) if self._upgraded else 0
-        return b"" if self._silent else self._network.damage(data)
+        return self._network.damage(data[: max(0, len(data) - self._over)])
 
     def down(self, data: bytes) -> bytes:
-        if self._silent:
+        if self._over and not self._network.answers:
             return b""
         self._upgraded = self._upgraded or data.startswith(b"HTTP/1.1 101 ")
         return self._network.damage_back(data)

@@ -29,11 +29,12 @@ Action = Callable[[], None]
 class World:
     """Clients, their connections and the store. `run` lets numbers decide what happens next."""
 
-    def __init__(self, files: list[File], clients: int) -> None:
+    def __init__(self, files: list[File], clients: int, *, early: bool = False) -> None:
         self.files = files
-        self.clients = [Client(files, leads=number == 0) for number in range(clients)]
+        self.clients = [Client(files, leads=number == 0, early=early) for number in range(clients)]
         self.store: dict[str, Shelf] = {}
         self.jobs: list[tuple[Link, e.Effect]] = []
+        self._opened = ""
 
     def run(self, fates: list[int]) -> None:
         """First anything may happen, then nothing bad any more: all uploads must complete."""
@@ -63,14 +64,14 @@ class World:
     # -- what goes on
 
     def steps(self) -> list[Action]:
-        found: list[Action] = [partial(self.work, job) for job in self.jobs]
+        found: list[Action] = [partial(self.work, job) for job in self.jobs if self.may(job)]
         for client in self.clients:
             link = client.link
             if link is None:
                 if not client.done:
                     found.append(partial(self.connect, client))
                 continue
-            if link.up:
+            if link.up and not link.receiver.busy:
                 found.append(partial(self.deliver_up, link))
             if link.down:
                 found.append(partial(self.deliver_down, client))
@@ -175,16 +176,27 @@ class World:
                 case e.Send():
                     pass
                 case _:
+                    if isinstance(effect, (e.Create, e.Resume)):
+                        link.ids.pop(effect.ref, None)
                     self.jobs.append((link, effect))
+
+    def may(self, job: tuple[Link, e.Effect]) -> bool:
+        """Whether it can be done: a piece that came early waits until its upload is open."""
+        link, effect = job
+        return not isinstance(effect, e.Write) or bool(effect.upload_id) or effect.ref in link.ids
 
     def work(self, job: tuple[Link, e.Effect]) -> None:
         self.jobs.remove(job)
         link, effect = job
         assert not isinstance(effect, (e.Send, e.Close, e.Abort))
+        if isinstance(effect, e.Write) and not effect.upload_id:
+            effect = replace(effect, upload_id=link.ids[effect.ref] or "")
         try:
             answer = self._answer(effect)
         except LadingError as error:
             refusal = error
+            if isinstance(effect, (e.Create, e.Resume)):
+                link.ids[effect.ref] = None
             if isinstance(effect, e.Write):
                 at, size = effect.slice_start, len(effect.data)
                 self.tell(link, lambda r: r.refused(effect.ref, at, size, refusal))
@@ -193,6 +205,8 @@ class World:
                 self.tell(link, lambda r: r.failed(effect.ref, refusal, 0.0))
         else:
             self.tell(link, answer)
+            if isinstance(effect, (e.Create, e.Resume)):
+                link.ids[effect.ref] = self._opened
 
     def _answer(
         self, effect: e.Authenticate | e.Create | e.Resume | e.Write | e.Finish
@@ -202,12 +216,14 @@ class World:
         if isinstance(effect, e.Create):
             shelf = Shelf(f"{len(self.store):024x}", effect.spec.size)
             self.store[shelf.id] = shelf
+            self._opened = shelf.id
             stored = coverage([], shelf.size)
             return lambda r: r.opened(effect.ref, shelf.manifest, stored)
         if effect.upload_id not in self.store:
             raise Gone
         shelf = self.store[effect.upload_id]
         if isinstance(effect, e.Resume):
+            self._opened = shelf.id
             seen = coverage(shelf.index, shelf.size)
             return lambda r: r.opened(effect.ref, shelf.manifest, seen)
         if isinstance(effect, e.Finish):

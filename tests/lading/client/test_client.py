@@ -208,7 +208,7 @@ async def test_what_is_stored_of_a_file_that_changed_is_kept(
     lading: Client, tmp_path: Path
 ) -> None:
     path = tmp_path / "changing.bin"
-    path.write_bytes(Random(9).randbytes(2**20))
+    path.write_bytes(Random(9).randbytes(20 * 2**20))  # more than is sent before the server answers
 
     def change(progress: Progress) -> None:
         if progress.state is State.SENDING:

@@ -30,6 +30,9 @@ class Log:
     def __init__(self) -> None:
         self.heard: list[tuple[str, int]] = []
 
+    def connected(self) -> None:
+        self.heard.append(("connected", 0))
+
     def opened(self, upload: m.Opened) -> None:
         self.heard.append(("opened", upload.upload_size))
 
@@ -73,7 +76,7 @@ async def test_it_ends_with_the_file(fake: Fake, file: Path, data: bytes) -> Non
     done = await transfer(fake, file, log)
     assert (done.id, done.size) == (fake.only.id, len(data))
     assert fake.only.bytes() == data
-    assert log.heard[0] == ("opened", 0)
+    assert log.heard[:2] == [("connected", 0), ("opened", 0)]
     assert log.sum("sending") == log.sum("acknowledged") == len(data)
     assert log.heard[-1] == ("stored", len(data))
 
