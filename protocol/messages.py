@@ -45,6 +45,10 @@ class Early:
         return None if found is None else cls(int(found[1]), int(found[2]))
 
 
+USUAL = Early(chunk_size=2**20, window=2**24)
+"""What clients offer, since servers with the default settings agree to it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Hello:
     number: ClassVar[int] = 1

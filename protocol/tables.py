@@ -6,7 +6,7 @@ and close codes. Source: page 3 of the design.
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import asdict, fields
 from enum import IntEnum
 from typing import Any, get_args
 
@@ -16,6 +16,7 @@ from lading.protocol.messages import (
     MAX_REF,
     OVERHEAD,
     SUBPROTOCOL,
+    USUAL,
     ClientMessage,
     Create,
     ServerMessage,
@@ -50,6 +51,7 @@ def tables() -> dict[str, Any]:
     """All tables, as values that JSON can write."""
     return {
         "subprotocol": SUBPROTOCOL,
+        "early": {"subprotocol": USUAL.subprotocol, **asdict(USUAL)},
         "limits": {"max_ref": MAX_REF, "max_integer": MAX_INTEGER, "overhead": OVERHEAD},
         "close_codes": {code.name: code.value for code in CloseCode},
         "messages": {

@@ -55,8 +55,7 @@ MAX_ANSWER = 64 * 1024 * 1024
 """The longest message accepted, in bytes: the missing ranges of an upload with many gaps."""
 WRITE_LIMIT = 1024 * 1024
 """The socket asks for the next piece when a quarter of this many bytes is left in its buffer."""
-OFFERED = [Subprotocol(m.Early(2**20, 2**24).subprotocol), Subprotocol(m.SUBPROTOCOL)]
-"""Pieces of 1 MiB may be sent early to servers with the default settings."""
+OFFERED = [Subprotocol(each) for each in (m.USUAL.subprotocol, m.SUBPROTOCOL)]
 SILENT_HEARTBEATS = 3
 OUR_FAULT = (1002, 1003, 1008, 1009)
 """Close codes that blame the client; a network that changed bytes may be the cause."""

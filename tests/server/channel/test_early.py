@@ -173,7 +173,7 @@ async def test_a_client_that_leaves_before_opened_keeps_no_memory(
     stall = Stall(monkeypatch, Manifests, "create")
     budget = running.services.budget
     async with channel(running, subprotocols=OFFERED) as wire:
-        await whole(wire, bytes(2 * MIB), 1)
+        await pieces(wire, bytes(2 * MIB), 1)
         await until(lambda: budget.total - budget.free >= 2 * 4 * MIB)
         wire.socket.transport.abort()
     await until(lambda: not running.services.channels)

@@ -9,8 +9,6 @@ import { type Problem, UploadError } from "./errors.js";
 import type { Range } from "./pieces.js";
 import { TABLES } from "./tables.js";
 
-export const SUBPROTOCOL = TABLES.subprotocol;
-
 const CLIENT = TABLES.messages.client;
 const SERVER = TABLES.messages.server;
 

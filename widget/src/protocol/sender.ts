@@ -41,21 +41,25 @@ export type Event =
 /** How the upload is opened: created, or resumed by its id. */
 export type Entry = { readonly request: UploadRequest } | { readonly id: string };
 
-type Phase = "greeting" | "opening" | "open" | "finishing" | "leaving";
+type Phase = "opening" | "open" | "finishing" | "leaving";
 
 export class Sender {
   /** How many bytes may be in flight. */
   window = 0;
   /** Seconds after which either side sends something; 0 before WELCOME. */
   heartbeat = 0;
+  /** Whether WELCOME has arrived. */
+  welcomed = false;
   pieces: Pieces | null = null;
-  private phase: Phase = "greeting";
+  private phase: Phase = "opening";
+  /** Whether OPENED has arrived. */
+  private known = false;
   private damaged = 0;
   private out: ClientMessage[];
   private pings = 0;
 
   constructor(
-    entry: Entry,
+    private readonly entry: Entry,
     token: string | undefined,
     client: string,
   ) {
@@ -77,13 +81,13 @@ export class Sender {
     return this.phase === "finishing";
   }
 
-  /** Whether WELCOME has arrived. */
-  get welcomed(): boolean {
-    return this.phase !== "greeting";
-  }
-
   /** Whether the upload is open on this connection, so that ABORT is possible. */
   get open(): boolean {
+    return this.known && this.sending;
+  }
+
+  /** Whether pieces may be sent, and FINISH behind them. */
+  get sending(): boolean {
     return this.phase === "open" || this.phase === "finishing";
   }
 
@@ -97,6 +101,16 @@ export class Sender {
   }
 
   // -- what the driver calls
+
+  /** The server takes the pieces of a new upload before it has opened it. */
+  agree({ chunk_size, window }: { readonly chunk_size: number; readonly window: number }): void {
+    if (!("request" in this.entry)) return;
+    const { size, chunk_size: wanted } = this.entry.request;
+    if (size === null || size === 0 || wanted !== undefined) return;
+    this.window = window;
+    this.pieces = new Pieces({ chunk_size, size, upload_size: 0, missing: [[0, size]] });
+    this.phase = "open";
+  }
 
   /** Messages to send now, without chunks. Each is returned once. */
   outgoing(): ClientMessage[] {
@@ -171,15 +185,17 @@ export class Sender {
   }
 
   private welcome(window: number, heartbeat: number): Event[] {
-    if (this.phase !== "greeting") return [];
+    if (this.welcomed) return [];
+    this.welcomed = true;
     this.window = window;
     this.heartbeat = heartbeat;
-    this.phase = "opening";
     return [];
   }
 
   private opened(upload: OpenedUpload): Event[] {
-    this.pieces = new Pieces(upload);
+    if (this.pieces === null) this.pieces = new Pieces(upload);
+    else this.pieces.restart(upload.missing);
+    this.known = true;
     // After OPENED of a finished upload the server sends COMPLETE by itself.
     if (this.phase === "opening") this.phase = upload.state === "ready" ? "finishing" : "open";
     return [{ type: "opened", upload }];

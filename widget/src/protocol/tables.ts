@@ -2,6 +2,11 @@
 
 export const TABLES = {
   "subprotocol": "lading.v1",
+  "early": {
+    "subprotocol": "lading.v1.early-1048576-16777216",
+    "chunk_size": 1048576,
+    "window": 16777216
+  },
   "limits": {
     "max_ref": 65535,
     "max_integer": 9007199254740991,

@@ -4,7 +4,6 @@
  */
 
 import { networkError } from "../protocol/errors.js";
-import { SUBPROTOCOL } from "../protocol/messages.js";
 import { Retry } from "../protocol/retry.js";
 import { TABLES } from "../protocol/tables.js";
 import type { Timing } from "./backoff.js";
@@ -22,8 +21,10 @@ export interface Socket {
   close(code?: number): void;
 }
 
-export type SocketConstructor = new (url: string, protocol: string) => Socket;
+export type SocketConstructor = new (url: string, protocols: string[]) => Socket;
 
+/** The first one says that pieces need not wait for the answer to CREATE. */
+const OFFERED: readonly string[] = [TABLES.early.subprotocol, TABLES.subprotocol];
 const OPEN_MILLISECONDS = 10_000;
 const SILENT_HEARTBEATS = 3;
 /** The next piece waits while the socket's buffer holds more bytes than this. */
@@ -71,13 +72,13 @@ export class Connection {
   ): Promise<Connection> {
     let socket: Socket;
     try {
-      socket = new constructor(url, SUBPROTOCOL);
+      socket = new constructor(url, [...OFFERED]);
     } catch (error) {
       throw unopened(String(error)); // the page's policy forbids it
     }
     socket.binaryType = "arraybuffer";
     const opened = await first(socket, timing, signal);
-    if (opened && socket.protocol === SUBPROTOCOL) return new Connection(socket, timing, listener);
+    if (opened && OFFERED.includes(socket.protocol)) return new Connection(socket, timing, listener);
     abandon(socket);
     throw unopened("The WebSocket did not open.");
   }
@@ -86,6 +87,11 @@ export class Connection {
   keepAlive(seconds: number): void {
     this.heartbeat = Math.max(seconds, 1) * 1000;
     void this.beat();
+  }
+
+  /** Whether the server takes pieces before it has answered CREATE. */
+  get early(): boolean {
+    return this.socket.protocol === TABLES.early.subprotocol;
   }
 
   send(data: Uint8Array<ArrayBuffer>): void {

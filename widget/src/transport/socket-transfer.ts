@@ -70,6 +70,7 @@ export class SocketTransfer {
       };
       this.connection = await Connection.open(constructor, url, timing, listener, signal);
       if (signal.aborted) stop();
+      if (this.connection.early) this.sender.agree(TABLES.early);
       void this.watchGreeting();
       void this.watchPieces(this.connection);
       this.pump();
@@ -209,7 +210,7 @@ export class SocketTransfer {
       piece = await this.payload.source.piece(start, end, this.over.signal);
       await connection?.writable();
       this.taken -= end - start;
-      if (this.leaving === undefined && sender.open) {
+      if (this.leaving === undefined && sender.sending) {
         this.steps += 1;
         connection?.send(joined(chunkHeader(REF, start, piece.crc32c, end - start), piece.data));
         if (this.taken === 0) this.pump();

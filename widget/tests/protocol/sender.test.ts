@@ -71,6 +71,60 @@ describe("the greeting", () => {
   });
 });
 
+describe("where pieces may come early", () => {
+  const EARLY = { chunk_size: 10, window: 10 };
+
+  test("they and FINISH follow CREATE, within the window that was agreed", () => {
+    const sender = new Sender({ request: REQUEST }, undefined, "test/1");
+    sender.agree(EARLY);
+    expect([sender.next(), sender.next(), sender.open]).toEqual([[0, 10], null, false]);
+    hear(sender, { ...WELCOME, window: 100 });
+    expect([sender.next(), sender.next(), sender.next()]).toEqual([[10, 20], [20, 25], null]);
+    expect(sender.spent).toBe(true);
+    sender.finish();
+    expect(sender.outgoing().map(({ type }) => type)).toEqual(["hello", "create", "finish"]);
+    expect(codes(hear(sender, openedWith([[0, 25]]), stored(0, 10, 20)))).toEqual([
+      "opened",
+      "stored",
+      "stored",
+      "stored",
+    ]);
+    expect([sender.next(), sender.inFlight, sender.finishing, sender.open]).toEqual([null, 0, true, true]);
+  });
+
+  test("OPENED does not ask for what is in flight", () => {
+    const sender = new Sender({ request: REQUEST }, undefined, "test/1");
+    sender.agree(EARLY);
+    sender.next();
+    hear(sender, { ...WELCOME, window: 10 }, openedWith([[0, 25]]));
+    expect([sender.next(), sender.inFlight]).toEqual([null, 10]);
+    hear(sender, stored(0));
+    expect(sender.next()).toEqual([10, 20]);
+  });
+
+  test("a refused CREATE waits for the answers to its pieces", () => {
+    const sender = new Sender({ request: REQUEST }, undefined, "test/1");
+    sender.agree(EARLY);
+    sender.next();
+    expect(codes(hear(sender, WELCOME, problem("quota-exceeded")))).toEqual(["failed quota-exceeded"]);
+    expect(sender.inFlight).toBe(10);
+    hear(sender, refused(0, "quota-exceeded"));
+    expect(sender.inFlight).toBe(0);
+  });
+
+  test.each([
+    { id: ID },
+    { request: { name: "stream", size: null } },
+    { request: { name: "empty", size: 0 } },
+    { request: { ...REQUEST, chunk_size: 10 } },
+  ])("what is not known yet waits for OPENED: %o", (entry) => {
+    const sender = new Sender(entry, undefined, "test/1");
+    sender.agree(EARLY);
+    hear(sender, WELCOME);
+    expect([sender.next(), sender.spent, sender.open]).toEqual([null, false, false]);
+  });
+});
+
 describe("pieces", () => {
   test("stay within the window, which answers free again", () => {
     const sender = opened();

@@ -140,7 +140,7 @@ function converse(
 ): Promise<string[]> {
   const received: string[] = [];
   return new Promise((resolve) => {
-    const socket = new asked.WebSocket(`${asked.url.replace(/^http/, "ws")}/v1/ws`, "lading.v1");
+    const socket = new asked.WebSocket(`${asked.url.replace(/^http/, "ws")}/v1/ws`, ["lading.v1"]);
     const rest = [...messages];
     const next = (): void => {
       const message = rest.shift();

@@ -7,6 +7,7 @@ import { createHash } from "node:crypto";
 
 import { decodeMulti } from "@msgpack/msgpack";
 
+import { TABLES } from "../../src/protocol/tables.js";
 import { PeerBucket } from "./bucket.js";
 import { type Items, PeerSocket } from "./peer-socket.js";
 
@@ -56,6 +57,8 @@ export class Peer {
   /** The messages and requests in order: `CREATE`, `PUT /v1/uploads/…`. */
   readonly heard: string[] = [];
   look: Look = () => undefined;
+  /** Which of the subprotocols that are offered it takes: that of older servers. */
+  subprotocol: string = TABLES.subprotocol;
   /** Called with each request. Its response, if any, replaces the fake's own. */
   answer: (method: string, path: string) => Response | undefined = () => undefined;
   /** Whether several small files go by one request: older servers do not know that. */
@@ -70,8 +73,8 @@ export class Peer {
   /** The constructor to hand to an upload. */
   readonly WebSocket = ((peer: Peer) =>
     class extends PeerSocket {
-      constructor(_url: string, protocol: string) {
-        super(peer, protocol);
+      constructor(_url: string, protocols: string[]) {
+        super(peer, protocols.find((each) => each === peer.subprotocol)!);
       }
     })(this);
 

@@ -19,8 +19,8 @@ describe("the way", () => {
   test("is plain HTTP where a proxy blocks WebSocket", async () => {
     const { WebSocket } = peer;
     const dropping = class extends WebSocket {
-      constructor(url: string, protocol: string) {
-        super(url, protocol);
+      constructor(url: string, protocols: string[]) {
+        super(url, protocols);
         queueMicrotask(() => this.drop());
         this.onopen = null;
         Object.defineProperty(this, "onopen", { set: () => undefined, get: () => null });

@@ -1,6 +1,7 @@
 import { describe, expect, test, vi } from "vitest";
 
 import { type Manifest } from "../../src/index.js";
+import { TABLES } from "../../src/protocol/tables.js";
 import { Clock, settle, until, when } from "../support/helpers.js";
 import {
   at,
@@ -23,6 +24,23 @@ describe("over WebSocket", () => {
     await settle();
     expect(peer.count("CHUNK")).toBe(2);
     await upload.cancel();
+  });
+
+  test("pieces and FINISH wait for no answer where the server agreed to that", async () => {
+    peer.subprotocol = TABLES.early.subprotocol;
+    peer.chunkSize = TABLES.early.chunk_size;
+    peer.look = ([number]) => number === CREATE || number === CHUNK;
+    const { upload } = begun();
+    await until(() => peer.count("FINISH") === 1);
+    expect(peer.heard.slice(-4)).toEqual(["HELLO", "CREATE", "CHUNK", "FINISH"]);
+    await upload.cancel();
+  });
+
+  test("a file whose pieces came early arrives", async () => {
+    peer.subprotocol = TABLES.early.subprotocol;
+    peer.chunkSize = TABLES.early.chunk_size;
+    await begun().end;
+    expect(peer.bytes).toEqual(BYTES);
   });
 
   test("bytes count as stored when they are acknowledged, not when they are sent", async () => {
