@@ -19,6 +19,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from tests.faults.early import early_offered
 from tests.support.seaweedfs import SeaweedFS
 
 CONFIDENCE = 0.95
@@ -114,8 +115,10 @@ async def run(
         folder = base.folder / f"{fault.name[:12]}{result.trials}-{attempt}"
         folder.mkdir()
         try:
-            async with fault.setup(replace(base, trials=trials - result.trials), folder) as setup:
-                failed = await _in_setup(fault, setup, _Plan(trials, seed, on_batch), result)
+            left = replace(base, trials=trials - result.trials)
+            with early_offered():
+                async with fault.setup(left, folder) as setup:
+                    failed = await _in_setup(fault, setup, _Plan(trials, seed, on_batch), result)
             if failed:
                 result.details[-1] += _logs(folder)
         finally:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 import time
 from collections.abc import Callable
 from random import Random
@@ -17,6 +18,7 @@ from typing import Any
 import httpx
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage
 
+from tests.faults.early import IN_FLIGHT, OFFERED
 from tests.faults.processes import TOKEN
 from tests.support.servers import Running
 from tests.support.wire import (
@@ -61,7 +63,7 @@ LOST = (
 TEMPORARY = ("unavailable", "storage-full", "shutting-down", "internal")
 """Codes after which the request may be repeated later."""
 
-IN_FLIGHT = 4
+EARLY = re.compile(r"lading\.v1\.early-([0-9]+)-[0-9]+")
 PAUSE_SECONDS = 0.03
 REF = 7
 
@@ -97,6 +99,7 @@ class Uploader:
         self._growing = growing
         self._asked = False
         self._ready = False
+        self._early = False
         self._finishing = False
         self._away = False
         self._todo: list[tuple[int, bytes]] = []
@@ -129,15 +132,26 @@ class Uploader:
         self.connections += 1
         if self._asked and not self.id:
             await self._look(server)
-        async with (
-            asyncio.timeout(patience) as deadline,
-            dial(server, close_timeout=0.1, open_timeout=patience) as wire,
-        ):
+        offered = [*(OFFERED if self._random.random() < 0.5 else ()), "lading.v1"]
+        options = {"close_timeout": 0.1, "open_timeout": patience, "subprotocols": offered}
+        async with asyncio.timeout(patience) as deadline, dial(server, **options) as wire:
             await wire.send(HELLO, {"token": TOKEN, "client": "faults"})
+            await self._begin(wire)
             while not self.file:
                 await self._take(wire, await wire.receive())
                 await self._continue(wire)
                 deadline.reschedule(asyncio.get_running_loop().time() + patience)
+
+    async def _begin(self, wire: Wire) -> None:
+        """Send what need not wait for WELCOME: of a new upload CREATE and pieces, if that was
+        agreed."""
+        agreed = EARLY.fullmatch(wire.socket.subprotocol or "")
+        self._early = agreed is not None and not self.id and not self._growing
+        if agreed is not None and self._early:
+            await self._open(wire)
+            self._todo, self._ready = cells(self.data, int(agreed[1])), True
+            self._random.shuffle(self._todo)
+            await self._continue(wire)
 
     async def _look(self, server: Running) -> None:
         """CREATE was not answered: ask whether it was carried out."""
@@ -153,7 +167,8 @@ class Uploader:
     async def _take(self, wire: Wire, message: list[Any]) -> None:
         match message:
             case [int(number), *_] if number == WELCOME:
-                await self._open(wire)
+                if not self._early:
+                    await self._open(wire)
             case [int(number), _, dict(upload)] if number == OPENED:
                 self._opened(upload)
             case [int(number), _, list(pieces), _] if number == STORED:
@@ -165,7 +180,9 @@ class Uploader:
                 self._in_flight.remove(start)
                 self._refused(problem)
             case [int(number), ref, dict(problem)] if number == PROBLEM:
-                if ref is not None:
+                if self._early and "slice_start" in problem:
+                    self._in_flight.remove(problem["slice_start"])  # CREATE was refused before it
+                elif ref is not None:
                     self._refused(problem)
             case [int(number), *_] if number == GOAWAY:
                 self._away = True
@@ -190,6 +207,8 @@ class Uploader:
                 assert not lost, f"the acknowledged piece at {start} is missing"
         if upload["state"] == "ready":
             self._finishing = True  # COMPLETE follows by itself
+            return
+        if self._early:
             return
         for start, piece in cells(self.data, upload["chunk_size"]):
             if self._growing:

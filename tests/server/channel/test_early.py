@@ -40,7 +40,9 @@ async def running(tmp_path: Path, database_url: str) -> AsyncIterator[Inside]:
         yield server
 
 
-async def all_at_once(wire: Wire, token: str, data: bytes, ref: int = 1, **fields: object) -> None:
+async def all_at_once(
+    wire: Wire, token: str | None, data: bytes, ref: int = 1, **fields: object
+) -> None:
     """HELLO, CREATE, all pieces and FINISH, without a pause."""
     await wire.send(HELLO, {"token": token})
     await whole(wire, data, ref, **fields)
@@ -89,7 +91,7 @@ async def test_a_server_with_other_cells_does_not_agree(tmp_path: Path, database
 # -- what comes early
 
 
-async def test_a_whole_file_follows_hello_in_one_flight(server: Process, tmp_path: Path) -> None:
+async def test_a_whole_file_follows_hello_in_one_flight(server: Process) -> None:
     data = Random(1).randbytes(5 * MIB + 7)
     async with dial(server, subprotocols=OFFERED) as wire:
         await all_at_once(wire, server.token, data)
