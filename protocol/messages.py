@@ -24,7 +24,7 @@ Nonce = int | str | bytes
 
 
 @dataclass(frozen=True, slots=True)
-class Early:
+class EarlyPieces:
     """A server that agrees to this takes pieces before OPENED, also before WELCOME.
 
     `chunk_size` is the cell of an upload whose CREATE names none. `window` is the credit until
@@ -45,7 +45,7 @@ class Early:
         return None if found is None else cls(int(found[1]), int(found[2]))
 
 
-USUAL = Early(chunk_size=2**20, window=2**24)
+USUAL = EarlyPieces(chunk_size=2**20, window=2**24)
 """What clients offer, since servers with the default settings agree to it."""
 
 

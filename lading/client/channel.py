@@ -79,7 +79,7 @@ class Channel:
 
     def __init__(self, socket: ClientConnection, timing: Timing, url: str) -> None:
         self.sender = Sender()
-        early = m.Early.of(socket.subprotocol)
+        early = m.EarlyPieces.of(socket.subprotocol)
         if early is not None:
             self.sender.agree(early)
         self._url = url

@@ -240,14 +240,12 @@ class Receiver:
         self._open(effect, lambda: check_id(message.upload_id))
 
     def _open(self, effect: e.Create | e.Resume, check: Callable[[], object]) -> None:
-        if self.state is Connection.DRAINING:
-            error = ShuttingDown("Connect again and open the upload there.")
-            self._out.problem(effect.ref, error)
-            return
         try:
+            if self.state is Connection.DRAINING:
+                raise ShuttingDown("Connect again and open the upload there.")
             check()
         except LadingError as refusal:
-            self._out.problem(effect.ref, refusal)
+            self._uploads.refuse(effect.ref, refusal)
         else:
             self._uploads.open(effect)
 
@@ -325,11 +323,7 @@ class Receiver:
         self._timers.heartbeat.start(now)
         self._out.send(
             m.Welcome(
-                user_id,
-                self.window,
-                self._max_chunk_size,
-                self._limits.heartbeat,
-                self._server,
+                user_id, self.window, self._max_chunk_size, self._limits.heartbeat, self._server
             )
         )
 

@@ -140,6 +140,15 @@ class Uploads:
             )
             self._settle(ref)
 
+    def refuse(self, ref: int, error: LadingError) -> None:
+        """Do not open it. A finished upload that had the `ref` has it no more, or it would get the
+        pieces that follow."""
+        slot = self._slots.get(ref)
+        if slot is not None and slot.state is Upload.READY and slot.then is None:
+            self._slots[ref] = Slot(Upload.GONE, in_flight=slot.in_flight)
+            self._settle(ref)
+        self._out.problem(ref, error)
+
     def _has_room(self) -> bool:
         """Whether one more upload may be open; the oldest finished one is forgotten for it."""
         if len(self._slots) < self._limits.max_uploads:

@@ -46,7 +46,7 @@ class Sender:
         self.heartbeat = 0
         self.in_flight = 0
         self.draining = False
-        self._early: m.Early | None = None
+        self._early: m.EarlyPieces | None = None
         """Pieces may follow CREATE at once."""
         self._uploads: dict[int, Upload] = {}
         self._late: dict[tuple[int, int], int] = {}
@@ -95,8 +95,9 @@ class Sender:
         return self.spent(ref) and not self._uploads[ref].in_flight
 
     def spent(self, ref: int) -> bool:
-        """Whether every piece that is known of the upload was taken from `wanted`. When they are
-        sent, FINISH may follow at once: the server lets it wait for them."""
+        """Whether the upload is open and every piece that is known of it was taken from `wanted`.
+        When they are sent, FINISH may follow at once: the server lets it wait for them. Not before
+        OPENED: nobody would know the file, should the connection be lost now."""
         upload = self._uploads.get(ref)
         return upload is not None and upload.sending and not upload.todo
 
@@ -108,7 +109,7 @@ class Sender:
     def ping(self, nonce: int) -> None:
         self._outgoing.append(m.Ping(nonce))
 
-    def agree(self, early: m.Early) -> None:
+    def agree(self, early: m.EarlyPieces) -> None:
         """The server takes the pieces of new uploads before it has opened them."""
         self._early, self.window = early, early.window
 

@@ -35,14 +35,16 @@ class Upload:
 
     @property
     def sending(self) -> bool:
-        return self.state is State.SENDING or (self.early and self.state is State.OPENING)
+        """Whether it is open, and not finished yet."""
+        return self.state is State.SENDING
 
     def next_range(self) -> Range | None:
         """The next piece: from where something is missing to the end of that cell.
 
         While the length is unknown only whole cells are taken, since more may come.
         """
-        if not self.sending or not self.todo:
+        early = self.early and self.state is State.OPENING
+        if not (self.sending or early) or not self.todo:
             return None
         start, end = self.todo[0]
         stop = min(end, cell_end(start, self.chunk_size, self.size))

@@ -13,7 +13,7 @@ from lading.protocol.errors import (
     ShuttingDown,
     TooManyConnections,
 )
-from lading.protocol.messages import SUBPROTOCOL, Early
+from lading.protocol.messages import SUBPROTOCOL, EarlyPieces
 from lading.server.access.cookie import is_own_origin
 from lading.server.channel.connection import Channel, first_window
 from lading.server.net.problems import problem_response
@@ -46,9 +46,9 @@ def _agreed(websocket: WebSocket, server: Services) -> str:
     """The first of the subprotocols that the client offers under which pieces may come early."""
     chunk_size, window = server.settings.chunk_size, first_window(server)
     for offered in websocket.scope["subprotocols"]:
-        early = Early.of(offered)
+        early = EarlyPieces.of(offered)
         if early is not None and early.chunk_size == chunk_size and early.window <= window:
-            return early.subprotocol
+            return str(offered)
     return SUBPROTOCOL
 
 

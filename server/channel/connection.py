@@ -277,6 +277,8 @@ class Channel:
             case e.Authenticate():
                 self._start(self._authenticate, effect)
             case e.Create() | e.Resume():
+                if isinstance(effect, e.Create):
+                    self._requests.begin(effect)
                 self._start(self._requests.open, effect)
             case e.Write():
                 reservation, self._reservation = self._reservation, None

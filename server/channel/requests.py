@@ -9,7 +9,7 @@ from collections.abc import Callable
 import structlog
 
 from lading.protocol import effects as e
-from lading.protocol.errors import Internal, LadingError, UploadEnded
+from lading.protocol.errors import Internal, LadingError, NotFound, UploadEnded
 from lading.protocol.manifest import State
 from lading.protocol.messages import OVERHEAD
 from lading.protocol.receiver import Receiver
@@ -26,8 +26,8 @@ log = structlog.get_logger()
 
 Opening = asyncio.Future[OpenUpload | LadingError]
 
-Asked = OpenUpload | Opening | None
-"""The upload of a piece: open, being opened, or None once it is finished."""
+Asked = OpenUpload | Opening | LadingError | None
+"""The upload of a piece: open, being opened, why it is not, or None once it is finished."""
 
 
 class Requests:
@@ -65,7 +65,7 @@ class Requests:
         self._flush = flush
         self._uploads: dict[int, OpenUpload] = {}
         self._opening: dict[int, Opening] = {}
-        """Where pieces came before their upload was opened."""
+        """Those that are being created."""
         self._record = record
 
     @property
@@ -75,9 +75,12 @@ class Requests:
 
     def upload(self, effect: e.Write) -> Asked:
         """The upload that a piece is for."""
-        if effect.upload_id:
-            return self._uploads.get(effect.ref)
-        return self._opening.setdefault(effect.ref, asyncio.get_running_loop().create_future())
+        opening = None if effect.upload_id else self._opening.get(effect.ref)
+        if opening is not None:
+            return opening
+        # Its upload may have been opened since the receiver took the piece, or refused.
+        upload = self._uploads.get(effect.ref)
+        return NotFound() if upload is None and not effect.upload_id else upload
 
     def forget(self, ref: int) -> None:
         """The client was told that the `ref` is free."""
@@ -95,14 +98,22 @@ class Requests:
             expires, outlived = self._credential.expires(now), principal.grant is not None
             self._receiver.authenticated(principal.user_id, expires, now, outlived=outlived)
 
+    def begin(self, effect: e.Create) -> None:
+        """From now on pieces of the upload may come; they wait until `open` has been done."""
+        self._opening[effect.ref] = asyncio.get_running_loop().create_future()
+        if effect.spec.size is not None and effect.spec.chunk_size is None:
+            self._expect(self._server.settings.chunk_size)
+
     async def open(self, effect: e.Create | e.Resume) -> None:
-        outcome = await self._open(effect)
-        waiting = self._opening.pop(effect.ref, None)
-        if waiting is not None and not waiting.done():
-            waiting.set_result(outcome)
+        outcome: OpenUpload | LadingError = Internal()
+        try:
+            outcome = await self._open(effect)
+        finally:
+            opening = self._opening.pop(effect.ref, None)
+            if opening is not None:
+                opening.set_result(outcome)
 
     async def _open(self, effect: e.Create | e.Resume) -> OpenUpload | LadingError:
-        self._expect(self._server.settings.chunk_size)
         uploads, rules = self._server.uploads, None
         try:
             if isinstance(effect, e.Create):
@@ -136,8 +147,12 @@ class Requests:
         ref, slice_start, size = effect.ref, effect.slice_start, len(effect.data)
         try:
             if isinstance(upload, asyncio.Future):
-                upload = await _opened(upload)
-            elif upload is None:  # it is finished
+                # Shielded: who is cancelled while it waits must not cancel it for the others.
+                upload = await asyncio.shield(upload)
+            if isinstance(upload, LadingError):
+                self._receiver.refused(ref, slice_start, size, upload)
+                return
+            if upload is None:  # it is finished
                 upload, _ = await self._server.uploads.resume(self._principal, effect.upload_id)
             written = await self._server.uploads.write(
                 upload, slice_start, effect.data, effect.crc32c
@@ -211,15 +226,6 @@ class Requests:
 
     def _failed(self, ref: int, error: Exception) -> None:
         self._receiver.failed(ref, _refusal(error), self._now())
-
-
-async def _opened(asked: Opening) -> OpenUpload:
-    """The upload that is being opened. Raises why it could not be."""
-    # Shielded: who is cancelled while it waits must not cancel it for the others.
-    outcome = await asyncio.shield(asked)
-    if isinstance(outcome, LadingError):
-        raise outcome
-    return outcome
 
 
 def _refusal(error: Exception) -> LadingError:

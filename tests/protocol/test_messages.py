@@ -37,11 +37,11 @@ def test_names_of_the_fields_that_travel_by_name() -> None:
 
 
 def test_what_early_pieces_need_is_said_by_the_name_of_a_subprotocol() -> None:
-    early = m.Early(chunk_size=2**20, window=2**24)
+    early = m.EarlyPieces(chunk_size=2**20, window=2**24)
     assert early.subprotocol == "lading.v1.early-1048576-16777216"
-    assert m.Early.of(early.subprotocol) == early
+    assert m.EarlyPieces.of(early.subprotocol) == early
     for other in (None, "", "lading.v1", "lading.v1.early-1-", "lading.v1.early-1-1x", "lading.v1"):
-        assert m.Early.of(other) is None
+        assert m.EarlyPieces.of(other) is None
 
 
 def test_credentials_and_bytes_are_not_shown() -> None:

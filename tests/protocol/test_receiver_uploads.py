@@ -106,6 +106,32 @@ def test_pieces_of_an_upload_that_could_not_be_opened_are_answered_each() -> Non
     assert names(eager.feed(f'= opened ref=1 id="{B}"')) == ["< OPENED"]
 
 
+@pytest.mark.parametrize("storing", [True, False])
+@pytest.mark.parametrize(
+    ("before", "name", "code"),
+    [
+        ('= drain reason="shutdown" retry_after=1', "next", "shutting-down"),
+        ("", "", "invalid-argument"),
+    ],
+)
+def test_a_finished_upload_gets_no_pieces_of_a_refused_one(
+    before: str, name: str, code: str, storing: bool
+) -> None:
+    done = desk(f"{OPEN}\n> FINISH ref=1\n{COMPLETED}")
+    if storing:
+        assert names(done.feed(FIRST)) == ["! Write"]
+    if before:
+        done.feed(before)
+    refused = done.feed(f'> CREATE ref=1 name="{name}" size=20')
+    assert refused == [f'< PROBLEM ref=1 problem="{code}"']
+    late = done.feed(SECOND)
+    assert late == ['< PROBLEM ref=1 problem="not-found" slice_start=10']
+    assert done.feed("> FINISH ref=1") == ['< PROBLEM ref=1 problem="not-found"']
+    if storing:
+        assert names(done.feed(STORED_FIRST)) == ["< STORED"]
+    assert done.receiver.in_flight == 0
+
+
 @pytest.mark.parametrize("leave", ["ABORT", "DETACH"])
 def test_leaving_before_opened_waits_for_it(leave: str) -> None:
     eager = desk(f'{WELCOME}\n> CREATE ref=1 name="file" size=20')

@@ -11,7 +11,7 @@ from lading.protocol.sender import Sender
 from lading.protocol.spec import UploadSpec
 from tests.support.readable import answer, everything, failures, places, problem, refused, stored
 
-EARLY = m.Early(chunk_size=10, window=30)
+EARLY = m.EarlyPieces(chunk_size=10, window=30)
 SPEC = UploadSpec(name="file", size=45)
 
 
@@ -34,12 +34,13 @@ def test_pieces_follow_create_within_the_window_that_was_agreed() -> None:
     assert places(everything(one)) == [(0, 10), (10, 20), (20, 30)]
     welcome(one)
     assert places(everything(one)) == [(30, 40), (40, 45)]
+    assert not one.spent(ref), "FINISH waits for OPENED"
+    answer(one, ref, 45)
+    assert everything(one) == [], "they are in flight already"
     assert one.spent(ref)
     assert not one.settled(ref)
     one.finish(ref)
     assert one.outgoing() == [m.Finish(ref, 45)]
-    answer(one, ref, 45)
-    assert everything(one) == [], "they are in flight already"
     stored(one, ref, *((start, min(10, 45 - start)) for start in range(0, 45, 10)), total=45)
     assert one.settled(ref)
 

@@ -26,7 +26,7 @@ class Link:
         self.sender = Sender()
         self.early = early
         if early:
-            self.sender.agree(m.Early(CELL, WINDOW))
+            self.sender.agree(m.EarlyPieces(CELL, WINDOW))
         self.ids: dict[int, str | None] = {}
         """What each `ref` stands for on the server; None where it could not be opened."""
         self.receiver = Receiver(0.0, window=WINDOW, max_chunk_size=CELL)

@@ -27,7 +27,7 @@ from lading.protocol.codec import decode_client, encode
 from lading.protocol.digests import crc32c
 from lading.protocol.errors import ChecksumMismatch, ChunkConflict, LadingError, NotFound
 from lading.protocol.manifest import Manifest, Piece, State, coverage, prove
-from lading.protocol.messages import SUBPROTOCOL, Chunk, ClientMessage, Early, Token
+from lading.protocol.messages import SUBPROTOCOL, Chunk, ClientMessage, EarlyPieces, Token
 from lading.protocol.receiver import Receiver, ReceiverLimits
 from lading.protocol.spec import UploadSpec
 
@@ -80,7 +80,7 @@ class Fake:
         self.window = window
         self.chunk_size = chunk_size
         self.heartbeat = 20
-        self.early = Early(chunk_size, window)
+        self.early = EarlyPieces(chunk_size, window)
         """Clients offer what servers have by default; with anything else it is as before that."""
         self.keeps_bytes = True
         self.on_authenticate: Refusal = _accept

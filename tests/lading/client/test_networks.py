@@ -7,6 +7,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -15,10 +16,12 @@ from lading.client.backoff import Timing
 from lading.client.client import Client
 from lading.client.errors import NotALadingServer, ProxyUnauthorized, Untrusted
 from lading.client.retry import asked_wait
+from lading.client.types import File
+from lading.client.upload import UploadTask
 from lading.protocol.errors import Unavailable
 from tests.lading.conftest import AT_ONCE
 from tests.support.network import certificate, fronting, network, proxying
-from tests.support.servers import Process
+from tests.support.servers import Process, until
 
 FAST = 50
 """Times as fast as real time."""
@@ -31,6 +34,10 @@ async def _sleep(seconds: float) -> None:
 HURRIED = Timing(
     lambda: time.monotonic() * FAST, _sleep, lambda: 0.0, open_seconds=Timing().open_seconds / FAST
 )
+
+
+async def _finished(upload: UploadTask) -> File:
+    return await upload
 
 
 async def carried(client: Client, name: str) -> int:
@@ -99,6 +106,34 @@ async def test_a_path_before_the_routes(server: Process) -> None:
     for made in (grant.url, found.url):
         assert made.startswith(url)
     assert grant.ws_url.startswith(url.replace("http", "ws", 1))
+
+
+async def test_a_connection_that_is_lost_before_opened_leaves_one_file(
+    server: Process, tmp_path: Path
+) -> None:
+    path = tmp_path / "five.bin"
+    path.write_bytes(Random(1).randbytes(5 * 2**20))
+    async with (
+        network(server.port) as between,
+        Client(between.url, server.token, timing=AT_ONCE) as client,
+    ):
+        lost: list[bytes] = []
+
+        def lose(data: bytes) -> bytes:
+            if b"\x93\x42\x00" in data or lost:  # OPENED and after it
+                lost.append(data)
+                return b""
+            return data
+
+        between.damage_back = lose
+        task = asyncio.ensure_future(_finished(client.upload(path)))
+        # Its size is said twice by OPENED; the third time STORED says that all is stored.
+        await until(lambda: b"".join(lost).count(b"\xce\x00\x50\x00\x00") == 3)
+        between.damage_back = bytes
+        between.cut()
+        file = await task
+        assert [each.id async for each in client.list(name="five.bin")] == [file.id]
+        assert "five.bin" not in [each.name for each in await client.uploads()]
 
 
 # -- proxies ---------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from random import Random
 
 import pytest
 
+from lading.server.channel.connection import Channel
 from lading.storage.collections.manifests import Manifests
 from tests.support.gate import Stall
 from tests.support.servers import Inside, Process, inside, until
@@ -117,6 +118,29 @@ async def test_pieces_wait_in_memory_of_the_budget_until_their_upload_is_open(
         await wire.stored(3)
         assert (await wire.complete(1))["size"] == len(data)
     assert budget.free == budget.total
+
+
+async def test_a_piece_is_stored_whose_upload_was_opened_while_something_was_being_sent(
+    running: Inside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stall, sends = Stall(monkeypatch, Manifests, "create"), Stall(monkeypatch, Channel, "_send")
+    sends.opened.set()
+    async with channel(running, subprotocols=OFFERED) as wire:
+        (served,) = running.services.channels
+        assert isinstance(served, Channel)
+        await wire.send(CREATE, 1, {"name": "a.bin", "size": 5})
+        await until(lambda: stall.waiting == 1)
+        sends.opened.clear()
+        served.press(pressed=True)  # as any message does, it holds the turn while it is sent
+        await until(lambda: sends.waiting)
+        await wire.send(CHUNK, 1, 0, checksum(b"hello"), b"hello")
+        await until(lambda: not served.idle and served._receiver.in_flight == 5)
+        stall.opened.set()
+        await until(lambda: served._requests._uploads)
+        sends.opened.set()
+        await wire.opened(1)
+        assert await wire.stored(1) == ({(1, 0, 5)}, 5)
+    assert running.services.budget.free == running.services.budget.total
 
 
 async def test_a_sha256_is_computed_over_early_pieces_too(running: Inside) -> None:

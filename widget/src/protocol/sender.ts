@@ -53,7 +53,7 @@ export class Sender {
   pieces: Pieces | null = null;
   private phase: Phase = "opening";
   /** Whether OPENED has arrived. */
-  private known = false;
+  private answered = false;
   private damaged = 0;
   private out: ClientMessage[];
   private pings = 0;
@@ -83,21 +83,22 @@ export class Sender {
 
   /** Whether the upload is open on this connection, so that ABORT is possible. */
   get open(): boolean {
-    return this.known && this.sending;
+    return this.answered && this.sending;
   }
 
-  /** Whether pieces may be sent, and FINISH behind them. */
+  /** Whether pieces may be sent. */
   get sending(): boolean {
     return this.phase === "open" || this.phase === "finishing";
   }
 
   /**
-   * Whether every piece was returned by `next` and FINISH has not been sent. When they are sent, FINISH may follow at
-   * once: the server lets it wait for them.
+   * Whether the upload is open, every piece was returned by `next` and FINISH has not been sent. When they are sent,
+   * FINISH may follow at once: the server lets it wait for them. Not before OPENED: nobody would know the file, should
+   * the connection be lost now.
    */
   get spent(): boolean {
     const { pieces } = this;
-    return this.phase === "open" && pieces !== null && pieces.size !== null && pieces.spent;
+    return this.answered && this.phase === "open" && pieces !== null && pieces.size !== null && pieces.spent;
   }
 
   // -- what the driver calls
@@ -195,7 +196,7 @@ export class Sender {
   private opened(upload: OpenedUpload): Event[] {
     if (this.pieces === null) this.pieces = new Pieces(upload);
     else this.pieces.restart(upload.missing);
-    this.known = true;
+    this.answered = true;
     // After OPENED of a finished upload the server sends COMPLETE by itself.
     if (this.phase === "opening") this.phase = upload.state === "ready" ? "finishing" : "open";
     return [{ type: "opened", upload }];
@@ -221,7 +222,10 @@ export class Sender {
 
   private problem(error: UploadError): Event[] {
     const late = error.facts["slice_start"];
-    if (typeof late === "number") this.pieces?.answered(late);
+    if (typeof late === "number") {
+      this.pieces?.answered(late);
+      if (this.phase === "leaving") return []; // CREATE was refused before it
+    }
     if (error.code === "incomplete" && this.open) {
       this.phase = "open";
       this.pieces?.restart(asRanges(error.facts["missing"] ?? []));

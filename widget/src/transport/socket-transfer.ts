@@ -36,9 +36,9 @@ export class SocketTransfer {
   private leaving: Retry | undefined;
   /** The problem that the server sent before it closes the connection. */
   private parting: UploadError | undefined;
-  /** Ends the wait for the answer to ABORT. */
   /** Whether the digest for FINISH is waited for. */
   private asked = false;
+  /** Ends the wait for the answer to ABORT. */
   private aborted: (deleted: boolean) => void = () => undefined;
   private resolve!: (file: CompleteFile) => void;
   private reject!: (error: unknown) => void;

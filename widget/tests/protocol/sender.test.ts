@@ -74,22 +74,19 @@ describe("the greeting", () => {
 describe("where pieces may come early", () => {
   const EARLY = { chunk_size: 10, window: 10 };
 
-  test("they and FINISH follow CREATE, within the window that was agreed", () => {
+  test("they follow CREATE within the window that was agreed, and FINISH waits for OPENED", () => {
     const sender = new Sender({ request: REQUEST }, undefined, "test/1");
     sender.agree(EARLY);
     expect([sender.next(), sender.next(), sender.open]).toEqual([[0, 10], null, false]);
     hear(sender, { ...WELCOME, window: 100 });
     expect([sender.next(), sender.next(), sender.next()]).toEqual([[10, 20], [20, 25], null]);
-    expect(sender.spent).toBe(true);
+    expect(sender.spent).toBe(false);
+    expect(codes(hear(sender, openedWith([[0, 25]])))).toEqual(["opened"]);
+    expect([sender.next(), sender.spent, sender.open]).toEqual([null, true, true]);
     sender.finish();
     expect(sender.outgoing().map(({ type }) => type)).toEqual(["hello", "create", "finish"]);
-    expect(codes(hear(sender, openedWith([[0, 25]]), stored(0, 10, 20)))).toEqual([
-      "opened",
-      "stored",
-      "stored",
-      "stored",
-    ]);
-    expect([sender.next(), sender.inFlight, sender.finishing, sender.open]).toEqual([null, 0, true, true]);
+    expect(hear(sender, stored(0, 10, 20))).toHaveLength(3);
+    expect([sender.inFlight, sender.finishing]).toEqual([0, true]);
   });
 
   test("OPENED does not ask for what is in flight", () => {
@@ -109,6 +106,17 @@ describe("where pieces may come early", () => {
     expect(codes(hear(sender, WELCOME, problem("quota-exceeded")))).toEqual(["failed quota-exceeded"]);
     expect(sender.inFlight).toBe(10);
     hear(sender, refused(0, "quota-exceeded"));
+    expect(sender.inFlight).toBe(0);
+  });
+
+  test("of a CREATE that may be repeated, a piece that came too late is no other failure", () => {
+    const sender = new Sender({ request: REQUEST }, undefined, "test/1");
+    sender.agree(EARLY);
+    sender.next();
+    hear(sender, WELCOME);
+    expect(codes(hear(sender, problem("shutting-down")))).toEqual(["failed shutting-down"]);
+    sender.leave();
+    expect(hear(sender, problem("not-found", { slice_start: 0 }))).toEqual([]);
     expect(sender.inFlight).toBe(0);
   });
 
