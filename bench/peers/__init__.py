@@ -31,6 +31,7 @@ VENV = ROOT / "build" / "bench-peers"
 BUNDLER = ROOT / "widget" / "node_modules" / ".bin" / "rolldown"
 
 PORTS = (20_000, 32_000)
+_given: set[int] = set()
 
 NOT_DURABLE = "no: in the page cache"
 
@@ -248,11 +249,17 @@ def _found(name: str) -> str:
 
 
 def free_port() -> int:
-    """A port that nobody listens on at this moment, below those that outgoing connections take."""
+    """A port that nobody listens on at this moment, below those that outgoing connections take.
+
+    Another one each time: one program may get several before it listens on the first.
+    """
     while True:
         port = random.randrange(*PORTS)
+        if port in _given:
+            continue
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
+            _given.add(port)
             return port
 
 

@@ -1,4 +1,4 @@
-"""What the peers are installed from: locked by hashes, with no registry's address."""
+"""What the peers are installed from: locked by hashes, with no registry's address; their ports."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import json
 import re
 from typing import Any
 
+import pytest
+
+from bench import peers
 from bench.process import ROOT
 
 NAMES = ("@tus/server", "@tus/file-store", "@tus/s3-store", "@uppy/core", "@uppy/tus")
@@ -43,3 +46,10 @@ def test_node_peer_is_locked_by_integrity_and_not_by_address() -> None:
     assert packages.keys() >= NEEDED
     assert all("integrity" in entry for entry in packages.values())
     assert not [path for path, entry in packages.items() if "resolved" in entry]
+
+
+def test_no_port_is_given_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = iter([20_001, 20_001, 20_002])
+    monkeypatch.setattr(peers, "_given", set())
+    monkeypatch.setattr("random.randrange", lambda *_range: next(drawn))
+    assert [peers.free_port(), peers.free_port()] == [20_001, 20_002]

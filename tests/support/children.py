@@ -13,6 +13,8 @@ from lading.storage.embedded import launch
 
 Child = subprocess.Popen[bytes]
 
+_given: set[int] = set()
+
 
 def start(
     program: Sequence[str],
@@ -34,11 +36,17 @@ def start(
 
 
 def free_port() -> int:
-    """A TCP port of the loopback interface that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A TCP port of the loopback interface that nothing listens on.
+
+    Another one each time: one program may get several before it listens on the first.
+    """
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port: int = probe.getsockname()[1]
+        if port not in _given:
+            _given.add(port)
+            return port
 
 
 class environment:
