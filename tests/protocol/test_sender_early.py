@@ -27,6 +27,16 @@ def welcome(at: Sender, window: int = 1000) -> None:
     at.receive(m.Welcome("ann", window, 10, 20, "lading"))
 
 
+def in_flight() -> tuple[Sender, int]:
+    """One whose window is full of early pieces, of an upload that is open now, and its `ref`."""
+    one = agreed()
+    ref = one.create(SPEC)
+    everything(one)
+    welcome(one, 30)
+    answer(one, ref, 45)
+    return one, ref
+
+
 def test_pieces_follow_create_within_the_window_that_was_agreed() -> None:
     one = agreed()
     ref = one.create(SPEC)
@@ -46,22 +56,14 @@ def test_pieces_follow_create_within_the_window_that_was_agreed() -> None:
 
 
 def test_opened_says_what_is_missing_beside_what_is_in_flight() -> None:
-    one = agreed()
-    ref = one.create(SPEC)
-    everything(one)
-    welcome(one, 30)
-    answer(one, ref, 45)
+    one, ref = in_flight()
     assert everything(one) == []
     stored(one, ref, (0, 10), (10, 10))
     assert places(everything(one)) == [(30, 40), (40, 45)]
 
 
 def test_a_damaged_early_piece_is_sent_again() -> None:
-    one = agreed()
-    ref = one.create(SPEC)
-    everything(one)
-    welcome(one, 30)
-    answer(one, ref, 45)
+    one, ref = in_flight()
     refused(one, ref, 10, ChecksumMismatch())
     assert places(everything(one)) == [(10, 20)]
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from random import Random
 
+import msgpack
 import pytest
 
 from lading.server.channel.connection import Channel
@@ -71,6 +73,7 @@ async def pieces(wire: Wire, data: bytes, ref: int, **fields: object) -> None:
         (["lading.v1.early-4194304-16777216", USUAL, "lading.v1"], USUAL),
         (["lading.v1.early-1048576-16777217", "lading.v1"], "lading.v1"),
         (["lading.v1.early-1048576-", "lading.v1"], "lading.v1"),
+        (["lading.v1.early-01048576-65536", "lading.v1"], "lading.v1.early-01048576-65536"),
         (["lading.v1"], "lading.v1"),
     ],
 )
@@ -141,6 +144,27 @@ async def test_a_piece_is_stored_whose_upload_was_opened_while_something_was_bei
         await wire.opened(1)
         assert await wire.stored(1) == ({(1, 0, 5)}, 5)
     assert running.services.budget.free == running.services.budget.total
+
+
+async def test_a_piece_takes_the_share_of_the_cells_that_its_upload_has(running: Inside) -> None:
+    budget, cell = running.services.budget, MIB // 8
+    data = bytes(cell)
+    message = msgpack.packb((CHUNK, 1, 0, checksum(data), data))
+    arrived = asyncio.Event()
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield message[:90_000]
+        await arrived.wait()
+        yield message[90_000:]
+
+    async with channel(running, subprotocols=OFFERED) as wire:
+        await wire.create(1, cell, chunk_size=cell)
+        sending = asyncio.ensure_future(wire.socket.send(slowly()))
+        await until(lambda: budget.free < budget.total)
+        assert budget.total - budget.free == 4 * (cell + 64 * 1024)
+        arrived.set()
+        await sending
+        await wire.stored(1)
 
 
 async def test_a_sha256_is_computed_over_early_pieces_too(running: Inside) -> None:
