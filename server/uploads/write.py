@@ -70,25 +70,27 @@ class Writer:
         # Before anything is waited for: here the pieces still have the order in which they came.
         hashing = None if running is None else running.take(slice_start, data)
         try:
-            written, fresh = await self._store(upload, slice_start, data, checksum, whole_cells)
+            fresh = await self._store(upload, slice_start, data, checksum, whole_cells)
         finally:
             if hashing is not None:
                 await hashing
         if running is not None and hashing is not None and fresh:
-            running.stored(written.size)
-        return written
+            running.stored(len(data))
+        # Only now: pieces that were stored earlier may have waited longer to be hashed, and what is
+        # told last must be the most.
+        return Written(len(data), upload.stored)
 
     async def _store(
         self, upload: OpenUpload, slice_start: int, data: bytes, checksum: int, whole_cells: bool
-    ) -> tuple[Written, bool]:
-        """Store a piece, and whether it was not there before."""
+    ) -> bool:
+        """Store a piece; whether it was not there before."""
         size = len(data)
         manifest = await self._look(upload)
         check_bounds(slice_start, size, manifest.chunk_size, manifest.size)
         check_limit(manifest, slice_start + size)
         piece = Piece(slice_start, size, checksum)
         if manifest.state is State.READY:
-            return await self._write_again(upload, piece), False
+            return await self._write_again(upload, piece)
         if whole_cells and not fills_cell(slice_start, size, manifest.chunk_size, manifest.size):
             raise OutOfBounds("A piece must reach the end of its cell.")
         await self._check_chain(manifest, slice_start)
@@ -96,11 +98,11 @@ class Writer:
         self.storage.free_space.check(size)
         if manifest.size is None and not await self._grow(manifest, piece.end):
             upload.manifest = await self.uploads.after_end(manifest.id)
-            return await self._write_again(upload, piece), False
+            return await self._write_again(upload, piece)
         try:
             fresh = await self.storage.contents.write(manifest, piece, data)
         except Moved:
-            return await self._after_move(upload, manifest, piece), False
+            return await self._after_move(upload, manifest, piece)
         if fresh:
             # A RESUME at this moment may have counted the piece already.
             upload.stored = min(upload.stored + size, manifest.size or MAX_INTEGER)
@@ -109,7 +111,7 @@ class Writer:
         self.arrivals.note(manifest.id, slice_start, piece.end)
         if upload.manifest.attempt != manifest.attempt:
             return await self._store(upload, slice_start, data, checksum, whole_cells)
-        return Written(size, upload.stored), fresh
+        return fresh
 
     async def _grow(self, manifest: Manifest, end: int) -> bool:
         """Reserve up to `end` of an upload of unknown length; False when it ended."""
@@ -159,17 +161,18 @@ class Writer:
             await self.storage.contents.remove(manifest, piece)
             raise AlreadyComplete("The upload is complete, and ends before this piece.")
 
-    async def _after_move(self, upload: OpenUpload, manifest: Manifest, piece: Piece) -> Written:
+    async def _after_move(self, upload: OpenUpload, manifest: Manifest, piece: Piece) -> bool:
         """The place for the bytes is gone: the upload ended in the meantime, or bytes are lost."""
         upload.manifest = await self.uploads.after_end(manifest.id)
         if upload.manifest.state is State.UPLOADING:
             raise moved(manifest.id, piece.slice_start)
         return await self._write_again(upload, piece)
 
-    async def _write_again(self, upload: OpenUpload, piece: Piece) -> Written:
+    async def _write_again(self, upload: OpenUpload, piece: Piece) -> bool:
+        """Find a piece in a complete file, where it is stored already."""
         if await self.storage.contents.at(upload.manifest, piece.slice_start) != piece:
             raise AlreadyComplete("The upload is complete; nothing can be added to it.")
-        return Written(piece.size, upload.stored)
+        return False
 
     async def _check_chain(self, manifest: Manifest, slice_start: int) -> None:
         """A piece begins with its cell or where a stored piece ends, so that none overlap."""

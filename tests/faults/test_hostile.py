@@ -25,11 +25,11 @@ from tests.support.wire import CHUNK, CREATE, OPENED
 MIB = 2**20
 COUNT = 200
 ROUND_SECONDS = 3.0
-WARM_ROUNDS, ROUNDS = 1, 2
+WARM_ROUNDS, ROUNDS = 1, 6
 FLAT = 0.10
 BUDGET = 48 * MIB
-EACH = 512 * 1024
-"""What a connection may cost beside the budget: a read of its socket, and what is kept of it."""
+EACH = 256 * 1024
+"""What a connection may cost beside the budget: a read of its socket."""
 
 HONEST = 6 * MIB
 CELL = 4 * MIB
@@ -226,8 +226,11 @@ async def test_memory_is_flat_under_hostile_connections(
         print(f"\nidle {idle / MIB:.0f} MiB; peaks {shown}; afterwards {left / MIB:.0f} MiB")
         print(f"connections ended: {dict(ends)}")
     peaks = [peak for peak, _ in rounds]
-    warm = max(peaks[:WARM_ROUNDS])
-    assert max(peaks[WARM_ROUNDS:]) <= (1 + FLAT) * warm, "memory grows from round to round"
+    # How many attacks meet at their worst moment differs from round to round, and only adds to a
+    # peak (of 60 rounds without any growth: 120 to 140 MiB). What was leaked is in all that follow.
+    half = WARM_ROUNDS + ROUNDS // 2
+    first, last = min(peaks[WARM_ROUNDS:half]), min(peaks[half:])
+    assert last <= (1 + FLAT) * first, "memory grows from round to round"
     assert max(peaks) - idle <= BUDGET + COUNT * EACH
     assert set(ends) >= {kind.__name__ for kind in (oversize, empty_fragments, before_hello, bombs)}
     assert '"event": "fault"' not in log, log[-3000:]

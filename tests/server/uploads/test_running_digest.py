@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import threading
 from collections.abc import Sequence
 
 import pytest
 
-from lading.protocol.digests import crc32c
+from lading.protocol.digests import Sha256, crc32c
 from lading.protocol.errors import ChecksumMismatch, StorageFull
 from lading.protocol.manifest import Manifest, Piece
 from lading.protocol.spec import UploadSpec
@@ -92,6 +93,43 @@ async def test_pieces_that_are_stored_at_once_are_hashed_in_the_order_in_which_t
     await asyncio.gather(*(write(parts, upload, cell) for cell in range(CELLS)))
     assert (await finish(parts, upload)).sha256 == SHA256
     assert back.pieces == HEAD
+
+
+async def test_what_is_told_to_be_stored_never_shrinks_while_pieces_wait_to_be_hashed(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first piece is stored last, and is told first: it was the first to be hashed."""
+    upload = await create(parts)
+    others, all_stored, told = asyncio.Event(), threading.Event(), list[int]()
+    stored, update = Contents.write, Sha256.update
+    left = CELLS
+
+    async def first_last(contents: Contents, manifest: Manifest, piece: Piece, data: bytes) -> bool:
+        nonlocal left
+        if piece.slice_start == 0:
+            await others.wait()
+        fresh = await stored(contents, manifest, piece, data)
+        left -= 1
+        if left == 1:
+            others.set()
+        elif left == 0:
+            all_stored.set()
+        return fresh
+
+    def hashed_later(digest: Sha256, data: bytes) -> None:
+        all_stored.wait()
+        update(digest, data)
+
+    async def tell(cell: int) -> None:
+        data = FILE[cell * CELL : (cell + 1) * CELL]
+        written = await parts.uploads.write(upload, cell * CELL, data, crc32c(data))
+        told.append(written.upload_size)
+
+    monkeypatch.setattr(Contents, "write", first_last)
+    monkeypatch.setattr(Sha256, "update", hashed_later)
+    await asyncio.gather(*(tell(cell) for cell in range(CELLS)))
+    assert told == sorted(told)
+    assert told[-1] == len(FILE)
 
 
 async def test_it_outlives_the_connection_that_sent_the_first_pieces(
