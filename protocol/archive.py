@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lading.protocol.errors import InvalidArgument
+from lading.protocol.grants import MAX_SENDER
 from lading.protocol.manifest import Manifest
 from lading.protocol.spec import (
     LAST_MOMENT,
@@ -48,7 +49,7 @@ _MEMBER = re.compile(r"files/([0-9a-f]{24})/([a-z.]+)")
 class ArchivedFile:
     """What the archive tells of a file. Sizes are bytes, times are in Unix seconds.
 
-    Archives of older versions have neither `modified_at` nor `expires_at`.
+    Archives of older versions have no `modified_at`, `expires_at` and `sender`.
     """
 
     id: str
@@ -67,6 +68,7 @@ class ArchivedFile:
     created_at: float
     modified_at: float | None = None
     expires_at: float | None = None
+    sender: str | None = None
 
 
 def archived(manifest: Manifest) -> ArchivedFile:
@@ -89,6 +91,7 @@ def archived(manifest: Manifest) -> ArchivedFile:
         created_at=manifest.created_at,
         modified_at=manifest.modified_at,
         expires_at=manifest.expires_at,
+        sender=manifest.sender,
     )
 
 
@@ -126,6 +129,8 @@ def parse_file(data: bytes) -> ArchivedFile:
         file = ArchivedFile(**{**facts, "tags": _tuple(facts["tags"])})
         check_id(file.id)
         check_text("user_id", file.user_id, MAX_USER_ID, empty=False)
+        if file.sender is not None:
+            check_text("sender", file.sender, MAX_SENDER, empty=False)
         _spec(file).check()
         _check_types(file)
     except (KeyError, TypeError, ValueError, AttributeError) as error:

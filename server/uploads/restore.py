@@ -242,6 +242,7 @@ class Restorer:
             blobs=self._storage.blobs.ingest,
             kind=file.kind,
             meta=file.meta,
+            sender=file.sender,
             public=file.public,
             media=file.media,
             created_at=file.created_at,

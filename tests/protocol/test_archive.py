@@ -32,6 +32,7 @@ FILE = ArchivedFile(
     meta="filename YQ==",
     media={"width": 3, "streams": [{"codec": "vp9"}]},
     created_at=1_700_000_000.25,
+    sender="Aunt Mia",
 )
 
 TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1)
@@ -97,6 +98,9 @@ def test_what_is_given_is_all_there_is() -> None:
         {"modified_at": "yesterday"},
         {"expires_at": float("nan")},
         {"expires_at": True},
+        {"sender": ""},
+        {"sender": "x" * 129},
+        {"sender": 5},
         {"todo": ["move"]},
     ],
 )
@@ -114,11 +118,11 @@ def test_a_manifest_that_lacks_something_is_refused(missing: str) -> None:
         parse_file(json.dumps(facts).encode())
 
 
-def test_a_manifest_of_an_older_version_has_fewer_times() -> None:
+def test_a_manifest_of_an_older_version_tells_less() -> None:
     facts = json.loads(file_document(FILE))
-    del facts["modified_at"], facts["expires_at"]
+    del facts["modified_at"], facts["expires_at"], facts["sender"]
     file = parse_file(json.dumps(facts).encode())
-    assert (file.modified_at, file.expires_at) == (None, None)
+    assert (file.modified_at, file.expires_at, file.sender) == (None, None, None)
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"[]", b"\xff", b"null", b"[" * 100_000])

@@ -154,6 +154,8 @@ async def fill(parts: Parts) -> None:
         if number % 4 == 1:
             end = parts.clock() + 86_400
             await parts.library.change(owner, file_id, modified_at=5.5, expires_at=end)
+            named = {"$set": {"sender": "Aunt Mia"}}  # as if it had been asked for
+            await parts.database.manifests.update_one({"_id": ObjectId(file_id)}, named)
 
 
 @pytest.fixture
