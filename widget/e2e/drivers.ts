@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import puppeteer, { type Browser as Firefox, type ElementHandle, type Page } from "puppeteer-core";
-import { Builder, By, type WebDriver, type WebElement } from "selenium-webdriver";
+import { Builder, By, error, type WebDriver, type WebElement } from "selenium-webdriver";
 
 const PATIENCE = 30_000;
 
@@ -17,7 +17,10 @@ export const WEBKIT = ["4.1", "4.0", "6.0"]
   .map((version) => `/usr/lib/x86_64-linux-gnu/webkit2gtk-${version}/MiniBrowser`)
   .find(existsSync);
 
-/** A browser with one page. Elements are named by XPath, and waited for. */
+/**
+ * A browser with one page. Elements are named by XPath, and waited for. What is clicked or typed into must be seen:
+ * a dialog is in the page a moment before it is open.
+ */
 export interface Driven {
   open(url: string): Promise<void>;
   click(path: string): Promise<void>;
@@ -78,11 +81,11 @@ class DrivenFirefox implements Driven {
   }
 
   async click(path: string): Promise<void> {
-    await (await this.find(path)).click();
+    await this.page.locator(`::-p-xpath(${path})`).click();
   }
 
   async type(path: string, text: string): Promise<void> {
-    await (await this.find(path)).type(text);
+    await (await this.page.waitForSelector(`::-p-xpath(${path})`, { visible: true }))!.type(text);
   }
 
   async choose(path: string, file: string): Promise<void> {
@@ -111,6 +114,9 @@ async function freePort(): Promise<number> {
   await new Promise((done) => server.close(done));
   return port;
 }
+
+/** It is not shown yet, something is before it, or it was drawn anew. */
+const NOT_YET = [error.ElementNotInteractableError, error.ElementClickInterceptedError, error.StaleElementReferenceError];
 
 class DrivenWebKit implements Driven {
   private constructor(
@@ -148,9 +154,9 @@ class DrivenWebKit implements Driven {
         })
         .build();
       return new DrivenWebKit(driver, children, home);
-    } catch (error) {
+    } catch (failure) {
       for (const each of children) each.kill("SIGKILL");
-      throw error;
+      throw failure;
     }
   }
 
@@ -162,12 +168,25 @@ class DrivenWebKit implements Driven {
     await this.driver.get(url);
   }
 
+  /** Do it to an element as soon as it can be done. */
+  private async act(path: string, deed: (element: WebElement) => Promise<void>): Promise<void> {
+    await until(path, async () => {
+      try {
+        await deed(await this.find(path));
+        return true;
+      } catch (failure) {
+        if (NOT_YET.some((kind) => failure instanceof kind)) return false;
+        throw failure;
+      }
+    });
+  }
+
   async click(path: string): Promise<void> {
-    await (await this.find(path)).click();
+    await this.act(path, (element) => element.click());
   }
 
   async type(path: string, text: string): Promise<void> {
-    await (await this.find(path)).sendKeys(text);
+    await this.act(path, (element) => element.sendKeys(text));
   }
 
   async choose(path: string, file: string): Promise<void> {

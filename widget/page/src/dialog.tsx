@@ -1,7 +1,7 @@
 /** A dialog: it keeps the focus inside, closes with Escape, and returns the focus. */
 
 import type { ComponentChildren } from "preact";
-import { useEffect, useId, useRef, useState } from "preact/hooks";
+import { useId, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { Icon } from "./icons.js";
 import { sentenceHere } from "./words.js";
 
@@ -17,7 +17,8 @@ interface DialogProps {
 export function Dialog({ title, onClose, wide = false, before, children }: DialogProps) {
   const element = useRef<HTMLDialogElement>(null);
   const id = useId();
-  useEffect(() => {
+  // Before the browser draws: else it is there for a moment and cannot be seen, and keys go to what is behind it.
+  useLayoutEffect(() => {
     const before = document.activeElement;
     element.current?.showModal();
     return () => {
