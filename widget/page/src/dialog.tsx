@@ -31,7 +31,8 @@ export function Dialog({ title, onClose, wide = false, before, children }: Dialo
       ref={element}
       class={wide ? "dialog wide" : "dialog"}
       aria-labelledby={id}
-      onClose={onClose}
+      // The browser tells it a moment later. By then another may have been asked for, which stays.
+      onClose={() => element.current && onClose()}
       onClick={(event) => {
         if (event.target === element.current) onClose();
       }}
