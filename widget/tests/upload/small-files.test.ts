@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 
 import { Batch, type BatchFile, type BatchOptions } from "../../src/index.js";
 import { TINY } from "../../src/upload/small-files.js";
+import { Together } from "../../src/upload/together.js";
 import { settle, until } from "../support/helpers.js";
 import { refuse } from "../support/peer.js";
 import { code, peer } from "../support/uploads.js";
@@ -86,11 +87,19 @@ class Gate {
   }
 }
 
+/** Add files, and wait until each has its SHA-256: threads compute them, and take as long as they take. */
+async function add(batch: Batch, some: readonly BatchFile[]): Promise<void> {
+  const handed = vi.spyOn(Together.prototype, "do");
+  batch.add(some);
+  await until(() => handed.mock.calls.length === some.length);
+  handed.mockRestore();
+}
+
 /** A batch whose first two files are under way by requests of their own, while the others wait for each other. */
 async function waiting(count: number, size = 0, options: BatchOptions = {}) {
   const gate = new Gate(peer.fetch);
   const batch = batchOf({ ...options, fetch: gate.fetch });
-  batch.add(files(count, size));
+  await add(batch, files(count, size));
   const singles = [await gate.nth(0), await gate.nth(1)];
   await settle();
   expect(gate.seen).toEqual([ALONE, ALONE]);
@@ -257,7 +266,7 @@ describe("a request that is refused as a whole", () => {
     expect(await batch.settled()).toMatchObject({ done: 10, failed: 0 });
     gate.hold();
     const before = gate.asked.length;
-    batch.add(files(30).slice(10));
+    await add(batch, files(30).slice(10));
     await gate.nth(before + 1);
     await settle();
     gate.release();
