@@ -56,9 +56,13 @@ test("an admin sees what all do, and manages users", async ({ page, server, netw
   await page.evaluate(async () => {
     const closed = document.querySelector("dialog")!;
     closed.close();
-    document.querySelector<HTMLElement>("[aria-label='Change bob']")!.click();
+    document.querySelector<HTMLElement>("[aria-label='Change ann']")!.click();
     await new Promise((told) => closed.addEventListener("close", told));
   });
+  await expect(page.getByRole("dialog", { name: "ann" })).toBeVisible();
+  await page.keyboard.press("Escape");
+  await expect(page.getByRole("dialog")).toHaveCount(0);
+  await page.getByRole("button", { name: "Change bob" }).press("Enter");
   await page.getByRole("button", { name: "Delete…" }).press("Enter");
   await page.getByRole("button", { name: "Delete", exact: true }).press("Enter");
   await expect(users.filter({ hasText: "bob" })).toHaveCount(0);
