@@ -17,10 +17,7 @@ export const WEBKIT = ["4.1", "4.0", "6.0"]
   .map((version) => `/usr/lib/x86_64-linux-gnu/webkit2gtk-${version}/MiniBrowser`)
   .find(existsSync);
 
-/**
- * A browser with one page. Elements are named by XPath, and waited for. What is clicked or typed into must be seen:
- * a dialog is in the page a moment before it is open.
- */
+/** A browser with one page. Elements are named by XPath, and waited for; what is clicked or typed into, until it is seen. */
 export interface Driven {
   open(url: string): Promise<void>;
   click(path: string): Promise<void>;
